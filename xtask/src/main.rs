@@ -1,2 +1,51 @@
-//! Project tasks.
-fn main() {}
+//! Project tasks: `cargo xtask ci`, `tidy`, `bench`, `soak`.
+//!
+//! Plain Rust and cargo, so that whoever can build Serin can also check it; nothing to install.
+
+mod bench;
+mod ci;
+mod command;
+mod failure;
+mod root;
+mod soak;
+mod tidy;
+
+use failure::{Failure, Result};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <task>
+
+  ci [--no-install]       everything a change must pass, in order; the first failure stops it
+  tidy                    the house rules that no compiler knows
+  bench proxy|flips|idle  what docs/benchmarks.md reports (tables, and JSON in target/bench)
+  soak [--minutes N]      long runs: simulation seeds, weight flips, the demo again and again
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match dispatch(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.is_said() {
+                eprintln!("error: {failure}");
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn dispatch(words: &[&str]) -> Result<()> {
+    match words {
+        ["ci", rest @ ..] => ci::run(rest),
+        ["tidy"] => tidy::run(),
+        ["bench", rest @ ..] => bench::run(rest),
+        ["soak", rest @ ..] => soak::run(rest),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(Failure::usage(format!("no such task: `{}`\n\n{USAGE}", words.join(" ")))),
+    }
+}

@@ -1,0 +1,133 @@
+//! `cargo xtask ci`: everything a change must pass, in order. `.ci/run` is exactly this.
+//!
+//! Each step is named before it starts and timed when it ends; the first failure stops the run.
+//! The last line is always `N passed, N failed`, so that a reader of the log need not scroll.
+
+mod counts;
+mod suite;
+mod tools;
+
+use crate::{
+    command,
+    failure::{Failure, Result},
+    tidy,
+};
+use counts::Counts;
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
+
+/// Simulated rollouts on each change: a fixed set, so that a red run can be repeated.
+const SIMULATION_SEEDS: &str = "500";
+
+/// What was asked for.
+struct Options {
+    /// Missing tools may be installed.
+    install: bool,
+    /// A tool that is still missing is a failure, not a skip.
+    strict: bool,
+}
+
+/// How a step ended.
+enum Ended {
+    Done,
+    Skipped(String),
+}
+
+/// Runs all steps.
+pub fn run(words: &[&str]) -> Result<()> {
+    let options = parse(words)?;
+    let started = Instant::now();
+    let mut counts = Counts::default();
+    let result = steps(&options, &mut counts);
+    conclude(&result, &mut counts, started.elapsed());
+    result.map_err(Failure::said)
+}
+
+fn parse(words: &[&str]) -> Result<Options> {
+    let strict =
+        std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
+    match words {
+        [] => Ok(Options { install: true, strict }),
+        ["--no-install"] => Ok(Options { install: false, strict }),
+        _ => Err(Failure::usage(format!(
+            "`ci` does not know `{}`; it takes --no-install only",
+            words.join(" ")
+        ))),
+    }
+}
+
+fn steps(options: &Options, counts: &mut Counts) -> Result<()> {
+    step("tools", || tools::prepare(options))?;
+    step("format", || formatting(options))?;
+    step("clippy", || clippy(options))?;
+    step("tidy", || tidy::run().map(|()| Ended::Done))?;
+    step("tests", || suite::run(counts).map(|()| Ended::Done))?;
+    step("simulation", || simulation().map(|()| Ended::Done))
+}
+
+fn step(name: &str, work: impl FnOnce() -> Result<Ended>) -> Result<()> {
+    println!("==> {name}");
+    let started = Instant::now();
+    let ended = work();
+    let took = seconds(started.elapsed());
+    match ended {
+        Ok(Ended::Done) => println!("<== {name}: ok in {took}\n"),
+        Ok(Ended::Skipped(why)) => println!("<== {name}: SKIPPED in {took}: {why}\n"),
+        Err(failure) => return Err(Failure::new(format!("{name} failed in {took}: {failure}"))),
+    }
+    Ok(())
+}
+
+fn formatting(options: &Options) -> Result<Ended> {
+    if !command::succeeds(&mut command::cargo(&["fmt", "--version"])) {
+        return tools::missing("rustfmt (`rustup component add rustfmt`)", options);
+    }
+    command::run(&mut command::cargo(&["fmt", "--all", "--check"])).map(|()| Ended::Done)
+}
+
+fn clippy(options: &Options) -> Result<Ended> {
+    if !command::succeeds(&mut command::cargo(&["clippy", "--version"])) {
+        return tools::missing("clippy (`rustup component add clippy`)", options);
+    }
+    let arguments =
+        ["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"];
+    command::run(&mut command::cargo(&arguments)).map(|()| Ended::Done)
+}
+
+fn simulation() -> Result<()> {
+    let sources = crate::root::path().join("crates/serin-sim/src/main.rs");
+    if !sources.is_file() {
+        return Err(Failure::new("crates/serin-sim has no main.rs: there is no simulator to run"));
+    }
+    let arguments =
+        ["run", "--quiet", "--release", "-p", "serin-sim", "--", "--seeds", SIMULATION_SEEDS];
+    command::run(&mut command::cargo(&arguments))
+}
+
+/// Prints what failed, and the closing line. A red run must never close with `0 failed`, so a
+/// failed step without a failed test counts as one.
+fn conclude(result: &Result<()>, counts: &mut Counts, took: Duration) {
+    match result {
+        Ok(()) => println!("ci: all steps passed in {}", seconds(took)),
+        Err(failure) => {
+            for test in &counts.failed_tests {
+                println!("ci: failed test: {test}");
+            }
+            println!("ci: {failure}");
+            counts.failed = counts.failed.max(1);
+        }
+    }
+    println!("{} passed, {} failed", counts.passed, counts.failed);
+    // A closed pipe is the reader's choice; the exit code says the rest.
+    let _ = std::io::stdout().flush();
+}
+
+fn seconds(time: Duration) -> String {
+    let whole = time.as_secs();
+    if whole >= 60 {
+        return format!("{} min {:02} s", whole / 60, whole % 60);
+    }
+    format!("{:.1} s", time.as_secs_f64())
+}

@@ -1,0 +1,60 @@
+//! Pages a person reads: short, and free of one developer's machine.
+
+use super::Finding;
+use crate::failure::{Doing, Result};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Pages and the lines they may have.
+const PAGES: [(&str, usize); 2] = [("README.md", 150), ("ARCHITECTURE.md", 300)];
+
+/// Folders of a developer's machine. Split, so that this file does not break its own rule.
+const MACHINE_FOLDERS: [&str; 4] =
+    [concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!("/ro", "ot/"), concat!("/wo", "rk/")];
+
+/// Checks the pages, and every text file for machine paths.
+pub fn check(root: &Path, files: &[PathBuf]) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for (page, lines_max) in PAGES {
+        findings.extend(page_length(root, page, lines_max));
+    }
+    for file in files {
+        let bytes = fs::read(root.join(file)).doing(|| format!("reading {}", file.display()))?;
+        // What is not text has no paths a person could read.
+        let Ok(text) = String::from_utf8(bytes) else { continue };
+        findings.extend(machine_paths(file, &text));
+    }
+    Ok(findings)
+}
+
+fn page_length(root: &Path, page: &str, lines_max: usize) -> Option<Finding> {
+    let Ok(text) = fs::read_to_string(root.join(page)) else {
+        return Some(Finding::new(page, 1, "page", "is missing"));
+    };
+    let lines = text.lines().count();
+    (lines > lines_max).then(|| {
+        let message = format!("{lines} lines, {lines_max} are allowed");
+        Finding::new(page, lines_max + 1, "page", message)
+    })
+}
+
+/// Absolute paths that only exist on the machine of whoever wrote them.
+pub fn machine_paths(file: &Path, text: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        for folder in MACHINE_FOLDERS {
+            if line.match_indices(folder).any(|(at, _)| begins_a_path(&line[..at])) {
+                let message = format!("`{folder}...` exists on one machine only");
+                findings.push(Finding::new(file, index + 1, "machine-path", message));
+            }
+        }
+    }
+    findings
+}
+
+/// `src/work/x` and `https://host/home/x` are no absolute paths.
+fn begins_a_path(before: &str) -> bool {
+    !before.ends_with(|c: char| c.is_alphanumeric() || "/._-~}".contains(c))
+}
