@@ -1,1 +1,37 @@
-//! serin-stats
+//! The mathematics of promotion and rollback: anytime-valid tests on request counts and latency
+//! histograms, log-bucket histograms, and the planner that says how much traffic a decision needs.
+//!
+//! Everything here is pure: no clock, no randomness, no input or output. The entry point is
+//! [`Judge`]: give it one [`Tick`] of counts at a time, ask it for an [`Assessment`] at any moment.
+//!
+//! # Invariants
+//!
+//! - **Looking costs nothing.** Every piece of evidence is an e-process: a non-negative process
+//!   that starts at 1 and whose mean stays at or below 1 while its null hypothesis holds. By
+//!   Ville's inequality the chance that it *ever* reaches `1/alpha` is at most `alpha`.
+//! - **Same ticks, same bits.** Logarithms and exponentials come from `libm`, never from the
+//!   platform; sums run in a fixed order. A [`Judge`] that is stored and loaded between two ticks
+//!   continues with the same bits.
+//! - **State is finite.** No state holds a NaN or an infinity, whatever counts were observed.
+//! - **FAIL is latched and wins over PASS. No data is never a PASS.**
+//! - **Thresholds are predictable.** A tick is judged with quantiles of earlier ticks only; it
+//!   teaches the reference after it was judged.
+
+pub mod assessment;
+pub mod bucket;
+pub mod config;
+pub mod eprocess;
+pub mod errors;
+pub mod grid;
+pub mod hist;
+pub mod judge;
+pub mod latency;
+pub mod normal;
+pub mod planner;
+pub mod window;
+
+pub use assessment::{Assessment, LatencySummary, MetricAssessment, Outcome, Rung};
+pub use bucket::{BUCKETS, MAX_BUCKET, bucket_lower_us, bucket_of_us, bucket_upper_us};
+pub use config::{ConfigError, JudgeConfig, JudgeSettings, Metric};
+pub use hist::Histogram;
+pub use judge::{ArmTick, Failure, Judge, Tick};

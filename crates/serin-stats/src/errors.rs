@@ -1,0 +1,86 @@
+//! Evidence from the error rates of both arms.
+
+use crate::config::JudgeConfig;
+use crate::eprocess::{Counts, PassEvidence, add_margin, ceiling, known_share};
+use crate::grid::{K, LogEvidence, RATIOS, log_mean_exp};
+use serde::{Deserialize, Serialize};
+
+/// FAIL and PASS evidence of the error rate, and what the confidence sequence needs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ErrorEvidence {
+    fail: LogEvidence,
+    pass: PassEvidence,
+    /// Log likelihood of each rate ratio `2^(k/4)` against 1.
+    above: LogEvidence,
+    /// The same for `2^(-k/4)`.
+    below: LogEvidence,
+}
+
+impl ErrorEvidence {
+    /// Adds one tick.
+    pub fn observe(&mut self, config: &JudgeConfig, tick: &Counts) {
+        let grid = &*RATIOS;
+        add_margin(grid, tick, &mut self.fail);
+        self.pass.observe(&config.error_harm(), tick);
+        for k in 0..K {
+            self.above[k] += known_share(tick, grid.up[k] + 1.0, 1.0);
+            self.below[k] += known_share(tick, grid.down[k] + 1.0, 1.0);
+        }
+    }
+
+    /// `ln E` of FAIL. With a tolerated rate it is the smaller of the comparison and the ceiling
+    /// test: below each, hence valid under either null.
+    pub fn fail(&self, config: &JudgeConfig) -> f64 {
+        let worse = RATIOS.mix(&self.fail);
+        let counts = self.counts();
+        config
+            .settings()
+            .tolerate
+            .map_or(worse, |p_max| worse.min(ceiling(counts.canary_n, counts.canary_events, p_max)))
+    }
+
+    /// The PASS evidence.
+    pub fn pass(&self) -> &PassEvidence {
+        &self.pass
+    }
+
+    /// Cumulative counts.
+    pub fn counts(&self) -> &Counts {
+        self.pass.counts()
+    }
+
+    /// Confidence sequence for the rate ratio: every ratio whose likelihood is above `alpha` times
+    /// that of the uniform mixture over all. Between grid points the ends are interpolated.
+    pub fn interval(&self, alpha: f64) -> Option<(f64, f64)> {
+        let counts = self.counts();
+        if counts.canary_events + counts.baseline_events == 0 {
+            return None;
+        }
+        let curve = self.curve();
+        let logs: Vec<f64> = curve.iter().map(|point| point.1).collect();
+        let level = log_mean_exp(&logs) + libm::log(alpha);
+        let low = crossing(curve.iter(), level)?;
+        let high = crossing(curve.iter().rev(), level)?;
+        Some((libm::exp(low), libm::exp(high)))
+    }
+
+    /// (ln ratio, log likelihood), ascending by ratio.
+    fn curve(&self) -> Vec<(f64, f64)> {
+        let ln_r = &RATIOS.ln_r;
+        let below = (0..K).rev().map(|k| (-ln_r[k], self.below[k]));
+        let above = (0..K).map(|k| (ln_r[k], self.above[k]));
+        below.chain([(0.0, 0.0)]).chain(above).collect()
+    }
+}
+
+/// Where the likelihood first rises above `level`, walking along `points`.
+fn crossing<'a>(points: impl Iterator<Item = &'a (f64, f64)>, level: f64) -> Option<f64> {
+    let mut before: Option<(f64, f64)> = None;
+    for &(x, y) in points {
+        if y > level {
+            return Some(before.map_or(x, |(x0, y0)| x0 + (x - x0) * (level - y0) / (y - y0)));
+        }
+        before = Some((x, y));
+    }
+    None
+}
