@@ -1,1 +1,45 @@
-//! serin-core
+//! Serin's domain: services, revisions, rollouts, plans, and the engine that decides.
+//!
+//! The engine is one pure function, [`step`]: a service, a fact and the time go in; the next
+//! service, the orders for the platform and the sentences for people come out. Everything else in
+//! the product exists to feed it facts and to carry out its orders.
+//!
+//! # Invariants
+//! - Knows no clock, socket, file, YAML or SQL; time is a parameter.
+//! - The plan is a function of the state: the same state always wants the same world.
+//! - Facts may arrive twice, late or out of order; absorbing them again changes nothing.
+//! - Only ordered collections, so that a replay of the log gives the same bytes.
+//! - A plan that fails [`lint`] is never handed out, except one that only moves traffic to stable.
+
+mod engine;
+mod event;
+mod explain;
+mod id;
+mod lint;
+mod observation;
+mod outlook;
+mod plan;
+mod rollout;
+mod service;
+mod spec;
+mod time;
+
+pub use engine::{Transition, step};
+pub use event::{Actor, Ask, DeployAsk, Event, Refusal, RefusalCode};
+pub use explain::{Entry, Fact, WaitingOn};
+pub use id::{Digest, Generation, IdError, RevisionId, ServiceName, Version, Weight};
+pub use lint::{Note, lint, moves_only_to_stable};
+pub use observation::{
+    ArmCounts, CountKey, Counts, ExitCause, Observation, RevisionObservation, StartFailure,
+};
+pub use outlook::{Outlook, OutlookStep, metric_sentence, outlook, verdict_sentence};
+pub use plan::{Plan, RevisionPlan, Role};
+pub use rollout::{
+    Cause, Counted, Outcome, PauseReason, Phase, Rollout, RolloutKind, RolloutRecord, StepState,
+};
+pub use service::{Inherited, Revision, RevisionStanding, Service};
+pub use spec::{
+    Analysis, Bake, EnvValue, Limits, LogLimits, OnInconclusive, Probe, ProbeKind, RunSpec,
+    Schedule, ServiceSpec, Stage, Step, TrafficSpec,
+};
+pub use time::{Millis, Timestamp};

@@ -1,0 +1,34 @@
+//! Takes a fact into the state, without deciding anything yet.
+
+use super::Turn;
+use crate::{Event, Observation, Refusal};
+
+impl Turn {
+    pub(super) fn absorb(&mut self, event: &Event) -> Result<(), Refusal> {
+        match event {
+            Event::TookOver { epoch } => self.take_over(*epoch),
+            Event::Asked { by, reason, ask } => return self.ask(by, reason.as_deref(), ask),
+            Event::Observed(observation) => self.observe(observation),
+            Event::Counted(counts) => self.count(counts),
+            Event::Woke => {}
+        }
+        Ok(())
+    }
+
+    /// A new controller's plans outrank every plan of the one before, so the last plan is
+    /// issued again under the new epoch.
+    fn take_over(&mut self, epoch: u64) {
+        if epoch > self.service.generation.epoch {
+            self.service.generation.epoch = epoch;
+            self.force_apply = self.service.plan.is_some();
+        }
+    }
+
+    fn observe(&mut self, seen: &Observation) {
+        if seen.seq <= self.service.observed.seq {
+            return;
+        }
+        let applied = seen.applied.max(self.service.observed.applied);
+        self.service.observed = Observation { applied, ..seen.clone() };
+    }
+}

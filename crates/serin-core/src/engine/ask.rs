@@ -1,0 +1,328 @@
+//! What people and programs ask for.
+
+use super::Turn;
+use crate::{
+    Actor, Ask, Counted, DeployAsk, Fact, Millis, Outcome, PauseReason, Phase, Refusal,
+    RefusalCode as Code, Revision, RevisionId, RevisionStanding, Rollout, RolloutKind, Schedule,
+    Stage, Step, StepState, Weight,
+};
+use serin_stats::{Judge, JudgeConfig, JudgeSettings};
+
+type Answer = Result<(), Refusal>;
+
+impl Turn {
+    pub(super) fn ask(&mut self, by: &Actor, reason: Option<&str>, ask: &Ask) -> Answer {
+        match ask {
+            Ask::Deploy(ask) => self.deploy(by, reason, ask),
+            Ask::Promote { full } => self.promote_by_hand(by, *full),
+            Ask::Pause => self.pause(by),
+            Ask::Resume => self.resume_by_hand(),
+            Ask::Abort => self.abort(by, reason),
+            Ask::Rollback { to } => self.rollback(by, reason, to.as_ref()),
+            Ask::Remove => {
+                self.remove(by);
+                Ok(())
+            }
+        }
+    }
+
+    fn remove(&mut self, by: &Actor) {
+        self.service.removing = true;
+        self.tell(Fact::Removing { by: by.clone() });
+        if let Ok(rollout) = self.on_trial() {
+            let cause = rollout.cause("person", format!("service removed by {}", by.0), None);
+            self.revert(Outcome::Aborted, cause);
+        }
+    }
+
+    fn deploy(&mut self, by: &Actor, reason: Option<&str>, ask: &DeployAsk) -> Answer {
+        self.refuse_bad(ask)?;
+        let changed = self.service.spec != ask.spec;
+        self.service.spec = ask.spec.clone();
+        self.service.removing = false;
+        self.learn(ask);
+        let running = self.service.rollout.as_ref().filter(|r| r.is_on_trial());
+        if running.is_some_and(|r| r.candidate == ask.revision) {
+            self.configured(by, changed);
+            return Ok(());
+        }
+        if self.service.stable.as_ref() == Some(&ask.revision) {
+            if running.is_some() {
+                self.supersede(&ask.revision);
+            } else {
+                self.configured(by, changed);
+            }
+            return Ok(());
+        }
+        self.supersede_and_end(&ask.revision);
+        self.start(by, reason, &ask.revision, RolloutKind::Release);
+        Ok(())
+    }
+
+    fn refuse_bad(&mut self, ask: &DeployAsk) -> Answer {
+        let Some(known) = self.service.revisions.get_mut(&ask.revision) else { return Ok(()) };
+        if known.standing != RevisionStanding::Bad {
+            return Ok(());
+        }
+        if ask.allow_bad {
+            known.standing = RevisionStanding::Untried;
+            self.service.evidence.remove(&ask.revision);
+            return Ok(());
+        }
+        let message = format!(
+            "{} was rolled back before and nothing in it has changed since",
+            ask.revision.version
+        );
+        Err(Refusal::new(
+            Code::BadRevision,
+            message,
+            "deploy a mended revision, or insist with `--allow-bad`",
+        ))
+    }
+
+    fn learn(&mut self, ask: &DeployAsk) {
+        let (now, run) = (self.now, ask.spec.run.clone());
+        let fresh = || Revision {
+            run,
+            standing: RevisionStanding::Untried,
+            created_at: now,
+            promoted_at: None,
+        };
+        self.service.revisions.entry(ask.revision.clone()).or_insert_with(fresh);
+    }
+
+    fn configured(&mut self, by: &Actor, changed: bool) {
+        if changed {
+            self.tell(Fact::Configured { by: by.clone() });
+        }
+    }
+
+    /// Turns the rollout back because stable itself was asked for.
+    fn supersede(&mut self, by: &RevisionId) {
+        let Some(rollout) = self.service.rollout.as_ref() else { return };
+        let text = format!("{} was deployed instead", by.version);
+        let cause = rollout.cause("superseded", text, None);
+        self.revert(Outcome::Superseded, cause);
+    }
+
+    /// Closes a running rollout at once; its candidate leaves with the next plan.
+    fn supersede_and_end(&mut self, by: &RevisionId) {
+        let Some(rollout) = self.service.rollout.as_ref() else { return };
+        if rollout.is_on_trial() {
+            self.supersede(by);
+        }
+        self.end();
+    }
+
+    fn start(&mut self, by: &Actor, reason: Option<&str>, to: &RevisionId, kind: RolloutKind) {
+        let kind = if self.service.stable.is_none() { RolloutKind::First } else { kind };
+        let schedule = match kind {
+            RolloutKind::Release => self.service.spec.schedule.clone(),
+            _ => self.service.spec.schedule.all_at_once(kind),
+        };
+        let rollout = Rollout {
+            id: self.service.next_rollout,
+            kind,
+            candidate: to.clone(),
+            baseline: self.service.stable.clone(),
+            by: by.clone(),
+            reason: reason.map(Into::into),
+            started_at: self.now,
+            after: self.service.generation,
+            step: StepState { index: 0, entered_at: self.now, judged_before: 0 },
+            phase: Phase::Stepping,
+            weight: Weight::NONE,
+            size_for: Weight::NONE,
+            paused: None,
+            judge: self.judge(&schedule, to, kind),
+            assessment: None,
+            counted: Counted::default(),
+            restarts_before: 0,
+            verdict_at: None,
+            skipped: vec![],
+            schedule,
+        };
+        self.service.next_rollout += 1;
+        self.announce(&rollout);
+        self.service.rollout = Some(rollout);
+    }
+
+    fn announce(&mut self, rollout: &Rollout) {
+        let fact = Fact::Started {
+            kind: rollout.kind,
+            from: rollout.baseline.clone(),
+            to: rollout.candidate.clone(),
+            by: rollout.by.clone(),
+            reason: rollout.reason.clone(),
+        };
+        let rollout_id = Some(rollout.id);
+        self.journal.push(crate::Entry { at: self.now, rollout: rollout_id, fact });
+        let requests = rollout.judge.as_ref().map_or(0, |j| j.assess(rollout.rung()).canary_n);
+        if requests > 0 {
+            let revision = rollout.candidate.clone();
+            let fact = Fact::Inherited { revision, requests };
+            self.journal.push(crate::Entry { at: self.now, rollout: rollout_id, fact });
+        }
+    }
+
+    /// A judge for `to`: the one that knows it already, or a new one.
+    fn judge(&self, schedule: &Schedule, to: &RevisionId, kind: RolloutKind) -> Option<Judge> {
+        let config = schedule.analysis.as_ref().filter(|_| kind == RolloutKind::Release)?;
+        let config = config.judge_config().ok()?;
+        let inherited = self.service.evidence.get(to).filter(|kept| {
+            Some(&kept.baseline) == self.service.stable.as_ref() && *kept.judge.config() == config
+        });
+        Some(inherited.map_or_else(|| Judge::new(config), |kept| kept.judge.clone()))
+    }
+
+    fn promote_by_hand(&mut self, by: &Actor, full: bool) -> Answer {
+        let rollout = self.on_trial()?;
+        let step = rollout.schedule.step(rollout.step.index).cloned();
+        let what = format!("promoted by {}", by.0);
+        match step {
+            Some(_) if full => self.skip_all(&what),
+            Some(Step::Pause(_) | Step::Bake(_)) => self.skip_step(what),
+            Some(Step::SetWeight(weight)) => {
+                let message = format!("the step under way sets the weight to {weight}");
+                return Err(Refusal::new(
+                    Code::NothingToSkip,
+                    message,
+                    "see `serin explain`; `--full` skips all steps",
+                ));
+            }
+            None => self.skip_warm(),
+        }
+        if let Some(rollout) = self.service.rollout.as_mut() {
+            rollout.paused = None;
+        }
+        Ok(())
+    }
+
+    /// Goes to the step that gives the candidate everything; readiness is still waited for.
+    fn skip_all(&mut self, what: &str) {
+        let last = |r: &Rollout| {
+            let all = r.schedule.steps().position(|(_, s)| *s == Step::SetWeight(Weight::ALL));
+            all.unwrap_or(r.schedule.len())
+        };
+        while self.service.rollout.as_ref().is_some_and(|r| r.step.index < last(r)) {
+            self.skip_step(what.to_owned());
+        }
+    }
+
+    fn skip_warm(&mut self) {
+        if let Some(rollout) = self.service.rollout.as_mut() {
+            rollout.schedule.keep_warm = Millis(0);
+        }
+    }
+
+    fn pause(&mut self, by: &Actor) -> Answer {
+        let rollout = self.on_trial()?;
+        let why = PauseReason::Person(by.clone());
+        if matches!(rollout.paused, Some(PauseReason::Person(_))) {
+            return Err(Refusal::new(
+                Code::Already,
+                "the rollout is paused already",
+                "go on with `serin resume`",
+            ));
+        }
+        rollout.paused = Some(why.clone());
+        self.tell(Fact::Paused { why });
+        Ok(())
+    }
+
+    fn resume_by_hand(&mut self) -> Answer {
+        let now = self.now;
+        let rollout = self.on_trial()?;
+        match rollout.paused.take() {
+            None => {
+                let hint = "see `serin explain`";
+                return Err(Refusal::new(Code::Already, "the rollout is not paused", hint));
+            }
+            // The deadline of the bake starts anew, or it would pause again at once.
+            Some(PauseReason::Inconclusive) => rollout.step.entered_at = now,
+            Some(PauseReason::Person(_)) => {}
+        }
+        self.tell(Fact::Resumed);
+        Ok(())
+    }
+
+    fn abort(&mut self, by: &Actor, reason: Option<&str>) -> Answer {
+        if self.service.rollout.as_ref().is_some_and(|r| matches!(r.phase, Phase::Reverting { .. }))
+        {
+            return Ok(());
+        }
+        let why = reason.map(|r| format!(": {r}")).unwrap_or_default();
+        let rollout = self.on_trial()?;
+        let cause = rollout.cause("person", format!("aborted by {}{why}", by.0), None);
+        self.revert(Outcome::Aborted, cause);
+        Ok(())
+    }
+
+    fn rollback(&mut self, by: &Actor, reason: Option<&str>, to: Option<&RevisionId>) -> Answer {
+        let on_trial = self.service.rollout.as_ref().is_some_and(Rollout::is_on_trial);
+        if on_trial && (to.is_none() || to == self.service.stable.as_ref()) {
+            return self.abort(by, reason);
+        }
+        let target = match to.or_else(|| self.service.last_good()) {
+            Some(target) if self.service.revisions.contains_key(target) => target.clone(),
+            _ => return Err(no_revision(self.service.name.as_str())),
+        };
+        if self.service.stable.as_ref() == Some(&target) {
+            let message = format!("{} is what runs now", target.version);
+            return Err(Refusal::new(Code::Already, message, "see `serin history`"));
+        }
+        self.supersede_and_end(&target);
+        self.start(by, reason, &target, RolloutKind::Rollback);
+        Ok(())
+    }
+
+    fn on_trial(&mut self) -> Result<&mut Rollout, Refusal> {
+        let name = self.service.name.clone();
+        match self.service.rollout.as_mut() {
+            Some(rollout) if rollout.is_on_trial() => Ok(rollout),
+            Some(rollout) => {
+                let message = format!("the rollout of {} is decided", rollout.candidate.version);
+                Err(Refusal::new(Code::TooLate, message, "wait for its end with `serin wait`"))
+            }
+            None => {
+                let message = format!("{name} has no rollout under way");
+                Err(Refusal::new(Code::NoRollout, message, "start one with `serin deploy`"))
+            }
+        }
+    }
+}
+
+fn no_revision(service: &str) -> Refusal {
+    let message = format!("{service} has no earlier good revision to go back to");
+    Refusal::new(Code::NoRevision, message, "see `serin history`")
+}
+
+impl Schedule {
+    /// The schedule of a move without trial: everything as soon as it is ready.
+    fn all_at_once(&self, kind: RolloutKind) -> Self {
+        let name = if kind == RolloutKind::First { "first" } else { "rollback" };
+        let steps = vec![Step::SetWeight(Weight::ALL)];
+        let warm_up = Millis(0);
+        let stages = vec![Stage { name: name.into(), steps }];
+        Self { strategy: name.into(), stages, analysis: None, warm_up, ..self.clone() }
+    }
+}
+
+impl crate::Analysis {
+    /// The judge's settings.
+    pub fn judge_config(&self) -> Result<JudgeConfig, serin_stats::ConfigError> {
+        let mut metrics = Vec::new();
+        metrics.extend(self.errors.then_some(serin_stats::Metric::Errors));
+        metrics.extend(self.latency.then_some(serin_stats::Metric::Latency));
+        let config = JudgeSettings {
+            alpha: self.alpha,
+            beta: self.beta,
+            harm_ratio: self.harm_ratio,
+            harm_floor: self.harm_floor,
+            latency_tolerance: self.latency_tolerance,
+            metrics,
+            ..JudgeSettings::default()
+        };
+        JudgeConfig::new(config)
+    }
+}

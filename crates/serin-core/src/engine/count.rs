@@ -1,0 +1,91 @@
+//! Turns cumulative counts into ticks for the judge, so that each request counts exactly once.
+
+use super::Turn;
+use crate::{ArmCounts, Counts, Fact, RevisionId, Rollout};
+use serin_stats::{ArmTick, Rung, Tick};
+use std::collections::BTreeMap;
+
+/// Generations whose counts are remembered; cohorts of the last weights may still close.
+const GENERATIONS_KEPT: usize = 8;
+
+impl Turn {
+    pub(super) fn count(&mut self, reports: &[Counts]) {
+        let Some(rollout) = self.service.rollout.as_mut() else { return };
+        let Some(key) = reports.iter().map(|c| c.key).max() else { return };
+        if key <= rollout.counted.key {
+            return;
+        }
+        let baseline = rollout.baseline.clone();
+        let new_epoch = key.epoch != rollout.counted.key.epoch;
+        if new_epoch {
+            rollout.counted.at.clear();
+        }
+        let since = rollout.after;
+        for counts in reports.iter().filter(|c| c.key == key && c.generation > since) {
+            rollout.take(counts, baseline.as_ref());
+        }
+        rollout.counted.key = key;
+        while rollout.counted.at.len() > GENERATIONS_KEPT {
+            rollout.counted.at.pop_first();
+        }
+        self.assess();
+    }
+
+    /// Looks at the evidence; tells when the verdict changed.
+    pub(super) fn assess(&mut self) {
+        let Some(rollout) = self.service.rollout.as_mut() else { return };
+        let Some(judge) = rollout.judge.as_ref() else { return };
+        let assessment = judge.assess(rollout.rung());
+        let changed = rollout.assessment.as_ref().map(|a| a.outcome) != Some(assessment.outcome);
+        rollout.assessment = Some(assessment.clone());
+        if changed {
+            self.tell(Fact::Verdict { assessment: Box::new(assessment) });
+        }
+    }
+}
+
+impl Rollout {
+    /// The rung the present step asks for: rung j of m, m for promotion.
+    pub(crate) fn rung(&self) -> Rung {
+        let m = self.schedule.rungs().max(1);
+        let j = self.schedule.rungs_through(self.step.index + 1).clamp(1, m);
+        Rung { j, m }
+    }
+
+    fn take(&mut self, counts: &Counts, baseline: Option<&RevisionId>) {
+        let before = self.counted.at.insert(counts.generation, counts.arms.clone());
+        let fresh = |id: &RevisionId| tick_of(counts.arms.get(id), old(before.as_ref(), id));
+        let canary = fresh(&self.candidate);
+        self.counted.judged += canary.n;
+        let seconds = counts.closed_through.saturating_sub(self.counted.closed_through);
+        self.counted.closed_through = self.counted.closed_through.max(counts.closed_through);
+        if let (Some(judge), Some(baseline)) = (self.judge.as_mut(), baseline) {
+            let stable = fresh(baseline);
+            if canary.n + stable.n > 0 {
+                let seconds = seconds.clamp(1, 3600) as u32;
+                judge.observe(&Tick { seconds, baseline: stable, canary });
+            }
+        }
+    }
+}
+
+fn old<'a>(
+    before: Option<&'a BTreeMap<RevisionId, ArmCounts>>,
+    id: &RevisionId,
+) -> Option<&'a ArmCounts> {
+    before.and_then(|arms| arms.get(id))
+}
+
+/// What is new since `before`; a counter that went backwards counts as nothing new.
+fn tick_of(counts: Option<&ArmCounts>, before: Option<&ArmCounts>) -> ArmTick {
+    let (Some(now), none) = (counts, ArmCounts::default()) else { return ArmTick::default() };
+    let before = before.unwrap_or(&none);
+    let n = now.n.saturating_sub(before.n);
+    let errors = now.errors.saturating_sub(before.errors).min(n);
+    ArmTick {
+        n,
+        errors,
+        unfinished: now.unfinished.saturating_sub(before.unfinished).min(errors),
+        latency: now.latency.since(&before.latency).unwrap_or_default(),
+    }
+}

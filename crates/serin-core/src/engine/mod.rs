@@ -1,0 +1,117 @@
+//! The transition function: absorb the fact, then decide from state alone.
+
+mod absorb;
+mod advance;
+mod ask;
+mod count;
+mod desired;
+
+use crate::{
+    Entry, Event, Fact, Generation, Plan, Refusal, RolloutRecord, Service, Timestamp, WaitingOn,
+    explain, lint, moves_only_to_stable,
+};
+
+/// Most decisions one event may set off; a bound, never reached by a sound schedule.
+const DECISIONS_MAX: usize = 1024;
+
+/// What follows from one event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transition {
+    /// The service afterwards.
+    pub next: Service,
+    /// A new plan, to be applied until it is observed.
+    pub apply: Option<Plan>,
+    /// When the engine wants a [`Event::Woke`], if nothing happens before.
+    pub wake_at: Option<Timestamp>,
+    /// What the service waits for now.
+    pub waiting_on: WaitingOn,
+    /// What happened, for people.
+    pub journal: Vec<Entry>,
+    /// Rollouts that ended.
+    pub records: Vec<RolloutRecord>,
+    /// Set when an ask was refused; then nothing else changed.
+    pub refused: Option<Refusal>,
+}
+
+/// The engine. Pure: the same service, event and time give the same transition.
+pub fn step(service: &Service, event: &Event, now: Timestamp) -> Transition {
+    let mut turn = Turn::new(service.clone(), now);
+    if let Err(refusal) = turn.absorb(event) {
+        return refused(service, refusal, now);
+    }
+    turn.decide();
+    turn.replan();
+    turn.finish()
+}
+
+/// The work on one event: the service as it becomes, and what there is to tell.
+struct Turn {
+    service: Service,
+    now: Timestamp,
+    journal: Vec<Entry>,
+    records: Vec<RolloutRecord>,
+    apply: Option<Plan>,
+    force_apply: bool,
+}
+
+impl Turn {
+    fn new(service: Service, now: Timestamp) -> Self {
+        let (journal, records) = (Vec::new(), Vec::new());
+        Self { service, now, journal, records, apply: None, force_apply: false }
+    }
+
+    fn tell(&mut self, fact: Fact) {
+        let rollout = self.service.rollout.as_ref().map(|r| r.id);
+        self.journal.push(Entry { at: self.now, rollout, fact });
+    }
+
+    fn decide(&mut self) {
+        for _ in 0..DECISIONS_MAX {
+            if !self.advance() {
+                return;
+            }
+        }
+    }
+
+    /// Hands out a new plan when the state wants another world than the last plan.
+    fn replan(&mut self) {
+        let generation = Generation { n: self.service.generation.n + 1, ..self.service.generation };
+        let wanted = desired::plan(&self.service, generation);
+        let same = self.service.plan.as_ref().is_some_and(|plan| plan.same_world(&wanted));
+        if same && !self.force_apply {
+            return;
+        }
+        let notes = lint(&wanted, &self.service);
+        if !notes.is_empty() && !moves_only_to_stable(&wanted, self.service.plan.as_ref()) {
+            let notes = notes.iter().map(ToString::to_string).collect();
+            return self.tell_once(Fact::PlanRefused { notes });
+        }
+        self.service.generation = generation;
+        self.service.plan = Some(wanted.clone());
+        self.apply = Some(wanted);
+    }
+
+    fn tell_once(&mut self, fact: Fact) {
+        if self.journal.iter().all(|entry| entry.fact != fact) {
+            self.tell(fact);
+        }
+    }
+
+    fn finish(self) -> Transition {
+        Transition {
+            wake_at: advance::next_wake(&self.service, self.now),
+            waiting_on: explain::waiting_on(&self.service, self.now),
+            next: self.service,
+            apply: self.apply,
+            journal: self.journal,
+            records: self.records,
+            refused: None,
+        }
+    }
+}
+
+fn refused(service: &Service, refusal: Refusal, now: Timestamp) -> Transition {
+    let mut transition = Turn::new(service.clone(), now).finish();
+    transition.refused = Some(refusal);
+    transition
+}

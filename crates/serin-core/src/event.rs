@@ -1,0 +1,109 @@
+//! Facts that reach the engine, all in the past tense.
+
+use crate::{Counts, Observation, RevisionId, ServiceSpec};
+use serde::{Deserialize, Serialize};
+
+/// Something that happened. The engine absorbs it and then decides from state alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Event {
+    /// A controller took this service over; its plans carry this epoch from now on.
+    TookOver {
+        /// The controller's epoch, higher than any before.
+        epoch: u64,
+    },
+    /// A person or a program asked for something.
+    Asked {
+        /// Who.
+        by: Actor,
+        /// Why, in their words.
+        reason: Option<String>,
+        /// What.
+        ask: Ask,
+    },
+    /// The platform looked.
+    Observed(Observation),
+    /// The data plane reported cumulative counts, one per generation.
+    Counted(Vec<Counts>),
+    /// The time the engine asked to be woken at has come.
+    Woke,
+}
+
+/// Who did something: a login name, a token's name, or `serin` itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Actor(pub String);
+
+/// What can be asked of a service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Ask {
+    /// Make this revision the one that runs.
+    Deploy(Box<DeployAsk>),
+    /// Skip what the rollout waits for; with `full`, all steps that are left.
+    Promote {
+        /// Skip every step that is left.
+        full: bool,
+    },
+    /// Hold the rollout where it is; traffic stays as it is.
+    Pause,
+    /// Go on after a pause.
+    Resume,
+    /// Stop this rollout, all traffic to stable.
+    Abort,
+    /// A new rollout to an older revision; the last good one unless said.
+    Rollback {
+        /// Where to.
+        to: Option<RevisionId>,
+    },
+    /// Stop everything of this service and forget it.
+    Remove,
+}
+
+/// A deploy in detail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeployAsk {
+    /// The whole service as it shall be.
+    pub spec: ServiceSpec,
+    /// Its revision: version and digest of template and artefact.
+    pub revision: RevisionId,
+    /// Deploy even a revision that was rolled back before, with fresh evidence.
+    pub allow_bad: bool,
+}
+
+/// Why an ask was refused. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// For programs.
+    pub code: RefusalCode,
+    /// For people.
+    pub message: String,
+    /// What to do instead.
+    pub hint: Option<String>,
+}
+
+/// Kinds of refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalCode {
+    /// There is no rollout to act on.
+    NoRollout,
+    /// The rollout is past the point where this is possible.
+    TooLate,
+    /// The revision was rolled back before.
+    BadRevision,
+    /// There is no such revision, or none to go back to.
+    NoRevision,
+    /// Nothing to skip now.
+    NothingToSkip,
+    /// It is that way already.
+    Already,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: RefusalCode, message: impl Into<String>, hint: &str) -> Self {
+        let hint = (!hint.is_empty()).then(|| hint.to_owned());
+        Self { code, message: message.into(), hint }
+    }
+}

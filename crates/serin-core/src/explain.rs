@@ -1,0 +1,303 @@
+//! Sentences for people, the same in command line, API, dashboard and audit.
+
+use crate::{
+    Actor, Cause, Generation, Millis, Outcome, PauseReason, Phase, RevisionId, Rollout,
+    RolloutKind, Service, Step, Timestamp, Weight,
+};
+use serde::{Deserialize, Serialize};
+use serin_stats::Assessment;
+use std::fmt;
+
+/// Something worth telling, with its time and rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When.
+    pub at: Timestamp,
+    /// In which rollout of the service, if in one.
+    pub rollout: Option<u64>,
+    /// What.
+    pub fact: Fact,
+}
+
+/// What can be told.
+#[allow(missing_docs)] // the variants' own lines say what their fields are
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "camelCase")]
+pub enum Fact {
+    /// A rollout began.
+    Started {
+        kind: RolloutKind,
+        from: Option<RevisionId>,
+        to: RevisionId,
+        by: Actor,
+        reason: Option<String>,
+    },
+    /// Evidence of an earlier try was taken up.
+    Inherited { revision: RevisionId, requests: u64 },
+    /// The spec changed without a new revision.
+    Configured { by: Actor },
+    /// The candidate's share was decided.
+    Weight { revision: RevisionId, weight: Weight },
+    /// A step was completed.
+    StepDone { step: usize, steps: usize },
+    /// A step was skipped.
+    StepSkipped { step: usize, what: String },
+    /// The verdict on the candidate changed.
+    Verdict { assessment: Box<Assessment> },
+    /// The rollout is held.
+    Paused { why: PauseReason },
+    /// It goes on.
+    Resumed,
+    /// All traffic has been ordered back to stable.
+    Reverting { outcome: Outcome, cause: Box<Cause> },
+    /// The candidate became stable; the old one drains.
+    Promoted { revision: RevisionId },
+    /// The rollout is over.
+    Ended { outcome: Outcome, revision: RevisionId },
+    /// A plan was not handed out because it breaks a rule.
+    PlanRefused { notes: Vec<String> },
+    /// The service is being taken away.
+    Removing { by: Actor },
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started { kind, from, to, by, reason } => {
+                fmt_started(f, *kind, from.as_ref(), to, by)?;
+                reason.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
+            }
+            Self::Inherited { revision, requests } => write!(
+                f,
+                "{} was tried before; its evidence from {requests} requests counts",
+                revision.version
+            ),
+            Self::Configured { by } => write!(f, "configuration changed by {}", by.0),
+            Self::Weight { revision, weight } => {
+                write!(f, "{} gets {weight} of the traffic", revision.version)
+            }
+            Self::StepDone { step, steps } => write!(f, "step {step} of {steps} done"),
+            Self::StepSkipped { step, what } => write!(f, "step {step} skipped: {what}"),
+            Self::Verdict { assessment } => {
+                f.write_str(&crate::outlook::verdict_sentence(assessment))
+            }
+            Self::Paused { why } => write!(f, "paused: {}", pause_words(why)),
+            Self::Resumed => f.write_str("resumed"),
+            Self::Reverting { outcome, cause } => {
+                write!(f, "{}: {}", outcome.as_str(), cause.text)
+            }
+            Self::Promoted { revision } => write!(f, "{} is stable now", revision.version),
+            Self::Ended { outcome, revision } => {
+                write!(f, "rollout of {} ended: {}", revision.version, outcome.as_str())
+            }
+            Self::PlanRefused { notes } => write!(f, "plan not applied: {}", notes.join("; ")),
+            Self::Removing { by } => write!(f, "removal asked by {}", by.0),
+        }
+    }
+}
+
+fn fmt_started(
+    f: &mut fmt::Formatter<'_>,
+    kind: RolloutKind,
+    from: Option<&RevisionId>,
+    to: &RevisionId,
+    by: &Actor,
+) -> fmt::Result {
+    let verb = if kind == RolloutKind::Rollback { "rollback" } else { "rollout" };
+    write!(f, "{verb} to {} started by {}", to.version, by.0)?;
+    from.map_or(Ok(()), |from| write!(f, " (from {})", from.version))
+}
+
+fn pause_words(why: &PauseReason) -> String {
+    match why {
+        PauseReason::Person(who) => format!("by {}", who.0),
+        PauseReason::Inconclusive => {
+            "the time for evidence is over and neither harm nor its absence is shown".into()
+        }
+    }
+}
+
+/// Why a service is not moving, as data. `Display` is the sentence.
+#[allow(missing_docs)] // the variants' own lines say what their fields are
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum WaitingOn {
+    /// Nothing: no rollout, and the world is as planned.
+    Nothing,
+    /// The platform cannot act.
+    Platform { trouble: String },
+    /// The data plane has not confirmed the plan.
+    Acknowledgement { generation: Generation },
+    /// Instances that are not ready.
+    Instances { revision: RevisionId, ready: u32, wanted: u32 },
+    /// Instances that have not been ready long enough to be judged fairly.
+    WarmUp { revision: RevisionId, left: Millis },
+    /// A time that has not come.
+    Time { left: Millis, what: String },
+    /// A person.
+    Person { why: String },
+    /// More requests on the candidate.
+    Requests { have: u64, wanted: u64 },
+    /// Evidence: of this metric the least is there.
+    Evidence { metric: String, percent: u32, requests_missing: Option<u64> },
+    /// Any traffic that can be judged.
+    Traffic,
+    /// Requests that still run on a revision that is leaving.
+    Drain { revision: RevisionId, in_flight: u64 },
+}
+
+impl fmt::Display for WaitingOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("nothing"),
+            Self::Platform { trouble } => f.write_str(trouble),
+            Self::Acknowledgement { .. } => {
+                f.write_str("the data plane to confirm the new weights")
+            }
+            Self::Instances { revision, ready, wanted } => {
+                write!(f, "instances of {}: {ready} of {wanted} ready", revision.version)
+            }
+            Self::WarmUp { revision, left } => {
+                write!(f, "instances of {} to warm up ({left} left)", revision.version)
+            }
+            Self::Time { left, what } => write!(f, "{what} ({left} left)"),
+            Self::Person { why } => f.write_str(why),
+            Self::Requests { have, wanted } => {
+                write!(f, "more requests on the candidate ({have} of {wanted})")
+            }
+            Self::Evidence { metric, percent, requests_missing } => {
+                write!(f, "evidence on {metric}: {percent} % of what is needed")?;
+                requests_missing
+                    .map_or(Ok(()), |n| write!(f, ", about {n} more candidate requests"))
+            }
+            Self::Traffic => {
+                f.write_str("traffic: no request on the candidate could be judged yet")
+            }
+            Self::Drain { revision, in_flight: 0 } => {
+                write!(f, "instances of {} to stop", revision.version)
+            }
+            Self::Drain { revision, in_flight } => {
+                write!(f, "{in_flight} requests still running on {}", revision.version)
+            }
+        }
+    }
+}
+
+/// What `service` waits for at `now`.
+pub(crate) fn waiting_on(service: &Service, now: Timestamp) -> WaitingOn {
+    if let Some(trouble) = &service.observed.trouble {
+        return WaitingOn::Platform { trouble: trouble.clone() };
+    }
+    match &service.rollout {
+        Some(rollout) => rollout_waits(service, rollout, now),
+        None if service.is_applied() => WaitingOn::Nothing,
+        None => acknowledgement(service),
+    }
+}
+
+fn acknowledgement(service: &Service) -> WaitingOn {
+    WaitingOn::Acknowledgement { generation: service.generation }
+}
+
+fn rollout_waits(service: &Service, rollout: &Rollout, now: Timestamp) -> WaitingOn {
+    match &rollout.phase {
+        _ if rollout.paused.is_some() => paused(rollout),
+        Phase::Stepping => step_waits(service, rollout, now),
+        Phase::Warm { since } => WaitingOn::Time {
+            left: rollout.schedule.keep_warm_left(*since, now),
+            what: "the old revision kept warm for a fast way back".into(),
+        },
+        Phase::Retiring => leaving(service, rollout.baseline.as_ref()),
+        Phase::Reverting { .. } => leaving(service, Some(&rollout.candidate)),
+    }
+}
+
+fn paused(rollout: &Rollout) -> WaitingOn {
+    let why = match &rollout.paused {
+        Some(PauseReason::Inconclusive) => {
+            "a person: the evidence is inconclusive; promote, abort or resume".to_owned()
+        }
+        Some(PauseReason::Person(who)) => format!("a person: paused by {}", who.0),
+        None => "a person".to_owned(),
+    };
+    WaitingOn::Person { why }
+}
+
+fn leaving(service: &Service, revision: Option<&RevisionId>) -> WaitingOn {
+    let seen = revision.and_then(|id| Some((id, service.observed.revisions.get(id)?)));
+    match seen {
+        _ if !service.is_applied() => acknowledgement(service),
+        Some((id, seen)) => WaitingOn::Drain { revision: id.clone(), in_flight: seen.in_flight },
+        None => WaitingOn::Nothing,
+    }
+}
+
+fn step_waits(service: &Service, rollout: &Rollout, now: Timestamp) -> WaitingOn {
+    match rollout.schedule.step(rollout.step.index) {
+        Some(Step::SetWeight(weight)) => weight_waits(service, rollout, *weight, now),
+        Some(Step::Pause(None)) => {
+            WaitingOn::Person { why: "a person: this step waits for `serin promote`".into() }
+        }
+        Some(Step::Pause(Some(span))) => WaitingOn::Time {
+            left: left(rollout.step.entered_at, *span, now),
+            what: "the pause".into(),
+        },
+        Some(Step::Bake(bake)) => bake_waits(rollout, bake, now),
+        None => acknowledgement(service),
+    }
+}
+
+fn weight_waits(service: &Service, r: &Rollout, weight: Weight, now: Timestamp) -> WaitingOn {
+    let wanted = service.candidate_size(weight, r.is_analysed());
+    let ready = service.ready(&r.candidate);
+    if ready < wanted {
+        return WaitingOn::Instances { revision: r.candidate.clone(), ready, wanted };
+    }
+    let warm = service.ready_for(&r.candidate, now);
+    if r.kind != RolloutKind::First && warm < r.schedule.warm_up {
+        let left = Millis(r.schedule.warm_up.0 - warm.0);
+        return WaitingOn::WarmUp { revision: r.candidate.clone(), left };
+    }
+    acknowledgement(service)
+}
+
+fn bake_waits(rollout: &Rollout, bake: &crate::Bake, now: Timestamp) -> WaitingOn {
+    let have = rollout.counted.judged - rollout.step.judged_before;
+    let time = left(rollout.step.entered_at, bake.at_least, now);
+    if bake.until_evidence {
+        match &rollout.assessment {
+            Some(a) if a.outcome != serin_stats::Outcome::Pass => return evidence(a),
+            None => return WaitingOn::Traffic,
+            Some(_) => {}
+        }
+    }
+    if have < bake.requests {
+        return WaitingOn::Requests { have, wanted: bake.requests };
+    }
+    WaitingOn::Time { left: time, what: "the bake".into() }
+}
+
+fn evidence(assessment: &Assessment) -> WaitingOn {
+    let share = |m: &serin_stats::MetricAssessment| {
+        (m.pass_evidence.max(0.0) / m.pass_needed * 100.0).clamp(0.0, 99.0)
+    };
+    let slowest = assessment.metrics.iter().min_by(|a, b| share(a).total_cmp(&share(b)));
+    match slowest {
+        Some(m) if assessment.canary_n > 0 => WaitingOn::Evidence {
+            metric: m.metric.to_string(),
+            percent: share(m) as u32,
+            requests_missing: m.requests_missing,
+        },
+        _ => WaitingOn::Traffic,
+    }
+}
+
+fn left(since: Timestamp, span: Millis, now: Timestamp) -> Millis {
+    Millis(span.0.saturating_sub(now.since(since).0))
+}
+
+impl crate::Schedule {
+    fn keep_warm_left(&self, since: Timestamp, now: Timestamp) -> Millis {
+        left(since, self.keep_warm, now)
+    }
+}

@@ -1,0 +1,236 @@
+//! Names and numbers that identify things. Each is checked when it is made, so the rest of the
+//! code never meets an invalid one.
+
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// Why a name or number was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// A service name that is not a DNS label.
+    #[error("`{0}` is not a service name: use 1 to 50 of a-z, 0-9 and `-`, starting with a letter")]
+    ServiceName(String),
+    /// A version with characters that could break out of paths or labels.
+    #[error(
+        "`{0}` is not a revision: use 1 to 64 of A-Z, a-z, 0-9, `.`, `_`, `-` and `+`, starting with a letter or digit"
+    )]
+    Version(String),
+    /// A revision id that is not `version@digest`.
+    #[error("`{0}` is not a revision id (`version@digest`)")]
+    RevisionId(String),
+    /// A generation that is not `epoch.n`.
+    #[error("`{0}` is not a generation (`epoch.n`)")]
+    Generation(String),
+    /// A weight above the whole.
+    #[error("weight {0} is above 100000 (100 %)")]
+    Weight(u64),
+}
+
+macro_rules! string_serde {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                text.parse()
+            }
+        }
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+    };
+}
+
+/// A service's name: a DNS label of at most 50 characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ServiceName(String);
+
+impl ServiceName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ServiceName {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        let ok = (1..=50).contains(&text.len())
+            && text.as_bytes()[0].is_ascii_lowercase()
+            && !text.ends_with('-')
+            && text.bytes().all(inner);
+        if ok { Ok(Self(text.into())) } else { Err(IdError::ServiceName(text.into())) }
+    }
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+string_serde!(ServiceName);
+
+/// What a user calls a revision: `v2`, `1.4.0`, a commit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Version(String);
+
+impl Version {
+    /// The version as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Version {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let inner = |c: u8| c.is_ascii_alphanumeric() || b"._-+".contains(&c);
+        let ok = (1..=64).contains(&text.len())
+            && text.as_bytes()[0].is_ascii_alphanumeric()
+            && text.bytes().all(inner);
+        if ok { Ok(Self(text.into())) } else { Err(IdError::Version(text.into())) }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+string_serde!(Version);
+
+/// Hash of a revision's template and artefact: 12 lower-case hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Digest(String);
+
+impl Digest {
+    /// The digest of a hash; the first six bytes are kept.
+    pub fn from_hash(hash: &[u8]) -> Self {
+        use fmt::Write as _;
+        Self(hash.iter().take(6).fold(String::new(), |mut s, b| {
+            let _ = write!(s, "{b:02x}");
+            s
+        }))
+    }
+
+    /// The digest as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One immutable revision: the user's version and the digest of what it runs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RevisionId {
+    /// What the user calls it.
+    pub version: Version,
+    /// What it is.
+    pub digest: Digest,
+}
+
+impl FromStr for RevisionId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let bad = || IdError::RevisionId(text.into());
+        let (version, digest) = text.split_once('@').ok_or_else(bad)?;
+        let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+        if digest.is_empty() || !digest.bytes().all(hex) {
+            return Err(bad());
+        }
+        Ok(Self { version: version.parse()?, digest: Digest(digest.into()) })
+    }
+}
+
+impl fmt::Display for RevisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.version, self.digest.0)
+    }
+}
+string_serde!(RevisionId);
+
+/// A plan's place in order: (controller epoch, number). Never reused; an older one is refused.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(try_from = "String", into = "String")]
+pub struct Generation {
+    /// Grows each time a controller takes over.
+    pub epoch: u64,
+    /// Grows with each plan of the service.
+    pub n: u64,
+}
+
+impl FromStr for Generation {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let bad = || IdError::Generation(text.into());
+        let (epoch, n) = text.split_once('.').ok_or_else(bad)?;
+        let number = |part: &str| part.parse().map_err(|_| bad());
+        Ok(Self { epoch: number(epoch)?, n: number(n)? })
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.epoch, self.n)
+    }
+}
+string_serde!(Generation);
+
+/// A share of traffic in parts per 100 000.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct Weight(u32);
+
+impl Weight {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Everything.
+    pub const ALL: Self = Self(100_000);
+
+    /// A share in whole percent, at most 100.
+    pub fn percent(percent: u32) -> Result<Self, IdError> {
+        Self::try_from(u64::from(percent) * 1000)
+    }
+
+    /// Parts per 100 000.
+    pub fn parts(self) -> u32 {
+        self.0
+    }
+
+    /// What is left of the whole.
+    #[must_use]
+    pub fn rest(self) -> Self {
+        Self(100_000 - self.0)
+    }
+}
+
+impl TryFrom<u64> for Weight {
+    type Error = IdError;
+    fn try_from(parts: u64) -> Result<Self, IdError> {
+        match u32::try_from(parts) {
+            Ok(parts) if parts <= 100_000 => Ok(Self(parts)),
+            _ => Err(IdError::Weight(parts)),
+        }
+    }
+}
+
+impl From<Weight> for u64 {
+    fn from(weight: Weight) -> Self {
+        weight.0.into()
+    }
+}
+
+impl fmt::Display for Weight {
+    /// As percent: `5 %`, `0.1 %`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} %", f64::from(self.0) / 1000.0)
+    }
+}

@@ -1,0 +1,94 @@
+//! Rules every plan must obey before it may be applied.
+
+use crate::{Phase, Plan, Role, RolloutKind, Service, Weight};
+use std::fmt;
+
+/// A rule a plan breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// Shares that are neither nothing nor the whole.
+    WeightSum(u64),
+    /// More traffic on a revision of which no instance is ready.
+    NotReady(String),
+    /// A share for a revision without instances.
+    NoInstances(String),
+    /// The stable revision would go while the candidate is on trial.
+    StableGone(String),
+    /// Stable would shrink before the candidate was promoted.
+    StableShrunk(u32),
+    /// More than one revision in the same role.
+    TwoInRole(Role),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WeightSum(sum) => write!(f, "weights sum to {sum} of 100000"),
+            Self::NotReady(id) => write!(f, "{id} would get traffic without a ready instance"),
+            Self::NoInstances(id) => write!(f, "{id} would get traffic without instances"),
+            Self::StableGone(id) => write!(f, "stable {id} would stop during the trial"),
+            Self::StableShrunk(n) => write!(f, "stable would shrink to {n} during the trial"),
+            Self::TwoInRole(role) => write!(f, "two revisions are {}", role.as_str()),
+        }
+    }
+}
+
+/// What is wrong with `plan` for `service`, whose present plan is the one before it.
+pub fn lint(plan: &Plan, service: &Service) -> Vec<Note> {
+    let mut notes = Vec::new();
+    notes.extend(weight_sum(plan));
+    notes.extend(weight_without_instances(plan));
+    notes.extend(weight_before_ready(plan, service));
+    notes.extend(stable_kept(plan, service));
+    notes.extend(roles(plan));
+    notes
+}
+
+/// Whether `plan` changes nothing but to move traffic to stable: always allowed.
+pub fn moves_only_to_stable(plan: &Plan, before: Option<&Plan>) -> bool {
+    let grows = |id: &crate::RevisionId, weight: Weight| {
+        weight > before.map_or(Weight::NONE, |b| b.weight(id))
+    };
+    plan.revisions.iter().all(|(id, r)| r.role == Role::Stable || !grows(id, r.weight))
+        && before.is_some_and(|b| {
+            b.in_role(Role::Stable).map(|s| s.0) == plan.in_role(Role::Stable).map(|s| s.0)
+        })
+}
+
+fn weight_sum(plan: &Plan) -> Option<Note> {
+    let sum: u64 = plan.revisions.values().map(|r| u64::from(r.weight.parts())).sum();
+    (sum != 0 && sum != 100_000).then_some(Note::WeightSum(sum))
+}
+
+fn weight_without_instances(plan: &Plan) -> Vec<Note> {
+    let empty = plan.revisions.iter().filter(|(_, r)| r.weight > Weight::NONE && r.replicas == 0);
+    empty.map(|(id, _)| Note::NoInstances(id.to_string())).collect()
+}
+
+fn weight_before_ready(plan: &Plan, service: &Service) -> Vec<Note> {
+    let before = |id| service.plan.as_ref().map_or(Weight::NONE, |p| p.weight(id));
+    let early = plan.revisions.iter().filter(|(id, r)| {
+        let trusted = service.stable.as_ref() == Some(*id);
+        r.weight > before(id) && service.ready(id) == 0 && !trusted
+    });
+    early.map(|(id, _)| Note::NotReady(id.to_string())).collect()
+}
+
+fn stable_kept(plan: &Plan, service: &Service) -> Option<Note> {
+    let rollout = service.rollout.as_ref().filter(|r| r.kind != RolloutKind::First)?;
+    if matches!(rollout.phase, Phase::Retiring) || service.removing {
+        return None;
+    }
+    let stable = service.stable.as_ref()?;
+    match plan.revisions.get(stable) {
+        None => Some(Note::StableGone(stable.to_string())),
+        Some(r) if r.replicas < service.spec.replicas => Some(Note::StableShrunk(r.replicas)),
+        Some(_) => None,
+    }
+}
+
+fn roles(plan: &Plan) -> Vec<Note> {
+    let count = |role| plan.revisions.values().filter(|r| r.role == role).count();
+    let twice = [Role::Stable, Role::Candidate].into_iter().filter(|role| count(*role) > 1);
+    twice.map(Note::TwoInRole).collect()
+}

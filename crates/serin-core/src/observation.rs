@@ -1,0 +1,120 @@
+//! What a platform saw. Facts only: the engine decides what they mean.
+
+use crate::{Generation, RevisionId, Timestamp};
+use serde::{Deserialize, Serialize};
+use serin_stats::Histogram;
+use std::collections::BTreeMap;
+
+/// One look at a service's world.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// (controller epoch, number): an older look never overwrites a newer one.
+    pub seq: (u64, u64),
+    /// The newest generation the data plane has on its disk.
+    pub applied: Option<Generation>,
+    /// What runs, by revision; one that is absent has no process left.
+    pub revisions: BTreeMap<RevisionId, RevisionObservation>,
+    /// Why the platform cannot act now, for people.
+    pub trouble: Option<String>,
+}
+
+/// What was seen of one revision.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RevisionObservation {
+    /// Processes that run and are not ready yet.
+    pub starting: u32,
+    /// Ready instances.
+    pub ready: u32,
+    /// Instances that are draining or stopping.
+    pub stopping: u32,
+    /// When the newest of the ready instances became ready.
+    pub youngest_ready_at: Option<Timestamp>,
+    /// Instances that ended or were replaced unasked since the revision was first started.
+    pub restarts: u32,
+    /// Requests on its instances now.
+    pub in_flight: u64,
+    /// The last instance that could not be brought up.
+    pub failure: Option<StartFailure>,
+    /// Instances run different artefacts under one revision.
+    pub drift: bool,
+}
+
+/// Why an instance did not come up, or was lost, with what a person needs to mend it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StartFailure {
+    /// Which one.
+    pub instance: String,
+    /// How it ended.
+    pub cause: ExitCause,
+    /// The last probe's result, such as `GET /ready: connection refused`.
+    pub last_probe: Option<String>,
+    /// The last lines of its log, at most 20.
+    pub log: Vec<String>,
+}
+
+/// How an instance ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ExitCause {
+    /// By itself, with this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// It could not be started.
+    NotStarted(String),
+    /// It is gone and nobody saw how.
+    Unknown,
+    /// It still runs and does not become ready.
+    NotReady,
+}
+
+/// Which run of the data plane counted, and which of its reports this is. Ordered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CountKey {
+    /// Start of the data plane, ms since the Unix epoch.
+    pub epoch: u64,
+    /// Number of the report.
+    pub seq: u64,
+}
+
+/// Cumulative counts of closed cohorts of one (service, generation).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Source and order.
+    pub key: CountKey,
+    /// Weights in force while these requests arrived.
+    pub generation: Generation,
+    /// The last arrival second that is closed, Unix seconds.
+    pub closed_through: i64,
+    /// By revision the request was assigned to.
+    pub arms: BTreeMap<RevisionId, ArmCounts>,
+}
+
+/// Cumulative counts of one arm.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ArmCounts {
+    /// Judged requests.
+    pub n: u64,
+    /// Of those, errors.
+    pub errors: u64,
+    /// Of those, still unfinished when their cohort closed.
+    pub unfinished: u64,
+    /// Latency of finished requests without error.
+    pub latency: Histogram,
+    /// All requests assigned to the arm, judged or not.
+    pub assigned: u64,
+    /// When the last of them was assigned.
+    pub last_assigned_at: Option<Timestamp>,
+}
+
+impl std::fmt::Display for ExitCause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exited with code {code}"),
+            Self::Signal(signal) => write!(f, "ended by signal {signal}"),
+            Self::NotStarted(why) => f.write_str(why),
+            Self::Unknown => f.write_str("ended, nobody saw how"),
+            Self::NotReady => f.write_str("runs but does not become ready"),
+        }
+    }
+}

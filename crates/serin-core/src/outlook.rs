@@ -1,0 +1,187 @@
+//! What a schedule will do before it does it, and what a verdict says, in words and numbers.
+
+use crate::{Millis, RolloutKind, Schedule, Service, Step, Weight};
+use serde::{Deserialize, Serialize};
+use serin_stats::{Assessment, LatencySummary, Metric, MetricAssessment, Outcome, Rung, planner};
+use std::fmt::Write as _;
+
+/// What a rollout would do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outlook {
+    /// Step by step.
+    pub steps: Vec<OutlookStep>,
+    /// The shortest time from the first ready instance to promotion.
+    pub shortest: Millis,
+    /// Judged candidate requests needed to promote a version without errors.
+    pub requests: Option<u64>,
+    /// What a reader should know before starting.
+    pub notes: Vec<String>,
+}
+
+/// One step as it would go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutlookStep {
+    /// Stage name.
+    pub stage: String,
+    /// What it does.
+    pub does: String,
+    /// The candidate's share during it.
+    pub weight: Weight,
+    /// Candidate instances during it.
+    pub instances: u32,
+    /// The shortest time it can take; `None` when it waits for a person.
+    pub at_least: Option<Millis>,
+    /// Judged candidate requests it needs.
+    pub requests: Option<u64>,
+}
+
+/// What `schedule` would do on `service`.
+pub fn outlook(service: &Service, schedule: &Schedule, kind: RolloutKind) -> Outlook {
+    let analysed = schedule.analysis.is_some() && kind == RolloutKind::Release;
+    let mut weight = Weight::NONE;
+    let mut steps = Vec::new();
+    for (index, (stage, step)) in schedule.steps().enumerate() {
+        if let Step::SetWeight(to) = step {
+            weight = *to;
+        }
+        steps.push(OutlookStep {
+            stage: stage.into(),
+            does: describe(step),
+            weight,
+            instances: service.candidate_size(weight, analysed),
+            at_least: at_least(step, schedule),
+            requests: requests(step, schedule, index, weight),
+        });
+    }
+    let shortest: u64 = steps.iter().filter_map(|s| s.at_least).map(|m| m.0).sum();
+    Outlook {
+        shortest: Millis(shortest + schedule.keep_warm.0),
+        requests: steps.iter().filter_map(|s| s.requests).max(),
+        notes: notes(service, schedule, analysed),
+        steps,
+    }
+}
+
+/// A step in words.
+pub(crate) fn describe(step: &Step) -> String {
+    match step {
+        Step::SetWeight(weight) => format!("give the candidate {weight}"),
+        Step::Pause(None) => "wait for `serin promote`".into(),
+        Step::Pause(Some(span)) => format!("wait {span}"),
+        Step::Bake(bake) => {
+            let mut words = format!("bake at least {}", bake.at_least);
+            if bake.requests > 0 {
+                let _ = write!(words, " and {} candidate requests", bake.requests);
+            }
+            if bake.until_evidence {
+                let _ = write!(words, ", until the evidence is there (at most {})", bake.deadline);
+            }
+            words
+        }
+    }
+}
+
+fn at_least(step: &Step, schedule: &Schedule) -> Option<Millis> {
+    match step {
+        Step::SetWeight(_) => Some(schedule.warm_up),
+        Step::Pause(span) => *span,
+        Step::Bake(bake) => Some(bake.at_least),
+    }
+}
+
+fn requests(step: &Step, schedule: &Schedule, index: usize, weight: Weight) -> Option<u64> {
+    let Step::Bake(bake) = step else { return None };
+    let rung = Rung { j: schedule.rungs_through(index + 1), m: schedule.rungs() };
+    let share = f64::from(weight.parts()) / 100_000.0;
+    let analysis = schedule.analysis.as_ref().filter(|_| bake.until_evidence);
+    let config = analysis.and_then(|a| a.judge_config().ok());
+    let by_evidence = config.and_then(|c| planner::requests_to_pass(&c, 0.0, share, rung));
+    by_evidence.max(Some(bake.requests)).filter(|n| *n > 0)
+}
+
+fn notes(service: &Service, schedule: &Schedule, analysed: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    if analysed && service.spec.replicas == 1 {
+        notes.push(
+            "one replica: a bad instance and a bad version look the same; two are better".into(),
+        );
+    }
+    if schedule.rungs() == 0 {
+        notes.push(
+            "no step waits for evidence: harm is watched for, its absence is not shown".into(),
+        );
+    }
+    notes
+}
+
+/// The verdict in one sentence: rates of both sides, limit, sample size.
+pub fn verdict_sentence(assessment: &Assessment) -> String {
+    match assessment.outcome {
+        Outcome::NoData => "no data: no candidate request could be judged yet".into(),
+        Outcome::Invalid => "the comparison is not valid".into(),
+        Outcome::Fail => told(assessment, &assessment.blame, "harm shown"),
+        Outcome::Pass => told(assessment, &[], "no harm"),
+        Outcome::Continue => told(assessment, &[], "not decided yet"),
+    }
+}
+
+fn told(assessment: &Assessment, only: &[Metric], verdict: &str) -> String {
+    let chosen = assessment.metrics.iter().filter(|m| only.is_empty() || only.contains(&m.metric));
+    let parts: Vec<_> = chosen.map(metric_sentence).collect();
+    format!("{verdict}: {}", parts.join("; "))
+}
+
+/// One metric's numbers in words.
+pub fn metric_sentence(m: &MetricAssessment) -> String {
+    let sample = format!("after {} candidate requests", thousands(m.canary_n));
+    let (canary, baseline) = (percent(m.canary_rate), percent(m.baseline_rate));
+    match (m.metric, m.limit) {
+        (Metric::Errors, limit) => {
+            format!("errors {canary} vs {baseline} on stable (limit {}), {sample}", percent(limit))
+        }
+        (Metric::Latency, Some(slow)) => {
+            let times = latency_words(m.latency.as_ref());
+            format!("{times}; slower than {slow:.0} ms: {canary} vs {baseline}, {sample}")
+        }
+        (Metric::Latency, None) => {
+            format!("{}, {sample}", latency_words(m.latency.as_ref()))
+        }
+    }
+}
+
+fn latency_words(latency: Option<&LatencySummary>) -> String {
+    let Some(l) = latency else { return "latency: not enough requests yet".into() };
+    let pair = |canary, baseline| format!("{} vs {}", millis(canary), millis(baseline));
+    format!(
+        "latency p50 {}, p99 {} on stable",
+        pair(l.canary_p50_ms, l.baseline_p50_ms),
+        pair(l.canary_p99_ms, l.baseline_p99_ms)
+    )
+}
+
+fn millis(ms: Option<f64>) -> String {
+    match ms {
+        None => "unknown".into(),
+        Some(ms) if ms < 10.0 => format!("{ms:.1} ms"),
+        Some(ms) => format!("{ms:.0} ms"),
+    }
+}
+
+fn percent(rate: Option<f64>) -> String {
+    let Some(rate) = rate else { return "unknown".into() };
+    let percent = rate * 100.0;
+    let digits = if percent >= 10.0 { 0 } else { 2 };
+    format!("{percent:.digits$} %")
+}
+
+fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}

@@ -1,0 +1,163 @@
+//! The aggregate: one service with everything the engine knows of it.
+
+use crate::{
+    Generation, Millis, Observation, Plan, RevisionId, Rollout, RolloutRecord, RunSpec,
+    ServiceName, ServiceSpec, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serin_stats::Judge;
+use std::collections::BTreeMap;
+
+/// Most revisions kept for a way back.
+pub(crate) const REVISIONS_KEPT: usize = 10;
+
+/// Everything the engine knows of one service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// What its owner wants, as of the last deploy.
+    pub spec: ServiceSpec,
+    /// The trusted revision; `None` until the first one is up.
+    pub stable: Option<RevisionId>,
+    /// Revisions known, at most ten besides those that run.
+    pub revisions: BTreeMap<RevisionId, Revision>,
+    /// The move under way.
+    pub rollout: Option<Rollout>,
+    /// The last move that ended.
+    pub last: Option<RolloutRecord>,
+    /// The world that is owed, with or without a rollout.
+    pub plan: Option<Plan>,
+    /// The newest look at the world.
+    pub observed: Observation,
+    /// Evidence of rollouts that ended without promotion, by candidate: a revision tried again
+    /// goes on from there.
+    pub evidence: BTreeMap<RevisionId, Inherited>,
+    /// Generation of the newest plan.
+    pub generation: Generation,
+    /// Number of the next rollout, from 1.
+    pub next_rollout: u64,
+    /// The service is being taken away.
+    pub removing: bool,
+}
+
+/// Evidence that a later rollout of the same pair takes up again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inherited {
+    /// The stable revision it was compared with.
+    pub baseline: RevisionId,
+    /// Where the judge stood.
+    pub judge: Judge,
+}
+
+/// One revision that was deployed at some time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Revision {
+    /// How its instances run.
+    pub run: RunSpec,
+    /// What came of it.
+    pub standing: RevisionStanding,
+    /// When it was first asked for.
+    pub created_at: Timestamp,
+    /// When it last became stable.
+    pub promoted_at: Option<Timestamp>,
+}
+
+/// What is known of a revision's worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RevisionStanding {
+    /// Not finished yet, or ended by a person.
+    Untried,
+    /// It was promoted and stayed.
+    Good,
+    /// It was rolled back by evidence or health.
+    Bad,
+}
+
+impl Service {
+    /// A service nobody has deployed to yet.
+    pub fn new(spec: ServiceSpec) -> Self {
+        Self {
+            name: spec.name.clone(),
+            spec,
+            stable: None,
+            revisions: BTreeMap::new(),
+            rollout: None,
+            last: None,
+            plan: None,
+            observed: Observation::default(),
+            evidence: BTreeMap::new(),
+            generation: Generation::default(),
+            next_rollout: 1,
+            removing: false,
+        }
+    }
+
+    /// Whether the data plane has the newest plan on its disk.
+    pub fn is_applied(&self) -> bool {
+        match (&self.plan, self.observed.applied) {
+            (Some(plan), Some(applied)) => applied >= plan.generation,
+            (None, _) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether counts are wanted now: a judge is at work.
+    pub fn is_judging(&self) -> bool {
+        self.rollout.as_ref().is_some_and(|r| r.judge.is_some() && r.is_on_trial())
+    }
+
+    /// Whether it was removed and nothing of it is left.
+    pub fn is_gone(&self) -> bool {
+        let empty = self.observed.revisions.is_empty() && self.rollout.is_none();
+        self.removing && self.is_applied() && empty
+    }
+
+    /// The newest good revision other than the present stable one.
+    pub fn last_good(&self) -> Option<&RevisionId> {
+        let candidates = self.revisions.iter().filter(|(id, r)| {
+            Some(*id) != self.stable.as_ref() && r.standing == RevisionStanding::Good
+        });
+        candidates.max_by_key(|(id, r)| (r.promoted_at, *id)).map(|(id, _)| id)
+    }
+
+    /// Instances the candidate needs for a share: the share of the replicas rounded up, at least
+    /// two when it is analysed, never more than the replicas.
+    pub fn candidate_size(&self, share: crate::Weight, analysed: bool) -> u32 {
+        let replicas = self.spec.replicas;
+        let exact = u64::from(replicas) * u64::from(share.parts());
+        let by_share = exact.div_ceil(100_000) as u32;
+        by_share.max(if analysed { 2 } else { 1 }).min(replicas)
+    }
+
+    /// Names revisions as short as possible: the version alone unless two share it.
+    pub fn short<'a>(&'a self, id: &'a RevisionId) -> String {
+        let same = self.revisions.keys().filter(|other| other.version == id.version).count();
+        if same > 1 { id.to_string() } else { id.version.to_string() }
+    }
+
+    pub(crate) fn forget_old_revisions(&mut self) {
+        while self.revisions.len() > REVISIONS_KEPT {
+            let in_use = |id: &RevisionId| {
+                self.stable.as_ref() == Some(id)
+                    || self.rollout.as_ref().is_some_and(|r| r.involves(id))
+            };
+            let oldest = self.revisions.iter().filter(|(id, _)| !in_use(id));
+            let Some(oldest) = oldest.min_by_key(|(id, r)| (r.created_at, *id)) else { return };
+            let oldest = oldest.0.clone();
+            self.revisions.remove(&oldest);
+            self.evidence.remove(&oldest);
+        }
+    }
+
+    /// How long the ready instances of `revision` have all been ready.
+    pub(crate) fn ready_for(&self, revision: &RevisionId, now: Timestamp) -> Millis {
+        let seen = self.observed.revisions.get(revision);
+        seen.and_then(|r| r.youngest_ready_at).map_or(Millis(0), |at| now.since(at))
+    }
+
+    pub(crate) fn ready(&self, revision: &RevisionId) -> u32 {
+        self.observed.revisions.get(revision).map_or(0, |r| r.ready)
+    }
+}

@@ -1,0 +1,259 @@
+//! What a user asks for, after the file was read and checked. Strategies are gone here: each was
+//! lowered to one [`Schedule`] of stages and steps.
+
+use crate::{Millis, ServiceName, Version, Weight};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, net::SocketAddr};
+
+/// One service as its owner wants it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceSpec {
+    /// Its name, unique in one control plane.
+    pub name: ServiceName,
+    /// `production` unless said.
+    pub environment: String,
+    /// Instances of the stable revision, 1 to 100.
+    pub replicas: u32,
+    /// The version the file names; a deploy may name another.
+    pub version: Option<Version>,
+    /// How an instance runs.
+    pub run: RunSpec,
+    /// Where its users come in.
+    pub traffic: TrafficSpec,
+    /// How a new revision is brought out.
+    pub schedule: Schedule,
+}
+
+/// How one instance is started, checked and stopped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSpec {
+    /// Program and arguments; `$(PORT)`, `$(REVISION)`, `$(ROLE)`, `$(INSTANCE)` are filled in.
+    pub command: Vec<String>,
+    /// Environment; the same variables are filled into literal values.
+    pub env: BTreeMap<String, EnvValue>,
+    /// Files of `NAME=value` lines, read when an instance starts, never stored.
+    pub env_files: Vec<String>,
+    /// Absolute directory the instance runs in.
+    pub working_directory: String,
+    /// System user to run as; the keeper must be root for it.
+    pub user: Option<String>,
+    /// Resource limits.
+    pub limits: Limits,
+    /// When an instance may take traffic.
+    pub readiness: Probe,
+    /// When an instance must be replaced.
+    pub liveness: Option<Probe>,
+    /// Time between SIGTERM and SIGKILL.
+    pub grace: Millis,
+    /// Limits of the log files of one instance.
+    pub log: LogLimits,
+}
+
+/// A value of an environment variable. Only literals are stored; the others are read at start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EnvValue {
+    /// The value itself: never for secrets.
+    Literal(String),
+    /// The named variable of the environment `serin serve` runs in.
+    FromEnv(String),
+    /// The content of a file, without the last newline.
+    FromFile(String),
+}
+
+/// Limits the operating system holds an instance to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Open files.
+    pub open_files: Option<u64>,
+    /// Address space in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads of the user.
+    pub processes: Option<u64>,
+}
+
+/// Size limits of an instance's log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogLimits {
+    /// Bytes before a file is rotated.
+    pub max_bytes: u64,
+    /// Files kept, the current one included; at least 1.
+    pub keep: u32,
+}
+
+impl Default for LogLimits {
+    fn default() -> Self {
+        Self { max_bytes: 10 << 20, keep: 2 }
+    }
+}
+
+/// A health check with hysteresis.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// What is tried.
+    pub kind: ProbeKind,
+    /// Time between tries.
+    pub period: Millis,
+    /// Time one try may take.
+    pub timeout: Millis,
+    /// Failures in a row before the answer turns to no.
+    pub failure_threshold: u32,
+    /// Successes in a row before the answer turns to yes.
+    pub success_threshold: u32,
+    /// Time after start before the first try.
+    pub initial_delay: Millis,
+}
+
+/// What a probe does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ProbeKind {
+    /// `GET path` on the instance's port answers 200 to 399.
+    HttpGet {
+        /// Path and query.
+        path: String,
+    },
+    /// A TCP connection to the instance's port succeeds.
+    Tcp,
+}
+
+/// Where a service's users come in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrafficSpec {
+    /// Address of the load balancer for this service.
+    pub listen: SocketAddr,
+    /// Time a request may take until its answer starts; zero for no limit.
+    pub request_timeout: Millis,
+}
+
+/// What a rollout does, stage by stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// What the user called it; for display only.
+    pub strategy: String,
+    /// In order; their steps form one sequence.
+    pub stages: Vec<Stage>,
+    /// How the candidate is judged; `None` watches health alone.
+    pub analysis: Option<Analysis>,
+    /// How long an instance must be ready before traffic moves to its revision.
+    pub warm_up: Millis,
+    /// How long candidate instances may take to become ready.
+    pub progress_deadline: Millis,
+    /// How long stable stays at full size after the candidate has all traffic.
+    pub keep_warm: Millis,
+}
+
+/// A named run of steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// For display and records.
+    pub name: String,
+    /// In order.
+    pub steps: Vec<Step>,
+}
+
+/// One step of a rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Step {
+    /// Give the candidate this share, after it is sized for it.
+    SetWeight(Weight),
+    /// Wait for a time, or for a person.
+    Pause(Option<Millis>),
+    /// Wait under traffic.
+    Bake(Bake),
+}
+
+/// Conditions of a bake; all must hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bake {
+    /// At least this long.
+    pub at_least: Millis,
+    /// At least so many judged requests on the candidate.
+    pub requests: u64,
+    /// Until the evidence says the candidate is not harmful.
+    pub until_evidence: bool,
+    /// After this, [`OnInconclusive`] decides.
+    pub deadline: Millis,
+}
+
+/// How a candidate is judged. Rates are shares of requests, 0 to 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Analysis {
+    /// Chance to roll back a version that is no worse, over the whole rollout; in (0, 0.5).
+    pub alpha: f64,
+    /// Chance to promote a harmful version; in (0, 0.5).
+    pub beta: f64,
+    /// Harm is at least this multiple of stable's error rate...
+    pub harm_ratio: f64,
+    /// ...and at least this error rate.
+    pub harm_floor: f64,
+    /// Errors are compared.
+    pub errors: bool,
+    /// Latency is compared.
+    pub latency: bool,
+    /// Relative slowdown that is no reason to roll back.
+    pub latency_tolerance: f64,
+    /// What happens when a bake's deadline passes without evidence.
+    pub on_inconclusive: OnInconclusive,
+}
+
+/// What an undecided bake does at its deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnInconclusive {
+    /// Wait for a person.
+    Pause,
+    /// All traffic back to stable.
+    Rollback,
+    /// Go on without evidence; recorded as such.
+    Promote,
+}
+
+impl Default for Analysis {
+    fn default() -> Self {
+        Self {
+            alpha: 0.01,
+            beta: 0.05,
+            harm_ratio: 2.0,
+            harm_floor: 0.005,
+            errors: true,
+            latency: true,
+            latency_tolerance: 0.11,
+            on_inconclusive: OnInconclusive::Pause,
+        }
+    }
+}
+
+impl Schedule {
+    /// All steps in order, each with its stage's name.
+    pub fn steps(&self) -> impl Iterator<Item = (&str, &Step)> {
+        self.stages.iter().flat_map(|s| s.steps.iter().map(|step| (s.name.as_str(), step)))
+    }
+
+    /// Step `index` of the whole sequence.
+    pub fn step(&self, index: usize) -> Option<&Step> {
+        self.steps().nth(index).map(|(_, step)| step)
+    }
+
+    /// Number of steps in all stages.
+    pub fn len(&self) -> usize {
+        self.steps().count()
+    }
+
+    /// Whether there is no step at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many steps ask for evidence: the rungs of the ladder.
+    pub fn rungs(&self) -> u32 {
+        self.rungs_through(self.len())
+    }
+
+    /// Rungs among the first `count` steps.
+    pub fn rungs_through(&self, count: usize) -> u32 {
+        let asks = |step: &Step| matches!(step, Step::Bake(bake) if bake.until_evidence);
+        self.steps().take(count).filter(|(_, step)| asks(step)).count() as u32
+    }
+}
