@@ -1,0 +1,234 @@
+//! What is wrong with a file, and how it is shown.
+
+use crate::{
+    Source,
+    place::{Lines, Mark, Span},
+};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde::Serialize;
+
+/// More problems than this are counted, not shown.
+const MAX_SHOWN: usize = 100;
+
+/// Whether a problem stops the file from being used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The file is refused.
+    Error,
+    /// The file is used; its author should know.
+    Warning,
+}
+
+/// One thing that is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Whether the file is refused for it.
+    pub severity: Severity,
+    /// Stable name of the rule: `unknown-key`, `out-of-range`, ...
+    pub code: &'static str,
+    /// What was found and what is allowed, in one lower-case sentence.
+    pub message: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// Byte range in the file.
+    pub span: Span,
+    /// A few words at the marked place.
+    pub label: Option<String>,
+    /// One thing to do.
+    pub hint: Option<String>,
+    /// Other places that belong to it, each with a few words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Also>,
+}
+
+/// A second place of a problem.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Also {
+    /// Byte range in the file.
+    pub span: Span,
+    /// What is there.
+    pub label: String,
+}
+
+impl Problem {
+    /// A problem at bytes whose line is not known yet; see [`Self::placed`].
+    pub(crate) fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            line: 1,
+            column: 1,
+            span,
+            label: None,
+            hint: None,
+            also: Vec::new(),
+        }
+    }
+
+    /// A problem at a known place.
+    pub(crate) fn at(mark: &Mark, severity: Severity, code: &'static str, message: String) -> Self {
+        let Mark { span, line, column } = mark.clone();
+        Self { severity, line, column, ..Self::error(code, span, message) }
+    }
+
+    /// The same problem, as a warning.
+    pub(crate) fn warning(self) -> Self {
+        Self { severity: Severity::Warning, ..self }
+    }
+
+    /// With a few words at the marked place.
+    #[must_use]
+    pub fn label(self, label: impl Into<String>) -> Self {
+        Self { label: Some(label.into()), ..self }
+    }
+
+    /// With one thing to do.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// With a second place.
+    pub(crate) fn also(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.also.push(Also { span, label: label.into() });
+        self
+    }
+
+    /// With its line and column filled in.
+    pub(crate) fn placed(self, lines: &Lines<'_>) -> Self {
+        let Mark { span, line, column } = lines.mark(&self.span);
+        Self { span, line, column, ..self }
+    }
+}
+
+/// Everything found in one file, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("{}", self.summary())]
+#[serde(transparent)]
+pub struct Problems(pub Vec<Problem>);
+
+impl Problems {
+    /// Whether any of them refuses the file.
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// All problems, each with its line of `source`, for a terminal (`color`) or a log. Values of
+    /// keys that look like secrets are shown as `*`.
+    pub fn render(&self, source: &Source<'_>, color: bool) -> String {
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let lines = Lines::new(source.text);
+        let mut blocks: Vec<String> =
+            self.0.iter().take(MAX_SHOWN).map(|p| drawn(p, source, &lines, &renderer)).collect();
+        if let Some(more) = self.0.len().checked_sub(MAX_SHOWN).filter(|&more| more > 0) {
+            blocks.push(format!("... and {more} more problems in {}", source.name));
+        }
+        blocks.join("\n\n")
+    }
+
+    fn summary(&self) -> String {
+        let Some(first) = self.0.first() else { return "no problems".into() };
+        let Problem { line, column, message, .. } = first;
+        match self.0.len() - 1 {
+            0 => format!("line {line}, column {column}: {message}"),
+            more => format!("line {line}, column {column}: {message} (and {more} more problems)"),
+        }
+    }
+}
+
+/// One problem in the look of rustc.
+fn drawn(problem: &Problem, source: &Source<'_>, lines: &Lines<'_>, renderer: &Renderer) -> String {
+    let level = match problem.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let mut group = level
+        .primary_title(problem.message.as_str())
+        .id(problem.code)
+        .element(snippet(problem, source, lines));
+    for also in &problem.also {
+        group = group.element(second_snippet(also, source, lines));
+    }
+    renderer.render(&[with_hint(group, problem)])
+}
+
+fn with_hint<'a>(group: Group<'a>, problem: &'a Problem) -> Group<'a> {
+    match &problem.hint {
+        Some(hint) => group.element(Level::HELP.message(hint.as_str())),
+        None => group,
+    }
+}
+
+type Drawing<'a> = Snippet<'a, annotate_snippets::Annotation<'a>>;
+
+fn snippet<'a>(problem: &'a Problem, source: &'a Source<'_>, lines: &Lines<'_>) -> Drawing<'a> {
+    let mark = lines.mark(&problem.span);
+    let label = problem.label.as_deref();
+    one_line(source, lines, &mark, label, AnnotationKind::Primary)
+}
+
+fn second_snippet<'a>(also: &'a Also, source: &'a Source<'_>, lines: &Lines<'_>) -> Drawing<'a> {
+    let mark = lines.mark(&also.span);
+    one_line(source, lines, &mark, Some(&also.label), AnnotationKind::Context)
+}
+
+/// Only the one line is given to the renderer, so that a large file costs nothing.
+fn one_line<'a>(
+    source: &'a Source<'_>,
+    lines: &Lines<'_>,
+    mark: &Mark,
+    label: Option<&'a str>,
+    kind: AnnotationKind,
+) -> Drawing<'a> {
+    let (line, start) = lines.line(mark.line);
+    let span = mark.span.start - start..mark.span.end - start;
+    Snippet::source(masked(line))
+        .line_start(mark.line)
+        .path(source.name)
+        .annotation(kind.span(span).label(label))
+}
+
+/// The line with the value of a key that looks like a secret replaced by `*`, byte for byte, so
+/// that a file checked in CI does not leave it in the log.
+fn masked(line: &str) -> String {
+    let Some(range) = secret_range(line) else { return line.into() };
+    format!("{}{}{}", &line[..range.start], "*".repeat(range.len()), &line[range.end..])
+}
+
+/// Where the value of a secret-looking key stands: from after its colon to the end of the value.
+fn secret_range(line: &str) -> Option<Span> {
+    let (colon, _) =
+        line.match_indices(": ").find(|(at, _)| looks_secret(last_word(&line[..*at])))?;
+    let start = colon + 2 + (line[colon + 2..].len() - line[colon + 2..].trim_start().len());
+    let value = &line[start..];
+    let end = match value.chars().next()? {
+        '{' => return None,
+        quote @ ('"' | '\'') => value[1..].find(quote).map_or(value.len(), |at| at + 2),
+        _ => value.find([',', '}']).unwrap_or(value.len()),
+    };
+    Some(start..start + end)
+}
+
+fn last_word(text: &str) -> &str {
+    let text = text.trim_end_matches(['"', '\'', ' ']);
+    let inside = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let start = text
+        .rfind(|c| !inside(c))
+        .map_or(0, |at| at + text[at..].chars().next().map_or(0, char::len_utf8));
+    &text[start..]
+}
+
+/// Whether a variable's name says that its value is a secret.
+pub(crate) fn looks_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "PRIVATE_KEY", "API_KEY", "APIKEY", "CREDENTIAL"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
+#[cfg(test)]
+mod tests;
