@@ -105,6 +105,11 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False  # An idle connection must not keep a stopped shop alive.
 
+    def handle_error(self, request, client_address):
+        """A user who goes away is no reason for twenty lines of traceback."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
 
 def main():
     Handler.release = Release(sys.argv[1])

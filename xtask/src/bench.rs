@@ -1,8 +1,67 @@
 //! `cargo xtask bench`: measures what `docs/benchmarks.md` reports.
+//!
+//! Figures go to stdout as a table and to `target/bench/<name>.json`. Nothing here passes or
+//! fails by a figure: a busy machine is no reason for a red build.
 
-use crate::failure::{Failure, Result};
+mod data_plane;
+mod flips;
+mod machine;
+mod options;
+mod process;
+mod proxy;
+mod report;
+mod servers;
+mod wrk;
+
+use crate::{
+    command,
+    failure::{Failure, Result},
+};
+use options::Options;
+use std::{path::PathBuf, time::Duration};
 
 /// Runs one benchmark.
-pub fn run(_words: &[&str]) -> Result<()> {
-    Err(Failure::new("bench is not written yet"))
+pub fn run(words: &[&str]) -> Result<()> {
+    match words {
+        ["proxy", rest @ ..] => proxy::run(&Options::parse(rest)?),
+        ["flips", rest @ ..] => flips::run(&Options::parse(rest)?),
+        _ => Err(Failure::usage("which benchmark? `bench proxy` or `bench flips`")),
+    }
+}
+
+/// Flips weights for a long time; a failure if anybody noticed.
+pub fn soak_flips(time: Duration) -> Result<()> {
+    let options = Options::default();
+    prepare(&options)?;
+    let seconds = u32::try_from(time.as_secs().max(1)).unwrap_or(u32::MAX);
+    let outcome = flips::flip(&options, seconds)?;
+    println!("{} requests, {} flips\n", outcome.seen.requests, outcome.acknowledged.len());
+    outcome.verdict()
+}
+
+/// Programs a benchmark needs, with Debian's package for each.
+const PROGRAMS: [(&str, &str); 4] =
+    [("nginx", "nginx-light"), ("haproxy", "haproxy"), ("wrk", "wrk"), ("taskset", "util-linux")];
+
+/// Sees to it that nginx, haproxy, wrk and taskset are there.
+fn prepare(options: &Options) -> Result<()> {
+    let is_absent = |program: &&(&str, &str)| command::find(program.0).is_none();
+    let packages: Vec<&str> = PROGRAMS.iter().filter(is_absent).map(|p| p.1).collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    if !options.install {
+        return Err(Failure::new(format!("missing: {}; install it", packages.join(", "))));
+    }
+    crate::ci::apt_install(&packages)
+}
+
+/// The data plane to measure: the one named, or one built now with optimisation.
+fn data_plane_program(options: &Options) -> Result<PathBuf> {
+    if let Some(program) = &options.data_plane {
+        return Ok(program.clone());
+    }
+    let arguments = ["build", "--quiet", "--release", "-p", "serin-proxy", "--example", "proxy"];
+    command::run(&mut command::cargo(&arguments))?;
+    Ok(crate::root::target().join("release/examples/proxy"))
 }

@@ -12,6 +12,8 @@ use crate::{
     failure::{Failure, Result},
     tidy,
 };
+pub use tools::{apt_install, is_root};
+
 use counts::Counts;
 use std::{
     io::Write,

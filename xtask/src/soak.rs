@@ -1,8 +1,100 @@
 //! `cargo xtask soak`: long runs, for a night rather than for each change.
+//!
+//! Three runs in turn: simulated rollouts with seeds nobody has run yet, weight flips under load,
+//! and the demo again and again. The first failure ends it and says how to repeat it.
 
-use crate::failure::{Failure, Result};
+use crate::{
+    bench, command,
+    failure::{Failure, Result},
+};
+use std::{
+    process::Command,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
-/// Runs the long runs one after the other.
-pub fn run(_words: &[&str]) -> Result<()> {
-    Err(Failure::new("soak is not written yet"))
+/// Simulated rollouts in one call of the simulator.
+const SEEDS_PER_CALL: u64 = 2_000;
+
+/// Runs the long runs one after the other, each for a third of the time.
+pub fn run(words: &[&str]) -> Result<()> {
+    let each = Duration::from_secs(parse(words)? * 60 / 3);
+    println!("==> simulation, {} s", each.as_secs());
+    simulation(each)?;
+    println!("==> weight flips, {} s", each.as_secs());
+    bench::soak_flips(each)?;
+    println!("==> demo, {} s", each.as_secs());
+    demo(each)
+}
+
+/// Minutes to run for.
+fn parse(words: &[&str]) -> Result<u64> {
+    match words {
+        [] => Ok(30),
+        ["--minutes", minutes] => match minutes.parse() {
+            Ok(minutes) if minutes > 0 => Ok(minutes),
+            _ => Err(Failure::usage(format!("`--minutes` is a number from 1, not `{minutes}`"))),
+        },
+        _ => Err(Failure::usage("`soak` takes --minutes N only")),
+    }
+}
+
+/// Calls `work` with 0, 1, 2... until time is up, at least once.
+fn repeat(time: Duration, mut work: impl FnMut(u64) -> Result<()>) -> Result<u64> {
+    let started = Instant::now();
+    for count in 0.. {
+        if count > 0 && started.elapsed() >= time {
+            return Ok(count);
+        }
+        work(count)?;
+    }
+    Ok(0)
+}
+
+/// Seeds follow the clock, so that each soak runs new ones; the printed command repeats one.
+fn simulation(time: Duration) -> Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let first = now.as_secs() * SEEDS_PER_CALL;
+    let calls = repeat(time, |count| {
+        let from = (first + count * SEEDS_PER_CALL).to_string();
+        let seeds = SEEDS_PER_CALL.to_string();
+        let head = ["run", "--quiet", "--release", "-p", "serin-sim", "--"];
+        let mut simulator = command::cargo(&head);
+        command::run(simulator.args(["--seeds", &seeds, "--from", &from]))
+    })?;
+    println!("{} simulated rollouts\n", calls * SEEDS_PER_CALL);
+    Ok(())
+}
+
+fn demo(time: Duration) -> Result<()> {
+    command::run(&mut command::cargo(&["build", "--quiet", "--release", "-p", "serin"]))?;
+    let program = crate::root::target().join("release/serin");
+    let runs = repeat(time, |seed| {
+        let seed = seed.to_string();
+        let output =
+            command::capture(Command::new(&program).args(["demo", "--json", "--seed", &seed]))?;
+        print!("{output}");
+        Ok(())
+    })?;
+    println!("{runs} demos, each promoted the good version and caught the bad one");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_done_at_least_once_and_failures_end_it() {
+        assert_eq!(repeat(Duration::ZERO, |_| Ok(())).unwrap(), 1);
+        let failing = |count| if count == 3 { Err(Failure::new("four")) } else { Ok(()) };
+        assert_eq!(repeat(Duration::MAX, failing).unwrap_err().to_string(), "four");
+    }
+
+    #[test]
+    fn minutes_are_read() {
+        assert_eq!(parse(&[]).unwrap(), 30);
+        assert_eq!(parse(&["--minutes", "6"]).unwrap(), 6);
+        assert_eq!(parse(&["--minutes", "0"]).unwrap_err().code(), 2);
+        assert_eq!(parse(&["6"]).unwrap_err().code(), 2);
+    }
 }

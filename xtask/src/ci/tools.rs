@@ -111,6 +111,7 @@ fn apt(arguments: &[&str]) -> Option<Command> {
     Some(apt)
 }
 
-fn is_root() -> bool {
+/// Whether this runs as root.
+pub fn is_root() -> bool {
     command::capture(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }
