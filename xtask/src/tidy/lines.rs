@@ -62,7 +62,8 @@ const BANNED: &[Banned] = &[
 const SLEEP: &str = "sleep-in-test";
 const SLEEP_INSTEAD: &str = "await the event; if there is none, say why in `// tidy: sleep: ...`";
 const PURE: &str = "pure-crate";
-const PURE_CRATES: [&str; 3] = ["crates/serin-core", "crates/serin-stats", "crates/serin-flags"];
+const PURE_CRATES: [&str; 3] =
+    ["crates/serin-core/src", "crates/serin-stats/src", "crates/serin-flags/src"];
 const SLEEP_PERMIT: &str = "tidy: sleep:";
 
 /// Checks one file.

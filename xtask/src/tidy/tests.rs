@@ -97,6 +97,7 @@ fn pure_crates_know_no_clock() {
     let text = "use std::collections::HashMap;\nlet t = Instant::now();";
     check_lines("crates/serin-core/src/a.rs", text, &[(1, "pure-crate"), (2, "pure-crate")]);
     check_lines("crates/serin-core/tests/a.rs", text, &[]);
+    check_lines("crates/serin-core/examples/a.rs", text, &[]);
     check_lines("crates/serin-proxy/src/a.rs", text, &[]);
 }
 
