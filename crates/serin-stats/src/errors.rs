@@ -53,7 +53,7 @@ impl ErrorEvidence {
     /// that of the uniform mixture over all. Between grid points the ends are interpolated.
     pub fn interval(&self, alpha: f64) -> Option<(f64, f64)> {
         let counts = self.counts();
-        if counts.canary_events + counts.baseline_events == 0 {
+        if counts.canary_events == 0 && counts.baseline_events == 0 {
             return None;
         }
         let curve = self.curve();
