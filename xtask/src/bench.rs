@@ -5,6 +5,7 @@
 
 mod data_plane;
 mod flips;
+mod idle;
 mod machine;
 mod options;
 mod process;
@@ -25,7 +26,8 @@ pub fn run(words: &[&str]) -> Result<()> {
     match words {
         ["proxy", rest @ ..] => proxy::run(&Options::parse(rest)?),
         ["flips", rest @ ..] => flips::run(&Options::parse(rest)?),
-        _ => Err(Failure::usage("which benchmark? `bench proxy` or `bench flips`")),
+        ["idle", rest @ ..] => idle::run(&Options::parse(rest)?),
+        _ => Err(Failure::usage("which benchmark? `bench proxy`, `flips` or `idle`")),
     }
 }
 
@@ -56,12 +58,21 @@ fn prepare(options: &Options) -> Result<()> {
     crate::ci::apt_install(&packages)
 }
 
-/// The data plane to measure: the one named, or one built now with optimisation.
+/// The data plane alone, as an executable of its own.
 fn data_plane_program(options: &Options) -> Result<PathBuf> {
-    if let Some(program) = &options.data_plane {
+    program(options, &["-p", "serin-proxy", "--example", "proxy"], "release/examples/proxy")
+}
+
+/// All of Serin.
+fn serin_program(options: &Options) -> Result<PathBuf> {
+    program(options, &["-p", "serin"], "release/serin")
+}
+
+/// The program to measure: the one named, or one built now with optimisation.
+fn program(options: &Options, package: &[&str], path: &str) -> Result<PathBuf> {
+    if let Some(program) = &options.program {
         return Ok(program.clone());
     }
-    let arguments = ["build", "--quiet", "--release", "-p", "serin-proxy", "--example", "proxy"];
-    command::run(&mut command::cargo(&arguments))?;
-    Ok(crate::root::target().join("release/examples/proxy"))
+    command::run(command::cargo(&["build", "--quiet", "--release"]).args(package))?;
+    Ok(crate::root::target().join(path))
 }

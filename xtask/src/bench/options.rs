@@ -12,13 +12,13 @@ pub struct Options {
     pub rounds: usize,
     /// How long each measurement takes.
     pub seconds: u32,
-    /// A data plane that is already built.
-    pub data_plane: Option<PathBuf>,
+    /// What to measure, when it is already built.
+    pub program: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { install: true, rounds: 5, seconds: 3, data_plane: None }
+        Self { install: true, rounds: 5, seconds: 3, program: None }
     }
 }
 
@@ -36,7 +36,7 @@ impl Options {
                 "--no-install" => options.install = false,
                 "--rounds" => options.rounds = number(word, value()?)?,
                 "--seconds" => options.seconds = number(word, value()?)?,
-                "--data-plane" => options.data_plane = Some(PathBuf::from(value()?)),
+                "--program" => options.program = Some(PathBuf::from(value()?)),
                 _ => return Err(Failure::usage(format!("no such option: `{word}`; {ALLOWED}"))),
             }
         }
@@ -44,7 +44,7 @@ impl Options {
     }
 }
 
-const ALLOWED: &str = "allowed are --rounds N, --seconds N, --data-plane PROGRAM, --no-install";
+const ALLOWED: &str = "allowed are --rounds N, --seconds N, --program PATH, --no-install";
 
 fn number<T: TryFrom<u32>>(word: &str, value: &str) -> Result<T> {
     let number = value.parse::<u32>().ok().filter(|&number| number > 0);

@@ -74,6 +74,23 @@ pub fn cpu_of_tree(pid: u32) -> Result<Cpu> {
     Ok(stats.iter().filter(|(pid, _)| tree.contains(pid)).map(|(_, stat)| stat.cpu).sum())
 }
 
+/// A process and everything below it.
+pub fn family(pid: u32) -> Result<Vec<u32>> {
+    Ok(tree(pid, &all()?))
+}
+
+/// Processor time of one process, so far.
+pub fn cpu_of(pid: u32) -> Result<Cpu> {
+    let stat = Stat::of(pid).ok_or_else(|| Failure::new(format!("process {pid} is gone")))?;
+    Ok(stat.cpu)
+}
+
+/// Whether a process was started with `word` among its arguments.
+pub fn has_argument(pid: u32, word: &str) -> bool {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|&byte| byte == 0).any(|argument| argument == word.as_bytes())
+}
+
 fn all() -> Result<Vec<(u32, Stat)>> {
     let entries = fs::read_dir("/proc").doing(|| "reading /proc".to_owned())?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());

@@ -28,9 +28,18 @@ impl Server {
     pub fn start(command: &Command, core: usize, ready: impl Fn() -> bool) -> Result<Self> {
         let mut pinned = Command::new("taskset");
         pinned.args(["-c", &core.to_string()]).arg(command.get_program()).args(command.get_args());
-        pinned.stdin(Stdio::null()).stdout(Stdio::null());
-        let name = command.get_program().display().to_string();
-        let child = pinned.spawn().doing(|| format!("starting {name}"))?;
+        Self::spawn(pinned, &program_name(command), ready)
+    }
+
+    /// The same, on any core.
+    pub fn start_anywhere(command: Command, ready: impl Fn() -> bool) -> Result<Self> {
+        let name = program_name(&command);
+        Self::spawn(command, &name, ready)
+    }
+
+    fn spawn(mut command: Command, name: &str, ready: impl Fn() -> bool) -> Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let child = command.spawn().doing(|| format!("starting {name}"))?;
         let mut server = Self { child };
         let started = Instant::now();
         while !ready() {
@@ -60,6 +69,10 @@ impl Drop for Server {
         }
         let _ = self.child.wait();
     }
+}
+
+fn program_name(command: &Command) -> String {
+    Path::new(command.get_program()).display().to_string()
 }
 
 /// An address on the loopback that nobody listens on just now.
