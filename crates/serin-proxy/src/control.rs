@@ -1,0 +1,319 @@
+//! The control thread: listens to orders, keeps the listeners the table asks for, puts the
+//! workers' counters together, and ends the process when told to.
+
+use crate::fds;
+use crate::merge::merge;
+use crate::table::{Refused, Table};
+use crate::wire::{Counters, Held, MAX_FDS, Reply, Request, Route};
+use crate::{Error, Options, worker};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Mutex, Notify, oneshot};
+
+/// Longest request line.
+const MAX_LINE: u64 = 16 * 1024 * 1024;
+/// Pause between attempts to open what could not be opened.
+const REOPEN: Duration = Duration::from_millis(250);
+
+/// State of the control thread.
+pub struct Control {
+    table: Arc<Table>,
+    keeper: Option<PathBuf>,
+    workers: Vec<UnboundedSender<worker::Order>>,
+    listeners: RefCell<BTreeMap<SocketAddr, TcpListener>>,
+    opening: Mutex<()>,
+    seq: Cell<u64>,
+    closed_through_s: Cell<u64>,
+    draining: Cell<bool>,
+    quit: Notify,
+}
+
+impl Control {
+    /// The control thread of these workers.
+    pub fn new(
+        table: Arc<Table>,
+        keeper: Option<PathBuf>,
+        workers: Vec<UnboundedSender<worker::Order>>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            table,
+            keeper,
+            workers,
+            listeners: RefCell::default(),
+            opening: Mutex::new(()),
+            seq: Cell::new(0),
+            closed_through_s: Cell::new(0),
+            draining: Cell::new(false),
+            quit: Notify::new(),
+        })
+    }
+
+    /// Serves until told to end, then until the workers have drained or the deadline is over.
+    ///
+    /// # Errors
+    /// The control socket cannot be opened, or signals cannot be caught.
+    pub async fn run(self: Rc<Self>, options: &Options) -> Result<(), Error> {
+        let mut term = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Runtime)?;
+        let socket = open_socket(&options.control)
+            .map_err(|source| Error::Control { path: options.control.clone(), source })?;
+        tokio::task::spawn_local(self.clone().keep_open());
+        tokio::task::spawn_local(self.clone().accept(socket));
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+            () = self.quit.notified() => {}
+        }
+        self.drain(options.drain_deadline).await;
+        Ok(())
+    }
+
+    async fn drain(&self, deadline: Duration) {
+        self.draining.set(true);
+        let opening = self.opening.lock().await;
+        self.listeners.borrow_mut().clear();
+        if let Some(first) = self.workers.first() {
+            // It passes the word on, behind the connections it has dealt out.
+            let _ = first.send(worker::Order::Drain);
+        }
+        let all = async {
+            for worker in &self.workers {
+                worker.closed().await;
+            }
+        };
+        let _ = tokio::time::timeout(deadline, all).await;
+        drop(opening);
+    }
+
+    /// Opens what the table asks for; what fails is tried again until it works.
+    async fn keep_open(self: Rc<Self>) {
+        loop {
+            self.open_listeners().await;
+            tokio::time::sleep(REOPEN).await;
+        }
+    }
+
+    /// Opens and closes listeners as the table asks. What failed, by address.
+    async fn open_listeners(&self) -> BTreeMap<SocketAddr, io::Error> {
+        let _opening = self.opening.lock().await;
+        let mut failed = BTreeMap::new();
+        if self.draining.get() {
+            return failed;
+        }
+        let routes = self.table.shared.routes();
+        let wanted: BTreeSet<SocketAddr> = routes.values().map(|route| route.listen).collect();
+        self.close_unwanted(&wanted);
+        for addr in wanted {
+            if !self.listeners.borrow().contains_key(&addr)
+                && let Err(error) = self.open(addr).await
+            {
+                failed.insert(addr, error);
+            }
+        }
+        failed
+    }
+
+    fn close_unwanted(&self, wanted: &BTreeSet<SocketAddr>) {
+        self.listeners.borrow_mut().retain(|addr, _| {
+            let keep = wanted.contains(addr);
+            if !keep {
+                self.tell_first(worker::Order::Unlisten(*addr));
+            }
+            keep
+        });
+    }
+
+    async fn open(&self, addr: SocketAddr) -> io::Result<()> {
+        let keeper = self.keeper.clone();
+        let open = move || match keeper {
+            Some(keeper) => fds::fetch(&keeper, addr),
+            None => fds::bind(addr),
+        };
+        let listener = tokio::task::spawn_blocking(open).await.map_err(io::Error::other)??;
+        self.tell_first(worker::Order::Listen(addr, listener.try_clone()?));
+        self.listeners.borrow_mut().insert(addr, listener);
+        Ok(())
+    }
+
+    fn tell_first(&self, order: worker::Order) {
+        if let Some(first) = self.workers.first() {
+            let _ = first.send(order);
+        }
+    }
+
+    async fn accept(self: Rc<Self>, socket: UnixListener) {
+        loop {
+            match socket.accept().await {
+                Ok((stream, _)) => {
+                    tokio::task::spawn_local(self.clone().converse(stream));
+                }
+                Err(_) => tokio::time::sleep(REOPEN).await,
+            }
+        }
+    }
+
+    /// One controller's connection; an error of it ends it.
+    async fn converse(self: Rc<Self>, stream: UnixStream) {
+        let mut reader = BufReader::new(stream);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = (&mut reader).take(MAX_LINE).read_until(b'\n', &mut line).await;
+            if !matches!(read, Ok(1..)) || line.last() != Some(&b'\n') {
+                return;
+            }
+            let sent = match serde_json::from_slice(&line) {
+                Ok(Request::Listeners) => self.send_listeners(reader.get_mut()).await,
+                Ok(request) => send(reader.get_mut(), &self.answer(request).await).await,
+                Err(error) => {
+                    let reply = Reply::Error(format!("not a request: {error}"));
+                    send(reader.get_mut(), &reply).await
+                }
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn answer(&self, request: Request) -> Reply {
+        match request {
+            Request::Apply(route) => self.apply(route).await,
+            Request::Remove { service, generation } => {
+                self.table.remove(&service, generation);
+                let (durable, error) = self.changed().await;
+                self.open_listeners().await;
+                Reply::Removed { durable, error }
+            }
+            Request::Counters => Reply::Counters(Box::new(self.counters().await)),
+            Request::Ping => Reply::Pong {
+                pid: std::process::id(),
+                epoch: self.table.shared.clock.epoch(),
+                draining: self.draining.get(),
+            },
+            Request::Table => Reply::Table(self.held()),
+            Request::Listeners => Reply::Error("listeners travel by themselves".to_owned()),
+            Request::Quit => {
+                self.quit.notify_one();
+                Reply::Quitting
+            }
+        }
+    }
+
+    async fn apply(&self, route: Route) -> Reply {
+        let (order, listen) = (route.order(), route.listen);
+        match self.table.apply(route) {
+            Err(Refused::Stale(have)) => return Reply::Stale { have },
+            Err(refused) => return Reply::Error(refused.to_string()),
+            Ok(()) => {}
+        }
+        let (durable, mut error) = self.changed().await;
+        if let Some(failed) = self.open_listeners().await.remove(&listen) {
+            error.get_or_insert(format!("{listen} is not open yet: {failed}"));
+        }
+        Reply::Applied { generation: order.generation, sub: order.sub, durable, error }
+    }
+
+    /// Tells the workers, who would notice only with the next request, and the disk.
+    async fn changed(&self) -> (bool, Option<String>) {
+        for worker in &self.workers {
+            let _ = worker.send(worker::Order::CatchUp);
+        }
+        let table = self.table.clone();
+        let saved = tokio::task::spawn_blocking(move || table.save()).await;
+        match saved.map_err(io::Error::other).and_then(|result| result) {
+            Ok(()) => (true, None),
+            Err(error) => (false, Some(format!("the table is not on disk: {error}"))),
+        }
+    }
+
+    async fn counters(&self) -> Counters {
+        let mut waiting = Vec::new();
+        for worker in &self.workers {
+            let (reply, report) = oneshot::channel();
+            if worker.send(worker::Order::Report(reply)).is_ok() {
+                waiting.push(report);
+            }
+        }
+        let mut all = Counters { closed_through_s: u64::MAX, ..Counters::default() };
+        for report in waiting {
+            if let Ok(report) = report.await {
+                merge(&mut all, report);
+            }
+        }
+        self.seq.set(self.seq.get() + 1);
+        if all.closed_through_s != u64::MAX {
+            self.closed_through_s.set(all.closed_through_s.max(self.closed_through_s.get()));
+        }
+        all.closed_through_s = self.closed_through_s.get();
+        all.seq = self.seq.get();
+        all.epoch = self.table.shared.clock.epoch();
+        all
+    }
+
+    fn held(&self) -> Vec<Held> {
+        let listeners = self.listeners.borrow();
+        let held = |route: &Arc<Route>| Held {
+            service: route.service.clone(),
+            order: route.order(),
+            listen: route.listen,
+            listening: listeners.contains_key(&route.listen),
+        };
+        self.table.shared.routes().values().map(held).collect()
+    }
+
+    async fn send_listeners(&self, stream: &mut UnixStream) -> io::Result<()> {
+        let copies: Vec<(SocketAddr, TcpListener)> = {
+            let listeners = self.listeners.borrow();
+            let copy = |(addr, listener): (&SocketAddr, &TcpListener)| {
+                listener.try_clone().map(|copy| (*addr, copy))
+            };
+            listeners.iter().take(MAX_FDS).map(copy).collect::<io::Result<_>>()?
+        };
+        let line = encode(&Reply::Addrs(copies.iter().map(|(addr, _)| *addr).collect()))?;
+        let all: Vec<_> = copies.iter().map(|(_, listener)| listener.as_fd()).collect();
+        let sent =
+            stream.async_io(Interest::WRITABLE, || fds::send(stream.as_fd(), &line, &all)).await?;
+        stream.write_all(&line[sent..]).await
+    }
+}
+
+fn encode(reply: &Reply) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(reply)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+async fn send(stream: &mut UnixStream, reply: &Reply) -> io::Result<()> {
+    stream.write_all(&encode(reply)?).await
+}
+
+/// Opens the control socket for its owner only. It appears under its name with its final mode,
+/// in place of one that an earlier process left.
+fn open_socket(path: &Path) -> io::Result<UnixListener> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let mut temp = path.as_os_str().to_owned();
+    temp.push(format!(".{}", std::process::id()));
+    let temp = PathBuf::from(temp);
+    let _ = fs::remove_file(&temp);
+    let socket = UnixListener::bind(&temp)?;
+    fs::set_permissions(&temp, fs::Permissions::from_mode(0o600))?;
+    fs::rename(&temp, path)?;
+    Ok(socket)
+}

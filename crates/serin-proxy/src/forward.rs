@@ -1,0 +1,411 @@
+//! The life of a request: admitted, assigned to an arm, carried to an instance, answered.
+
+use crate::body::{Download, Stream, Upload, Uploading};
+use crate::count::Ticket;
+use crate::headers::{self, Seen};
+use crate::pool::{Exchange, Line};
+use crate::route::{Arm, Held, Route};
+use crate::session::Session;
+use crate::tunnel;
+use http::header::{self, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// Attempts for one request.
+const ATTEMPTS: usize = 3;
+/// A connection that was idle for longer than this and closes without a byte was closed by the
+/// app's own idle timeout: no error of the app.
+const STALE: Duration = Duration::from_secs(1);
+
+type Answer = Response<Download>;
+
+/// Answers one request.
+pub async fn handle(
+    session: Rc<Session>,
+    mut request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
+    let now = Instant::now();
+    let route = session.worker.route(&session.port);
+    session.begin(now, route.as_ref().and_then(|route| route.timeout));
+    let mut answer = match route {
+        None => own(&session, StatusCode::SERVICE_UNAVAILABLE, "serin: no service here\n"),
+        Some(route) => match admit(&mut request, &session) {
+            Ok(upgrade) => {
+                let request = request.map(|body| upload(body, &session));
+                Carry::new(session.clone(), route, now, upgrade).run(request).await
+            }
+            Err((status, line)) => {
+                let mut answer = own(&session, status, line);
+                close(&mut answer);
+                answer
+            }
+        },
+    };
+    if session.worker.draining.get() {
+        close(&mut answer);
+    }
+    Ok(answer)
+}
+
+fn close(answer: &mut Answer) {
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+fn upload(body: Incoming, session: &Rc<Session>) -> Upload {
+    if http_body::Body::is_end_stream(&body) {
+        return Upload::Empty;
+    }
+    session.upload.set(Uploading::Moves);
+    Upload::Stream(body, session.clone())
+}
+
+/// A response of Serin's own: one line of text.
+fn own(session: &Session, status: StatusCode, line: &'static str) -> Answer {
+    session.rest(Instant::now());
+    let mut answer = Response::new(Download::Text(line));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    answer
+}
+
+type Refusal = (StatusCode, &'static str);
+
+/// Makes a request fit to travel, or says what is wrong with it.
+fn admit(request: &mut Request<Incoming>, session: &Session) -> Result<Option<OnUpgrade>, Refusal> {
+    let seen = headers::scan(request.headers());
+    if seen.all(Seen::TRANSFER_ENCODING | Seen::CONTENT_LENGTH) {
+        return Err((StatusCode::BAD_REQUEST, "serin: two lengths for one body\n"));
+    }
+    if request.method() == Method::CONNECT {
+        return Err((StatusCode::METHOD_NOT_ALLOWED, "serin: no CONNECT here\n"));
+    }
+    settle_host(request, seen, session)?;
+    let upgrade = headers::asks_upgrade(request.headers(), seen).then(|| take_upgrade(request));
+    headers::strip(request.headers_mut(), seen);
+    headers::forward(request.headers_mut(), seen, &session.client);
+    if seen.any(Seen::TRANSFER_ENCODING) {
+        // Said explicitly, or the codec would leave out the body of a GET.
+        let chunked = HeaderValue::from_static("chunked");
+        request.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
+    }
+    *request.version_mut() = Version::HTTP_11;
+    let Some((upgrade, protocol)) = upgrade.and_then(|(up, name)| Some((up, name?))) else {
+        return Ok(None);
+    };
+    request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    request.headers_mut().insert(header::UPGRADE, protocol);
+    Ok(Some(upgrade))
+}
+
+fn take_upgrade(request: &mut Request<Incoming>) -> (OnUpgrade, Option<HeaderValue>) {
+    let protocol = request.headers().get(header::UPGRADE).cloned();
+    // Prior knowledge or nothing: an upgrade to h2c would hide requests from the counters.
+    let protocol = protocol.filter(|name| !name.as_bytes().eq_ignore_ascii_case(b"h2c"));
+    (hyper::upgrade::on(request), protocol)
+}
+
+/// One `Host`, and the target in the form an origin expects.
+fn settle_host(
+    request: &mut Request<Incoming>,
+    seen: Seen,
+    session: &Session,
+) -> Result<(), Refusal> {
+    if seen.any(Seen::HOST_TWICE) {
+        return Err((StatusCode::BAD_REQUEST, "serin: more than one Host\n"));
+    }
+    if let Some(authority) = request.uri().authority() {
+        let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+        let host = HeaderValue::from_str(host);
+        let host = host.map_err(|_| (StatusCode::BAD_REQUEST, "serin: bad target\n"))?;
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+        request.headers_mut().insert(header::HOST, host);
+        return Ok(());
+    }
+    if !seen.any(Seen::HOST) {
+        if request.version() == Version::HTTP_11 {
+            return Err((StatusCode::BAD_REQUEST, "serin: no Host\n"));
+        }
+        if let Ok(host) = HeaderValue::from_str(&session.port.addr.to_string()) {
+            request.headers_mut().insert(header::HOST, host);
+        }
+    }
+    Ok(())
+}
+
+/// One request on its way through one arm's instances.
+struct Carry {
+    session: Rc<Session>,
+    route: Rc<Route>,
+    arrived: Instant,
+    upgrade: Option<OnUpgrade>,
+}
+
+/// Where a request stands between attempts.
+struct Tries {
+    seen: [SocketAddr; ATTEMPTS],
+    failed: usize,
+    /// A pooled connection turned out to be closed: open a new one.
+    fresh: bool,
+}
+
+enum Next {
+    Answer(Answer),
+    Again(Request<Upload>),
+}
+
+impl Carry {
+    fn new(
+        session: Rc<Session>,
+        route: Rc<Route>,
+        arrived: Instant,
+        upgrade: Option<OnUpgrade>,
+    ) -> Self {
+        Self { session, route, arrived, upgrade }
+    }
+
+    /// Assigns the request and tries instances of its arm until one answers.
+    async fn run(mut self, mut request: Request<Upload>) -> Answer {
+        let route = self.route.clone();
+        let (mut ticket, arm) = match self.assign(&route) {
+            Ok(assigned) => assigned,
+            Err(answer) => return answer,
+        };
+        let none = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut tries = Tries { seen: [none; ATTEMPTS], failed: 0, fresh: false };
+        while tries.failed < ATTEMPTS {
+            let Some(held) = self.hold(arm, &tries, &mut ticket) else { break };
+            request = match self.attempt(held, request, &mut ticket, &mut tries).await {
+                Ok(Sent { line, held, response }) => {
+                    return self.respond(line, held, ticket, response).await;
+                }
+                Err(Next::Answer(answer)) => return answer,
+                Err(Next::Again(request)) => request,
+            };
+        }
+        ticket.failed();
+        self.bad_gateway()
+    }
+
+    fn bad_gateway(&self) -> Answer {
+        self.route.service.failed.set(self.route.service.failed.get() + 1);
+        own(&self.session, StatusCode::BAD_GATEWAY, "serin: no instance could be reached\n")
+    }
+
+    /// The arm of the request, and the arm that serves it.
+    fn assign<'a>(&self, route: &'a Route) -> Result<(Ticket, &'a Arm), Answer> {
+        let worker = &self.session.worker;
+        let mut rng = worker.rng.borrow_mut();
+        let Some(arm) = route.choose(&mut rng).map(|index| &route.arms[index]) else {
+            return Err(self.not_ready());
+        };
+        let mut ticket = Ticket::assign(arm.count.clone(), worker.clock, self.arrived);
+        if !arm.backends.is_empty() {
+            return Ok((ticket, arm));
+        }
+        ticket.judge();
+        match route.substitute(&mut rng) {
+            Some(index) => {
+                ticket.fallback();
+                Ok((ticket, &route.arms[index]))
+            }
+            None => {
+                ticket.failed();
+                Err(self.not_ready())
+            }
+        }
+    }
+
+    fn not_ready(&self) -> Answer {
+        let service = &self.route.service;
+        service.no_ready.set(service.no_ready.get() + 1);
+        own(&self.session, StatusCode::SERVICE_UNAVAILABLE, "serin: no ready instance\n")
+    }
+
+    /// Takes a place on an instance. The first choice decides whether the request is evidence.
+    fn hold(&self, arm: &Arm, tries: &Tries, ticket: &mut Ticket) -> Option<Held> {
+        let worker = &self.session.worker;
+        let now_ms = ticket.arrived_ms();
+        let tried = &tries.seen[..tries.failed];
+        let backend = arm.pick(&mut worker.rng.borrow_mut(), now_ms, tried)?;
+        if tries.failed == 0 && !tries.fresh && !backend.warming(now_ms, self.route.warmup_ms) {
+            ticket.judge();
+        }
+        Some(Held::new(backend.clone()))
+    }
+
+    async fn attempt(
+        &self,
+        held: Held,
+        request: Request<Upload>,
+        ticket: &mut Ticket,
+        tries: &mut Tries,
+    ) -> Result<Sent, Next> {
+        let replayable = self.upgrade.is_none() && replayable(&request);
+        let pooled = !tries.fresh && self.upgrade.is_none();
+        let line = pooled.then(|| held.0.pool.take(!replayable)).flatten();
+        let mut line = match line {
+            Some(line) => line,
+            None => match Box::pin(Line::open(held.0.addr)).await {
+                Ok(line) => line,
+                Err(_) => {
+                    held.0.skip(self.session.worker.clock.now_ms());
+                    ticket.connect_failed();
+                    return Err(tries.next(&held, ticket, request));
+                }
+            },
+        };
+        let spare = (replayable && line.reused).then(|| copy(&request));
+        match line.exchange(request, &self.session.expired).await {
+            Exchange::Response(response) => Ok(Sent { line, held, response }),
+            Exchange::Expired => Err(Next::Answer(self.timed_out(ticket))),
+            Exchange::Unsent(request) if line.reused => {
+                tries.fresh = true;
+                Err(Next::Again(request))
+            }
+            Exchange::Unsent(request) => {
+                ticket.reset();
+                Err(tries.next(&held, ticket, request))
+            }
+            Exchange::Lost { heard } => {
+                let spare = spare.filter(|_| !heard);
+                Err(self.lost(&line, &held, spare, ticket, tries))
+            }
+        }
+    }
+
+    fn lost(
+        &self,
+        line: &Line,
+        held: &Held,
+        spare: Option<Request<Upload>>,
+        ticket: &mut Ticket,
+        tries: &mut Tries,
+    ) -> Next {
+        if self.session.upload.get() == Uploading::Broke {
+            ticket.aborted();
+            let mut answer =
+                own(&self.session, StatusCode::BAD_REQUEST, "serin: broken request body\n");
+            close(&mut answer);
+            return Next::Answer(answer);
+        }
+        match spare {
+            Some(request) if line.idled(self.arrived) > STALE => {
+                tries.fresh = true;
+                Next::Again(request)
+            }
+            Some(request) => {
+                ticket.reset();
+                tries.next(held, ticket, request)
+            }
+            None => {
+                ticket.reset();
+                ticket.failed();
+                Next::Answer(self.bad_gateway())
+            }
+        }
+    }
+
+    fn timed_out(&self, ticket: &mut Ticket) -> Answer {
+        let client = self.session.upload.get() == Uploading::Waits;
+        let (status, line) = if client {
+            ticket.aborted();
+            (StatusCode::REQUEST_TIMEOUT, "serin: the request body stopped coming\n")
+        } else {
+            ticket.timed_out();
+            self.route.service.timeout.set(self.route.service.timeout.get() + 1);
+            (StatusCode::GATEWAY_TIMEOUT, "serin: no answer within the request timeout\n")
+        };
+        let mut answer = own(&self.session, status, line);
+        close(&mut answer);
+        answer
+    }
+
+    async fn respond(
+        &mut self,
+        line: Box<Line>,
+        held: Held,
+        mut ticket: Ticket,
+        response: Response<Incoming>,
+    ) -> Answer {
+        let (mut parts, incoming) = response.into_parts();
+        parts.version = Version::HTTP_11;
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            let Some(upgrade) = self.upgrade.take() else {
+                ticket.reset();
+                ticket.failed();
+                return self.bad_gateway();
+            };
+            ticket.upgraded();
+            tunnel::spawn(self.session.clone(), upgrade, line, held);
+            return Response::from_parts(parts, Download::Empty);
+        }
+        let seen = headers::scan(&parts.headers);
+        headers::strip(&mut parts.headers, seen);
+        let server_error = parts.status.is_server_error();
+        if server_error {
+            ticket.first_attempt_failed();
+        }
+        self.session.progress(Instant::now());
+        let mut stream = Stream {
+            incoming,
+            line: Some(line),
+            held,
+            ticket,
+            server_error,
+            service: self.route.service.clone(),
+            session: self.session.clone(),
+        };
+        if !http_body::Body::is_end_stream(&stream.incoming) {
+            return Response::from_parts(parts, Download::Stream(stream));
+        }
+        std::future::poll_fn(|cx| Poll::Ready(stream.whole(cx))).await;
+        Response::from_parts(parts, Download::Empty)
+    }
+}
+
+/// An attempt that brought a response's head.
+struct Sent {
+    line: Box<Line>,
+    held: Held,
+    response: Response<Incoming>,
+}
+
+impl Tries {
+    fn next(&mut self, held: &Held, ticket: &mut Ticket, request: Request<Upload>) -> Next {
+        ticket.first_attempt_failed();
+        self.seen[self.failed] = held.0.addr;
+        self.failed += 1;
+        self.fresh = false;
+        if self.failed < ATTEMPTS {
+            ticket.retry();
+        }
+        Next::Again(request)
+    }
+}
+
+/// Whether a request may be sent a second time after the first may have reached the app.
+fn replayable(request: &Request<Upload>) -> bool {
+    matches!(request.body(), Upload::Empty) && request.method().is_idempotent()
+}
+
+fn copy(request: &Request<Upload>) -> Request<Upload> {
+    let mut copy = Request::new(Upload::Empty);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    copy.headers_mut().clone_from(request.headers());
+    copy
+}

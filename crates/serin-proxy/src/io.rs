@@ -1,0 +1,150 @@
+//! Sockets as the codec sees them.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A client's socket; notes that bytes came.
+pub struct Down {
+    stream: TcpStream,
+    heard: Arc<AtomicBool>,
+}
+
+impl Down {
+    /// Wraps a client's socket.
+    pub fn new(stream: TcpStream, heard: Arc<AtomicBool>) -> Self {
+        Self { stream, heard }
+    }
+}
+
+impl AsyncRead for Down {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.heard.store(true, Ordering::Relaxed);
+        }
+        poll
+    }
+}
+
+impl AsyncWrite for Down {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// What the pool keeps of a connection to an instance while the codec owns it.
+pub struct Wire {
+    stream: RefCell<TcpStream>,
+    heard: Cell<bool>,
+}
+
+impl Wire {
+    /// Wraps a connected socket.
+    pub fn new(stream: TcpStream) -> Rc<Self> {
+        Rc::new(Self { stream: RefCell::new(stream), heard: Cell::new(false) })
+    }
+
+    /// Forgets that bytes came: a new exchange begins.
+    pub fn listen_anew(&self) {
+        self.heard.set(false);
+    }
+
+    /// Whether any byte came since [`Self::listen_anew`].
+    pub fn heard(&self) -> bool {
+        self.heard.get()
+    }
+
+    /// Whether an idle connection is still open on the other side, asked of the kernel.
+    pub fn is_open(&self) -> bool {
+        let mut byte = [0_u8];
+        let flags = rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT;
+        let stream = self.stream.borrow();
+        let peeked = rustix::net::recv(stream.as_fd(), &mut byte, flags);
+        matches!(peeked, Err(rustix::io::Errno::AGAIN))
+    }
+}
+
+/// An instance's socket.
+pub struct Up(pub Rc<Wire>);
+
+impl AsyncRead for Up {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut *self.0.stream.borrow_mut()).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.0.heard.set(true);
+        }
+        poll
+    }
+}
+
+impl AsyncWrite for Up {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.stream.borrow_mut()).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(cx)
+    }
+}

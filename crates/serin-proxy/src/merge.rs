@@ -1,0 +1,90 @@
+//! Puts the workers' counters together.
+
+use crate::hist::merge_sparse;
+use crate::wire::{ArmCounters, Counters, Dropped, InstanceLoad, Judged, ServiceCounters, Totals};
+
+/// Adds one worker's counters to those of others.
+pub fn merge(into: &mut Counters, from: Counters) {
+    into.now_ms = into.now_ms.max(from.now_ms);
+    into.closed_through_s = into.closed_through_s.min(from.closed_through_s);
+    for service in from.services {
+        merge_service(&mut into.services, service);
+    }
+    for load in from.instances {
+        merge_load(&mut into.instances, load);
+    }
+    for dropped in from.dropped {
+        merge_dropped(&mut into.dropped, dropped);
+    }
+}
+
+fn merge_service(into: &mut Vec<ServiceCounters>, from: ServiceCounters) {
+    let same =
+        |s: &&mut ServiceCounters| s.service == from.service && s.generation == from.generation;
+    let Some(held) = into.iter_mut().find(same) else {
+        into.push(from);
+        into.sort_by(|a, b| (&a.service, a.generation).cmp(&(&b.service, b.generation)));
+        return;
+    };
+    for arm in from.arms {
+        match held.arms.iter_mut().find(|held| held.revision == arm.revision) {
+            Some(held) => merge_arm(held, &arm),
+            None => held.arms.push(arm),
+        }
+    }
+}
+
+fn merge_arm(into: &mut ArmCounters, from: &ArmCounters) {
+    into.assigned += from.assigned;
+    into.first_assigned_ms = match (into.first_assigned_ms, from.first_assigned_ms) {
+        (0, first) | (first, 0) => first,
+        (a, b) => a.min(b),
+    };
+    into.last_assigned_ms = into.last_assigned_ms.max(from.last_assigned_ms);
+    merge_judged(&mut into.judged, &from.judged);
+    merge_totals(&mut into.totals, &from.totals);
+}
+
+fn merge_judged(into: &mut Judged, from: &Judged) {
+    into.n += from.n;
+    into.errors += from.errors;
+    into.unfinished += from.unfinished;
+    into.aborted += from.aborted;
+    merge_sparse(&mut into.latency, &from.latency);
+}
+
+fn merge_totals(into: &mut Totals, from: &Totals) {
+    into.requests += from.requests;
+    into.responses_5xx += from.responses_5xx;
+    into.timeouts += from.timeouts;
+    into.connect_failures += from.connect_failures;
+    into.resets += from.resets;
+    into.client_aborts += from.client_aborts;
+    into.retries += from.retries;
+    into.fallback += from.fallback;
+    into.upgrades += from.upgrades;
+    merge_sparse(&mut into.latency, &from.latency);
+}
+
+fn merge_load(into: &mut Vec<InstanceLoad>, from: InstanceLoad) {
+    let same = |l: &&mut InstanceLoad| l.service == from.service && l.instance == from.instance;
+    match into.iter_mut().find(same) {
+        Some(held) => {
+            held.in_flight += from.in_flight;
+            held.upgraded += from.upgraded;
+        }
+        None => into.push(from),
+    }
+}
+
+fn merge_dropped(into: &mut Vec<Dropped>, from: Dropped) {
+    match into.iter_mut().find(|held| held.service == from.service) {
+        Some(held) => {
+            held.no_ready += from.no_ready;
+            held.failed += from.failed;
+            held.timeout += from.timeout;
+            held.truncated += from.truncated;
+        }
+        None => into.push(from),
+    }
+}

@@ -1,0 +1,176 @@
+//! One client connection: what the request in progress needs from it, and its deadlines.
+//!
+//! Deadlines are kept as plain times. One timer per connection is moved only when it would fire
+//! too late, so a request costs no timer operation.
+
+use crate::body::Uploading;
+use crate::forward;
+use crate::io::Down;
+use crate::pool::MAX_BUFFER;
+use crate::worker::{Live, Port, Worker};
+use http::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+
+const MAX_HEAD: usize = 64 * 1024;
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// Stands for "never".
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// A client's connection.
+pub struct Session {
+    pub worker: Rc<Worker>,
+    pub port: Rc<Port>,
+    /// The client's address, as `X-Forwarded-For` wants it.
+    pub client: HeaderValue,
+    /// The request timeout ran out.
+    pub expired: Cell<bool>,
+    pub upload: Cell<Uploading>,
+    /// The client would take more of the response, the instance has not sent it yet.
+    pub awaits_instance: Cell<bool>,
+    /// Dropped when the connection, and what it became, has ended.
+    _live: Live,
+    busy: Cell<bool>,
+    timeout: Cell<Duration>,
+    deadline: Cell<Instant>,
+    heard: Arc<AtomicBool>,
+    heard_at: Cell<Option<Instant>>,
+}
+
+impl Session {
+    fn new(worker: Rc<Worker>, port: Rc<Port>, peer: SocketAddr, live: Live) -> Self {
+        let client = HeaderValue::from_str(&peer.ip().to_canonical().to_string());
+        Self {
+            worker,
+            port,
+            client: client.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
+            expired: Cell::new(false),
+            upload: Cell::new(Uploading::Done),
+            awaits_instance: Cell::new(false),
+            _live: live,
+            busy: Cell::new(false),
+            timeout: Cell::new(FAR),
+            deadline: Cell::new(Instant::now() + IDLE_TIMEOUT),
+            heard: Arc::default(),
+            heard_at: Cell::new(None),
+        }
+    }
+
+    /// A request has arrived.
+    pub fn begin(&self, now: Instant, timeout: Option<Duration>) {
+        self.busy.set(true);
+        self.expired.set(false);
+        self.upload.set(Uploading::Done);
+        self.awaits_instance.set(false);
+        self.timeout.set(timeout.unwrap_or(FAR));
+        self.deadline.set(now + self.timeout.get());
+    }
+
+    /// The request has moved on.
+    pub fn progress(&self, now: Instant) {
+        self.deadline.set(now + self.timeout.get());
+    }
+
+    /// The response is complete.
+    pub fn rest(&self, now: Instant) {
+        self.busy.set(false);
+        self.heard.store(false, Ordering::Relaxed);
+        self.heard_at.set(None);
+        self.deadline.set(now + IDLE_TIMEOUT);
+    }
+
+    /// The request body's state has changed.
+    pub fn uploading(&self, state: Uploading) {
+        self.upload.set(state);
+        if state == Uploading::Moves {
+            self.progress(Instant::now());
+        }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        if !self.busy.get() && self.heard.load(Ordering::Relaxed) && self.heard_at.get().is_none() {
+            let now = Instant::now();
+            self.heard_at.set(Some(now));
+            self.deadline.set(now + HEAD_TIMEOUT);
+        }
+        self.deadline.get()
+    }
+
+    /// A deadline has passed. Whether the connection shall get one more chance: a request that
+    /// is told of its timeout can still answer.
+    fn overdue(&self) -> bool {
+        self.busy.get() && !self.expired.replace(true)
+    }
+}
+
+/// Serves one client until either side has had enough.
+pub async fn serve(
+    worker: Rc<Worker>,
+    port: Rc<Port>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    live: Live,
+) {
+    let id = live.id();
+    let session = Rc::new(Session::new(worker, port, peer, live));
+    let worker = session.worker.clone();
+    let service = {
+        let session = session.clone();
+        service_fn(move |request| forward::handle(session.clone(), request))
+    };
+    let io = TokioIo::new(Down::new(stream, session.heard.clone()));
+    let connection = http1::Builder::new()
+        .max_buf_size(MAX_BUFFER)
+        .max_header_size(MAX_HEAD)
+        .serve_connection(io, service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let mut armed = session.next_deadline();
+    let mut timer = pin!(tokio::time::sleep_until(armed.into()));
+    let mut closing = false;
+    std::future::poll_fn(|cx| {
+        if !closing && worker.closing.get() {
+            closing = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        loop {
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            let deadline = session.next_deadline();
+            if deadline < armed {
+                armed = deadline;
+                timer.as_mut().reset(armed.into());
+            }
+            while timer.as_mut().poll(cx).is_ready() {
+                armed = session.next_deadline();
+                if armed <= Instant::now() {
+                    break;
+                }
+                timer.as_mut().reset(armed.into());
+            }
+            if !timer.is_elapsed() {
+                worker.remember(id, cx.waker());
+                return Poll::Pending;
+            }
+            if !session.overdue() {
+                return Poll::Ready(());
+            }
+            // Time for the request to say so, and for the client to read it.
+            session.progress(Instant::now());
+        }
+    })
+    .await;
+    worker.forget(id);
+}

@@ -1,0 +1,192 @@
+//! What one worker knows of services: their routes, instances and counters.
+
+use crate::count::ArmCount;
+use crate::route::{Arm, Backend, Route, Service};
+use crate::wire::{self, Counters, Dropped, Generation, InstanceLoad, ServiceCounters};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Generations whose counters are kept for each service.
+const GENERATIONS: usize = 16;
+
+/// One generation's counters.
+struct Book {
+    generation: Generation,
+    arms: Vec<Rc<ArmCount>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    service: Rc<Service>,
+    route: Option<Rc<Route>>,
+    listen: Option<SocketAddr>,
+    books: VecDeque<Book>,
+}
+
+/// One worker's part of everything.
+#[derive(Default)]
+pub struct Shard {
+    services: BTreeMap<String, Kept>,
+    /// In the table, or still holding something.
+    backends: Vec<Rc<Backend>>,
+}
+
+impl Shard {
+    /// Makes the table true here.
+    pub fn adopt(&mut self, routes: &BTreeMap<String, Arc<wire::Route>>) {
+        for (name, kept) in &mut self.services {
+            if !routes.contains_key(name) {
+                (kept.route, kept.listen) = (None, None);
+            }
+        }
+        for (name, route) in routes {
+            let held = self.services.get(name).and_then(|kept| kept.route.as_ref());
+            if held.is_none_or(|held| held.order != route.order()) {
+                self.take(name, route);
+            }
+        }
+        self.forget_gone();
+    }
+
+    fn take(&mut self, name: &str, wire: &wire::Route) {
+        let kept = self.services.entry(name.to_owned()).or_insert_with(|| Kept {
+            service: Rc::new(Service { name: name.to_owned(), ..Service::default() }),
+            ..Kept::default()
+        });
+        let mut upto = 0;
+        let backends = &mut self.backends;
+        let arms = wire.arms.iter().map(|arm| {
+            upto += arm.weight;
+            Arm {
+                upto,
+                weight: arm.weight,
+                count: kept.count(wire.generation, arm),
+                backends: arm.backends.iter().map(|one| find(backends, name, one)).collect(),
+            }
+        });
+        let route = Route {
+            order: wire.order(),
+            arms: arms.collect(),
+            timeout: (wire.request_timeout_ms > 0)
+                .then(|| Duration::from_millis(wire.request_timeout_ms)),
+            warmup_ms: wire.warmup_ms,
+            service: kept.service.clone(),
+        };
+        kept.route = Some(Rc::new(route));
+        kept.listen = Some(wire.listen);
+    }
+
+    fn is_listed(&self, backend: &Rc<Backend>) -> bool {
+        let route = self.services.get(&backend.service).and_then(|kept| kept.route.as_ref());
+        route.is_some_and(|route| {
+            route.arms.iter().flat_map(|arm| &arm.backends).any(|one| Rc::ptr_eq(one, backend))
+        })
+    }
+
+    fn forget_gone(&mut self) {
+        let mut backends = std::mem::take(&mut self.backends);
+        backends.retain(|backend| {
+            let listed = self.is_listed(backend);
+            if !listed {
+                backend.pool.close();
+            }
+            listed || backend.in_flight.get() > 0
+        });
+        self.backends = backends;
+    }
+
+    /// The route of a service.
+    pub fn route(&self, service: &str) -> Option<Rc<Route>> {
+        self.services.get(service)?.route.clone()
+    }
+
+    /// The route that listens on an address.
+    pub fn listening(&self, addr: SocketAddr) -> Option<Rc<Route>> {
+        let kept = self.services.values().find(|kept| kept.listen == Some(addr))?;
+        kept.route.clone()
+    }
+
+    /// Every instance that may have idle connections.
+    pub fn backends(&self) -> impl Iterator<Item = &Rc<Backend>> {
+        self.backends.iter()
+    }
+
+    /// This worker's part of the counters; epoch and sequence are the process's.
+    pub fn report(&mut self, now_ms: u64) -> Counters {
+        self.forget_gone();
+        let arms = || self.services.values().flat_map(|kept| &kept.books).flat_map(|b| &b.arms);
+        let services = self.services.iter().flat_map(|(name, kept)| {
+            kept.books.iter().map(|book| ServiceCounters {
+                service: name.clone(),
+                generation: book.generation,
+                arms: book.arms.iter().map(|arm| arm.report(now_ms)).collect(),
+            })
+        });
+        let services = services.collect();
+        let open = arms().filter_map(|arm| arm.oldest_open_s()).min();
+        Counters {
+            now_ms,
+            closed_through_s: open.unwrap_or(now_ms / 1_000).saturating_sub(1),
+            services,
+            instances: self.backends.iter().map(|backend| load(backend)).collect(),
+            dropped: self.services.values().map(|kept| dropped(&kept.service)).collect(),
+            ..Counters::default()
+        }
+    }
+}
+
+impl Kept {
+    /// The counters of an arm in a generation; a newer order of the generation goes on with them.
+    fn count(&mut self, generation: Generation, arm: &wire::Arm) -> Rc<ArmCount> {
+        if self.books.back().is_none_or(|book| book.generation != generation) {
+            self.books.push_back(Book { generation, arms: Vec::new() });
+            if self.books.len() > GENERATIONS {
+                self.books.pop_front();
+            }
+        }
+        let pace = self.service.pace.clone();
+        let new = || Rc::new(ArmCount::new(&arm.revision, arm.role, arm.weight, pace));
+        let Some(book) = self.books.back_mut() else { return new() };
+        let held = book.arms.iter().find(|count| count.revision() == arm.revision);
+        if let Some(count) = held {
+            count.set_asked(arm.role, arm.weight);
+            return count.clone();
+        }
+        let count = new();
+        book.arms.push(count.clone());
+        count
+    }
+}
+
+fn find(backends: &mut Vec<Rc<Backend>>, service: &str, wire: &wire::Backend) -> Rc<Backend> {
+    let held = backends.iter().find(|backend| backend.is(service, wire));
+    if let Some(backend) = held {
+        backend.pool.open();
+        return backend.clone();
+    }
+    let backend = Rc::new(Backend::new(service, wire));
+    backends.push(backend.clone());
+    backend
+}
+
+fn load(backend: &Backend) -> InstanceLoad {
+    InstanceLoad {
+        service: backend.service.clone(),
+        instance: backend.instance.clone(),
+        in_flight: backend.in_flight.get(),
+        upgraded: backend.upgraded.get(),
+    }
+}
+
+fn dropped(service: &Service) -> Dropped {
+    Dropped {
+        service: service.name.clone(),
+        no_ready: service.no_ready.get(),
+        failed: service.failed.get(),
+        timeout: service.timeout.get(),
+        truncated: service.truncated.get(),
+    }
+}

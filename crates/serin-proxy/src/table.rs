@@ -1,0 +1,188 @@
+//! The table: every service's newest order, in memory first, then on disk.
+
+use crate::clock::Clock;
+use crate::wire::{Generation, Order, Route};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Semaphore;
+
+/// Connections of users at a time; more wait in the backlog.
+const MAX_CONNECTIONS: usize = 10_000;
+/// Format of the file.
+const FORMAT: u32 = 1;
+
+/// Routes by service.
+pub type Routes = BTreeMap<String, Arc<Route>>;
+
+/// What all threads share.
+pub struct Shared {
+    pub clock: Clock,
+    /// Room for connections.
+    pub slots: Arc<Semaphore>,
+    version: AtomicU64,
+    routes: Mutex<Arc<Routes>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    fn new(routes: Routes) -> Arc<Self> {
+        Arc::new(Self {
+            clock: Clock::start(),
+            slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            version: AtomicU64::new(1),
+            routes: Mutex::new(Arc::new(routes)),
+        })
+    }
+
+    /// Grows with every change.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// The routes that hold now.
+    pub fn routes(&self) -> Arc<Routes> {
+        lock(&self.routes).clone()
+    }
+
+    fn set(&self, routes: Routes) {
+        *lock(&self.routes) = Arc::new(routes);
+        self.version.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// Why an order changes nothing.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It is older than what is held.
+    #[error("the order is older than {0}, which is held")]
+    Stale(Order),
+    /// It contradicts itself.
+    #[error(transparent)]
+    Route(#[from] crate::wire::RouteError),
+    /// Another service has the address.
+    #[error("{addr} is the address of {service}; give the service one of its own")]
+    Taken {
+        /// Address asked for.
+        addr: std::net::SocketAddr,
+        /// Service that has it.
+        service: String,
+    },
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Saved {
+    format: u32,
+    routes: Vec<Route>,
+    /// Generations up to which removed services stay removed.
+    #[serde(default)]
+    removed: BTreeMap<String, Generation>,
+}
+
+/// The table and its file.
+pub struct Table {
+    pub shared: Arc<Shared>,
+    path: PathBuf,
+    /// Held while a change is made and while the file is written: the file never goes back.
+    removed: Mutex<BTreeMap<String, Generation>>,
+    file: Mutex<()>,
+}
+
+impl Table {
+    /// The table as the file has it; without a file, an empty one.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not a table.
+    pub fn load(path: &Path) -> io::Result<Self> {
+        let saved = match fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Saved::default(),
+            Err(error) => return Err(error),
+        };
+        let named = |route: Route| (route.service.clone(), Arc::new(route));
+        Ok(Self {
+            shared: Shared::new(saved.routes.into_iter().map(named).collect()),
+            path: path.to_owned(),
+            removed: Mutex::new(saved.removed),
+            file: Mutex::new(()),
+        })
+    }
+
+    /// Makes an order hold for every request from now on. Nothing is on disk yet.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing has changed.
+    pub fn apply(&self, route: Route) -> Result<(), Refused> {
+        route.check()?;
+        let removed = lock(&self.removed);
+        let mut routes = Routes::clone(&self.shared.routes());
+        if let Some(gone) = removed.get(&route.service).filter(|gone| route.generation <= **gone) {
+            return Err(Refused::Stale(Order { generation: *gone, sub: u64::MAX }));
+        }
+        if let Some(held) = routes.get(&route.service) {
+            if route == **held {
+                return Ok(());
+            }
+            if route.order() <= held.order() {
+                return Err(Refused::Stale(held.order()));
+            }
+        }
+        let taken =
+            |held: &&Arc<Route>| held.listen == route.listen && held.service != route.service;
+        if let Some(other) = routes.values().find(taken) {
+            return Err(Refused::Taken { addr: route.listen, service: other.service.clone() });
+        }
+        routes.insert(route.service.clone(), Arc::new(route));
+        self.shared.set(routes);
+        drop(removed);
+        Ok(())
+    }
+
+    /// Forgets a service; with a generation, also refuses what is not newer.
+    pub fn remove(&self, service: &str, generation: Option<Generation>) {
+        let mut removed = lock(&self.removed);
+        if let Some(generation) = generation {
+            let held = removed.entry(service.to_owned()).or_default();
+            *held = generation.max(*held);
+        }
+        let mut routes = Routes::clone(&self.shared.routes());
+        if routes.remove(service).is_some() {
+            self.shared.set(routes);
+        }
+    }
+
+    /// Puts the table as it is now on disk: a new file, synced, in place of the old one.
+    ///
+    /// # Errors
+    /// Whatever the file system says; the old file is whole.
+    pub fn save(&self) -> io::Result<()> {
+        let _file = lock(&self.file);
+        let saved = {
+            let removed = lock(&self.removed);
+            let routes = self.shared.routes().values().map(|route| Route::clone(route)).collect();
+            Saved { format: FORMAT, routes, removed: removed.clone() }
+        };
+        let text = serde_json::to_vec(&saved).map_err(io::Error::other)?;
+        let temp = self.path.with_extension("tmp");
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&temp)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&temp, &self.path)?;
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,303 @@
+//! A worker: one thread with a runtime, pools and counters of its own. Worker 0 also accepts, and
+//! deals connections out in turn.
+
+use crate::clock::Clock;
+use crate::route::{Backend, Route};
+use crate::session;
+use crate::shard::Shard;
+use crate::table::Shared;
+use crate::wire::Counters;
+use fastrand::Rng;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
+use tokio::task::AbortHandle;
+
+/// From the start of a drain, idle connections have this long to send a request that can be
+/// answered with `Connection: close`.
+const LINGER: Duration = Duration::from_secs(1);
+const SWEEP: Duration = Duration::from_secs(1);
+/// Pause after an accept that failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the control thread, or worker 0, tells a worker.
+pub enum Order {
+    /// Accept on this listener (worker 0 only).
+    Listen(SocketAddr, std::net::TcpListener),
+    /// Stop accepting on this address.
+    Unlisten(SocketAddr),
+    /// Serve this connection.
+    Serve(std::net::TcpStream, SocketAddr, SocketAddr, OwnedSemaphorePermit),
+    /// Look at the table even without traffic.
+    CatchUp,
+    /// Report the counters.
+    Report(oneshot::Sender<Counters>),
+    /// Finish what runs, then end.
+    Drain,
+}
+
+/// An address that users connect to.
+pub struct Port {
+    pub addr: SocketAddr,
+    route: RefCell<Option<Rc<Route>>>,
+}
+
+/// One worker.
+pub struct Worker {
+    pub clock: Clock,
+    pub rng: RefCell<Rng>,
+    /// Answers carry `Connection: close`.
+    pub draining: Cell<bool>,
+    /// Idle connections are closed.
+    pub closing: Cell<bool>,
+    shared: Arc<Shared>,
+    version: Cell<u64>,
+    ports: RefCell<HashMap<SocketAddr, Rc<Port>>>,
+    shard: RefCell<Shard>,
+    next_id: Cell<u64>,
+    open: Cell<u64>,
+    ended: Notify,
+    sleepers: RefCell<HashMap<u64, Waker>>,
+}
+
+/// A connection's place among the open ones.
+pub struct Live {
+    worker: Rc<Worker>,
+    id: u64,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Live {
+    /// Number of the connection.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.worker.open.set(self.worker.open.get() - 1);
+        self.worker.ended.notify_one();
+    }
+}
+
+impl Worker {
+    fn new(shared: Arc<Shared>) -> Rc<Self> {
+        Rc::new(Self {
+            clock: shared.clock,
+            rng: RefCell::new(Rng::new()),
+            draining: Cell::new(false),
+            closing: Cell::new(false),
+            shared,
+            version: Cell::new(0),
+            ports: RefCell::default(),
+            shard: RefCell::default(),
+            next_id: Cell::new(0),
+            open: Cell::new(0),
+            ended: Notify::new(),
+            sleepers: RefCell::default(),
+        })
+    }
+
+    /// The route that holds for a request arriving now.
+    pub fn route(&self, port: &Port) -> Option<Rc<Route>> {
+        self.catch_up();
+        port.route.borrow().clone()
+    }
+
+    fn catch_up(&self) {
+        let version = self.shared.version();
+        if version == self.version.get() {
+            return;
+        }
+        self.version.set(version);
+        let mut shard = self.shard.borrow_mut();
+        shard.adopt(&self.shared.routes());
+        for port in self.ports.borrow().values() {
+            Self::point(port, &shard);
+        }
+    }
+
+    /// A port shows the route that listens there, or, once that has moved elsewhere, the route
+    /// its connections were made for.
+    fn point(port: &Port, shard: &Shard) {
+        let mut held = port.route.borrow_mut();
+        let before = held.as_ref().map(|route| route.service.name.clone());
+        *held = shard.listening(port.addr).or_else(|| shard.route(&before?));
+    }
+
+    fn port(&self, addr: SocketAddr) -> Rc<Port> {
+        self.catch_up();
+        let mut ports = self.ports.borrow_mut();
+        let port = ports.entry(addr).or_insert_with(|| {
+            let port = Port { addr, route: RefCell::default() };
+            Self::point(&port, &self.shard.borrow());
+            Rc::new(port)
+        });
+        port.clone()
+    }
+
+    /// Keeps a way to wake an open connection.
+    pub fn remember(&self, id: u64, waker: &Waker) {
+        self.sleepers.borrow_mut().entry(id).or_insert_with(|| waker.clone());
+    }
+
+    /// A connection has ended.
+    pub fn forget(&self, id: u64) {
+        self.sleepers.borrow_mut().remove(&id);
+    }
+
+    fn live(self: &Rc<Self>, permit: OwnedSemaphorePermit) -> Live {
+        self.open.set(self.open.get() + 1);
+        self.next_id.set(self.next_id.get() + 1);
+        Live { worker: self.clone(), id: self.next_id.get(), _permit: permit }
+    }
+
+    fn serve(
+        self: &Rc<Self>,
+        stream: TcpStream,
+        port: SocketAddr,
+        peer: SocketAddr,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let (live, port) = (self.live(permit), self.port(port));
+        tokio::task::spawn_local(session::serve(self.clone(), port, stream, peer, live));
+    }
+
+    fn report(&self) -> Counters {
+        self.catch_up();
+        self.shard.borrow_mut().report(self.clock.now_ms())
+    }
+
+    fn sweep(&self) {
+        let now = Instant::now();
+        self.shard
+            .borrow_mut()
+            .backends()
+            .for_each(|backend: &Rc<Backend>| backend.pool.sweep(now));
+    }
+
+    async fn drained(&self) {
+        self.draining.set(true);
+        let linger = tokio::time::sleep(LINGER);
+        tokio::pin!(linger);
+        while self.open.get() > 0 {
+            tokio::select! {
+                () = self.ended.notified() => {}
+                () = &mut linger, if !self.closing.get() => {
+                    self.closing.set(true);
+                    self.sleepers.borrow().values().for_each(Waker::wake_by_ref);
+                }
+            }
+        }
+    }
+}
+
+/// Runs one worker until it is told to drain and its last connection has ended.
+pub fn run(
+    shared: Arc<Shared>,
+    orders: UnboundedReceiver<Order>,
+    workers: Vec<UnboundedSender<Order>>,
+) -> io::Result<()> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build_local(tokio::runtime::LocalOptions::default())?;
+    runtime.block_on(obey(Worker::new(shared), orders, workers));
+    Ok(())
+}
+
+async fn obey(
+    worker: Rc<Worker>,
+    mut orders: UnboundedReceiver<Order>,
+    workers: Vec<UnboundedSender<Order>>,
+) {
+    let mut accepting: HashMap<SocketAddr, AbortHandle> = HashMap::new();
+    let mut sweep = tokio::time::interval(SWEEP);
+    let mut drain = None;
+    loop {
+        let order = tokio::select! {
+            order = orders.recv() => order,
+            _ = sweep.tick() => { worker.sweep(); continue }
+            () = async { drain.as_mut().unwrap_or(&mut never()).await }, if drain.is_some() => return,
+        };
+        match order {
+            None => return,
+            Some(Order::Drain) => {
+                accepting.drain().for_each(|(_, task)| task.abort());
+                // Behind the connections already dealt out.
+                workers.iter().for_each(|other| drop(other.send(Order::Drain)));
+                let worker = worker.clone();
+                drain = Some(Box::pin(async move { worker.drained().await }) as Ended);
+            }
+            Some(Order::Listen(addr, listener)) => {
+                if let Ok(listener) = TcpListener::from_std(listener) {
+                    let accept = accept(worker.clone(), addr, listener, workers.clone());
+                    let task = tokio::task::spawn_local(accept).abort_handle();
+                    accepting.insert(addr, task).inspect(AbortHandle::abort);
+                }
+            }
+            Some(Order::Unlisten(addr)) => {
+                accepting.remove(&addr).inspect(AbortHandle::abort);
+            }
+            Some(Order::Serve(stream, port, peer, permit)) => {
+                if let Ok(stream) = TcpStream::from_std(stream) {
+                    worker.serve(stream, port, peer, permit);
+                }
+            }
+            Some(Order::CatchUp) => worker.catch_up(),
+            Some(Order::Report(reply)) => {
+                let _ = reply.send(worker.report());
+            }
+        }
+    }
+}
+
+type Ended = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+
+fn never() -> Ended {
+    Box::pin(std::future::pending())
+}
+
+/// Accepts for all workers; `workers` are the others, after this one.
+async fn accept(
+    worker: Rc<Worker>,
+    addr: SocketAddr,
+    listener: TcpListener,
+    workers: Vec<UnboundedSender<Order>>,
+) {
+    let mut turn = 0;
+    loop {
+        // At the limit, clients wait in the backlog.
+        let Ok(permit) = worker.shared.slots.clone().acquire_owned().await else { return };
+        let Ok((stream, peer)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        if tune(&stream).is_err() {
+            continue;
+        }
+        turn = (turn + 1) % (workers.len() + 1);
+        match turn.checked_sub(1).map(|index| &workers[index]) {
+            None => worker.serve(stream, addr, peer, permit),
+            Some(other) => {
+                if let Ok(stream) = stream.into_std() {
+                    let _ = other.send(Order::Serve(stream, addr, peer, permit));
+                }
+            }
+        }
+    }
+}
+
+/// No delay for small writes; a peer that vanished is noticed by the kernel some day.
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    rustix::net::sockopt::set_socket_keepalive(stream, true)?;
+    Ok(())
+}
