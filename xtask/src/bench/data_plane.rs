@@ -34,7 +34,8 @@ impl DataPlane {
         std::fs::create_dir_all(&folder).doing(|| format!("making {}", folder.display()))?;
         let socket = folder.join("proxy.sock");
         let mut command = Command::new(program);
-        command.arg(&folder);
+        command.arg("--control").arg(&socket).arg("--table").arg(folder.join("table.json"));
+        command.args(["--workers", "1"]);
         let server = Server::start(&command, PROXY_CORE, || UnixStream::connect(&socket).is_ok())?;
         let address = super::servers::free_address()?;
         Ok(Self { server, address, socket, upstream: [upstream.stable, upstream.candidate] })

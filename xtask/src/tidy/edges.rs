@@ -16,9 +16,9 @@ use std::{
 const EDGES: &[(&str, &[&str])] = &[
     ("serin-stats", &[]),
     ("serin-flags", &[]),
-    ("serin-core", &["serin-stats", "serin-flags"]),
+    ("serin-core", BELOW_CORE),
     ("serin-keeper", &[]),
-    ("serin-proxy", &["serin-stats", "serin-flags"]),
+    ("serin-proxy", BELOW_CORE),
     ("serin-spec", &["serin-core"]),
     ("serin-store", &["serin-core"]),
     ("serin-metrics", &["serin-core"]),
@@ -30,6 +30,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("serin-sim", &["serin-core", "serin-store", "serin-server"]),
     ("xtask", &[]),
 ];
+
+/// Core's items carry the types of these, so whoever may know core may know them too.
+const BELOW_CORE: &[&str] = &["serin-stats", "serin-flags"];
 
 const SERVER_USES: &[&str] = &[
     "serin-core",
@@ -196,7 +199,10 @@ fn edges(graph: &Graph, id: &str, name: &str) -> Vec<String> {
     };
     let ours: BTreeSet<&str> = graph.members.values().map(|(name, _)| name.as_str()).collect();
     let used = graph.used_names(id).into_iter().filter(|used| ours.contains(used));
-    used.filter(|used| !allowed.contains(used))
+    let knows_core = allowed.contains(&"serin-core");
+    let is_allowed =
+        |used: &&str| allowed.contains(used) || knows_core && BELOW_CORE.contains(used);
+    used.filter(|used| !is_allowed(used))
         .map(|used| format!("`{name}` must not know `{used}`: arrows point down only"))
         .collect()
 }

@@ -179,6 +179,12 @@ fn arrows_point_down_only() {
            arrows point down only"],
     );
     check_edges(&[("serin-core", &["serin-store?"]), ("serin-store", &["serin-core"])], &[]);
+    check_edges(&[("serin-server", &["serin-stats"]), ("serin-stats", &[])], &[]);
+    check_edges(
+        &[("serin-keeper", &["serin-stats"]), ("serin-stats", &[])],
+        &["crates/serin-keeper/Cargo.toml:1: edge: `serin-keeper` must not know `serin-stats`: \
+           arrows point down only"],
+    );
     check_edges(
         &[("serin-new", &[])],
         &["crates/serin-new/Cargo.toml:1: edge: `serin-new` has no place in the house; \
