@@ -397,6 +397,11 @@ pub enum JournalEvent {
         /// Process id.
         pid: i32,
     },
+    /// A new data plane has taken over under load; the old one drains as `proxy.<pid>`.
+    Replaced {
+        /// Process id of the new one.
+        pid: i32,
+    },
     /// Log lines were lost because the log file could not be written.
     LogDropped {
         /// Lines lost since the last such entry.

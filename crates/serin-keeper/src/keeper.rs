@@ -1,0 +1,203 @@
+//! The keeper itself: its state and its loop.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::listeners::Listeners;
+use crate::paths::Paths;
+use crate::procfs;
+use crate::pump::{CHUNK, Pump};
+use crate::report::say;
+use crate::signals::Signals;
+use crate::state::Role;
+
+mod adopt;
+mod connection;
+mod exits;
+mod planes;
+mod poll;
+mod process;
+mod requests;
+mod shutdown;
+mod spawn;
+mod stop;
+
+use connection::Connection;
+use planes::Planes;
+use process::Process;
+use shutdown::Phase;
+
+/// Descriptors the keeper wants: three for each process, one for each connection.
+const OPEN_FILES: u64 = 65_536;
+
+/// What a keeper works with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The data directory; made if it does not exist.
+    pub data: PathBuf,
+    /// The `serin` binary, started for the trampoline (`__exec`), the control and the data plane.
+    pub exe: PathBuf,
+    /// Arguments of the control plane.
+    pub control_args: Vec<String>,
+    /// Arguments of the data plane.
+    pub proxy_args: Vec<String>,
+}
+
+/// Keeps processes until SIGTERM, SIGINT or a `shutdown` request has stopped all of them.
+///
+/// # Errors
+/// When the data directory cannot be used: [`Error::Locked`] by another keeper,
+/// [`Error::PathTooLong`], [`Error::Exposed`], or any call to the system.
+pub fn run(options: Options) -> Result<(), Error> {
+    let mut keeper = Keeper::start(options)?;
+    keeper.adopt();
+    keeper.start_planes();
+    say(format_args!("ready, pid {}, data in {}", std::process::id(), keeper.paths.data.display()));
+    while !keeper.is_done() {
+        let path = keeper.paths.data.clone();
+        keeper.turn().map_err(Error::io("wait for events of", path))?;
+    }
+    keeper.end();
+    Ok(())
+}
+
+struct Keeper {
+    options: Options,
+    paths: Paths,
+    _lock: File,
+    signals: Signals,
+    socket: UnixListener,
+    /// Accepting failed for want of descriptors; try again then.
+    accept_again: Option<Instant>,
+    connections: BTreeMap<u64, Connection>,
+    last_connection: u64,
+    processes: BTreeMap<String, Process>,
+    pumps: BTreeMap<String, Pump>,
+    journal: Journal,
+    listeners: Listeners,
+    planes: Planes,
+    phase: Phase,
+    boot_id: String,
+    /// The state file is older than the state.
+    unsaved: bool,
+    /// The state file could not be written; said once.
+    save_failed: bool,
+    /// Soft limit of open files at the start, for the apps.
+    soft_files: Option<u64>,
+    buffer: Vec<u8>,
+}
+
+impl Keeper {
+    fn start(mut options: Options) -> Result<Self, Error> {
+        let paths = Paths::prepare(&options.data)?;
+        let lock = paths.lock()?;
+        options.exe =
+            std::path::absolute(&options.exe).map_err(Error::io("resolve", &options.exe))?;
+        let journal = Journal::open(&paths.journal).map_err(Error::io("open", &paths.journal))?;
+        let signals = Signals::register().map_err(Error::io("watch signals for", &paths.data))?;
+        let socket = listen(&paths).map_err(Error::io("listen on", &paths.socket))?;
+        Ok(Self {
+            options,
+            _lock: lock,
+            signals,
+            socket,
+            accept_again: None,
+            connections: BTreeMap::new(),
+            last_connection: 0,
+            processes: BTreeMap::new(),
+            pumps: BTreeMap::new(),
+            journal,
+            listeners: Listeners::default(),
+            planes: Planes::default(),
+            phase: Phase::Running,
+            boot_id: procfs::boot_id(),
+            unsaved: true,
+            save_failed: false,
+            soft_files: raise_open_files(),
+            buffer: vec![0; CHUNK],
+            paths,
+        })
+    }
+
+    /// One round: wait, handle what came, do what is due, save.
+    fn turn(&mut self) -> io::Result<()> {
+        for token in self.wait()? {
+            self.handle(token);
+        }
+        let now = Instant::now();
+        self.accept_again = self.accept_again.filter(|again| *again > now);
+        self.kill_overdue(now);
+        self.start_due_planes(now);
+        self.check_replacement(now);
+        self.advance_shutdown();
+        self.feed_watches();
+        self.save();
+        Ok(())
+    }
+
+    /// The earliest moment something is due.
+    fn next_deadline(&self) -> Option<Instant> {
+        let kills = self.processes.values().filter_map(Process::kill_at);
+        kills.chain(self.planes.next_due()).chain(self.accept_again).min()
+    }
+
+    fn is_done(&self) -> bool {
+        matches!(self.phase, Phase::Done)
+    }
+
+    /// The last words: logs are drained, the socket is removed, the lock goes with the process.
+    fn end(&mut self) {
+        for name in self.pumps.keys().cloned().collect::<Vec<_>>() {
+            self.drain(&name);
+        }
+        while let Some((_, pump)) = self.pumps.pop_first() {
+            pump.remove();
+        }
+        self.listeners.clear();
+        self.unsaved = true;
+        self.save();
+        self.flush_connections();
+        let _ = std::fs::remove_file(&self.paths.socket);
+    }
+
+    fn live(&self, role: Role) -> Option<(&String, &Process)> {
+        self.processes.iter().find(|(_, p)| p.role == role && p.is_live())
+    }
+}
+
+/// The lock is held: a socket that is there belongs to a keeper that is dead.
+fn listen(paths: &Paths) -> io::Result<UnixListener> {
+    let _ = std::fs::remove_file(&paths.socket);
+    let socket = UnixListener::bind(&paths.socket)?;
+    std::fs::set_permissions(&paths.socket, std::fs::Permissions::from_mode(0o600))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Returns the soft limit there was.
+fn raise_open_files() -> Option<u64> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(OPEN_FILES, |hard| hard.min(OPEN_FILES));
+    if current.is_some_and(|soft| soft < wanted) {
+        let raised = Rlimit { current: Some(wanted), maximum };
+        if let Err(e) = setrlimit(Resource::Nofile, raised) {
+            say(format_args!("cannot raise the limit of open files to {wanted}: {e}"));
+        }
+    }
+    current
+}
+
+/// How long until `deadline`, rounded up to whole milliseconds so that it is due on waking.
+fn until(deadline: Instant) -> Duration {
+    let left = deadline.saturating_duration_since(Instant::now());
+    Duration::from_millis(left.as_micros().div_ceil(1000) as u64)
+}

@@ -1,0 +1,151 @@
+//! Taking over from a keeper that died, and leaving what the next one needs.
+
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::Keeper;
+use super::process::{Process, Stop};
+use crate::procfs::{self, now_ms};
+use crate::protocol::{CONTROL, Exit, JournalEvent, PROXY};
+use crate::pump::Pump;
+use crate::report::say;
+use crate::state::{Role, SavedFifo, SavedProcess, State};
+
+impl Keeper {
+    pub(super) fn adopt(&mut self) {
+        let state = match State::load(&self.paths.state) {
+            Ok(Some(state)) => state,
+            Ok(None) => return,
+            Err(e) => {
+                say(format_args!("cannot read {}: {e}", self.paths.state.display()));
+                return;
+            }
+        };
+        let same_boot = !state.boot_id.is_empty() && state.boot_id == self.boot_id;
+        if !same_boot {
+            self.journal.rebooted();
+        }
+        for fifo in state.fifos {
+            self.reopen_fifo(fifo);
+        }
+        for saved in state.processes {
+            self.adopt_process(saved, same_boot);
+        }
+        for addr in state.listeners {
+            self.listeners.miss(addr);
+        }
+        self.hold_listeners_again();
+    }
+
+    fn reopen_fifo(&mut self, SavedFifo { instance, log }: SavedFifo) {
+        let opened = if instance == CONTROL || instance == PROXY {
+            Pump::open_held(&self.paths.fifo, &instance, log)
+        } else {
+            Pump::open(&self.paths.fifo, &instance, log)
+        };
+        match opened {
+            Ok(pump) => {
+                self.pumps.insert(instance.clone(), pump);
+                // Also finds out whether anyone still has it open.
+                self.drain(&instance);
+            }
+            Err(e) => say(format_args!("cannot read the log of {instance} on: {e}")),
+        }
+    }
+
+    fn adopt_process(&mut self, saved: SavedProcess, same_boot: bool) {
+        let Some(pid) = Pid::from_raw(saved.pid) else { return };
+        let pidfd = if same_boot && saved.exit.is_none() { still_there(pid, &saved) } else { None };
+        let (name, role, was_live) = (saved.instance.clone(), saved.role, saved.exit.is_none());
+        let is_live = pidfd.is_some();
+        if is_live {
+            self.journal.add(&name, JournalEvent::Adopted { pid: saved.pid });
+        } else if was_live {
+            let event = JournalEvent::Exited { code: None, signal: None, unknown: true };
+            self.journal.add(&name, event);
+        }
+        if is_live || role == Role::App {
+            self.processes.insert(name, adopted(saved, pid, pidfd));
+        }
+    }
+
+    /// From the data plane where it holds them, else bound anew.
+    fn hold_listeners_again(&mut self) {
+        if self.live(Role::Proxy).is_some() && self.listeners.has_missing() {
+            self.take_back_listeners();
+        }
+        for failure in self.listeners.bind_missing() {
+            say(format_args!("{}", failure.message));
+        }
+    }
+
+    pub(super) fn take_back_listeners(&mut self) {
+        if let Err(e) = self.listeners.take_back(&self.paths.proxy_socket) {
+            say(format_args!("the data plane does not hand its listeners back: {e}"));
+        }
+        self.unsaved = true;
+    }
+
+    /// Writes the state file if it is behind.
+    pub(super) fn save(&mut self) {
+        if !self.unsaved {
+            return;
+        }
+        let fifos = self.pumps.iter().map(|(instance, pump)| SavedFifo {
+            instance: instance.clone(),
+            log: pump.log_spec().clone(),
+        });
+        let state = State {
+            boot_id: self.boot_id.clone(),
+            processes: self.processes.iter().map(|(name, p)| p.saved(name)).collect(),
+            fifos: fifos.collect(),
+            listeners: self.listeners.addrs(),
+        };
+        let saved = state.save(&self.paths.state);
+        self.unsaved = saved.is_err();
+        self.report_save(saved.err().as_ref());
+    }
+
+    /// Says it once when saving begins to fail, and once when it works again.
+    fn report_save(&mut self, error: Option<&std::io::Error>) {
+        let path = self.paths.state.display();
+        match (error, self.save_failed) {
+            (Some(e), false) => say(format_args!(
+                "cannot write {path}: {e}; all goes on, but a keeper started anew would not know \
+                 what has changed since"
+            )),
+            (None, true) => say(format_args!("{path} is written again")),
+            _ => {}
+        }
+        self.save_failed = error.is_some();
+    }
+}
+
+/// The process itself, not another one that got its number.
+fn still_there(pid: Pid, saved: &SavedProcess) -> Option<OwnedFd> {
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    (procfs::start_ticks(pid)? == saved.start_ticks).then_some(pidfd)
+}
+
+fn adopted(saved: SavedProcess, pid: Pid, pidfd: Option<OwnedFd>) -> Process {
+    let gone = Exit { code: None, signal: None, unknown: true, at_ms: now_ms() };
+    let exit = if pidfd.is_some() { None } else { Some(saved.exit.unwrap_or(gone)) };
+    let stop = saved.kill_at_ms.map(|at| Stop::after(at.saturating_sub(now_ms())));
+    Process {
+        role: saved.role,
+        label: saved.label,
+        pid,
+        start_ticks: saved.start_ticks,
+        started_at_ms: saved.started_at_ms,
+        since: Instant::now(),
+        grace_ms: saved.grace_ms,
+        pidfd,
+        is_child: false,
+        launch: None,
+        askers: Vec::new(),
+        stop,
+        exit,
+    }
+}

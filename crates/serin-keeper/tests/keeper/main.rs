@@ -1,0 +1,9 @@
+//! The keeper with real processes, sockets, signals and files.
+
+mod adoption;
+mod apps;
+mod listeners;
+mod logs;
+mod planes;
+mod rig;
+mod wire;

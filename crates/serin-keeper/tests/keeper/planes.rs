@@ -1,0 +1,68 @@
+//! The control plane and the data plane are kept running.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{TcpListener, TcpStream};
+
+use rustix::process::Signal;
+use serin_keeper::protocol::*;
+
+use crate::rig::{Rig, await_some, is_running, signal_pid};
+
+/// An address that was free just now.
+pub fn free_addr() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// Connects and reads which data plane answers.
+pub fn who_answers(addr: &str) -> i32 {
+    let mut line = String::new();
+    BufReader::new(TcpStream::connect(addr).unwrap()).read_line(&mut line).unwrap();
+    line.trim().parse().unwrap()
+}
+
+#[test]
+fn a_plane_that_dies_is_started_again() {
+    let rig = Rig::start();
+    for name in [CONTROL, PROXY] {
+        let first = rig.started(name, 1)[0];
+        signal_pid(first, Signal::KILL);
+        let second = rig.started(name, 2)[1];
+        assert!(second != first && is_running(second));
+    }
+}
+
+#[test]
+fn a_plane_that_keeps_dying_does_not_stop_the_rest() {
+    let rig = Rig::with_planes(&["die"]);
+    assert_eq!(rig.started(CONTROL, 4).len(), 4);
+    rig.run("a", "exit 0");
+    assert_eq!(rig.await_exit("a"), (Some(0), None));
+}
+
+#[test]
+fn a_killed_data_plane_refuses_no_connection() {
+    let addr = free_addr();
+    let rig = Rig::with_planes(&["idle", "proxy", &addr]);
+    let first = rig.started(PROXY, 1)[0];
+    rig.await_lines(PROXY, 1);
+    assert_eq!(who_answers(&addr), first);
+    signal_pid(first, Signal::KILL);
+    let second = await_some(|| Some(who_answers(&addr)).filter(|pid| *pid != first));
+    assert_eq!(second, rig.started(PROXY, 2)[1]);
+}
+
+#[test]
+fn a_data_plane_is_replaced_while_it_works() {
+    let addr = free_addr();
+    let rig = Rig::with_planes(&["idle", "proxy", &addr]);
+    let first = rig.started(PROXY, 1)[0];
+    rig.await_lines(PROXY, 1);
+    rig.signal_keeper(Signal::HUP);
+    let events = rig.events_until(PROXY, |event| matches!(event, JournalEvent::Replaced { .. }));
+    let Some(JournalEvent::Replaced { pid: second }) = events.last() else { panic!("{events:?}") };
+    rig.await_exit(&format!("proxy.{first}"));
+    assert!(!is_running(first));
+    assert_eq!(who_answers(&addr), *second);
+    assert_eq!(rig.info(PROXY).unwrap().pid, *second);
+    assert!(rig.info(&format!("proxy.{first}")).is_none());
+}
