@@ -41,9 +41,9 @@ enum Ended {
 pub fn run(words: &[&str]) -> Result<()> {
     let options = parse(words)?;
     let started = Instant::now();
-    let mut counts = Counts::default();
-    let result = steps(&options, &mut counts);
-    conclude(&result, &mut counts, started.elapsed());
+    let mut run = Run::default();
+    let result = steps(&options, &mut run);
+    conclude(&result, &mut run, started.elapsed());
     result.map_err(Failure::said)
 }
 
@@ -60,26 +60,41 @@ fn parse(words: &[&str]) -> Result<Options> {
     }
 }
 
-fn steps(options: &Options, counts: &mut Counts) -> Result<()> {
-    step("tools", || tools::prepare(options))?;
-    step("format", || formatting(options))?;
-    step("clippy", || clippy(options))?;
-    step("tidy", || tidy::run().map(|()| Ended::Done))?;
-    step("tests", || suite::run(counts).map(|()| Ended::Done))?;
-    step("simulation", || simulation().map(|()| Ended::Done))
+fn steps(options: &Options, run: &mut Run) -> Result<()> {
+    run.step("tools", |_| tools::prepare(options))?;
+    run.step("format", |_| formatting(options))?;
+    run.step("clippy", |_| clippy(options))?;
+    run.step("tidy", |_| tidy::run().map(|()| Ended::Done))?;
+    run.step("tests", |counts| suite::run(counts).map(|()| Ended::Done))?;
+    run.step("simulation", |_| simulation().map(|()| Ended::Done))
 }
 
-fn step(name: &str, work: impl FnOnce() -> Result<Ended>) -> Result<()> {
-    println!("==> {name}");
-    let started = Instant::now();
-    let ended = work();
-    let took = seconds(started.elapsed());
-    match ended {
-        Ok(Ended::Done) => println!("<== {name}: ok in {took}\n"),
-        Ok(Ended::Skipped(why)) => println!("<== {name}: SKIPPED in {took}: {why}\n"),
-        Err(failure) => return Err(Failure::new(format!("{name} failed in {took}: {failure}"))),
+/// What happened so far.
+#[derive(Default)]
+struct Run {
+    counts: Counts,
+    /// Steps that were skipped, with the reason.
+    skipped: Vec<String>,
+}
+
+impl Run {
+    fn step(&mut self, name: &str, work: impl FnOnce(&mut Counts) -> Result<Ended>) -> Result<()> {
+        println!("==> {name}");
+        let started = Instant::now();
+        let ended = work(&mut self.counts);
+        let took = seconds(started.elapsed());
+        match ended {
+            Ok(Ended::Done) => println!("<== {name}: ok in {took}\n"),
+            Ok(Ended::Skipped(why)) => {
+                println!("<== {name}: SKIPPED: {why}\n");
+                self.skipped.push(format!("{name}: {why}"));
+            }
+            Err(failure) => {
+                return Err(Failure::new(format!("{name} failed in {took}: {failure}")));
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn formatting(options: &Options) -> Result<Ended> {
@@ -110,7 +125,11 @@ fn simulation() -> Result<()> {
 
 /// Prints what failed, and the closing line. A red run must never close with `0 failed`, so a
 /// failed step without a failed test counts as one.
-fn conclude(result: &Result<()>, counts: &mut Counts, took: Duration) {
+fn conclude(result: &Result<()>, run: &mut Run, took: Duration) {
+    for skipped in &run.skipped {
+        println!("ci: SKIPPED {skipped}");
+    }
+    let counts = &mut run.counts;
     match result {
         Ok(()) => println!("ci: all steps passed in {}", seconds(took)),
         Err(failure) => {

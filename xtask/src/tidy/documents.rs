@@ -25,6 +25,10 @@ pub fn check(root: &Path, files: &[PathBuf]) -> Result<Vec<Finding>> {
         // What is not text has no paths a person could read.
         let Ok(text) = String::from_utf8(bytes) else { continue };
         findings.extend(machine_paths(file, &text));
+        if file.extension().is_some_and(|extension| extension == "md") {
+            let folder = root.join(file.parent().unwrap_or(Path::new("")));
+            findings.extend(broken_links(file, &text, |target| folder.join(target).exists()));
+        }
     }
     Ok(findings)
 }
@@ -57,4 +61,26 @@ pub fn machine_paths(file: &Path, text: &str) -> Vec<Finding> {
 /// `src/work/x` and `https://host/home/x` are no absolute paths.
 fn begins_a_path(before: &str) -> bool {
     !before.ends_with(|c: char| c.is_alphanumeric() || "/._-~}".contains(c))
+}
+
+/// Links of a Markdown page to files of the repository that are not there.
+pub fn broken_links(file: &Path, text: &str, exists: impl Fn(&str) -> bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut fenced = false;
+    for (index, line) in text.lines().enumerate() {
+        fenced ^= line.trim_start().starts_with("```");
+        let targets = if fenced { Vec::new() } else { link_targets(line) };
+        for target in targets.into_iter().filter(|target| !exists(target)) {
+            let message = format!("links to `{target}`, which is not there");
+            findings.push(Finding::new(file, index + 1, "broken-link", message));
+        }
+    }
+    findings
+}
+
+/// `b` of `[a](b)` and of `[a](b#c)`, where `b` is a file.
+fn link_targets(line: &str) -> Vec<&str> {
+    let after = line.split("](").skip(1);
+    let targets = after.filter_map(|rest| rest.split([')', '#', ' ']).next());
+    targets.filter(|target| !target.is_empty() && !target.contains(':')).collect()
 }

@@ -141,6 +141,14 @@ fn machine_paths_are_found() {
     assert_eq!(find(&format!("https://host{home} src{home}")), 0);
 }
 
+#[test]
+fn broken_links_are_found() {
+    let text = "[a](b.md#x) [c](gone.md)\n```\n[d](e)\n```\n[f](#g) [h](https://i/j) [k](b.md)";
+    let findings = documents::broken_links(Path::new("a.md"), text, |target| target == "b.md");
+    let found: Vec<_> = findings.iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["a.md:1: broken-link: links to `gone.md`, which is not there"]);
+}
+
 /// A graph of `(name, dependencies)`; a dependency with a `?` is for tests only.
 fn graph(packages: &[(&str, &[&str])]) -> Graph {
     let dep = |name: &&str| {
