@@ -84,6 +84,8 @@ struct Keeper {
     pumps: BTreeMap<String, Pump>,
     journal: Journal,
     listeners: Listeners,
+    /// When a data plane that holds missing listeners is asked again, and the wait before it.
+    listener_rest: Option<(Instant, Duration)>,
     planes: Planes,
     phase: Phase,
     boot_id: String,
@@ -117,6 +119,7 @@ impl Keeper {
             pumps: BTreeMap::new(),
             journal,
             listeners: Listeners::default(),
+            listener_rest: None,
             planes: Planes::default(),
             phase: Phase::Running,
             boot_id: procfs::boot_id(),
@@ -138,6 +141,7 @@ impl Keeper {
         self.kill_overdue(now);
         self.start_due_planes(now);
         self.check_replacement(now);
+        self.ask_again_for_listeners(now);
         self.advance_shutdown();
         self.feed_watches();
         self.save();
@@ -147,7 +151,8 @@ impl Keeper {
     /// The earliest moment something is due.
     fn next_deadline(&self) -> Option<Instant> {
         let kills = self.processes.values().filter_map(Process::kill_at);
-        kills.chain(self.planes.next_due()).chain(self.accept_again).min()
+        let listeners = self.listener_rest.map(|(due, _)| due);
+        kills.chain(self.planes.next_due()).chain(self.accept_again).chain(listeners).min()
     }
 
     fn is_done(&self) -> bool {

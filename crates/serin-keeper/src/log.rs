@@ -99,6 +99,11 @@ impl LogFile {
         (lost > 0).then_some(lost)
     }
 
+    /// Lines lost that nobody was told of yet.
+    pub(crate) fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+
     fn note_line(&self, note: &str) -> Vec<u8> {
         let start = if self.at_line_start { "" } else { "\n" };
         format!("{start}{note}\n").into_bytes()

@@ -40,6 +40,13 @@
 //! The reverse, after the keeper was started again: the keeper connects to `<data>/proxy.sock`,
 //! sends `{"listeners":null}` and reads one line `{"addrs":["127.0.0.1:8080", ...]}` with the fds
 //! in the same order (at most 253 fds in a message; more messages may follow until the newline).
+//!
+//! # Replacing the data plane
+//! On SIGHUP the keeper starts a second data plane. It fetches the listeners as above, binds its
+//! control socket at a path of its own and renames it to `<data>/proxy.sock`, which replaces the
+//! old one in one step. When the keeper finds the new process behind that socket (`SO_PEERCRED`)
+//! it sends SIGTERM to the old one, which drains: it must not remove `proxy.sock`. A new one that
+//! has not taken over after 10 s is ended, and the old one goes on.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

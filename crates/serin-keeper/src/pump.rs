@@ -1,8 +1,8 @@
 //! From an app's FIFO into its log file.
 //!
 //! The app holds its FIFO open for reading and writing, so it neither gets SIGPIPE nor finds the
-//! FIFO closed while no keeper reads; what it writes meanwhile waits in the pipe (1 MiB where the
-//! system allows it).
+//! FIFO closed while no keeper reads; what it writes meanwhile waits in the pipe (up to
+//! 1 MiB).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
@@ -14,8 +14,11 @@ use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 use crate::log::LogFile;
 use crate::protocol::LogSpec;
 
-/// Bytes a writer may be ahead of the keeper, where the system allows it.
-const PIPE_SIZE: usize = 1 << 20;
+/// Bytes a writer may be ahead of the keeper, where the system allows it. Others than root have a
+/// budget for all their pipes (`pipe-user-pages-soft`, 64 MiB), which the apps need as well.
+fn pipe_size() -> usize {
+    if rustix::process::geteuid().is_root() { 1 << 20 } else { 256 << 10 }
+}
 
 /// Bytes read from one FIFO per turn.
 pub(crate) const CHUNK: usize = 64 << 10;
@@ -60,7 +63,7 @@ impl Pump {
     /// The end for an app: read and write, so that opening never waits.
     pub(crate) fn writer(&self) -> io::Result<File> {
         let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
-        let _ = rustix::pipe::fcntl_setpipe_size(&file, PIPE_SIZE);
+        let _ = rustix::pipe::fcntl_setpipe_size(&file, pipe_size());
         Ok(file)
     }
 
@@ -76,6 +79,11 @@ impl Pump {
     pub(crate) fn set_log(&mut self, log: LogSpec) -> io::Result<()> {
         self.log = LogFile::open(log)?;
         Ok(())
+    }
+
+    /// Lines lost that nobody was told of yet.
+    pub(crate) fn take_dropped(&mut self) -> u64 {
+        self.log.take_dropped()
     }
 
     /// Moves at most one buffer full.

@@ -1,7 +1,7 @@
 //! Taking over from a keeper that died, and leaving what the next one needs.
 
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -12,6 +12,12 @@ use crate::protocol::{CONTROL, Exit, JournalEvent, PROXY};
 use crate::pump::Pump;
 use crate::report::say;
 use crate::state::{Role, SavedFifo, SavedProcess, State};
+
+/// First wait before a data plane is asked again; it doubles each time.
+const LISTENER_REST: Duration = Duration::from_millis(250);
+
+/// Longest such wait: an ask may block the keeper for seconds.
+const MAX_LISTENER_REST: Duration = Duration::from_secs(60);
 
 impl Keeper {
     pub(super) fn adopt(&mut self) {
@@ -73,11 +79,28 @@ impl Keeper {
 
     /// From the data plane where it holds them, else bound anew.
     fn hold_listeners_again(&mut self) {
-        if self.live(Role::Proxy).is_some() && self.listeners.has_missing() {
+        let proxy_lives = self.live(Role::Proxy).is_some();
+        if proxy_lives && self.listeners.has_missing() {
             self.take_back_listeners();
         }
-        for failure in self.listeners.bind_missing() {
+        let failures = self.listeners.bind_missing();
+        for failure in &failures {
             say(format_args!("{}", failure.message));
+        }
+        // A data plane that is just starting may hold some and not answer yet.
+        if proxy_lives && !failures.is_empty() {
+            let rest = self.listener_rest.map_or(LISTENER_REST, |(_, rest)| rest * 2);
+            let rest = rest.min(MAX_LISTENER_REST);
+            self.listener_rest = Some((Instant::now() + rest, rest));
+        } else {
+            self.listener_rest = None;
+        }
+    }
+
+    /// Asks again for listeners that a living data plane holds and has not handed back.
+    pub(super) fn ask_again_for_listeners(&mut self, now: Instant) {
+        if self.listener_rest.is_some_and(|(due, _)| due <= now) {
+            self.hold_listeners_again();
         }
     }
 

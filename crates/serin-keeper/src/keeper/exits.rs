@@ -87,15 +87,14 @@ impl Keeper {
     }
 
     fn drop_pump(&mut self, name: &str) {
-        if let Some(pump) = self.pumps.remove(name) {
+        if let Some(mut pump) = self.pumps.remove(name) {
+            let lines = pump.take_dropped();
+            if lines > 0 {
+                self.journal.add(name, JournalEvent::LogDropped { lines });
+            }
             pump.remove();
             self.unsaved = true;
         }
-    }
-
-    /// Removes a FIFO that was made for a process which did not come to be.
-    pub(super) fn drop_idle_pump(&mut self, name: &str) {
-        self.drain(name);
     }
 
     /// As process 1: children of others that became ours. Our own are looked at first; one that

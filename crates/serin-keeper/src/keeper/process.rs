@@ -87,13 +87,12 @@ impl Process {
         self.since.elapsed()
     }
 
-    /// Signals the process and, if it leads one, its group.
+    /// Signals the process's group: each member once, for some take a second SIGTERM as "now".
+    /// Before the process has a group of its own only the process itself is there.
     pub(super) fn signal(&self, signal: Signal) {
         let Some(pidfd) = &self.pidfd else { return };
-        if pidfd_send_signal(pidfd, signal).is_ok() {
-            // Until it is waited for, its pid cannot be another's. Before it has its own group
-            // this finds nobody, and the line above was enough.
-            self.signal_group(signal);
+        if !self.signal_group(signal) {
+            let _ = pidfd_send_signal(pidfd, signal);
         }
     }
 
@@ -102,14 +101,13 @@ impl Process {
         self.signal_group(Signal::KILL);
     }
 
-    /// Of an adopted process the pid may be free by now. While its group has members no new
-    /// process gets the number, so only a process of that number with another start is a stranger.
-    fn signal_group(&self, signal: Signal) {
+    /// False when there is no such group. The pid of a child is ours until it is waited for. That
+    /// of an adopted process may be free by now, but while its group has members no new process
+    /// gets the number: only a process of that number with another start is a stranger.
+    fn signal_group(&self, signal: Signal) -> bool {
         let ours = self.is_child
             || procfs::start_ticks(self.pid).is_none_or(|ticks| ticks == self.start_ticks);
-        if ours {
-            let _ = kill_process_group(self.pid, signal);
-        }
+        ours && kill_process_group(self.pid, signal).is_ok()
     }
 
     pub(super) fn info(&self, instance: &str) -> ProcessInfo {

@@ -43,7 +43,8 @@ impl Keeper {
             }
             Err(error) => {
                 let message = format!("cannot start {instance}: {error}");
-                self.drop_idle_pump(&instance);
+                // Its FIFO has no writer and is removed.
+                self.drain(&instance);
                 self.reply(asker, refuse(ErrorCode::ExecFailed, message));
             }
         }

@@ -153,7 +153,7 @@ fn limits_environment_and_descriptors_are_those_of_the_order() {
     let rig = Rig::start();
     let mut spec = rig.shell(
         "a",
-        "cat /proc/self/limits; env; echo fds $(ls /proc/$$/fd); echo session $(cut -d' ' -f5,6 /proc/$$/stat) $$; pwd",
+        "cat /proc/self/limits; env; echo session $(cut -d' ' -f5,6 /proc/$$/stat) $$; pwd",
     );
     spec.limits = Limits {
         open_files: Some(123),
@@ -177,9 +177,30 @@ fn limits_environment_and_descriptors_are_those_of_the_order() {
     assert!(lines.contains(&"COLOUR=blue green".to_owned()));
     let foreign = |l: &&String| ["HOME=", "CARGO", "USER="].iter().any(|p| l.starts_with(p));
     assert_eq!(lines.iter().find(foreign), None);
-    assert_eq!(words("fds"), ["0", "1", "2"]);
     assert_eq!(words("session"), vec![pid.to_string(); 3]);
     assert_eq!(lines.last().unwrap(), "/usr");
+}
+
+/// What the keeper itself was given open by its parent is not its own to close.
+#[test]
+fn no_descriptor_of_the_keeper_leaks() {
+    let rig = Rig::start();
+    let fds = |pid: &str| -> Vec<(String, String)> {
+        let dir = format!("/proc/{pid}/fd");
+        let entries = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap());
+        let target = |e: &std::fs::DirEntry| std::fs::read_link(e.path()).unwrap_or_default();
+        entries
+            .map(|e| (e.file_name().into_string().unwrap(), target(&e).display().to_string()))
+            .filter(|(fd, _)| fd.parse::<u32>().unwrap() > 2)
+            .collect()
+    };
+    let given: Vec<_> = fds("self");
+    let pid = rig.run("b", "exec sleep 1000");
+    let leaked: Vec<_> =
+        fds(&pid.to_string()).into_iter().filter(|fd| !given.contains(fd)).collect();
+    assert_eq!(leaked, []);
+    let kept = fds(&rig.keeper_pid().to_string());
+    assert!(kept.len() > 5, "the keeper has some to leak: {kept:?}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The keeper with real processes, sockets, signals and files.
 
+#![allow(clippy::unwrap_used)]
+
 mod adoption;
 mod apps;
 mod listeners;
