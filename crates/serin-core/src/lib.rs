@@ -32,7 +32,7 @@ pub use lint::{Note, lint, moves_only_to_stable};
 pub use observation::{
     ArmCounts, CountKey, Counts, ExitCause, Observation, RevisionObservation, StartFailure,
 };
-pub use outlook::{Outlook, OutlookStep, metric_sentence, outlook, verdict_sentence};
+pub use outlook::{Outlook, OutlookStep, describe, metric_sentence, outlook, verdict_sentence};
 pub use plan::{Plan, RevisionPlan, Role};
 pub use rollout::{
     Cause, Counted, Outcome, PauseReason, Phase, Rollout, RolloutKind, RolloutRecord, StepState,

@@ -63,7 +63,7 @@ pub fn outlook(service: &Service, schedule: &Schedule, kind: RolloutKind) -> Out
 }
 
 /// A step in words.
-pub(crate) fn describe(step: &Step) -> String {
+pub fn describe(step: &Step) -> String {
     match step {
         Step::SetWeight(weight) => format!("give the candidate {weight}"),
         Step::Pause(None) => "wait for `serin promote`".into(),

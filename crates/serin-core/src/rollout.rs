@@ -64,6 +64,17 @@ pub enum RolloutKind {
     Rollback,
 }
 
+impl RolloutKind {
+    /// The word of the command line and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Release => "release",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
 /// Position in the steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepState {

@@ -1,1 +1,18 @@
-//! serin-server
+//! The imperative shell: takes facts from the platform and wishes from people, gives each to the
+//! engine, makes the outcome durable, and has it carried out.
+//!
+//! # Invariants
+//! - One task owns all state ([`control`]); everyone else asks it.
+//! - Nothing is acted on before it is stored, but the way back to stable.
+//! - This crate alone decides *when*: clock, retries and wake-ups live here.
+//! - The control socket is for its owner only; TCP needs a token and is off unless asked for.
+
+pub mod api;
+mod apply;
+mod control;
+pub mod executor;
+mod run;
+mod token;
+mod views;
+
+pub use run::{Options, run};

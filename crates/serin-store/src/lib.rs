@@ -1,1 +1,60 @@
-//! serin-store
+//! Durable state: the event log, each service's state, the outbox and what people read later, in
+//! one SQLite file.
+//!
+//! # Invariants
+//! - The only crate that knows SQLite.
+//! - An event, the state it led to, the plan it owes and its journal are one transaction: all of
+//!   it is on disk or none of it.
+//! - A plan stays in the outbox until its generation is acknowledged, across restarts.
+//! - An epoch is handed out once, ever.
+
+mod ballast;
+mod commit;
+mod error;
+mod read;
+mod schema;
+
+pub use ballast::Ballast;
+pub use commit::Commit;
+pub use error::Error;
+pub use read::{JournalRow, LoggedEvent, RolledBack};
+
+use rusqlite::Connection;
+use std::path::Path;
+
+/// An open store. One per data directory; the keeper's lock sees to that.
+pub struct Store {
+    connection: Connection,
+}
+
+impl Store {
+    /// Opens the store at `path` and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, is not a Serin store, or is from a newer Serin.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::prepare(Connection::open(path)?)
+    }
+
+    /// A store that is gone when dropped.
+    pub fn in_memory() -> Result<Self, Error> {
+        Self::prepare(Connection::open_in_memory()?)
+    }
+
+    fn prepare(connection: Connection) -> Result<Self, Error> {
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        // A commit that was answered must survive a power cut, not only a crash.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        schema::migrate(&connection)?;
+        Ok(Self { connection })
+    }
+
+    /// Takes the next controller epoch; it was never used before.
+    pub fn claim_epoch(&mut self) -> Result<u64, Error> {
+        let tx = self.connection.transaction()?;
+        tx.execute("UPDATE meta SET epoch = epoch + 1", ())?;
+        let epoch: i64 = tx.query_row("SELECT epoch FROM meta", (), |row| row.get(0))?;
+        tx.commit()?;
+        Ok(epoch as u64)
+    }
+}

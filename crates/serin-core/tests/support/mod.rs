@@ -1,0 +1,249 @@
+//! A hand-driven world: the tests say what happened, the engine says what follows.
+#![allow(dead_code)] // each test file uses its part
+
+use serin_core::*;
+use serin_stats::Histogram;
+use std::collections::BTreeMap;
+
+pub struct World {
+    pub service: Service,
+    pub now: Timestamp,
+    pub applied: Vec<Plan>,
+    pub told: Vec<String>,
+    pub records: Vec<RolloutRecord>,
+    pub waiting: String,
+    pub wake_at: Option<Timestamp>,
+    seq: u64,
+    count_seq: u64,
+    totals: BTreeMap<Generation, BTreeMap<RevisionId, ArmCounts>>,
+}
+
+pub fn revision(version: &str) -> RevisionId {
+    format!(
+        "{version}@00{:02x}",
+        version.len() * 16 + version.bytes().last().unwrap() as usize % 16
+    )
+    .parse()
+    .unwrap()
+}
+
+pub fn percent(p: u32) -> Weight {
+    Weight::percent(p).unwrap()
+}
+
+pub fn bake(secs: u64, evidence: bool) -> Step {
+    Step::Bake(Bake {
+        at_least: Millis::secs(secs),
+        requests: 0,
+        until_evidence: evidence,
+        deadline: Millis::secs(3600),
+    })
+}
+
+pub fn spec(steps: Vec<Step>) -> ServiceSpec {
+    let probe = Probe {
+        kind: ProbeKind::Tcp,
+        period: Millis::secs(1),
+        timeout: Millis::secs(1),
+        failure_threshold: 3,
+        success_threshold: 1,
+        initial_delay: Millis(0),
+    };
+    ServiceSpec {
+        name: "shop".parse().unwrap(),
+        environment: "production".into(),
+        replicas: 4,
+        version: None,
+        run: RunSpec {
+            command: vec!["./shop".into()],
+            env: BTreeMap::new(),
+            env_files: vec![],
+            working_directory: "/srv".into(),
+            user: None,
+            limits: Limits::default(),
+            readiness: probe,
+            liveness: None,
+            grace: Millis::secs(30),
+            log: LogLimits::default(),
+        },
+        traffic: TrafficSpec {
+            listen: "127.0.0.1:8080".parse().unwrap(),
+            request_timeout: Millis::secs(60),
+        },
+        schedule: Schedule {
+            strategy: "canary".into(),
+            stages: vec![Stage { name: "canary".into(), steps }],
+            analysis: Some(Analysis::default()),
+            warm_up: Millis::secs(5),
+            progress_deadline: Millis::secs(60),
+            keep_warm: Millis::secs(30),
+        },
+    }
+}
+
+pub fn ladder() -> Vec<Step> {
+    vec![
+        Step::SetWeight(percent(20)),
+        bake(10, true),
+        Step::SetWeight(percent(50)),
+        bake(10, true),
+        Step::SetWeight(percent(100)),
+    ]
+}
+
+impl World {
+    pub fn new(steps: Vec<Step>) -> Self {
+        let mut world = Self {
+            service: Service::new(spec(steps)),
+            now: Timestamp(1_000_000),
+            applied: vec![],
+            told: vec![],
+            records: vec![],
+            waiting: String::new(),
+            wake_at: None,
+            seq: 0,
+            count_seq: 0,
+            totals: BTreeMap::new(),
+        };
+        world.event(&Event::TookOver { epoch: 1 }).unwrap();
+        world
+    }
+
+    /// A service on `v1`, stable.
+    pub fn on_v1(steps: Vec<Step>) -> Self {
+        let mut world = Self::new(steps);
+        world.deploy("v1").unwrap();
+        world.settle();
+        assert_eq!(world.service.stable, Some(revision("v1")));
+        assert!(world.service.rollout.is_none(), "{}", world.waiting);
+        world
+    }
+
+    pub fn event(&mut self, event: &Event) -> Result<(), Refusal> {
+        let turn = step(&self.service, event, self.now);
+        self.waiting = turn.waiting_on.to_string();
+        self.wake_at = turn.wake_at;
+        if let Some(refusal) = turn.refused {
+            assert_eq!(turn.next, self.service, "a refusal changes nothing");
+            return Err(refusal);
+        }
+        self.told.extend(turn.journal.iter().map(|e| e.fact.to_string()));
+        self.records.extend(turn.records);
+        self.applied.extend(turn.apply);
+        self.service = turn.next;
+        Ok(())
+    }
+
+    pub fn ask(&mut self, ask: Ask) -> Result<(), Refusal> {
+        self.event(&Event::Asked { by: Actor("ada".into()), reason: None, ask })
+    }
+
+    pub fn deploy(&mut self, version: &str) -> Result<(), Refusal> {
+        let spec = self.service.spec.clone();
+        let ask = DeployAsk { spec, revision: revision(version), allow_bad: false };
+        self.ask(Ask::Deploy(Box::new(ask)))
+    }
+
+    pub fn plan(&self) -> &Plan {
+        self.service.plan.as_ref().expect("a plan")
+    }
+
+    pub fn weight(&self, version: &str) -> u32 {
+        self.plan().weight(&revision(version)).parts() / 1000
+    }
+
+    pub fn replicas(&self, version: &str) -> u32 {
+        self.plan().revisions.get(&revision(version)).map_or(0, |r| r.replicas)
+    }
+
+    /// What a perfect platform would see of the present plan.
+    pub fn perfect(&self) -> Observation {
+        let plan = self.plan();
+        let ready_at = |id: &RevisionId| {
+            let known = self.service.observed.revisions.get(id);
+            let grown = known.is_none_or(|k| k.ready < plan.revisions[id].replicas);
+            if grown { Some(self.now) } else { known.and_then(|k| k.youngest_ready_at) }
+        };
+        let seen = |(id, r): (&RevisionId, &RevisionPlan)| {
+            let seen = RevisionObservation {
+                ready: r.replicas,
+                youngest_ready_at: ready_at(id),
+                ..RevisionObservation::default()
+            };
+            (id.clone(), seen)
+        };
+        Observation {
+            seq: (0, 0),
+            applied: Some(plan.generation),
+            revisions: plan.revisions.iter().map(seen).collect(),
+            trouble: None,
+        }
+    }
+
+    pub fn observe(&mut self, mut observation: Observation) {
+        self.seq += 1;
+        observation.seq = (1, self.seq);
+        self.event(&Event::Observed(observation)).unwrap();
+    }
+
+    pub fn advance(&mut self, secs: u64) {
+        self.now = self.now.plus(Millis::secs(secs));
+        self.event(&Event::Woke).unwrap();
+    }
+
+    /// Lets the platform catch up until nothing changes.
+    pub fn settle(&mut self) {
+        for _ in 0..20 {
+            let before = self.service.clone();
+            self.observe(self.perfect());
+            let same = Service { observed: before.observed.clone(), ..self.service.clone() };
+            if same == before {
+                return;
+            }
+        }
+    }
+
+    /// One second of traffic: `n` requests by the present weights, errors and slowness by arm.
+    pub fn traffic(&mut self, n: u64, canary_errors: u64, canary_ms: u64) {
+        let plan = self.plan().clone();
+        let totals = self.totals.entry(plan.generation).or_default();
+        for (id, r) in &plan.revisions {
+            let share = n * u64::from(r.weight.parts()) / 100_000;
+            let bad = r.role == Role::Candidate;
+            let errors = if bad { canary_errors.min(share) } else { 0 };
+            let arm = totals.entry(id.clone()).or_default();
+            arm.n += share;
+            arm.errors += errors;
+            arm.assigned += share;
+            for i in 0..share - errors {
+                let base = 20_000 + (i % 20) * 1000;
+                let us = if bad { base + canary_ms * 1000 } else { base };
+                arm.latency.record_us(us);
+            }
+        }
+        self.report();
+    }
+
+    pub fn report(&mut self) {
+        self.count_seq += 1;
+        self.now = self.now.plus(Millis::secs(1));
+        let key = CountKey { epoch: 7, seq: self.count_seq };
+        let closed_through = self.now.0 / 1000;
+        let counts = self.totals.iter().map(|(generation, arms)| Counts {
+            key,
+            generation: *generation,
+            closed_through,
+            arms: arms.clone(),
+        });
+        let counts = Event::Counted(counts.collect());
+        self.event(&counts).unwrap();
+        // The same report again, as an executor that crashed would send it.
+        let before = self.service.clone();
+        self.event(&counts).unwrap();
+        assert_eq!(before, self.service, "a repeated report changes nothing");
+    }
+
+    pub fn histogram(&self) -> Histogram {
+        Histogram::new()
+    }
+}

@@ -1,0 +1,90 @@
+//! The REST API, on the control socket and, when asked, on TCP. Everything a client can do goes
+//! through here.
+
+pub(crate) mod error;
+mod events;
+mod metrics;
+mod read;
+pub mod view;
+mod write;
+
+use crate::control::{Core, Handle};
+use crate::token;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use error::ApiError;
+use serin_core::ServiceName;
+use std::sync::Arc;
+use tokio::net::{TcpListener, UnixListener};
+
+/// Most bytes of a request's body.
+const BODY_MAX: usize = 2 << 20;
+
+/// Serves until the process ends.
+pub(crate) async fn serve(
+    handle: Handle,
+    unix: UnixListener,
+    tcp: Option<TcpListener>,
+    token: String,
+) {
+    let routes = routes(handle);
+    let guarded = routes.clone().layer(from_fn_with_state(Arc::new(token), guard));
+    let tcp = async {
+        match tcp {
+            Some(tcp) => axum::serve(tcp, guarded).await,
+            None => std::future::pending().await,
+        }
+    };
+    // Neither ends while the process lives.
+    let _ = tokio::join!(axum::serve(unix, routes).into_future(), tcp);
+}
+
+fn routes(handle: Handle) -> Router {
+    Router::new()
+        .route("/api/v1/server", get(read::server))
+        .route("/api/v1/services", get(read::services))
+        .route("/api/v1/services/{target}", get(read::service).post(write::verb))
+        .route("/api/v1/services/{target}/rollouts/{id}", get(read::rollout))
+        .route("/api/v1/services/{target}/history", get(read::history))
+        .route("/api/v1/services/{target}/explain", get(read::explain))
+        .route("/api/v1/services/{target}/plan", get(read::plan))
+        .route("/api/v1/services/{target}/logs", get(read::logs))
+        .route("/api/v1/apply", post(write::apply))
+        .route("/api/v1/events", get(events::events))
+        .route("/metrics", get(metrics::metrics))
+        .fallback(|| async {
+            ApiError::new(StatusCode::NOT_FOUND, "unknown-path", "there is nothing at this path")
+        })
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .with_state(handle)
+}
+
+/// On TCP anyone on the machine can connect, so a token is asked for.
+async fn guard(State(token): State<Arc<String>>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    let given = given.and_then(|v| v.strip_prefix("Bearer "));
+    if given.is_some_and(|given| token::matches(given, &token)) {
+        return next.run(request).await;
+    }
+    ApiError::new(StatusCode::UNAUTHORIZED, "no-token", "the API on TCP needs a token")
+        .hint("send `Authorization: Bearer` with the content of the data directory's `token`")
+        .into_response()
+}
+
+/// The error for a service nobody knows, with the names that are near.
+pub(crate) fn unknown_service(core: &Core, name: &ServiceName) -> ApiError {
+    let names: Vec<_> = core.executor.services().map(|(s, _)| s.name.to_string()).collect();
+    let near = |other: &&String| strsim::jaro_winkler(other, name.as_str()) > 0.75;
+    let near: Vec<_> = names.iter().filter(near).map(|n| format!("`{n}`")).collect();
+    let title = format!("there is no service `{name}`");
+    let error = ApiError::new(StatusCode::NOT_FOUND, "unknown-service", title);
+    match (near.is_empty(), names.is_empty()) {
+        (false, _) => error.hint(format!("did you mean {}?", near.join(" or "))),
+        (true, false) => error.hint(format!("known services: {}", names.join(", "))),
+        (true, true) => error.hint("make one with `serin apply -f serin.yaml`"),
+    }
+}

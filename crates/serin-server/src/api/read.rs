@@ -1,0 +1,221 @@
+//! Answers to questions.
+
+use super::error::ApiError;
+use super::view::{
+    Explanation, History, InstanceLog, Logs, PlanPreview, RolloutStatus, ServerView, ServiceView,
+    Services, schema_of,
+};
+use crate::control::{Core, Handle};
+use crate::{apply, views};
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use serin_core::{RolloutKind, Service, ServiceName, Version, WaitingOn, outlook};
+use serin_stats::planner;
+
+type Answer<T> = Result<Json<T>, ApiError>;
+
+/// Rollouts in a history, at most.
+const HISTORY_MAX: u32 = 200;
+
+/// Journal lines in an explanation, at most.
+const ENTRIES_MAX: u32 = 200;
+
+/// Error rate of stable assumed when saying what a plan would catch.
+const USUAL_ERROR_RATE: f64 = 0.005;
+
+pub(super) async fn server(State(handle): State<Handle>) -> Answer<ServerView> {
+    let view = handle.ask(|core| {
+        let counts = core.counts.as_ref().map(|report| &report.raw);
+        ServerView {
+            schema: schema_of("server"),
+            version: env!("CARGO_PKG_VERSION").into(),
+            epoch: core.executor.epoch(),
+            pid: std::process::id(),
+            data_plane_epoch: counts.map(|c| c.epoch),
+            dropped: counts.map_or(0, serin_proxy::wire::Counters::dropped_total),
+            storage_trouble: core.executor.trouble().map(Into::into),
+        }
+    });
+    Ok(Json(view.await.ok_or_else(ApiError::ending)?))
+}
+
+pub(super) async fn services(State(handle): State<Handle>) -> Answer<Services> {
+    let all = handle.ask(|core| core.executor.services().map(|(s, _)| s.name.clone()).collect());
+    let names: Vec<ServiceName> = all.await.ok_or_else(ApiError::ending)?;
+    let mut services = Vec::new();
+    for name in names {
+        // One that is removed meanwhile is no error here.
+        services.extend(view(&handle, name).await.ok());
+    }
+    Ok(Json(Services { schema: schema_of("services"), services }))
+}
+
+pub(super) async fn service(
+    State(handle): State<Handle>,
+    Path(name): Path<String>,
+) -> Answer<ServiceView> {
+    Ok(Json(view(&handle, named(&name)?).await?))
+}
+
+/// The view of one service, with fresh counters.
+pub(crate) async fn view(handle: &Handle, name: ServiceName) -> Result<ServiceView, ApiError> {
+    let fresh = handle.local().counts().await.ok();
+    let instances = handle.local().instances(&name).await;
+    ask(handle, name, move |core, service, waiting_on| {
+        let around = views::Around {
+            waiting_on,
+            counts: fresh.as_ref().or(core.counts.as_ref()),
+            instances,
+            trouble: core.executor.trouble(),
+        };
+        Ok(views::service_view(service, around))
+    })
+    .await
+}
+
+/// Asks about a service that must exist.
+async fn ask<T: Send + 'static>(
+    handle: &Handle,
+    name: ServiceName,
+    read: impl FnOnce(&Core, &Service, &WaitingOn) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let answer = handle.ask(move |core| match core.executor.service(&name) {
+        Some((service, waiting_on)) => read(core, service, waiting_on),
+        None => Err(super::unknown_service(core, &name)),
+    });
+    answer.await.ok_or_else(ApiError::ending)?
+}
+
+pub(super) async fn rollout(
+    State(handle): State<Handle>,
+    Path((name, id)): Path<(String, u64)>,
+) -> Answer<RolloutStatus> {
+    let name = named(&name)?;
+    let answer = ask(&handle, name.clone(), move |core, service, waiting_on| {
+        let running = service.rollout.as_ref().filter(|r| r.id == id).map(views::rollout_view);
+        let record = core.executor.store().record(&name, id)?;
+        if running.is_none() && record.is_none() {
+            let title = format!("{name} has no rollout {id}");
+            let status = axum::http::StatusCode::NOT_FOUND;
+            return Err(ApiError::new(status, "unknown-rollout", title).hint("see `serin history`"));
+        }
+        let waiting_for = waiting_on.to_string();
+        Ok(RolloutStatus { schema: schema_of("rollout"), running, record, waiting_for })
+    });
+    Ok(Json(answer.await?))
+}
+
+pub(super) async fn history(
+    State(handle): State<Handle>,
+    Path(name): Path<String>,
+) -> Answer<History> {
+    let name = named(&name)?;
+    let answer = ask(&handle, name.clone(), move |core, _, _| {
+        let rollouts = core.executor.store().records(&name, HISTORY_MAX)?;
+        Ok(History { schema: schema_of("history"), rollouts })
+    });
+    Ok(Json(answer.await?))
+}
+
+pub(super) async fn explain(
+    State(handle): State<Handle>,
+    Path(name): Path<String>,
+) -> Answer<Explanation> {
+    let name = named(&name)?;
+    let service = view(&handle, name.clone()).await?;
+    let newest = service.rollout.as_ref().map(|r| r.id);
+    let newest = newest.or_else(|| service.last.as_ref().map(|r| r.id)).unwrap_or(0);
+    let lines = ask(&handle, name.clone(), move |core, _, _| {
+        Ok(core.executor.store().journal_of(&name, newest, ENTRIES_MAX)?)
+    });
+    let entries = lines.await?.into_iter();
+    let entries = entries.map(|row| views::journal_line(row.seq, row.service, row.entry)).collect();
+    Ok(Json(Explanation { schema: schema_of("explain"), service, entries }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct PlanQuery {
+    revision: Option<String>,
+}
+
+/// What a deploy would do. Without a revision: what any new one would go through.
+pub(super) async fn plan(
+    State(handle): State<Handle>,
+    Path(name): Path<String>,
+    Query(query): Query<PlanQuery>,
+) -> Answer<PlanPreview> {
+    let name = named(&name)?;
+    let spec = apply::spec_of(&handle, &name).await?;
+    let version = query.revision.as_deref().map(str::parse::<Version>).transpose();
+    let version = version.map_err(|why| ApiError::invalid(why.to_string()))?;
+    let to = match version.clone() {
+        Some(version) => {
+            let id = apply::revision_id(&spec, version).await;
+            Some(id.map_err(|why| ApiError::invalid(why.to_string()))?)
+        }
+        None => None,
+    };
+    let rate = view(&handle, name.clone()).await.ok().and_then(|view| requests_per_second(&view));
+    let answer = ask(&handle, name, move |_, service, _| {
+        let nothing = to.is_some() && service.stable == to;
+        let kind = if service.stable.is_some() { RolloutKind::Release } else { RolloutKind::First };
+        Ok(PlanPreview {
+            schema: schema_of("plan"),
+            service: service.name.clone(),
+            from: service.stable.clone(),
+            to: version.map_or_else(|| "a new revision".into(), |v| v.to_string()),
+            action: if nothing { "nothing" } else { kind.as_str() }.into(),
+            outlook: outlook(service, &service.spec.schedule, kind),
+            requests_per_second: rate,
+            requests_to_catch: requests_to_catch(service),
+        })
+    });
+    Ok(Json(answer.await?))
+}
+
+/// Average over the time the present weights have held.
+fn requests_per_second(view: &ServiceView) -> Option<f64> {
+    let requests: u64 = view.traffic.iter().map(|arm| arm.requests).sum();
+    let first = view.traffic.iter().filter_map(|arm| arm.first_request_at).min()?;
+    let last = view.traffic.iter().filter_map(|arm| arm.last_request_at).max()?;
+    let seconds = last.since(first).0 as f64 / 1000.0;
+    (seconds >= 1.0).then(|| requests as f64 / seconds)
+}
+
+fn requests_to_catch(service: &Service) -> Option<u64> {
+    let schedule = &service.spec.schedule;
+    let config = schedule.analysis.as_ref()?.judge_config().ok()?;
+    let first = outlook(service, schedule, RolloutKind::Release);
+    let share = f64::from(first.steps.first()?.weight.parts()) / 100_000.0;
+    planner::requests_to_detect(&config, USUAL_ERROR_RATE, 2.0, share.clamp(0.001, 0.999))
+}
+
+#[derive(Deserialize)]
+pub(super) struct LogsQuery {
+    revision: Option<String>,
+    lines: Option<usize>,
+}
+
+/// Lines of a log in one answer, at most.
+const LINES_MAX: usize = 10_000;
+
+pub(super) async fn logs(
+    State(handle): State<Handle>,
+    Path(name): Path<String>,
+    Query(query): Query<LogsQuery>,
+) -> Answer<Logs> {
+    let name = named(&name)?;
+    ask(&handle, name.clone(), |_, _, _| Ok(())).await?;
+    let lines = query.lines.unwrap_or(100).min(LINES_MAX);
+    let tails = handle.local().log_tail(&name, query.revision.as_deref(), lines).await;
+    let instances =
+        tails.into_iter().map(|(instance, lines)| InstanceLog { instance, lines }).collect();
+    Ok(Json(Logs { schema: schema_of("logs"), instances }))
+}
+
+/// A service's name as a path gives it.
+pub(super) fn named(text: &str) -> Result<ServiceName, ApiError> {
+    text.parse().map_err(|why: serin_core::IdError| ApiError::invalid(why.to_string()))
+}
+

@@ -1,0 +1,340 @@
+//! What the API says. The command line and the dashboard read these same documents.
+//! Fields are only ever added within one schema version.
+
+use serde::{Deserialize, Serialize};
+use serin_core::{
+    Entry, Outlook, RevisionId, RolloutKind, RolloutRecord, ServiceName, Timestamp, WaitingOn,
+    Weight,
+};
+use serin_stats::Assessment;
+use std::net::SocketAddr;
+
+/// All services, `GET /api/v1/services`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Services {
+    /// `serin.services/v1`.
+    pub schema: String,
+    /// By name.
+    pub services: Vec<ServiceView>,
+}
+
+/// One service, `GET /api/v1/services/{name}`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ServiceView {
+    /// `serin.service/v1`.
+    pub schema: String,
+    /// Its name.
+    pub name: ServiceName,
+    /// Its environment.
+    pub environment: String,
+    /// `stable`, `starting`, `rolling-out`, `rolling-back`, `finishing`, `paused`, `removing`, `down`.
+    pub state: String,
+    /// Where users come in.
+    pub listen: SocketAddr,
+    /// Instances wanted.
+    pub replicas: u32,
+    /// The trusted revision.
+    pub stable: Option<RevisionId>,
+    /// The move under way.
+    pub rollout: Option<RolloutView>,
+    /// The last move that ended.
+    pub last: Option<RolloutRecord>,
+    /// Why it is not moving, as data.
+    pub waiting_on: WaitingOn,
+    /// The same as a sentence.
+    pub waiting_for: String,
+    /// Traffic by revision since the last change of weights.
+    pub traffic: Vec<ArmView>,
+    /// Its processes.
+    pub instances: Vec<InstanceRow>,
+    /// Things a person should know: drift, one replica, a full disk.
+    pub notes: Vec<String>,
+}
+
+/// A rollout under way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RolloutView {
+    /// Its number within the service.
+    pub id: u64,
+    /// What set it off.
+    pub kind: RolloutKind,
+    /// The revision on trial.
+    pub candidate: RevisionId,
+    /// The one it is compared with.
+    pub baseline: Option<RevisionId>,
+    /// Who asked for it.
+    pub by: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// When.
+    pub started_at: Timestamp,
+    /// Step under way, from 1; `steps` + 1 when all are done.
+    pub step: usize,
+    /// Number of steps.
+    pub steps: usize,
+    /// Each step in words.
+    pub step_words: Vec<String>,
+    /// When the present step began.
+    pub step_entered_at: Timestamp,
+    /// Its stage.
+    pub stage: String,
+    /// The share decided on.
+    pub weight: Weight,
+    /// `stepping`, `warm`, `retiring`, `reverting`.
+    pub phase: String,
+    /// Why it is going back, if it is.
+    pub cause: Option<String>,
+    /// Held by a person or for lack of evidence.
+    pub paused: Option<String>,
+    /// Judged candidate requests so far.
+    pub judged: u64,
+    /// The verdict in full.
+    pub assessment: Option<Assessment>,
+    /// The verdict in words.
+    pub verdict: Option<String>,
+}
+
+/// Traffic of one revision.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ArmView {
+    /// Which.
+    pub revision: RevisionId,
+    /// `stable` or `candidate`.
+    pub role: String,
+    /// The share asked for.
+    pub asked: Weight,
+    /// The share it got of the requests since the last change of weights; 0 to 1.
+    pub realised: Option<f64>,
+    /// Requests since the data plane started.
+    pub requests: u64,
+    /// Of those, answered with a status of 500 or above, timed out or broken.
+    pub errors: u64,
+    /// First and last request assigned to it.
+    pub first_request_at: Option<Timestamp>,
+    /// Last request assigned to it.
+    pub last_request_at: Option<Timestamp>,
+    /// Median latency in milliseconds.
+    pub p50_ms: Option<f64>,
+    /// 99th percentile of latency in milliseconds.
+    pub p99_ms: Option<f64>,
+}
+
+/// One process of a service.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InstanceRow {
+    /// Its name.
+    pub id: String,
+    /// Its revision.
+    pub revision: RevisionId,
+    /// `starting`, `ready`, `not-ready`, `draining`, `stopping`, `exited`.
+    pub phase: String,
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    /// Its process, if it runs.
+    pub pid: Option<u32>,
+    /// Requests on it now.
+    pub in_flight: u64,
+    /// Times it was replaced unasked.
+    pub restarts: u32,
+    /// Processor use in percent of one core.
+    pub cpu_percent: Option<f64>,
+    /// Resident memory in bytes.
+    pub rss_bytes: Option<u64>,
+    /// Threads.
+    pub threads: Option<u32>,
+    /// Open files.
+    pub open_files: Option<u32>,
+    /// Result of the last probe.
+    pub last_probe: Option<String>,
+    /// Digest of the artefact it was started from.
+    pub artefact: String,
+}
+
+/// One rollout, running or ended, `GET /api/v1/services/{name}/rollouts/{id}`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RolloutStatus {
+    /// `serin.rollout/v1`.
+    pub schema: String,
+    /// Set while it runs.
+    pub running: Option<RolloutView>,
+    /// Set when it has ended.
+    pub record: Option<RolloutRecord>,
+    /// Why it is not moving.
+    pub waiting_for: String,
+}
+
+/// `GET /api/v1/services/{name}/history`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct History {
+    /// `serin.history/v1`.
+    pub schema: String,
+    /// Newest first.
+    pub rollouts: Vec<RolloutRecord>,
+}
+
+/// `GET /api/v1/services/{name}/explain`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Explanation {
+    /// `serin.explain/v1`.
+    pub schema: String,
+    /// The service now.
+    pub service: ServiceView,
+    /// The journal of its newest rollout, oldest first.
+    pub entries: Vec<JournalLine>,
+}
+
+/// One journal entry with its place in the log; also each event of `GET /api/v1/events`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JournalLine {
+    /// Place in the log of all services.
+    pub seq: u64,
+    /// Whose.
+    pub service: ServiceName,
+    /// What.
+    #[serde(flatten)]
+    pub entry: Entry,
+    /// The sentence.
+    pub text: String,
+}
+
+/// `GET /api/v1/services/{name}/plan?revision=`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlanPreview {
+    /// `serin.plan/v1`.
+    pub schema: String,
+    /// Whose.
+    pub service: ServiceName,
+    /// From.
+    pub from: Option<RevisionId>,
+    /// To.
+    pub to: String,
+    /// `first`, `release` or `nothing`.
+    pub action: String,
+    /// Steps, times, requests.
+    pub outlook: Outlook,
+    /// Requests a second the service gets now, if known.
+    pub requests_per_second: Option<f64>,
+    /// Judged candidate requests expected until a doubled error rate is caught, at 0.5 %.
+    pub requests_to_catch: Option<u64>,
+}
+
+/// `GET /api/v1/services/{name}/logs?revision=&lines=`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Logs {
+    /// `serin.logs/v1`.
+    pub schema: String,
+    /// By instance, oldest line first.
+    pub instances: Vec<InstanceLog>,
+}
+
+/// The end of one instance's log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InstanceLog {
+    /// Which.
+    pub instance: String,
+    /// Lines.
+    pub lines: Vec<String>,
+}
+
+/// Body of `POST /api/v1/apply`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ApplyRequest {
+    /// The file's name, for messages.
+    pub source: String,
+    /// Its text.
+    pub text: String,
+    /// Directory relative paths count from, absolute.
+    pub base_dir: String,
+    /// Revision to use instead of the file's, when the file has one service.
+    pub revision: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Who, as the client knows it.
+    pub actor: Option<String>,
+    /// Check only.
+    pub dry_run: bool,
+    /// Deploy revisions that were rolled back before.
+    pub allow_bad: bool,
+}
+
+/// Answer to an apply or a deploy.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Applied {
+    /// `serin.applied/v1`.
+    pub schema: String,
+    /// One a service.
+    pub services: Vec<AppliedService>,
+}
+
+/// What an apply did to one service.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AppliedService {
+    /// Which.
+    pub service: ServiceName,
+    /// `created`, `rollout-started`, `configured` or `unchanged`.
+    pub action: String,
+    /// The revision that is asked for.
+    pub revision: RevisionId,
+    /// The rollout that was started or is under way.
+    pub rollout: Option<u64>,
+    /// Warnings about it.
+    pub warnings: Vec<String>,
+}
+
+/// Body of `POST /api/v1/services/{name}:{verb}`; verbs `deploy`, `promote`, `pause`, `resume`,
+/// `abort`, `rollback`, `remove`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VerbRequest {
+    /// `deploy`: the revision; `rollback`: where to.
+    pub revision: Option<String>,
+    /// `promote`: skip all steps.
+    pub full: bool,
+    /// `deploy`: even one that was rolled back before.
+    pub allow_bad: bool,
+    /// Check only.
+    pub dry_run: bool,
+    /// Why.
+    pub reason: Option<String>,
+    /// Who, as the client knows it.
+    pub actor: Option<String>,
+}
+
+/// An error, RFC 9457 problem+json. Status 404 unknown, 409 refused, 422 invalid file, 503 storage.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Problem {
+    /// One line.
+    pub title: String,
+    /// HTTP status.
+    pub status: u16,
+    /// For programs: `unknown-service`, `refused`, `invalid-file`, `address-in-use`, `disk-full`...
+    pub code: String,
+    /// The next thing to do.
+    pub hint: Option<String>,
+    /// For invalid files: the drawn errors.
+    pub detail: Option<String>,
+}
+
+/// `GET /api/v1/server`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ServerView {
+    /// `serin.server/v1`.
+    pub schema: String,
+    /// Version of the binary.
+    pub version: String,
+    /// The controller's epoch.
+    pub epoch: u64,
+    /// Process id of the control plane.
+    pub pid: u32,
+    /// Start of the data plane, ms since the Unix epoch; `None` while it is away.
+    pub data_plane_epoch: Option<u64>,
+    /// Responses made by Serin itself with a status of 500 or above, since the data plane started.
+    pub dropped: u64,
+    /// Set while decisions cannot be stored.
+    pub storage_trouble: Option<String>,
+}
+
+/// The name and version of a document.
+pub fn schema_of(document: &str) -> String {
+    format!("serin.{document}/v1")
+}

@@ -1,0 +1,100 @@
+//! Wishes.
+
+use super::error::ApiError;
+use super::read::{named, view};
+use super::view::{Applied, ApplyRequest, ServiceView, VerbRequest};
+use crate::apply;
+use crate::control::{Handle, now};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serin_core::{Actor, Ask, Event, RevisionId, Service, ServiceName};
+
+pub(super) async fn apply(
+    State(handle): State<Handle>,
+    Json(request): Json<ApplyRequest>,
+) -> Result<Json<Applied>, ApiError> {
+    let by = actor(request.actor.as_deref());
+    Ok(Json(apply::apply(&handle, by, request).await?))
+}
+
+/// `POST /api/v1/services/{name}:{verb}`.
+pub(super) async fn verb(
+    State(handle): State<Handle>,
+    Path(target): Path<String>,
+    Json(request): Json<VerbRequest>,
+) -> Result<Response, ApiError> {
+    let Some((name, verb)) = target.split_once(':') else {
+        return Err(ApiError::invalid("a verb is missing: POST to `{service}:{verb}`"));
+    };
+    let name = named(name)?;
+    let by = actor(request.actor.as_deref());
+    if verb == "deploy" {
+        return Ok(Json(apply::deploy(&handle, by, name, request).await?).into_response());
+    }
+    Ok(Json(ask(&handle, by, name, verb.to_owned(), request).await?).into_response())
+}
+
+async fn ask(
+    handle: &Handle,
+    by: Actor,
+    name: ServiceName,
+    verb: String,
+    request: VerbRequest,
+) -> Result<ServiceView, ApiError> {
+    let wanted = name.clone();
+    let done = handle.ask(move |core| {
+        let Some((service, _)) = core.executor.service(&wanted) else {
+            return Err(super::unknown_service(core, &wanted));
+        };
+        let ask = ask_of(service, &verb, &request)?;
+        let event = Event::Asked { by, reason: request.reason.clone(), ask };
+        if request.dry_run {
+            core.executor.preview(&wanted, &event, now())?;
+        } else {
+            core.submit(&wanted, &event)?;
+        }
+        Ok(())
+    });
+    done.await.ok_or_else(ApiError::ending)??;
+    view(handle, name).await
+}
+
+fn ask_of(service: &Service, verb: &str, request: &VerbRequest) -> Result<Ask, ApiError> {
+    Ok(match verb {
+        "promote" => Ask::Promote { full: request.full },
+        "pause" => Ask::Pause,
+        "resume" => Ask::Resume,
+        "abort" => Ask::Abort,
+        "remove" => Ask::Remove,
+        "rollback" => {
+            let to = request.revision.as_deref().map(|text| known(service, text)).transpose()?;
+            Ask::Rollback { to }
+        }
+        other => {
+            let title = format!("there is no verb `{other}`");
+            return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown-verb", title));
+        }
+    })
+}
+
+/// The newest known revision a user's word means: a version, or `version@digest`.
+fn known(service: &Service, text: &str) -> Result<RevisionId, ApiError> {
+    let means = |id: &RevisionId| id.version.as_str() == text || id.to_string() == text;
+    let found = service.revisions.iter().filter(|(id, _)| means(id));
+    let newest = found.max_by_key(|(id, revision)| (revision.promoted_at, *id));
+    let known: Vec<_> = service.revisions.keys().map(|id| id.version.to_string()).collect();
+    newest.map(|(id, _)| id.clone()).ok_or_else(|| {
+        let title = format!("{} has no revision `{text}`", service.name);
+        ApiError::new(StatusCode::NOT_FOUND, "unknown-revision", title)
+            .hint(format!("known revisions: {}", known.join(", ")))
+    })
+}
+
+/// Who asks, as their client says; never empty, at most 64 characters, printable.
+fn actor(given: Option<&str>) -> Actor {
+    let clean = |c: &char| !c.is_control();
+    let name: String = given.unwrap_or_default().chars().filter(clean).take(64).collect();
+    Actor(if name.trim().is_empty() { "unknown".into() } else { name })
+}

@@ -1,0 +1,270 @@
+//! From a user's file, or a wish for a revision, to deploys the engine can take. Everything that
+//! can be refused is refused here, before anything has changed.
+
+use crate::api::error::ApiError;
+use crate::api::view::{Applied, AppliedService, ApplyRequest, VerbRequest, schema_of};
+use crate::control::{Core, Handle, now};
+use serin_core::{
+    Actor, Ask, DeployAsk, Event, RevisionId, Service, ServiceName, ServiceSpec, Version,
+};
+use serin_spec::{Located, Problem, Problems, Severity, Source};
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// One deploy, fit to be asked.
+#[derive(Debug, Clone)]
+struct Wanted {
+    spec: ServiceSpec,
+    revision: RevisionId,
+    warnings: Vec<String>,
+}
+
+/// What goes with every deploy of one request.
+#[derive(Debug, Clone)]
+struct Terms {
+    by: Actor,
+    reason: Option<String>,
+    allow_bad: bool,
+    dry_run: bool,
+}
+
+/// `POST /api/v1/apply`.
+pub(crate) async fn apply(
+    handle: &Handle,
+    by: Actor,
+    request: ApplyRequest,
+) -> Result<Applied, ApiError> {
+    let terms = Terms {
+        by,
+        reason: request.reason.clone(),
+        allow_bad: request.allow_bad,
+        dry_run: request.dry_run,
+    };
+    let text = request.text.clone();
+    let source =
+        Source { name: &request.source, text: &text, base_dir: Path::new(&request.base_dir) };
+    let loaded = serin_spec::load(&source).map_err(|p| invalid_file(&p, &source))?;
+    let taken = addresses(handle).await?;
+    let mut problems = clashes(&loaded.services, &taken);
+    let mut wanted = Vec::new();
+    for service in &loaded.services {
+        match want(service, request.revision.as_deref()).await {
+            Ok(one) => wanted.push(one),
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(invalid_file(&Problems(problems), &source));
+    }
+    let warnings: Vec<_> = loaded.warnings.iter().map(|w| w.message.clone()).collect();
+    if let Some(first) = wanted.first_mut() {
+        first.warnings.extend(warnings);
+    }
+    deploy_all(handle, wanted, &terms).await
+}
+
+/// `POST /api/v1/services/{name}:deploy`: the service as it is, with another revision.
+pub(crate) async fn deploy(
+    handle: &Handle,
+    by: Actor,
+    name: ServiceName,
+    request: VerbRequest,
+) -> Result<Applied, ApiError> {
+    let Some(version) = request.revision.as_deref() else {
+        return Err(ApiError::invalid("no revision is named").hint("add `--revision NAME`"));
+    };
+    let version: Version = version.parse().map_err(|e: serin_core::IdError| {
+        ApiError::invalid(e.to_string())
+    })?;
+    let spec = spec_of(handle, &name).await?;
+    let revision = revision_id(&spec, version)
+        .await
+        .map_err(|why| ApiError::invalid(format!("{name} cannot be deployed: {why}")))?;
+    let wanted = Wanted { spec, revision, warnings: vec![] };
+    let terms = Terms {
+        by,
+        reason: request.reason,
+        allow_bad: request.allow_bad,
+        dry_run: request.dry_run,
+    };
+    deploy_all(handle, vec![wanted], &terms).await
+}
+
+/// The spec of a known service.
+pub(crate) async fn spec_of(handle: &Handle, name: &ServiceName) -> Result<ServiceSpec, ApiError> {
+    let wanted = name.clone();
+    let found = handle
+        .ask(move |core| {
+            let spec = core.executor.service(&wanted).map(|(service, _)| service.spec.clone());
+            spec.ok_or_else(|| crate::api::unknown_service(core, &wanted))
+        })
+        .await;
+    found.ok_or_else(ApiError::ending)?
+}
+
+/// The id of `version` of a service: its digest covers the template and the artefact files.
+pub(crate) async fn revision_id(
+    spec: &ServiceSpec,
+    version: Version,
+) -> Result<RevisionId, serin_local::Error> {
+    let (run, wanted) = (spec.run.clone(), version.clone());
+    let hashed = tokio::task::spawn_blocking(move || serin_local::digest(&run, &wanted)).await;
+    let artefact = hashed.map_err(|_| serin_local::Error::Ended)??;
+    Ok(RevisionId { version, digest: artefact.digest })
+}
+
+async fn want(
+    service: &Located<ServiceSpec>,
+    revision: Option<&str>,
+) -> Result<Wanted, Box<Problem>> {
+    let spec = service.value.clone();
+    let error = |path: &str, code, text: String| {
+        Box::new(service.problem(Severity::Error, code, path, text))
+    };
+    let version = match (revision.map(str::parse::<Version>), &spec.version) {
+        (Some(Ok(version)), _) => version,
+        (Some(Err(why)), _) => return Err(error("spec", "revision", why.to_string())),
+        (None, Some(version)) => version.clone(),
+        (None, None) => {
+            let text = format!("{} names no revision", spec.name);
+            let problem = *error("spec", "no-revision", text);
+            return Err(Box::new(problem.hint("write `revision:` or add `--revision NAME`")));
+        }
+    };
+    let revision = revision_id(&spec, version).await;
+    let revision = revision.map_err(|why| error("spec.run.command[0]", "run", why.to_string()))?;
+    Ok(Wanted { spec, revision, warnings: vec![] })
+}
+
+async fn addresses(handle: &Handle) -> Result<Vec<(ServiceName, SocketAddr)>, ApiError> {
+    let all = handle.ask(|core| {
+        let all = core.executor.services();
+        all.map(|(s, _)| (s.name.clone(), s.spec.traffic.listen)).collect()
+    });
+    all.await.ok_or_else(ApiError::ending)
+}
+
+/// Addresses that another running service has.
+fn clashes(
+    services: &[Located<ServiceSpec>],
+    taken: &[(ServiceName, SocketAddr)],
+) -> Vec<Problem> {
+    let clash = |service: &Located<ServiceSpec>| {
+        let (name, listen) = (&service.value.name, service.value.traffic.listen);
+        let owner = taken.iter().find(|(other, at)| *at == listen && other != name)?;
+        let text = format!("{listen} belongs to service `{}`", owner.0);
+        Some(service.problem(Severity::Error, "address", "spec.traffic.listen", text))
+    };
+    services.iter().filter_map(clash).collect()
+}
+
+/// Claims every address, then asks the engine for every service; all or nothing up to there.
+async fn deploy_all(
+    handle: &Handle,
+    wanted: Vec<Wanted>,
+    terms: &Terms,
+) -> Result<Applied, ApiError> {
+    let checked = check(handle, wanted.clone(), terms.clone()).await?;
+    if terms.dry_run {
+        return Ok(Applied { schema: schema_of("applied"), services: checked });
+    }
+    let before = addresses(handle).await?;
+    reserve_all(handle, &wanted, &before).await?;
+    let terms = terms.clone();
+    let names: Vec<_> = wanted.iter().map(|w| (w.spec.name.clone(), w.spec.traffic.listen)).collect();
+    let done = handle.ask(move |core| {
+        wanted.into_iter().map(|one| submit(core, one, &terms)).collect::<Result<Vec<_>, _>>()
+    });
+    let services = done.await.ok_or_else(ApiError::ending)??;
+    for (name, old) in before {
+        if names.iter().any(|(n, new)| *n == name && *new != old) {
+            handle.local().release(old).await;
+        }
+    }
+    Ok(Applied { schema: schema_of("applied"), services })
+}
+
+async fn reserve_all(
+    handle: &Handle,
+    wanted: &[Wanted],
+    before: &[(ServiceName, SocketAddr)],
+) -> Result<(), ApiError> {
+    let held = |at: SocketAddr| before.iter().any(|(_, held)| *held == at);
+    let mut fresh = Vec::new();
+    for one in wanted {
+        let listen = one.spec.traffic.listen;
+        if let Err(error) = handle.local().reserve(listen).await {
+            for address in fresh {
+                handle.local().release(address).await;
+            }
+            let title = format!("{} cannot listen: {error}", one.spec.name);
+            return Err(ApiError::invalid(title).hint("choose another `traffic.listen`"));
+        }
+        if !held(listen) {
+            fresh.push(listen);
+        }
+    }
+    Ok(())
+}
+
+async fn check(
+    handle: &Handle,
+    wanted: Vec<Wanted>,
+    terms: Terms,
+) -> Result<Vec<AppliedService>, ApiError> {
+    let checked = handle.ask(move |core| {
+        let check = |one: Wanted| {
+            let before = core.executor.service(&one.spec.name).map(|(s, _)| s.clone());
+            let event = event(&one, &terms);
+            let next = core.executor.preview(&one.spec.name, &event, now())?.next;
+            Ok(outcome(before.as_ref(), &next, one))
+        };
+        wanted.into_iter().map(check).collect::<Result<Vec<_>, ApiError>>()
+    });
+    checked.await.ok_or_else(ApiError::ending)?
+}
+
+fn submit(core: &mut Core, one: Wanted, terms: &Terms) -> Result<AppliedService, ApiError> {
+    let name = one.spec.name.clone();
+    let before = core.executor.service(&name).map(|(service, _)| service.clone());
+    core.submit(&name, &event(&one, terms))?;
+    let after = core.executor.service(&name).map(|(service, _)| service.clone());
+    let after = after.ok_or_else(ApiError::ending)?;
+    Ok(outcome(before.as_ref(), &after, one))
+}
+
+fn event(one: &Wanted, terms: &Terms) -> Event {
+    let ask = DeployAsk {
+        spec: one.spec.clone(),
+        revision: one.revision.clone(),
+        allow_bad: terms.allow_bad,
+    };
+    let ask = Ask::Deploy(Box::new(ask));
+    Event::Asked { by: terms.by.clone(), reason: terms.reason.clone(), ask }
+}
+
+fn outcome(before: Option<&Service>, after: &Service, one: Wanted) -> AppliedService {
+    let rollout = after.rollout.as_ref().map(|r| r.id);
+    let started = before.is_some_and(|b| b.next_rollout != after.next_rollout);
+    let action = match before {
+        None => "created",
+        Some(_) if started => "rollout-started",
+        Some(before) if before.spec != after.spec => "configured",
+        Some(_) => "unchanged",
+    };
+    AppliedService {
+        service: one.spec.name,
+        action: action.into(),
+        revision: one.revision,
+        rollout,
+        warnings: one.warnings,
+    }
+}
+
+fn invalid_file(problems: &Problems, source: &Source<'_>) -> ApiError {
+    let count = problems.0.iter().filter(|p| p.severity == Severity::Error).count();
+    let title = format!("{} has {count} error{}", source.name, if count == 1 { "" } else { "s" });
+    ApiError::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "invalid-file", title)
+        .detail(problems.render(source, false))
+        .hint("check it with `serin check`")
+}

@@ -1,0 +1,218 @@
+//! The one task that owns all state. Everyone else hands it a question as a closure and gets the
+//! answer back, so there is no lock and no second copy of the truth.
+
+use crate::executor::{Effect, Error, Executor};
+use crate::views;
+use serin_core::{Event, Observation, ServiceName, Timestamp};
+use serin_local::{CountsReport, Local, Report};
+use serin_store::{Ballast, Store};
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::api::view::JournalLine;
+
+/// Time between two looks at the counters while a judge is at work.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Looks skipped between two when no judge is at work.
+const IDLE_LOOKS: u32 = 5;
+
+/// Journal lines a slow listener may lag behind before it must read them from the store.
+const TELL_BACKLOG: usize = 1024;
+
+/// A question for the owner.
+type Question = Box<dyn FnOnce(&mut Core) + Send>;
+
+/// A way to ask the owner. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    questions: mpsc::Sender<Question>,
+    tells: broadcast::Sender<JournalLine>,
+    local: Local,
+}
+
+/// The state and what changes it.
+pub(crate) struct Core {
+    pub(crate) executor: Executor,
+    pub(crate) local: Local,
+    /// The data plane's newest counters.
+    pub(crate) counts: Option<CountsReport>,
+    tells: broadcast::Sender<JournalLine>,
+    looks: u32,
+}
+
+/// An executor that has taken over, with what it wants done first.
+pub(crate) struct Opened {
+    executor: Executor,
+    effects: Vec<Effect>,
+}
+
+impl Opened {
+    pub(crate) fn epoch(&self) -> u64 {
+        self.executor.epoch()
+    }
+}
+
+/// Takes over the store; a full disk is no reason not to start.
+pub(crate) fn open(store: Store, ballast: Ballast) -> Result<Opened, Error> {
+    let _ = ballast.hold();
+    let (executor, effects) = Executor::open(store, Some(ballast), now())?;
+    Ok(Opened { executor, effects })
+}
+
+/// Starts the owner.
+pub(crate) fn spawn(opened: Opened, local: Local, reports: mpsc::Receiver<Report>) -> Handle {
+    let (questions, inbox) = mpsc::channel(256);
+    let (tells, _) = broadcast::channel(TELL_BACKLOG);
+    let handle = Handle { questions, tells: tells.clone(), local: local.clone() };
+    let mut core = Core { executor: opened.executor, local, counts: None, tells, looks: 0 };
+    core.carry_out(opened.effects);
+    tokio::spawn(own(core, inbox, reports));
+    handle
+}
+
+impl Handle {
+    /// Asks the owner; `None` when it has ended.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Core) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        let boxed: Question = Box::new(move |core| {
+            let _ = reply.send(question(core));
+        });
+        self.questions.send(boxed).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Journal lines as they are written.
+    pub(crate) fn listen(&self) -> broadcast::Receiver<JournalLine> {
+        self.tells.subscribe()
+    }
+
+    /// The platform.
+    pub(crate) fn local(&self) -> &Local {
+        &self.local
+    }
+}
+
+/// The present by the wall clock.
+pub(crate) fn now() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_millisecond())
+}
+
+async fn own(
+    mut core: Core,
+    mut inbox: mpsc::Receiver<Question>,
+    mut reports: mpsc::Receiver<Report>,
+) {
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (counted, mut counts) = mpsc::channel(1);
+    loop {
+        let wake = core.wake_in();
+        tokio::select! {
+            Some(question) = inbox.recv() => tokio::task::block_in_place(|| question(&mut core)),
+            Some(report) = reports.recv() => tokio::task::block_in_place(|| core.seen(report)),
+            Some(report) = counts.recv() => tokio::task::block_in_place(|| core.counted(report)),
+            _ = look.tick() => core.look(&counted),
+            () = tokio::time::sleep_until(wake) => tokio::task::block_in_place(|| core.woke()),
+            else => return,
+        }
+    }
+}
+
+impl Core {
+    /// Gives one event to the engine and has the outcome carried out.
+    pub(crate) fn submit(&mut self, service: &ServiceName, event: &Event) -> Result<(), Error> {
+        let effects = self.executor.submit(service, event, now())?;
+        self.carry_out(effects);
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Apply(plan) => self.local.apply(plan),
+                Effect::Tell(seq, service, entry) => {
+                    // Nobody listening is no error.
+                    let _ = self.tells.send(views::journal_line(seq, service, entry));
+                }
+                Effect::Ended(..) => {}
+                Effect::Forget(service) => self.local.remove(service),
+            }
+        }
+    }
+
+    /// Facts nobody asked for: when they cannot be stored, they come again.
+    fn note(&mut self, service: &ServiceName, event: &Event) {
+        match self.submit(service, event) {
+            Ok(()) | Err(Error::UnknownService(_) | Error::Refused(_)) => {}
+            Err(Error::Store(error)) => eprintln!("serin: {service}: {error}"),
+        }
+    }
+
+    fn seen(&mut self, report: Report) {
+        let Report::Observed(service, observation) = report;
+        let observation = self.without_noise(&service, observation);
+        self.note(&service, &Event::Observed(observation));
+    }
+
+    /// Requests in flight change all the time; they only matter on revisions that leave.
+    fn without_noise(&self, name: &ServiceName, mut seen: Observation) -> Observation {
+        let plan = self.executor.service(name).and_then(|(service, _)| service.plan.as_ref());
+        for (id, revision) in &mut seen.revisions {
+            if plan.is_some_and(|plan| plan.revisions.contains_key(id)) {
+                revision.in_flight = 0;
+            }
+        }
+        seen
+    }
+
+    fn counted(&mut self, report: CountsReport) {
+        let judging: Vec<_> = self.executor.services().filter(|(s, _)| s.is_judging()).collect();
+        let judging: Vec<_> = judging.into_iter().map(|(s, _)| s.name.clone()).collect();
+        for name in judging {
+            if let Some(counts) = report.services.get(&name) {
+                self.note(&name, &Event::Counted(counts.clone()));
+            }
+        }
+        self.counts = Some(report);
+    }
+
+    /// Asks the data plane what it counted, hands out plans that nobody confirmed, and looks
+    /// whether there is room on the disk again.
+    fn look(&mut self, counted: &mpsc::Sender<CountsReport>) {
+        self.looks += 1;
+        for plan in self.executor.owed() {
+            self.local.apply(plan);
+        }
+        if self.executor.trouble().is_some() {
+            self.executor.recover_space();
+        }
+        let judging = self.executor.services().any(|(s, _)| s.is_judging());
+        if judging || self.looks.is_multiple_of(IDLE_LOOKS) {
+            let (local, counted) = (self.local.clone(), counted.clone());
+            tokio::spawn(async move {
+                if let Ok(report) = local.counts().await {
+                    let _ = counted.try_send(report);
+                }
+            });
+        }
+    }
+
+    fn woke(&mut self) {
+        for service in self.executor.due(now()) {
+            self.note(&service, &Event::Woke);
+        }
+    }
+
+    /// When to wake; far away when nothing is due.
+    fn wake_in(&self) -> Instant {
+        let now = now();
+        let left = self.executor.next_wake().map_or(3_600_000, |at| at.since(now).0);
+        let least = if self.executor.trouble().is_some() { 1000 } else { 1 };
+        Instant::now() + Duration::from_millis(left.max(least))
+    }
+}

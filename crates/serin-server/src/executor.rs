@@ -1,0 +1,288 @@
+//! Between the pure engine and the world: every fact goes through here, is decided on, made
+//! durable, and only then acted on. No input or output but the store; the time is handed in. The
+//! simulator drives this very code.
+
+use serin_core::{
+    Ask, DeployAsk, Entry, Event, Observation, Plan, Refusal, RolloutRecord, Service, ServiceName,
+    Timestamp, Transition, WaitingOn, moves_only_to_stable, step,
+};
+use serin_store::{Ballast, Commit, Error as StoreError, Store};
+use std::collections::BTreeMap;
+
+/// What the shell must do after an event.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Make this plan true; it is handed out again until it is observed.
+    Apply(Plan),
+    /// Tell whoever listens. The number is its place in the journal.
+    Tell(u64, ServiceName, Entry),
+    /// A rollout ended.
+    Ended(ServiceName, Box<RolloutRecord>),
+    /// The service is gone: forget it.
+    Forget(ServiceName),
+}
+
+/// Why an event had no effect.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such service.
+    #[error("there is no service `{0}`")]
+    UnknownService(ServiceName),
+    /// The engine refused it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It could not be stored; it has not happened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Owner of all services' state.
+pub struct Executor {
+    store: Store,
+    ballast: Option<Ballast>,
+    epoch: u64,
+    services: BTreeMap<ServiceName, Held>,
+    trouble: Option<String>,
+}
+
+/// One service in memory, equal to what the store holds.
+struct Held {
+    service: Service,
+    waiting_on: WaitingOn,
+    wake_at: Option<Timestamp>,
+}
+
+impl Executor {
+    /// Takes over everything in `store` under a new epoch. The effects hand out every plan anew.
+    pub fn open(
+        mut store: Store,
+        ballast: Option<Ballast>,
+        now: Timestamp,
+    ) -> Result<(Self, Vec<Effect>), Error> {
+        let epoch = store.claim_epoch()?;
+        let stored = store.services()?;
+        let services = stored.into_iter().map(|s| (s.name.clone(), Held::new(s))).collect();
+        let mut executor = Self { store, ballast, epoch, services, trouble: None };
+        let names: Vec<_> = executor.services.keys().cloned().collect();
+        let mut effects = Vec::new();
+        for name in names {
+            effects.extend(executor.submit(&name, &Event::TookOver { epoch }, now)?);
+        }
+        Ok((executor, effects))
+    }
+
+    /// This controller's epoch.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The store, for reading.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Ends this executor as a crash would: nothing is written.
+    pub fn into_store(self) -> Store {
+        self.store
+    }
+
+    /// Why nothing can be stored now, if so.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// All services with what each waits for.
+    pub fn services(&self) -> impl Iterator<Item = (&Service, &WaitingOn)> {
+        self.services.values().map(|held| (&held.service, &held.waiting_on))
+    }
+
+    /// One service with what it waits for.
+    pub fn service(&self, name: &ServiceName) -> Option<(&Service, &WaitingOn)> {
+        self.services.get(name).map(|held| (&held.service, &held.waiting_on))
+    }
+
+    /// The soonest time a service wants to be woken.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        self.services.values().filter_map(|held| held.wake_at).min()
+    }
+
+    /// Services whose time has come.
+    pub fn due(&self, now: Timestamp) -> Vec<ServiceName> {
+        let due = |held: &&Held| held.wake_at.is_some_and(|at| at <= now);
+        self.services.values().filter(due).map(|held| held.service.name.clone()).collect()
+    }
+
+    /// Plans nobody has confirmed yet; they are owed until then, also without a rollout.
+    pub fn owed(&self) -> Vec<Plan> {
+        let owed = self.services.values().filter(|held| !held.service.is_applied());
+        owed.filter_map(|held| held.service.plan.clone()).collect()
+    }
+
+    /// Absorbs one fact about one service: decides, stores, and says what to do.
+    ///
+    /// # Errors
+    /// Refused by the engine, unknown service, or not storable. In each case nothing changed,
+    /// except that on a full disk the way back to stable is taken all the same.
+    pub fn submit(
+        &mut self,
+        name: &ServiceName,
+        event: &Event,
+        now: Timestamp,
+    ) -> Result<Vec<Effect>, Error> {
+        if !self.services.contains_key(name) {
+            self.create(name, event, now)?;
+        }
+        let Some(held) = self.services.get(name) else {
+            return Err(Error::UnknownService(name.clone()));
+        };
+        if is_old_news(&held.service, event) {
+            return Ok(vec![]);
+        }
+        let transition = step(&held.service, event, now);
+        if let Some(refusal) = transition.refused {
+            return Err(refusal.into());
+        }
+        if changes_nothing(&held.service, &transition) {
+            self.services.insert(name.clone(), Held::after(transition));
+            return Ok(vec![]);
+        }
+        self.settle(event, transition, now)
+    }
+
+    /// What `event` would lead to, without doing it.
+    pub fn preview(
+        &self,
+        name: &ServiceName,
+        event: &Event,
+        now: Timestamp,
+    ) -> Result<Transition, Error> {
+        let blank = deploy_of(event).map(|ask| Service::new(ask.spec.clone()));
+        let known = self.services.get(name).map(|held| &held.service).or(blank.as_ref());
+        let service = known.ok_or_else(|| Error::UnknownService(name.clone()))?;
+        let mut transition = step(service, event, now);
+        transition.refused.take().map_or(Ok(transition), |refusal| Err(refusal.into()))
+    }
+
+    /// Takes the held-back disk space again when there is room, and reports whether storing works.
+    pub fn recover_space(&mut self) -> bool {
+        let held = self.ballast.as_ref().is_none_or(|ballast| ballast.hold().is_ok());
+        if held {
+            self.trouble = None;
+        }
+        held
+    }
+
+    /// A first deploy makes the service; it begins under this controller's epoch.
+    fn create(&mut self, name: &ServiceName, event: &Event, now: Timestamp) -> Result<(), Error> {
+        let ask = deploy_of(event).ok_or_else(|| Error::UnknownService(name.clone()))?;
+        let blank = Service::new(ask.spec.clone());
+        let took_over = Event::TookOver { epoch: self.epoch };
+        let transition = step(&blank, &took_over, now);
+        self.services.insert(name.clone(), Held::new(blank));
+        let stored = self.settle(&took_over, transition, now);
+        if stored.is_err() {
+            self.services.remove(name);
+        }
+        stored.map(|_| ())
+    }
+
+    /// Makes a transition durable, then takes it as the truth.
+    fn settle(
+        &mut self,
+        event: &Event,
+        transition: Transition,
+        now: Timestamp,
+    ) -> Result<Vec<Effect>, Error> {
+        let name = transition.next.name.clone();
+        let last = self.write(event, &transition, now)?;
+        if let (Event::Observed(_), Some(applied)) = (event, transition.next.observed.applied) {
+            self.store.acknowledge(&name, applied)?;
+        }
+        let mut effects = effects(&transition, last);
+        if transition.next.is_gone() {
+            self.store.forget(&name)?;
+            self.services.remove(&name);
+            effects.push(Effect::Forget(name));
+        } else {
+            self.services.insert(name, Held::after(transition));
+        }
+        Ok(effects)
+    }
+
+    /// Writes in one transaction. On a full disk nothing new is decided, but the way back is
+    /// open: held-back space is given up for it, and if even that is not enough it is taken
+    /// unwritten.
+    fn write(
+        &mut self,
+        event: &Event,
+        transition: &Transition,
+        now: Timestamp,
+    ) -> Result<Option<u64>, Error> {
+        let commit = Commit {
+            at: now,
+            event,
+            service: &transition.next,
+            apply: transition.apply.as_ref(),
+            journal: &transition.journal,
+            records: &transition.records,
+        };
+        match self.store.commit(&commit) {
+            Err(StoreError::Full) => {}
+            other => return Ok(other?),
+        }
+        self.trouble = Some(StoreError::Full.to_string());
+        if !self.is_way_back(transition) {
+            return Err(StoreError::Full.into());
+        }
+        if let Some(ballast) = &self.ballast {
+            ballast.release();
+        }
+        Ok(self.store.commit(&commit).unwrap_or(None))
+    }
+
+    fn is_way_back(&self, transition: &Transition) -> bool {
+        let before = self.services.get(&transition.next.name);
+        let before = before.and_then(|held| held.service.plan.as_ref());
+        transition.apply.as_ref().is_some_and(|plan| moves_only_to_stable(plan, before))
+    }
+}
+
+impl Held {
+    fn new(service: Service) -> Self {
+        Self { service, waiting_on: WaitingOn::Nothing, wake_at: None }
+    }
+
+    fn after(transition: Transition) -> Self {
+        let Transition { next, waiting_on, wake_at, .. } = transition;
+        Self { service: next, waiting_on, wake_at }
+    }
+}
+
+fn deploy_of(event: &Event) -> Option<&DeployAsk> {
+    match event {
+        Event::Asked { ask: Ask::Deploy(ask), .. } => Some(ask),
+        _ => None,
+    }
+}
+
+/// An observation that says nothing new is not worth an entry in the log.
+fn is_old_news(service: &Service, event: &Event) -> bool {
+    let Event::Observed(seen) = event else { return false };
+    let known = &service.observed;
+    let same_seq = Observation { seq: known.seq, ..seen.clone() };
+    seen.seq <= known.seq || same_seq == *known
+}
+
+fn changes_nothing(service: &Service, transition: &Transition) -> bool {
+    transition.journal.is_empty() && transition.apply.is_none() && transition.next == *service
+}
+
+fn effects(transition: &Transition, last: Option<u64>) -> Vec<Effect> {
+    let name = &transition.next.name;
+    let first = last.map_or(0, |last| last + 1 - transition.journal.len() as u64);
+    let tell = (first..).zip(&transition.journal);
+    let tell = tell.map(|(seq, entry)| Effect::Tell(seq, name.clone(), entry.clone()));
+    let ended = transition.records.iter();
+    let ended = ended.map(|record| Effect::Ended(name.clone(), Box::new(record.clone())));
+    transition.apply.clone().map(Effect::Apply).into_iter().chain(tell).chain(ended).collect()
+}

@@ -1,0 +1,208 @@
+//! Turns state into the documents of the API.
+
+use crate::api::view::{
+    ArmView, InstanceRow, JournalLine, RolloutView, ServiceView, schema_of,
+};
+use serin_core::{
+    Entry, PauseReason, Phase, RevisionId, Rollout, Service, ServiceName, Timestamp, WaitingOn,
+    Weight, describe, verdict_sentence,
+};
+use serin_local::{CountsReport, InstanceView};
+use serin_proxy::wire::{ArmCounters, Role};
+use serin_stats::Histogram;
+use std::collections::BTreeMap;
+
+/// A journal entry with its sentence.
+pub(crate) fn journal_line(seq: u64, service: ServiceName, entry: Entry) -> JournalLine {
+    let text = entry.fact.to_string();
+    JournalLine { seq, service, entry, text }
+}
+
+/// What is known besides the service's own state.
+pub(crate) struct Around<'a> {
+    pub(crate) waiting_on: &'a WaitingOn,
+    pub(crate) counts: Option<&'a CountsReport>,
+    pub(crate) instances: Vec<InstanceView>,
+    pub(crate) trouble: Option<&'a str>,
+}
+
+/// The whole view of one service.
+pub(crate) fn service_view(service: &Service, around: Around<'_>) -> ServiceView {
+    ServiceView {
+        schema: schema_of("service"),
+        name: service.name.clone(),
+        environment: service.spec.environment.clone(),
+        state: state_word(service).into(),
+        listen: service.spec.traffic.listen,
+        replicas: service.spec.replicas,
+        stable: service.stable.clone(),
+        rollout: service.rollout.as_ref().map(rollout_view),
+        last: service.last.clone(),
+        waiting_on: around.waiting_on.clone(),
+        waiting_for: around.waiting_on.to_string(),
+        traffic: arms(service, around.counts),
+        notes: notes(service, around.trouble),
+        instances: around.instances.into_iter().map(instance_row).collect(),
+    }
+}
+
+/// The state in one word.
+fn state_word(service: &Service) -> &'static str {
+    match &service.rollout {
+        _ if service.removing => "removing",
+        None if service.stable.is_some() => "stable",
+        None => "down",
+        Some(r) if matches!(r.phase, Phase::Reverting { .. }) => "rolling-back",
+        Some(r) if matches!(r.phase, Phase::Retiring) => "finishing",
+        Some(r) if r.paused.is_some() => "paused",
+        Some(r) if r.baseline.is_none() => "starting",
+        Some(_) => "rolling-out",
+    }
+}
+
+/// A running rollout.
+pub(crate) fn rollout_view(rollout: &Rollout) -> RolloutView {
+    RolloutView {
+        id: rollout.id,
+        kind: rollout.kind,
+        candidate: rollout.candidate.clone(),
+        baseline: rollout.baseline.clone(),
+        by: rollout.by.0.clone(),
+        reason: rollout.reason.clone(),
+        started_at: rollout.started_at,
+        step: rollout.step.index + 1,
+        steps: rollout.schedule.len(),
+        step_words: rollout.schedule.steps().map(|(_, step)| describe(step)).collect(),
+        step_entered_at: rollout.step.entered_at,
+        stage: rollout.stage().into(),
+        weight: rollout.weight,
+        phase: phase_word(&rollout.phase).into(),
+        cause: cause(&rollout.phase),
+        paused: rollout.paused.as_ref().map(pause_words),
+        judged: rollout.counted.judged,
+        assessment: rollout.assessment.clone(),
+        verdict: rollout.assessment.as_ref().map(verdict_sentence),
+    }
+}
+
+fn phase_word(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Stepping => "stepping",
+        Phase::Warm { .. } => "warm",
+        Phase::Retiring => "retiring",
+        Phase::Reverting { .. } => "reverting",
+    }
+}
+
+fn cause(phase: &Phase) -> Option<String> {
+    match phase {
+        Phase::Reverting { cause, .. } => Some(cause.text.clone()),
+        _ => None,
+    }
+}
+
+fn pause_words(why: &PauseReason) -> String {
+    match why {
+        PauseReason::Person(who) => format!("by {}", who.0),
+        PauseReason::Inconclusive => "inconclusive evidence".into(),
+    }
+}
+
+fn notes(service: &Service, trouble: Option<&str>) -> Vec<String> {
+    let seen = &service.observed.revisions;
+    let drifted = seen.iter().filter(|(_, r)| r.drift);
+    let drifted = drifted.map(|(id, _)| {
+        format!("instances of {} run different artefacts; deploy it anew", id.version)
+    });
+    let failing = seen.iter().filter_map(|(id, r)| {
+        let failure = r.failure.as_ref()?;
+        Some(format!("{} of {}: {}", failure.instance, id.version, failure.cause))
+    });
+    trouble.map(ToOwned::to_owned).into_iter().chain(drifted).chain(failing).collect()
+}
+
+/// Sums of one revision over all generations the data plane still knows, and its share in the
+/// newest one.
+#[derive(Default)]
+struct Sum {
+    requests: u64,
+    errors: u64,
+    first: Option<u64>,
+    last: Option<u64>,
+    latency: Histogram,
+    asked: u32,
+    newest_assigned: u64,
+    role: Option<Role>,
+}
+
+fn arms(service: &Service, counts: Option<&CountsReport>) -> Vec<ArmView> {
+    let name = service.name.as_str();
+    let of = counts.iter().flat_map(|c| &c.raw.services).filter(|s| s.service == name);
+    let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
+    for generation in of {
+        for sum in sums.values_mut() {
+            (sum.asked, sum.newest_assigned) = (0, 0);
+        }
+        for arm in &generation.arms {
+            sums.entry(arm.revision.clone()).or_default().add(arm);
+        }
+    }
+    let newest: u64 = sums.values().map(|s| s.newest_assigned).sum();
+    let arms = sums.into_iter().filter_map(|(id, sum)| Some(sum.view(id.parse().ok()?, newest)));
+    arms.collect()
+}
+
+impl Sum {
+    fn add(&mut self, arm: &ArmCounters) {
+        let t = &arm.totals;
+        self.requests += arm.assigned;
+        self.errors += t.responses_5xx + t.timeouts + t.connect_failures + t.resets;
+        let set = |ms: u64| (ms > 0).then_some(ms);
+        self.first = [self.first, set(arm.first_assigned_ms)].into_iter().flatten().min();
+        self.last = self.last.max(set(arm.last_assigned_ms));
+        for (bucket, count) in &t.latency {
+            self.latency.record(*bucket, *count);
+        }
+        self.asked = arm.weight_asked;
+        self.newest_assigned = arm.assigned;
+        self.role = Some(arm.role);
+    }
+
+    fn view(self, revision: RevisionId, newest: u64) -> ArmView {
+        let quantile = |q| self.latency.quantile_us(q).map(|(low, high)| middle_ms(low, high));
+        ArmView {
+            revision,
+            role: if self.role == Some(Role::Candidate) { "candidate" } else { "stable" }.into(),
+            asked: Weight::try_from(u64::from(self.asked)).unwrap_or(Weight::NONE),
+            realised: (newest > 0).then(|| self.newest_assigned as f64 / newest as f64),
+            requests: self.requests,
+            errors: self.errors,
+            first_request_at: self.first.map(|ms| Timestamp(ms as i64)),
+            last_request_at: self.last.map(|ms| Timestamp(ms as i64)),
+            p50_ms: quantile(0.5),
+            p99_ms: quantile(0.99),
+        }
+    }
+}
+
+fn middle_ms(low_us: u64, high_us: u64) -> f64 {
+    (low_us + high_us) as f64 / 2000.0
+}
+
+fn instance_row(view: InstanceView) -> InstanceRow {
+    InstanceRow {
+        id: view.id,
+        revision: view.revision,
+        phase: view.phase.to_string(),
+        port: view.port,
+        pid: view.pid.and_then(|pid| u32::try_from(pid).ok()),
+        in_flight: view.in_flight,
+        restarts: view.restarts,
+        cpu_percent: view.usage.map(|u| u.cpu_percent),
+        rss_bytes: view.usage.map(|u| u.rss_bytes),
+        threads: view.usage.map(|u| u.threads),
+        open_files: view.usage.map(|u| u.open_files),
+        last_probe: view.last_probe,
+        artefact: view.artefact.unwrap_or_default(),
+    }
+}

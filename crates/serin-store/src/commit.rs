@@ -1,0 +1,122 @@
+//! Writing: one event with everything that follows from it.
+
+use crate::{Error, Store};
+use rusqlite::{Transaction, params};
+use serin_core::{Entry, Event, Generation, Plan, RolloutRecord, Service, ServiceName, Timestamp};
+
+/// Events kept for each service; older ones are dropped as new ones come.
+const EVENTS_KEPT: i64 = 50_000;
+
+/// One event and what it led to.
+#[derive(Debug, Clone, Copy)]
+pub struct Commit<'a> {
+    /// When it was absorbed.
+    pub at: Timestamp,
+    /// The fact.
+    pub event: &'a Event,
+    /// The service afterwards.
+    pub service: &'a Service,
+    /// The plan that is owed now, if it changed.
+    pub apply: Option<&'a Plan>,
+    /// What happened, for people.
+    pub journal: &'a [Entry],
+    /// Rollouts that ended.
+    pub records: &'a [RolloutRecord],
+}
+
+impl Store {
+    /// Writes `commit` in one transaction. Returns the number of its last journal entry, if any.
+    ///
+    /// # Errors
+    /// [`Error::Full`] when there is no room; then nothing was written.
+    pub fn commit(&mut self, commit: &Commit) -> Result<Option<u64>, Error> {
+        let tx = self.connection.transaction()?;
+        let name = commit.service.name.as_str();
+        write_event(&tx, name, commit)?;
+        write_state(&tx, name, commit)?;
+        let last = write_journal(&tx, name, commit)?;
+        write_records(&tx, name, commit)?;
+        tx.commit()?;
+        Ok(last)
+    }
+
+    /// Takes the plan of `service` out of the outbox if it is not newer than `generation`.
+    pub fn acknowledge(
+        &mut self,
+        service: &ServiceName,
+        generation: Generation,
+    ) -> Result<(), Error> {
+        let owed = self.owed(service)?;
+        if owed.is_some_and(|plan| plan.generation <= generation) {
+            let sql = "DELETE FROM outbox WHERE service = ?1";
+            self.connection.execute(sql, [service.as_str()])?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a service that is gone. Its events, journal and records stay.
+    pub fn forget(&mut self, service: &ServiceName) -> Result<(), Error> {
+        let tx = self.connection.transaction()?;
+        tx.execute("DELETE FROM service WHERE name = ?1", [service.as_str()])?;
+        tx.execute("DELETE FROM outbox WHERE service = ?1", [service.as_str()])?;
+        Ok(tx.commit()?)
+    }
+}
+
+fn write_event(tx: &Transaction, name: &str, commit: &Commit) -> Result<(), Error> {
+    let body = serde_json::to_string(commit.event)?;
+    let sql = "INSERT INTO event (service, at, body) VALUES (?1, ?2, ?3)";
+    tx.prepare_cached(sql)?.execute(params![name, commit.at.0, body])?;
+    let seq = tx.last_insert_rowid();
+    if seq % 1000 == 0 {
+        tx.execute(
+            "DELETE FROM event WHERE service = ?1 AND seq <= (SELECT seq FROM event
+             WHERE service = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+            params![name, EVENTS_KEPT],
+        )?;
+    }
+    Ok(())
+}
+
+fn write_state(tx: &Transaction, name: &str, commit: &Commit) -> Result<(), Error> {
+    let state = serde_json::to_string(commit.service)?;
+    tx.prepare_cached("INSERT OR REPLACE INTO service (name, state) VALUES (?1, ?2)")?
+        .execute(params![name, state])?;
+    if let Some(plan) = commit.apply {
+        let (generation, plan) = (plan.generation.to_string(), serde_json::to_string(plan)?);
+        tx.prepare_cached(
+            "INSERT OR REPLACE INTO outbox (service, generation, plan) VALUES (?1, ?2, ?3)",
+        )?
+        .execute(params![name, generation, plan])?;
+    }
+    Ok(())
+}
+
+fn write_journal(tx: &Transaction, name: &str, commit: &Commit) -> Result<Option<u64>, Error> {
+    let sql = "INSERT INTO journal (service, rollout, at, entry) VALUES (?1, ?2, ?3, ?4)";
+    for entry in commit.journal {
+        let rollout = entry.rollout.map(|id| id as i64);
+        let body = serde_json::to_string(entry)?;
+        tx.prepare_cached(sql)?.execute(params![name, rollout, entry.at.0, body])?;
+    }
+    Ok((!commit.journal.is_empty()).then(|| tx.last_insert_rowid() as u64))
+}
+
+fn write_records(tx: &Transaction, name: &str, commit: &Commit) -> Result<(), Error> {
+    for record in commit.records {
+        let cause = record.cause.as_ref().map(|c| c.code.as_str());
+        tx.execute(
+            "INSERT OR REPLACE INTO rollout VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                name,
+                record.id as i64,
+                record.ended_at.0,
+                record.outcome.as_str(),
+                record.to.version.as_str(),
+                cause,
+                serde_json::to_string(record)?
+            ],
+        )?;
+    }
+    Ok(())
+}

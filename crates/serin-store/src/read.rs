@@ -1,0 +1,167 @@
+//! Reading back.
+
+use crate::{Error, Store};
+use rusqlite::{OptionalExtension, Row, params};
+use serde::de::DeserializeOwned;
+use serin_core::{Entry, Event, Plan, RolloutRecord, Service, ServiceName, Timestamp};
+
+/// One event of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoggedEvent {
+    /// Its place.
+    pub seq: u64,
+    /// When it was absorbed.
+    pub at: Timestamp,
+    /// The fact.
+    pub event: Event,
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JournalRow {
+    /// Its place among all services' lines.
+    pub seq: u64,
+    /// Whose.
+    pub service: ServiceName,
+    /// What.
+    pub entry: Entry,
+}
+
+/// A line of the counter of rollbacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolledBack {
+    /// The service.
+    pub service: String,
+    /// The candidate's version.
+    pub version: String,
+    /// The cause's code.
+    pub reason: String,
+    /// How often.
+    pub count: u64,
+}
+
+impl Store {
+    /// All services as they were last written.
+    pub fn services(&self) -> Result<Vec<Service>, Error> {
+        let mut query = self.connection.prepare("SELECT state FROM service ORDER BY name")?;
+        let rows = query.query_map((), |row| row.get::<_, String>(0))?;
+        rows.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
+    }
+
+    /// Plans that were not acknowledged yet.
+    pub fn outbox(&self) -> Result<Vec<Plan>, Error> {
+        let mut query = self.connection.prepare("SELECT plan FROM outbox ORDER BY service")?;
+        let rows = query.query_map((), |row| row.get::<_, String>(0))?;
+        rows.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
+    }
+
+    pub(crate) fn owed(&self, service: &ServiceName) -> Result<Option<Plan>, Error> {
+        let sql = "SELECT plan FROM outbox WHERE service = ?1";
+        self.document(sql, service.as_str())
+    }
+
+    /// The log of one service from its first kept event, oldest first.
+    pub fn events(&self, service: &ServiceName) -> Result<Vec<LoggedEvent>, Error> {
+        let sql = "SELECT seq, at, body FROM event WHERE service = ?1 ORDER BY seq";
+        let mut query = self.connection.prepare(sql)?;
+        let rows = query.query_map([service.as_str()], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get::<_, String>(2)?))
+        })?;
+        rows.map(|row| {
+            let (seq, at, body) = row?;
+            let event = serde_json::from_str(&body)?;
+            Ok(LoggedEvent { seq: seq as u64, at: Timestamp(at), event })
+        })
+        .collect()
+    }
+
+    /// Journal lines after `after`, oldest first, at most `limit`; of one service if given.
+    pub fn journal(
+        &self,
+        service: Option<&ServiceName>,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalRow>, Error> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT seq, service, entry FROM journal
+             WHERE seq > ?1 AND (?2 IS NULL OR service = ?2) ORDER BY seq LIMIT ?3",
+        )?;
+        let name = service.map(ServiceName::as_str);
+        let rows = query.query_map(params![after as i64, name, limit], journal_columns)?;
+        rows.map(journal_row).collect()
+    }
+
+    /// Journal lines of one rollout, oldest first, at most the last `limit`.
+    pub fn journal_of(
+        &self,
+        service: &ServiceName,
+        rollout: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalRow>, Error> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT seq, service, entry FROM journal
+             WHERE service = ?1 AND rollout = ?2 ORDER BY seq DESC LIMIT ?3",
+        )?;
+        let wanted = params![service.as_str(), rollout as i64, limit];
+        let rows = query.query_map(wanted, journal_columns)?;
+        let mut lines = rows.map(journal_row).collect::<Result<Vec<_>, _>>()?;
+        lines.reverse();
+        Ok(lines)
+    }
+
+    /// The last journal number given out.
+    pub fn journal_end(&self) -> Result<u64, Error> {
+        let sql = "SELECT coalesce(max(seq), 0) FROM journal";
+        Ok(self.connection.query_row(sql, (), |row| row.get::<_, i64>(0))? as u64)
+    }
+
+    /// Ended rollouts of a service, newest first, at most `limit`.
+    pub fn records(&self, service: &ServiceName, limit: u32) -> Result<Vec<RolloutRecord>, Error> {
+        let sql = "SELECT record FROM rollout WHERE service = ?1 ORDER BY id DESC LIMIT ?2";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let rows =
+            query.query_map(params![service.as_str(), limit], |row| row.get::<_, String>(0))?;
+        rows.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
+    }
+
+    /// One ended rollout.
+    pub fn record(&self, service: &ServiceName, id: u64) -> Result<Option<RolloutRecord>, Error> {
+        let sql = format!("SELECT record FROM rollout WHERE service = ?1 AND id = {id}");
+        self.document(&sql, service.as_str())
+    }
+
+    /// How many rollouts were rolled back.
+    pub fn rolled_back(&self) -> Result<Vec<RolledBack>, Error> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT service, version, coalesce(cause, ''), count(*) FROM rollout
+             WHERE outcome = 'rolled-back' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+        )?;
+        let rows = query.query_map((), |row| {
+            Ok(RolledBack {
+                service: row.get(0)?,
+                version: row.get(1)?,
+                reason: row.get(2)?,
+                count: row.get::<_, i64>(3)? as u64,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn document<T: DeserializeOwned>(&self, sql: &str, key: &str) -> Result<Option<T>, Error> {
+        let mut query = self.connection.prepare_cached(sql)?;
+        let text: Option<String> = query.query_row([key], |row| row.get(0)).optional()?;
+        Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+    }
+}
+
+type JournalColumns = (i64, String, String);
+
+fn journal_columns(row: &Row) -> rusqlite::Result<JournalColumns> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+fn journal_row(columns: rusqlite::Result<JournalColumns>) -> Result<JournalRow, Error> {
+    let (seq, service, entry) = columns?;
+    let service = serde_json::from_value(service.into())?;
+    Ok(JournalRow { seq: seq as u64, service, entry: serde_json::from_str(&entry)? })
+}

@@ -1,0 +1,58 @@
+//! The tables.
+
+use crate::Error;
+use rusqlite::Connection;
+
+const VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE meta (epoch INTEGER NOT NULL) STRICT;
+INSERT INTO meta VALUES (0);
+CREATE TABLE service (
+  name TEXT PRIMARY KEY,
+  state TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE event (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  service TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  body TEXT NOT NULL
+) STRICT;
+CREATE INDEX event_service ON event (service, seq);
+CREATE TABLE outbox (
+  service TEXT PRIMARY KEY,
+  generation TEXT NOT NULL,
+  plan TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE journal (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  service TEXT NOT NULL,
+  rollout INTEGER,
+  at INTEGER NOT NULL,
+  entry TEXT NOT NULL
+) STRICT;
+CREATE INDEX journal_service ON journal (service, seq);
+CREATE TABLE rollout (
+  service TEXT NOT NULL,
+  id INTEGER NOT NULL,
+  ended_at INTEGER NOT NULL,
+  outcome TEXT NOT NULL,
+  version TEXT NOT NULL,
+  cause TEXT,
+  record TEXT NOT NULL,
+  PRIMARY KEY (service, id)
+) STRICT, WITHOUT ROWID;
+";
+
+/// Creates the tables of an empty file; refuses a file of a newer Serin.
+pub(crate) fn migrate(connection: &Connection) -> Result<(), Error> {
+    let found: i64 = connection.query_row("PRAGMA user_version", (), |row| row.get(0))?;
+    match found {
+        0 => {
+            let script = format!("BEGIN;{TABLES}PRAGMA user_version = {VERSION};COMMIT;");
+            Ok(connection.execute_batch(&script)?)
+        }
+        VERSION => Ok(()),
+        found => Err(Error::Newer { found, known: VERSION }),
+    }
+}
