@@ -89,14 +89,19 @@ fn report(name: &str, wanted: Outcome, runs: &[Option<(Outcome, u32)>]) {
     let mut seconds: Vec<u32> =
         runs.iter().flatten().filter(|r| r.0 == wanted).map(|r| r.1).collect();
     seconds.sort_unstable();
-    let at = |q: f64| seconds.get((q * (seconds.len().max(1) - 1) as f64) as usize);
+    let at = |q: f64| {
+        seconds.get((q * (seconds.len().max(1) - 1) as f64) as usize).copied().unwrap_or_default()
+    };
+    let count = |limit: u32| seconds.iter().filter(|s| **s > limit).count();
     println!(
-        "{name}: {} of {} {wanted:?}; seconds median {:?}, p99 {:?}, max {:?}",
+        "{name}: {} of {} {wanted:?}; seconds median {}, p99 {}, max {}; {} took over 3 s, {} over 19 s",
         seconds.len(),
         runs.len(),
         at(0.5),
         at(0.99),
-        at(1.0)
+        at(1.0),
+        count(3),
+        count(19)
     );
 }
 

@@ -41,6 +41,10 @@ pub struct JudgeSettings {
     pub latency_tolerance: f64,
     /// Slowdown that is harm (0.25: 25 %, ten buckets).
     pub latency_harm: f64,
+    /// Whether regressions that begin late are looked for (see [`crate::onset`]): slower for those
+    /// there from the start by some 0.7 nats, much faster for late ones. Only for traffic whose
+    /// requests fail independently; with sticky users it amplifies false alarms.
+    pub late_onset: bool,
     /// What is judged. Each is critical; they share `alpha` equally.
     pub metrics: Vec<Metric>,
 }
@@ -55,6 +59,7 @@ impl Default for JudgeSettings {
             tolerate: None,
             latency_tolerance: 0.11,
             latency_harm: 0.25,
+            late_onset: false,
             metrics: vec![Metric::Errors, Metric::Latency],
         }
     }

@@ -3,6 +3,7 @@
 use crate::config::JudgeConfig;
 use crate::eprocess::{Counts, PassEvidence, add_margin, ceiling, known_share};
 use crate::grid::{K, LogEvidence, RATIOS, log_mean_exp};
+use crate::onset::{Onset, start, with_rest};
 use serde::{Deserialize, Serialize};
 
 /// FAIL and PASS evidence of the error rate, and what the confidence sequence needs.
@@ -17,6 +18,16 @@ pub struct ErrorEvidence {
 }
 
 impl ErrorEvidence {
+    /// Begins with every alternative at `ln_first`.
+    pub fn starting_at(ln_first: f64) -> Self {
+        Self { fail: [ln_first; K], ..Self::default() }
+    }
+
+    /// Adds a later start of the FAIL evidence.
+    pub fn start(&mut self, ln_weight: f64) {
+        start(&mut self.fail, ln_weight);
+    }
+
     /// Adds one tick.
     pub fn observe(&mut self, config: &JudgeConfig, tick: &Counts) {
         let grid = &*RATIOS;
@@ -30,8 +41,8 @@ impl ErrorEvidence {
 
     /// `ln E` of FAIL. With a tolerated rate it is the smaller of the comparison and the ceiling
     /// test: below each, hence valid under either null.
-    pub fn fail(&self, config: &JudgeConfig) -> f64 {
-        let worse = RATIOS.mix(&self.fail);
+    pub fn fail(&self, config: &JudgeConfig, onset: Option<&Onset>) -> f64 {
+        let worse = with_rest(RATIOS.mix(&self.fail), onset);
         let counts = self.counts();
         config
             .settings()

@@ -7,6 +7,7 @@ use crate::errors::ErrorEvidence;
 use crate::grid::log_mean_exp;
 use crate::hist::Histogram;
 use crate::latency::LatencyEvidence;
+use crate::onset::Onset;
 use serde::{Deserialize, Serialize};
 
 /// One arm's requests of one tick, by arrival, closed (see [`Tick`]).
@@ -82,6 +83,7 @@ pub struct Judge {
     config: JudgeConfig,
     errors: Option<ErrorEvidence>,
     latency: Option<LatencyEvidence>,
+    onset: Option<Onset>,
     seconds: u64,
     baseline_n: u64,
     canary_n: u64,
@@ -95,9 +97,12 @@ impl Judge {
     /// A judge without evidence.
     pub fn new(config: JudgeConfig) -> Self {
         let has = |metric| config.settings().metrics.contains(&metric);
+        let onset = config.settings().late_onset.then(Onset::default);
+        let ln_first = if onset.is_some() { Onset::LN_FIRST } else { 0.0 };
         Self {
-            errors: has(Metric::Errors).then(ErrorEvidence::default),
-            latency: has(Metric::Latency).then(LatencyEvidence::default),
+            errors: has(Metric::Errors).then(|| ErrorEvidence::starting_at(ln_first)),
+            latency: has(Metric::Latency).then(|| LatencyEvidence::starting_at(ln_first)),
+            onset,
             config,
             seconds: 0,
             baseline_n: 0,
@@ -134,6 +139,7 @@ impl Judge {
         self.seconds = self.seconds.saturating_add(u64::from(tick.seconds));
         self.baseline_n = self.baseline_n.saturating_add(tick.baseline.n);
         self.canary_n = self.canary_n.saturating_add(tick.canary.n);
+        self.advance_onset(tick);
         if let Some(errors) = &mut self.errors {
             errors.observe(&self.config, &tick.errors());
         }
@@ -141,6 +147,18 @@ impl Judge {
             latency.observe(&self.config, tick);
         }
         self.latch();
+    }
+
+    /// Makes the starts that are due, before the tick is added.
+    fn advance_onset(&mut self, tick: &Tick) {
+        let onset = self.onset.as_mut().filter(|_| tick.canary.n > 0);
+        let Some(ln_weight) = onset.and_then(|onset| onset.advance(tick.seconds)) else { return };
+        if let Some(errors) = &mut self.errors {
+            errors.start(ln_weight);
+        }
+        if let Some(latency) = &mut self.latency {
+            latency.start(ln_weight);
+        }
     }
 
     /// Remembers the first crossing for ever.
@@ -167,9 +185,10 @@ impl Judge {
     }
 
     fn fail_of(&self, metric: Metric) -> f64 {
+        let onset = self.onset.as_ref();
         match metric {
-            Metric::Errors => self.errors.as_ref().map_or(0.0, |e| e.fail(&self.config)),
-            Metric::Latency => self.latency.as_ref().map_or(0.0, LatencyEvidence::fail),
+            Metric::Errors => self.errors.as_ref().map_or(0.0, |e| e.fail(&self.config, onset)),
+            Metric::Latency => self.latency.as_ref().map_or(0.0, |l| l.fail(onset)),
         }
     }
 
@@ -227,7 +246,7 @@ impl Judge {
         let mut m = self.metric(Metric::Errors, rung, counts);
         m.limit = counts.baseline_rate().map(|p| (p * harm.ratio).max(harm.floor).min(1.0));
         m.interval = errors.interval(self.config.settings().alpha);
-        m.fail_evidence = errors.fail(&self.config);
+        m.fail_evidence = self.fail_of(Metric::Errors);
         m.pass_evidence = errors.pass().ln_e(&harm);
         m.requests_missing =
             outlook(counts).and_then(|o| errors.pass().requests_missing(&harm, m.pass_needed, &o));
@@ -242,7 +261,7 @@ impl Judge {
         let counts = latency.counts();
         let mut m = self.metric(Metric::Latency, rung, counts);
         m.limit = latency.limit_ms(&self.config);
-        m.fail_evidence = latency.fail();
+        m.fail_evidence = self.fail_of(Metric::Latency);
         m.pass_evidence = latency.pass();
         m.requests_missing =
             outlook(counts).and_then(|o| latency.requests_missing(m.pass_needed, &o));

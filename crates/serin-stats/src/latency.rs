@@ -3,8 +3,9 @@
 use crate::bucket::{bucket_middle_ms, buckets_of_change};
 use crate::config::JudgeConfig;
 use crate::eprocess::{Counts, Harm, Outlook, PassEvidence, add_margin, requests_until};
-use crate::grid::{LogEvidence, ODDS, QUANTILES, log_mean_exp};
+use crate::grid::{K, LogEvidence, ODDS, QUANTILES, log_mean_exp};
 use crate::judge::{ArmTick, Tick};
+use crate::onset::{Onset, start, with_rest};
 use crate::window::Window;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,18 @@ pub struct LatencyEvidence {
 }
 
 impl LatencyEvidence {
+    /// Begins with every alternative of FAIL at `ln_first`.
+    pub fn starting_at(ln_first: f64) -> Self {
+        Self { fail: [[ln_first; K]; 5], ..Self::default() }
+    }
+
+    /// Adds a later start of the FAIL evidence.
+    pub fn start(&mut self, ln_weight: f64) {
+        for evidence in &mut self.fail {
+            start(evidence, ln_weight);
+        }
+    }
+
     /// Judges one tick against the past, then learns from it.
     pub fn observe(&mut self, config: &JudgeConfig, tick: &Tick) {
         let reference = self.baseline.quantiles(&QUANTILES, MIN_EXCEEDANCES);
@@ -60,8 +73,8 @@ impl LatencyEvidence {
     }
 
     /// `ln E` of FAIL: the mean over the quantiles.
-    pub fn fail(&self) -> f64 {
-        mix(&self.fail)
+    pub fn fail(&self, onset: Option<&Onset>) -> f64 {
+        with_rest(mix(&self.fail), onset)
     }
 
     /// `ln E` of PASS: the smaller of "not slower by the margin" and "no heavier tail", since

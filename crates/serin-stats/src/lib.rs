@@ -4,6 +4,19 @@
 //! Everything here is pure: no clock, no randomness, no input or output. The entry point is
 //! [`Judge`]: give it one [`Tick`] of counts at a time, ask it for an [`Assessment`] at any moment.
 //!
+//! ```
+//! use serin_stats::{ArmTick, Judge, JudgeConfig, JudgeSettings, Metric, Outcome, Rung, Tick};
+//!
+//! let settings = JudgeSettings { metrics: vec![Metric::Errors], ..JudgeSettings::default() };
+//! let mut judge = Judge::new(JudgeConfig::new(settings)?);
+//! let arm = |n, errors| ArmTick { n, errors, ..ArmTick::default() };
+//! judge.observe(&Tick { seconds: 1, baseline: arm(900, 0), canary: arm(100, 0) });
+//! assert_eq!(judge.assess(Rung { j: 1, m: 2 }).outcome, Outcome::Continue);
+//! judge.observe(&Tick { seconds: 1, baseline: arm(900, 0), canary: arm(100, 10) });
+//! assert_eq!(judge.assess(Rung { j: 1, m: 2 }).outcome, Outcome::Fail);
+//! # Ok::<(), serin_stats::ConfigError>(())
+//! ```
+//!
 //! # Invariants
 //!
 //! - **Looking costs nothing.** Every piece of evidence is an e-process: a non-negative process
@@ -27,6 +40,7 @@ pub mod hist;
 pub mod judge;
 pub mod latency;
 pub mod normal;
+pub mod onset;
 pub mod planner;
 pub mod window;
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
 
+use serin_stats::onset::Onset;
 use serin_stats::{
     ArmTick, Assessment, ConfigError, Histogram, Judge, JudgeConfig, JudgeSettings, Metric,
     Outcome, Rung, Tick,
@@ -203,6 +204,38 @@ fn the_interval_holds_the_true_ratio_and_narrows() {
     }
     assert!(widths[0] > widths[1] && widths[1] > widths[2], "{widths:?}");
     assert!(widths[2] < 2.5, "{widths:?}");
+}
+
+#[test]
+fn a_late_regression_is_found_sooner_with_the_onset_mixture() {
+    let ticks_to_failure = |late_onset| {
+        let metrics = vec![Metric::Errors];
+        let mut judge =
+            judge_with(JudgeSettings { late_onset, metrics, ..JudgeSettings::default() });
+        for _ in 0..900 {
+            judge.observe(&tick(arm(200, 1), arm(1800, 9)));
+        }
+        let late = (1..5000).find(|_| {
+            judge.observe(&tick(arm(200, 4), arm(1800, 9)));
+            judge.failure().is_some()
+        });
+        late.unwrap()
+    };
+    let (without, with) = (ticks_to_failure(false), ticks_to_failure(true));
+    assert!(with * 2 < without, "{with} ticks with and {without} without");
+}
+
+#[test]
+fn starts_are_due_each_minute_and_their_priors_sum_to_one() {
+    let mut onset = Onset::default();
+    let mut mass = Onset::LN_FIRST.exp();
+    for (seconds, due) in [(30, false), (30, false), (1, true), (59, false), (600, true), (1, true)]
+    {
+        let weight = onset.advance(seconds);
+        assert_eq!(weight.is_some(), due);
+        mass += weight.map_or(0.0, f64::exp);
+        assert!((mass + onset.ln_rest().exp() - 1.0).abs() < 1e-12);
+    }
 }
 
 /// Same ticks, same bits, on every platform.

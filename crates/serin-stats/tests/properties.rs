@@ -17,8 +17,9 @@ fn settings() -> impl Strategy<Value = JudgeSettings> {
         Just(vec![Metric::Latency, Metric::Errors]),
     ];
     let tolerate = prop::option::of(1e-6..0.5);
-    (1e-9..0.5, 1e-9..0.5, 1.05..100.0, 1e-6..0.5, tolerate, 0.0..10.0, 0.02..10.0, metrics)
-        .prop_map(|(alpha, beta, harm_ratio, harm_floor, tolerate, slack, harm, metrics)| {
+    let latency = (0.0..10.0, 0.02..10.0, any::<bool>());
+    (1e-9..0.5, 1e-9..0.5, 1.05..100.0, 1e-6..0.5, tolerate, latency, metrics).prop_map(
+        |(alpha, beta, harm_ratio, harm_floor, tolerate, (slack, harm, late_onset), metrics)| {
             JudgeSettings {
                 alpha,
                 beta,
@@ -27,9 +28,11 @@ fn settings() -> impl Strategy<Value = JudgeSettings> {
                 tolerate,
                 latency_tolerance: slack,
                 latency_harm: harm,
+                late_onset,
                 metrics,
             }
-        })
+        },
+    )
 }
 
 /// Any size, from nothing to the largest number there is.

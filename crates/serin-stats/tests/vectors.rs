@@ -7,7 +7,8 @@ use serin_stats::JudgeConfig;
 use serin_stats::eprocess::{
     Counts, Harm, PassEvidence, add_margin, below_floor, ceiling, known_share,
 };
-use serin_stats::grid::{RATIOS, log_mean_exp};
+use serin_stats::grid::{RATIOS, log_mean_exp, log_sum_exp};
+use serin_stats::onset::{Onset, start};
 use serin_stats::planner::{
     TwoProportions, errors_to_detect, margin_of_error_n, nats_per_error, requests_to_pass,
 };
@@ -59,6 +60,23 @@ fn margin_form() {
             }
         }
         near(RATIOS.mix(&evidence), &v["sequential"]["log_e_margin"][t]);
+    }
+}
+
+/// The prior of the vectors: half at once, the other half spread over 119 later ticks.
+#[test]
+fn onset_mixture() {
+    let v = vectors();
+    let mut evidence = [Onset::LN_FIRST; 24];
+    let later: f64 = 0.5 / 119.0;
+    for (t, tick) in sequential_ticks(&v).iter().enumerate() {
+        if t > 0 {
+            start(&mut evidence, later.ln());
+        }
+        add_margin(&RATIOS, tick, &mut evidence);
+        let rest: f64 = 0.5 - later * t as f64;
+        let ln_e = log_sum_exp(&[RATIOS.mix(&evidence), rest.ln()]);
+        near(ln_e, &v["sequential"]["log_e_onset_T120_first0.5"][t]);
     }
 }
 
