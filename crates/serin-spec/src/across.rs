@@ -1,56 +1,46 @@
 //! Rules about several services: one name, one address each.
 
-use crate::{
-    Located,
-    place::Mark,
-    problem::{Problem, Severity},
-    reader::Context,
-};
-use serin_core::ServiceSpec;
+use crate::{place::Span, problem::Problem};
+use serin_core::ServiceName;
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
 };
 
-type Service = Located<ServiceSpec>;
+/// What the services so far took, whether or not something else is wrong with them.
+#[derive(Default)]
+pub(crate) struct Claims {
+    names: BTreeMap<ServiceName, Span>,
+    /// By port.
+    addresses: BTreeMap<u16, Vec<(SocketAddr, Span)>>,
+}
 
-pub(crate) fn check(cx: &Context<'_>, services: &[Service]) {
-    let mut names = BTreeMap::new();
-    let mut ports: BTreeMap<u16, Vec<&Service>> = BTreeMap::new();
-    for service in services {
-        if let Some(first) = names.insert(&service.value.name, service) {
-            cx.report(same_name(service, first));
-        }
-        let listen = service.value.traffic.listen;
-        let others = ports.entry(listen.port()).or_default();
-        if let Some(first) = others.iter().find(|other| clash(other.value.traffic.listen, listen)) {
-            cx.report(same_address(service, first));
-        }
-        others.push(service);
+impl Claims {
+    /// Takes a name; a problem when it is taken.
+    pub(crate) fn name(&mut self, name: &ServiceName, at: &Span) -> Option<Problem> {
+        let Some(first) = self.names.get(name) else {
+            self.names.insert(name.clone(), at.clone());
+            return None;
+        };
+        let message = format!("two services are called `{name}`");
+        let problem = Problem::error("duplicate-name", at.clone(), message);
+        Some(problem.also(first.clone(), "first here").hint("rename one, or remove the document"))
     }
-}
 
-fn same_name(service: &Service, first: &Service) -> Problem {
-    let message = format!("two services are called `{}`", service.value.name);
-    twice(&service.mark, &first.mark, "duplicate-name", message)
-        .hint("rename one, or remove the document")
-}
-
-fn same_address(service: &Service, first: &Service) -> Problem {
-    let (a, b) = (service.value.traffic.listen, first.value.traffic.listen);
-    let (name, other) = (&service.value.name, &first.value.name);
-    let message = match a == b {
-        true => format!("`{name}` and `{other}` both listen on {a}"),
-        false => format!("`{name}` on {a} takes the address of `{other}` on {b}"),
-    };
-    let path = "spec.traffic.listen";
-    twice(service.mark_of(path), first.mark_of(path), "duplicate-address", message)
-        .hint("give each service a port of its own")
-}
-
-fn twice(second: &Mark, first: &Mark, code: &'static str, message: String) -> Problem {
-    Problem::at(second, Severity::Error, code, message)
-        .also(first.span.clone(), format!("first in line {}", first.line))
+    /// Takes an address; a problem when it cannot be had beside another.
+    pub(crate) fn address(&mut self, address: SocketAddr, at: &Span) -> Option<Problem> {
+        let others = self.addresses.entry(address.port()).or_default();
+        let taken = others.iter().find(|(other, _)| clash(*other, address)).cloned();
+        others.push((address, at.clone()));
+        let (other, first) = taken?;
+        let message = if other == address {
+            format!("two services listen on {address}")
+        } else {
+            format!("one service listens on {address} and another on {other}, which overlap")
+        };
+        let problem = Problem::error("duplicate-address", at.clone(), message);
+        Some(problem.also(first, "first here").hint("give each service a port of its own"))
+    }
 }
 
 /// Whether two listeners cannot both exist: `0.0.0.0` takes every address of its port, and `[::]`

@@ -69,13 +69,11 @@ impl<'a> Field<'a> {
 
     /// The text of a scalar, whatever it looks like.
     fn raw(&self, wanted: &str) -> Option<(&'a str, bool)> {
-        match &self.node.value {
-            Value::Scalar { text, plain } => Some((text, *plain)),
-            _ => {
-                self.wrong_type(wanted);
-                None
-            }
+        if let Value::Scalar { text, plain } = &self.node.value {
+            return Some((text, *plain));
         }
+        self.wrong_type(wanted);
+        None
     }
 
     /// Text; what looks like a number or a truth value must be in quotes.
@@ -85,7 +83,10 @@ impl<'a> Field<'a> {
             return Some(text);
         }
         let message = format!("{} must be a string, found {}", self.what, kind(self.node));
-        self.refuse(self.problem("wrong-type", message).hint("put it in quotes: `\"...\"`"))
+        // A variable's value may be a secret.
+        let shown = if self.path.contains(".env.") { "...".into() } else { shown(text) };
+        let hint = format!("put it in quotes: `\"{shown}\"`");
+        self.refuse(self.problem("wrong-type", message).hint(hint))
     }
 
     /// Text that is not empty.
@@ -171,11 +172,10 @@ impl<'a> Field<'a> {
 
     /// A number of seconds, fractions allowed, within `range`.
     pub(crate) fn seconds(&self, range: RangeInclusive<Millis>) -> Option<Millis> {
-        if let Value::Scalar { text, .. } = &self.node.value
-            && quantity::duration(text).is_ok()
-        {
+        if let Some(Ok(span)) = self.scalar().map(quantity::duration) {
             let message = format!("{} is a number of seconds, without a unit", self.what);
-            return self.refuse(self.problem("wrong-type", message));
+            let hint = format!("write `{}`", in_seconds(span));
+            return self.refuse(self.problem("wrong-type", message).hint(hint));
         }
         let seconds = self.decimal()?;
         let millis = (seconds * 1000.0).round();
@@ -183,7 +183,6 @@ impl<'a> Field<'a> {
         if fits {
             return Some(Millis(millis as u64));
         }
-        let in_seconds = |millis: Millis| millis.0 as f64 / 1000.0;
         self.outside(seconds, in_seconds(*range.start()), in_seconds(*range.end()))
     }
 
@@ -242,8 +241,8 @@ impl<'a> Field<'a> {
     }
 
     /// A reader of a map that may be written as nothing: `tcp:` as `tcp: {}`.
-    pub(crate) fn map_or_nothing(&self) -> Option<Option<Reader<'a>>> {
-        if self.node.is_null() { Some(None) } else { self.map().map(Some) }
+    pub(crate) fn map_or_nothing(&self) -> Option<Reader<'a>> {
+        if self.node.is_null() { Some(Reader::of(self, &[])) } else { self.map() }
     }
 
     /// Where `part` of this value's text stands, if it is written as it is.
@@ -254,6 +253,10 @@ impl<'a> Field<'a> {
             None => span.clone(),
         }
     }
+}
+
+fn in_seconds(span: Millis) -> f64 {
+    span.0 as f64 / 1000.0
 }
 
 /// What a plain scalar would be in YAML 1.2.

@@ -30,7 +30,7 @@ pub(crate) fn read(field: &Field<'_>, default: Probe) -> Option<Probe> {
     let tcp = reader.take("tcp");
     let both = tcp.is_some() && reader.has("httpGet");
     if let Some(tcp) = tcp {
-        if let Some(Some(nothing)) = tcp.map_or_nothing() {
+        if let Some(nothing) = tcp.map_or_nothing() {
             nothing.finish();
         }
         if both {

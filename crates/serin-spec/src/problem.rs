@@ -101,7 +101,7 @@ impl Problem {
     /// With its line and column filled in.
     pub(crate) fn placed(self, lines: &Lines<'_>) -> Self {
         let Mark { span, line, column } = lines.mark(&self.span);
-        Self { span, line, column, ..self }
+        Self { line, column, span, ..self }
     }
 }
 
@@ -192,34 +192,56 @@ fn one_line<'a>(
         .annotation(kind.span(span).label(label))
 }
 
-/// The line with the value of a key that looks like a secret replaced by `*`, byte for byte, so
-/// that a file checked in CI does not leave it in the log.
+/// The line with the values of keys that look like secrets replaced by `*`, byte for byte, so that
+/// a file checked in CI does not leave them in the log.
 fn masked(line: &str) -> String {
-    let Some(range) = secret_range(line) else { return line.into() };
-    format!("{}{}{}", &line[..range.start], "*".repeat(range.len()), &line[range.end..])
+    let (mut masked, mut done) = (String::new(), 0);
+    for (colon, _) in
+        line.match_indices(':').filter(|(at, _)| looks_secret(last_word(&line[..*at])))
+    {
+        if colon < done {
+            continue;
+        }
+        let value = secret_value(line, colon + 1);
+        masked.push_str(&line[done..value.start]);
+        masked.push_str(&"*".repeat(value.len()));
+        done = value.end;
+    }
+    masked + &line[done..]
 }
 
-/// Where the value of a secret-looking key stands: from after its colon to the end of the value.
-fn secret_range(line: &str) -> Option<Span> {
-    let (colon, _) =
-        line.match_indices(": ").find(|(at, _)| looks_secret(last_word(&line[..*at])))?;
-    let start = colon + 2 + (line[colon + 2..].len() - line[colon + 2..].trim_start().len());
+/// Where the value after a key's colon stands; empty for a map, whose keys are no secrets.
+fn secret_value(line: &str, after: usize) -> Span {
+    let start = line.len() - line[after..].trim_start().len();
     let value = &line[start..];
-    let end = match value.chars().next()? {
-        '{' => return None,
-        quote @ ('"' | '\'') => value[1..].find(quote).map_or(value.len(), |at| at + 2),
-        _ => value.find([',', '}']).unwrap_or(value.len()),
+    let in_braces = line[..after].contains('{');
+    let length = match value.chars().next() {
+        Some('{') | None => 0,
+        Some(quote @ ('"' | '\'')) => quoted_length(value, quote),
+        Some(_) if in_braces => value.find([',', '}']).unwrap_or(value.len()),
+        Some(_) => value.len(),
     };
-    Some(start..start + end)
+    start..start + length
 }
 
+/// Bytes up to the closing quote; all when there is none.
+fn quoted_length(value: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in value.char_indices().skip(1) {
+        if c == quote && !escaped && !value[at + 1..].starts_with('\'') {
+            return at + 1;
+        }
+        escaped = c == '\\' && quote == '"' && !escaped;
+    }
+    value.len()
+}
+
+/// The word at the end of a text: the name of the key before a colon.
 fn last_word(text: &str) -> &str {
     let text = text.trim_end_matches(['"', '\'', ' ']);
     let inside = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    let start = text
-        .rfind(|c| !inside(c))
-        .map_or(0, |at| at + text[at..].chars().next().map_or(0, char::len_utf8));
-    &text[start..]
+    let word = text.trim_end_matches(inside);
+    &text[word.len()..]
 }
 
 /// Whether a variable's name says that its value is a secret.
@@ -229,6 +251,3 @@ pub(crate) fn looks_secret(name: &str) -> bool {
         .iter()
         .any(|word| name.contains(word))
 }
-
-#[cfg(test)]
-mod tests;

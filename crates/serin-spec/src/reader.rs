@@ -2,6 +2,7 @@
 //! problems of a file are found at once.
 
 use crate::{
+    across::Claims,
     field::Field,
     nearest::nearest,
     place::{Lines, Mark, Span},
@@ -17,12 +18,18 @@ pub(crate) struct Context<'s> {
     problems: RefCell<Vec<Problem>>,
     /// Path of each value read since the last [`Self::take_marks`], and its place.
     marks: RefCell<BTreeMap<String, Mark>>,
+    claims: RefCell<Claims>,
 }
 
 impl<'s> Context<'s> {
     pub(crate) fn new(text: &'s str) -> Self {
-        let (problems, marks) = (RefCell::default(), RefCell::default());
-        Self { text, lines: Lines::new(text), problems, marks }
+        Self {
+            text,
+            lines: Lines::new(text),
+            problems: RefCell::default(),
+            marks: RefCell::default(),
+            claims: RefCell::default(),
+        }
     }
 
     pub(crate) fn report(&self, problem: Problem) {
@@ -35,6 +42,14 @@ impl<'s> Context<'s> {
 
     pub(crate) fn take_marks(&self) -> BTreeMap<String, Mark> {
         self.marks.take()
+    }
+
+    /// Takes what only one service of the file may have.
+    pub(crate) fn claim(&self, take: impl FnOnce(&mut Claims) -> Option<Problem>) {
+        let problem = take(&mut self.claims.borrow_mut());
+        if let Some(problem) = problem {
+            self.report(problem);
+        }
     }
 
     /// All problems in the order of the file.
@@ -64,8 +79,12 @@ impl<'a> Reader<'a> {
             field.wrong_type("a map");
             return None;
         };
+        Some(Self::of(field, entries))
+    }
+
+    pub(crate) fn of(field: &Field<'a>, entries: &'a [Entry]) -> Self {
         let (what, path, at) = (field.what.clone(), field.path.clone(), field.key.clone());
-        Some(Self { cx: field.cx, what, path, at, entries, known: Vec::new() })
+        Self { cx: field.cx, what, path, at, entries, known: Vec::new() }
     }
 
     /// The whole document.
@@ -171,10 +190,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn allowed(&self) -> String {
+        match self.known.as_slice() {
+            [] => format!("{} has no keys: `{{}}`", self.what),
+            keys => format!("keys of {}: {}", self.what, keys.join(", ")),
+        }
+    }
+
     fn unknown(&self, entry: &Entry) -> Problem {
         let message = format!("`{}` is not a key of {}", shown(&entry.key), self.what);
         let problem = Problem::error("unknown-key", entry.key_span.clone(), message);
-        let problem = problem.hint(format!("keys of {}: {}", self.what, self.known.join(", ")));
+        let problem = problem.hint(self.allowed());
         if let Some((_, why)) = FOREIGN.iter().find(|(key, _)| *key == entry.key) {
             return problem.label(*why);
         }

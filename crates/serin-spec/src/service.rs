@@ -18,9 +18,9 @@ const HOUR: Millis = Millis::secs(3600);
 pub(crate) fn read(cx: &Context<'_>, node: &Node, base: &Path) -> Option<Located<ServiceSpec>> {
     cx.take_marks();
     let mut root = Reader::root(cx, node)?;
-    let ours = root.need("apiVersion", API_VERSION, api_version);
-    let service = root.need("kind", "Service", kind);
-    if (ours, service) == (None, None) {
+    let ours = root.need("apiVersion", API_VERSION, |f| api_version(&f));
+    let service = root.need("kind", "Service", |f| kind(&f));
+    if [root.peek("apiVersion"), root.peek("kind")].iter().flatten().any(is_foreign) {
         return None;
     }
     let name = root.need("metadata", "{ name: shop }", |f| metadata(&f));
@@ -33,7 +33,7 @@ pub(crate) fn read(cx: &Context<'_>, node: &Node, base: &Path) -> Option<Located
     (ours.is_some() && service.is_some()).then_some(Located { value, mark, marks })
 }
 
-fn api_version(field: Field<'_>) -> Option<()> {
+fn api_version(field: &Field<'_>) -> Option<()> {
     let text = field.word()?;
     if text == API_VERSION {
         return Some(());
@@ -47,7 +47,13 @@ fn api_version(field: Field<'_>) -> Option<()> {
     None
 }
 
-fn kind(field: Field<'_>) -> Option<()> {
+/// Whether this is a document of something else, whose other keys are not worth a word.
+fn is_foreign(field: &Field<'_>) -> bool {
+    let ours = [API_VERSION, "Service"].into_iter();
+    field.scalar().is_none_or(|text| nearest(text, ours).is_none())
+}
+
+fn kind(field: &Field<'_>) -> Option<()> {
     field.choice(&[("Service", ())])
 }
 
@@ -61,13 +67,13 @@ fn metadata(field: &Field<'_>) -> Option<ServiceName> {
 fn service_name(field: &Field<'_>) -> Option<ServiceName> {
     let text = field.word()?;
     let problem = || field.problem("bad-name", format!("`{}` is not a service name", shown(text)));
-    text.parse()
-        .map_err(|_| {
-            let hint =
-                "use 1 to 50 of a-z, 0-9 and `-`, starting with a letter, not ending with `-`";
-            field.report(problem().hint(hint));
-        })
-        .ok()
+    let Ok(name) = text.parse() else {
+        let hint = "use 1 to 50 of a-z, 0-9 and `-`, starting with a letter, not ending with `-`";
+        field.report(problem().hint(hint));
+        return None;
+    };
+    field.cx.claim(|claims| claims.name(&name, &field.node.span));
+    Some(name)
 }
 
 /// The spec, with a placeholder for the name.
@@ -136,6 +142,7 @@ fn listen(field: &Field<'_>) -> Option<SocketAddr> {
         refuse("bad-address", "has port 0", hint.into());
         return None;
     }
+    field.cx.claim(|claims| claims.address(address, &field.node.span));
     if !address.ip().is_loopback() {
         let message = format!("`{address}` can be reached from other machines");
         let hint = "Serin speaks plain HTTP here; keep it behind a TLS proxy or a firewall";

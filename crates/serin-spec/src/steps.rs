@@ -1,6 +1,6 @@
 //! The steps of a canary: each by itself, then the ladder they form.
 
-use crate::{field::Field, strategy::BAKE_DEADLINE};
+use crate::{field::Field, strategy::BAKE_DEADLINE, yaml::shown};
 use serin_core::{Bake, Millis, Step, Weight};
 
 /// More steps than this are a mistake of whoever generated the file.
@@ -78,7 +78,13 @@ impl<'a> Ladder<'a> {
 
     fn pause(&self, field: &Field<'a>) -> Option<Step> {
         self.warn_before_weight(field, "pause");
-        let Some(mut reader) = field.map_or_nothing()? else { return Some(Step::Pause(None)) };
+        if let Some(text) = field.scalar().filter(|_| !field.node.is_null()) {
+            let message = format!("`pause` must be a map, found `{}`", shown(text));
+            let hint = "write `pause: { duration: 5m }`, or `pause: {}` to wait for a person";
+            field.report(field.problem("wrong-type", message).hint(hint));
+            return None;
+        }
+        let mut reader = field.map_or_nothing()?;
         let written = reader.has("duration");
         let duration = reader.maybe("duration", |f| f.duration(Millis(1)..=MONTH));
         reader.finish();

@@ -50,8 +50,10 @@ pub(crate) fn read(field: &Field<'_>) -> Option<Schedule> {
 
 fn canary(field: &Field<'_>) -> Option<Schedule> {
     let mut reader = field.map()?;
-    let analysis = reader.or("analysis", Some(Analysis::default()), |f| analysis(&f));
-    let judged = analysis.is_some();
+    let analysis = reader.or("analysis", Analysis::default(), |f| analysis(&f));
+    // Without a metric there is nothing to judge by, and health alone decides.
+    let judged = analysis.errors || analysis.latency;
+    let analysis = judged.then_some(analysis);
     let steps =
         reader.need("steps", "[setWeight: 5, ..., setWeight: 100]", |f| steps::read(&f, judged));
     let warm_up = reader.or("warmUp", WARM_UP, |f| f.duration(Millis(0)..=HOUR));
@@ -62,9 +64,7 @@ fn canary(field: &Field<'_>) -> Option<Schedule> {
     Some(Schedule { warm_up, progress_deadline, keep_warm, ..schedule("canary", steps?, analysis) })
 }
 
-/// `None` inside when no metric is compared: health alone decides.
-#[allow(clippy::option_option, reason = "outer: it could be read; inner: there is an analysis")]
-fn analysis(field: &Field<'_>) -> Option<Option<Analysis>> {
+fn analysis(field: &Field<'_>) -> Option<Analysis> {
     let mut reader = field.map()?;
     let preset = reader.or("preset", Analysis::default(), |f| preset(&f));
     let (errors, latency) = reader.or("metrics", (preset.errors, preset.latency), |f| metrics(&f));
@@ -84,7 +84,7 @@ fn analysis(field: &Field<'_>) -> Option<Option<Analysis>> {
             .or("onInconclusive", preset.on_inconclusive, |f| on_inconclusive(&f)),
     };
     reader.finish();
-    Some((errors || latency).then_some(analysis))
+    Some(analysis)
 }
 
 fn preset(field: &Field<'_>) -> Option<Analysis> {

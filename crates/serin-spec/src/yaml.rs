@@ -57,12 +57,15 @@ pub(crate) fn parse(text: &str) -> Parsed {
         outcome = builder.document(&mut documents);
     }
     if let Err(problem) = outcome {
-        builder.problems.push(problem);
+        builder.problems.push(*problem);
     }
     Parsed { documents, problems: builder.problems }
 }
 
 type Step<'s> = (Event<'s>, EventSpan);
+type Read<T> = Result<T, Box<Problem>>;
+/// What is in a collection, where it ends, and the number of values in it.
+type Content = (Value, Span, usize);
 
 struct Builder<'s> {
     text: &'s str,
@@ -87,32 +90,32 @@ impl<'s> Builder<'s> {
     }
 
     /// Reads on to the end of the next document; false at the end of the text.
-    fn document(&mut self, into: &mut Vec<Node>) -> Result<bool, Problem> {
+    fn document(&mut self, into: &mut Vec<Node>) -> Read<bool> {
+        let mut root = None;
         loop {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamEnd => return Ok(false),
-                Event::DocumentEnd => return Ok(true),
-                Event::StreamStart | Event::DocumentStart(..) => self.anchors.clear(),
-                event => {
-                    let root = self.node((event, span))?;
-                    if !root.is_null() {
-                        into.push(root);
-                    }
+                // Only now is it whole: text that ends in an error is no document.
+                Event::DocumentEnd => {
+                    into.extend(root.filter(|root: &Node| !root.is_null()));
+                    return Ok(true);
                 }
+                Event::StreamStart | Event::DocumentStart(..) => self.anchors.clear(),
+                event => root = Some(self.node((event, span))?),
             }
         }
     }
 
-    fn next(&mut self) -> Result<Step<'s>, Problem> {
+    fn next(&mut self) -> Read<Step<'s>> {
         match self.parser.next_event() {
             Some(Ok(step)) => Ok(step),
-            Some(Err(error)) => Err(syntax_problem(self.text, &error)),
+            Some(Err(error)) => Err(Box::new(syntax_problem(self.text, &error))),
             None => Ok((Event::StreamEnd, EventSpan::default())),
         }
     }
 
-    fn node(&mut self, (event, at): Step<'s>) -> Result<Node, Problem> {
+    fn node(&mut self, (event, at): Step<'s>) -> Read<Node> {
         let span = self.span(&at);
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -140,19 +143,21 @@ impl<'s> Builder<'s> {
     }
 
     /// Called before values are copied, so that aliases of aliases cannot fill the memory.
-    fn count(&mut self, more: usize, at: &Span) -> Result<(), Problem> {
+    fn count(&mut self, more: usize, at: &Span) -> Read<()> {
         self.nodes = self.nodes.saturating_add(more);
         if self.nodes <= MAX_NODES {
             return Ok(());
         }
         let text = format!("the file holds more than {MAX_NODES} values, aliases filled in");
-        Err(Problem::error("too-large", at.clone(), text).hint("split it into several files"))
+        let problem = Problem::error("too-large", at.clone(), text);
+        Err(Box::new(problem.hint("split it into several files")))
     }
 
-    fn alias(&mut self, id: usize, span: Span) -> Result<Node, Problem> {
+    fn alias(&mut self, id: usize, span: Span) -> Read<Node> {
         let Some(size) = self.anchors.get(&id).map(|node| node.size) else {
             let text = "this alias stands inside the value it repeats";
-            return Err(Problem::error("bad-alias", span, text).hint("write the value out"));
+            let problem = Problem::error("bad-alias", span, text).hint("write the value out");
+            return Err(Box::new(problem));
         };
         self.count(size, &span)?;
         Ok(self.anchors[&id].clone())
@@ -162,11 +167,11 @@ impl<'s> Builder<'s> {
         &mut self,
         style: StructureStyle,
         span: Span,
-        read: fn(&mut Self) -> Result<(Value, Span, usize), Problem>,
-    ) -> Result<Node, Problem> {
+        read: fn(&mut Self) -> Read<Content>,
+    ) -> Read<Node> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(too_deep(span));
+            return Err(Box::new(too_deep(span)));
         }
         let (value, end, size) = read(self)?;
         self.depth -= 1;
@@ -174,7 +179,7 @@ impl<'s> Builder<'s> {
         Ok(Node { value, span: span.start..end.max(span.start), size: size + 1 })
     }
 
-    fn list(&mut self) -> Result<(Value, Span, usize), Problem> {
+    fn list(&mut self) -> Read<Content> {
         let (mut items, mut size) = (Vec::new(), 0);
         loop {
             let step = self.next()?;
@@ -187,7 +192,7 @@ impl<'s> Builder<'s> {
         }
     }
 
-    fn map(&mut self) -> Result<(Value, Span, usize), Problem> {
+    fn map(&mut self) -> Read<Content> {
         let (mut entries, mut size) = (Vec::new(), 0);
         // Key to where it was first written.
         let mut known = BTreeMap::new();
@@ -312,6 +317,7 @@ fn words(kind: &ErrorKind) -> (String, &'static str) {
 fn bracket_words(kind: &ErrorKind) -> Option<(String, &'static str)> {
     use ErrorKind as K;
     let close = "add the closing bracket";
+    let missing = "add what is missing";
     Some(match kind {
         K::UnclosedFlowCollection { open } => (format!("this `{open}` is never closed"), close),
         K::MismatchedFlowCollectionEnd { open, close } => {
@@ -322,11 +328,16 @@ fn bracket_words(kind: &ErrorKind) -> Option<(String, &'static str)> {
             ("this bracket closes nothing".into(), "remove it, or add the opening one")
         }
         K::UnexpectedEofFlowSequence | K::ExpectedFlowSequenceSeparator => {
-            ("`,` or `]` is missing in this list".into(), close)
+            ("`,` or `]` is missing in this list".into(), missing)
         }
         K::UnexpectedEofFlowMapping
         | K::UnexpectedEofImplicitFlowMapping
-        | K::ExpectedFlowMappingSeparator => ("`,` or `}` is missing in this map".into(), close),
+        | K::ExpectedFlowMappingSeparator => ("`,` or `}` is missing in this map".into(), missing),
+        K::UnexpectedCharacter { character } if character.is_control() => {
+            let message =
+                format!("the character `{}` cannot stand here", character.escape_default());
+            (message, "remove it")
+        }
         K::UnexpectedCharacter { character } => {
             let message = format!("a value cannot start with `{}`", character.escape_default());
             (message, "put the value in quotes")
@@ -388,16 +399,14 @@ fn layout_words(kind: &ErrorKind) -> Option<(&'static str, &'static str)> {
             "a list item with `- ` is expected here",
             "give the items of one list the same indentation",
         ),
-        K::InvalidIndentation
-        | K::InvalidQuotedScalarIndent
-        | K::InvalidFlowScalarIndent
-        | K::InvalidBlockScalarIndent => (
+        K::InvalidQuotedScalarIndent => (
+            "this line is still inside the quotes opened before it",
+            "close the quotes; text over several lines is indented below its key",
+        ),
+        K::InvalidIndentation | K::InvalidFlowScalarIndent | K::InvalidBlockScalarIndent => (
             "the indentation does not fit the lines before",
             "give the lines of one map or list the same indentation",
         ),
         _ => return None,
     })
 }
-
-#[cfg(test)]
-mod tests;
