@@ -86,7 +86,8 @@ pub fn requests_to_detect(
 }
 
 /// Canary requests expected until the error rate passes at `rung`, when both arms have
-/// `base_rate` and `share` of all requests goes to the canary. `None`: it will not pass.
+/// `base_rate` and `share` of all requests goes to the canary. Made of mean drifts: half of all
+/// rollouts pass with up to a quarter less. `None`: it will not pass.
 pub fn requests_to_pass(
     config: &JudgeConfig,
     base_rate: f64,
