@@ -1,0 +1,345 @@
+//! The one task that owns all fleets. Helpers send it facts; it absorbs them, reconciles, acts and
+//! reports. It never waits for anything but its next message or moment.
+
+mod carry;
+mod hear;
+
+use crate::clock::Clock;
+use crate::keeper::{Keeper, KeeperFact};
+use crate::launch::Launched;
+use crate::local::{Report, Settings, Shared};
+use crate::observe::{observation, views};
+use crate::plane::{Plane, PlaneFact};
+use crate::ports::Ports;
+use crate::reconcile::{reconcile, wake_at};
+use crate::usage;
+use crate::world::{Fleet, Probing};
+use serin_core::{ExitCause, Millis, Observation, Plan, Probe, ServiceName, Timestamp};
+use serin_proxy::wire;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Shortest time between two reports of one service.
+const REPORT_GAP: Millis = Millis(50);
+/// Longest time between two reports of one service.
+const HEARTBEAT: Millis = Millis::secs(5);
+/// A part that has been away this long is trouble worth telling.
+const AWAY: Millis = Millis::secs(1);
+/// Time between two looks at what instances hold while some of them drain.
+const DRAIN_POLL: Millis = Millis(100);
+/// Rounds of reconciliation in one go; each one does something, so there are few.
+const MAX_ROUNDS: usize = 20;
+
+/// What users of the platform order.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Apply(Box<Plan>),
+    Remove(ServiceName),
+}
+
+/// What helpers found out.
+#[derive(Debug)]
+pub(crate) enum Fact {
+    Keeper(KeeperFact),
+    Plane(PlaneFact),
+    Launched(Launched),
+    Probed {
+        service: ServiceName,
+        instance: String,
+        probe: Box<(Probing, Probe)>,
+        result: Result<String, String>,
+    },
+    Explained {
+        service: ServiceName,
+        instance: String,
+        cause: ExitCause,
+        log: Vec<String>,
+    },
+    /// What instances held; with the orders that were in force when it was asked.
+    Loads {
+        counters: Option<Box<wire::Counters>>,
+        orders: BTreeMap<ServiceName, Option<wire::Order>>,
+    },
+    /// The keeper could not listen for a service.
+    Unbound {
+        service: ServiceName,
+        why: String,
+    },
+}
+
+/// One service.
+#[derive(Debug)]
+struct Served {
+    plan: Option<Plan>,
+    fleet: Fleet,
+    /// What the keeper said about its address.
+    unbound: Option<String>,
+    /// The last report without its number, and when it was made.
+    told: Option<(Observation, Timestamp)>,
+    /// When time alone asks for something.
+    wake: Option<Timestamp>,
+}
+
+pub(crate) struct Actor {
+    settings: Settings,
+    clock: Clock,
+    commands: mpsc::UnboundedReceiver<Command>,
+    facts: mpsc::UnboundedReceiver<Fact>,
+    tell: mpsc::UnboundedSender<Fact>,
+    reports: mpsc::Sender<Report>,
+    keeper: Keeper,
+    plane: Plane,
+    ports: Ports,
+    services: BTreeMap<ServiceName, Served>,
+    shared: Arc<Shared>,
+    /// Services that something happened to.
+    touched: BTreeSet<ServiceName>,
+    seq: u64,
+    listed: bool,
+    held: Option<BTreeMap<String, wire::Order>>,
+    /// Since when the keeper and the data plane are away.
+    keeper_away: Option<Timestamp>,
+    plane_away: Option<Timestamp>,
+    next_sample: Timestamp,
+    next_poll: Timestamp,
+    polling: bool,
+}
+
+/// What an actor is made of.
+pub(crate) struct Parts {
+    pub(crate) settings: Settings,
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    pub(crate) reports: mpsc::Sender<Report>,
+    pub(crate) keeper: Keeper,
+    pub(crate) plane: Plane,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) facts: (mpsc::UnboundedSender<Fact>, mpsc::UnboundedReceiver<Fact>),
+    pub(crate) ports: Ports,
+}
+
+impl Actor {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let clock = Clock::start();
+        let now = clock.now();
+        Self {
+            settings: parts.settings,
+            clock,
+            commands: parts.commands,
+            facts: parts.facts.1,
+            tell: parts.facts.0,
+            reports: parts.reports,
+            keeper: parts.keeper,
+            plane: parts.plane,
+            ports: parts.ports,
+            services: BTreeMap::new(),
+            shared: parts.shared,
+            touched: BTreeSet::new(),
+            seq: 0,
+            listed: false,
+            held: None,
+            keeper_away: Some(now),
+            plane_away: Some(now),
+            next_sample: now,
+            next_poll: now,
+            polling: false,
+        }
+    }
+
+    /// Runs until every handle is gone.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let wake = tokio::time::Instant::from_std(self.clock.instant(self.wake()));
+            tokio::select! {
+                biased;
+                command = self.commands.recv() => match command {
+                    Some(command) => self.obey(command),
+                    None => return,
+                },
+                Some(fact) = self.facts.recv() => self.hear(fact),
+                () = tokio::time::sleep_until(wake) => {}
+            }
+            while let Ok(fact) = self.facts.try_recv() {
+                self.hear(fact);
+            }
+            self.settle();
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Apply(plan) => self.apply(*plan),
+            Command::Remove(service) => self.remove(service),
+        }
+    }
+
+    fn apply(&mut self, plan: Plan) {
+        let service = plan.service.clone();
+        let served = self.served(&service);
+        served.told = None;
+        let known = served.plan.as_ref();
+        if known.is_none_or(|known| plan.generation > known.generation) {
+            let moved = known.is_none_or(|known| known.listen != plan.listen);
+            served.fleet.welcome();
+            served.fleet.table.first_plan.get_or_insert(plan.generation);
+            let listen = plan.listen;
+            served.plan = Some(plan);
+            // The table goes out before anything else is done.
+            self.act(&service);
+            if moved {
+                self.bind(&service, listen);
+            }
+        }
+        self.touched.insert(service);
+    }
+
+    fn remove(&mut self, service: ServiceName) {
+        let served = self.served(&service);
+        let generation = served.plan.as_ref().map(|p| crate::route::wire_generation(p.generation));
+        served.plan = Some(empty(&service, served.plan.as_ref()));
+        served.fleet.table.withdrawn = true;
+        self.plane.order(service.as_str(), crate::plane::Wanted::Withdrawn(generation));
+        self.touched.insert(service);
+    }
+
+    /// The service's entry; a new one knows what is known to hold for all.
+    fn served(&mut self, service: &ServiceName) -> &mut Served {
+        let now = self.clock.now();
+        let held = self.held.as_ref().map(|held| held.get(service.as_str()).copied());
+        let (listed, deadline) = (self.listed, self.settings.drain_deadline);
+        self.services.entry(service.clone()).or_insert_with(|| {
+            let mut fleet = Fleet::new(service.clone(), deadline);
+            fleet.listed = listed;
+            if let Some(held) = held {
+                fleet.met(held, now);
+            }
+            Served { plan: None, fleet, unbound: None, told: None, wake: None }
+        })
+    }
+}
+
+/// A plan that wants nothing, in the place of `last`.
+fn empty(service: &ServiceName, last: Option<&Plan>) -> Plan {
+    Plan {
+        service: service.clone(),
+        generation: last.map(|p| p.generation).unwrap_or_default(),
+        listen: last.map_or_else(|| crate::route::address(0), |p| p.listen),
+        request_timeout: Millis(0),
+        revisions: BTreeMap::new(),
+    }
+}
+
+// === deciding and doing ===
+
+impl Actor {
+    /// Whatever is due, for every service that something happened to or whose time has come.
+    fn settle(&mut self) {
+        let now = self.clock.now();
+        self.sample(now);
+        let due = |(_, s): &(&ServiceName, &Served)| s.wake.is_some_and(|wake| wake <= now);
+        let mut names: BTreeSet<ServiceName> =
+            self.services.iter().filter(due).map(|(name, _)| name.clone()).collect();
+        names.append(&mut self.touched);
+        for name in names {
+            self.act(&name);
+            self.report(&name);
+        }
+        self.poll(now);
+    }
+
+    /// Decides and does until nothing more is to be done now.
+    fn act(&mut self, name: &ServiceName) {
+        for _ in 0..MAX_ROUNDS {
+            let now = self.clock.now();
+            let Some(served) = self.services.get(name) else { return };
+            let Some(plan) = &served.plan else { return };
+            let actions = reconcile(plan, &served.fleet, now);
+            if actions.is_empty() {
+                break;
+            }
+            for action in actions {
+                self.carry_out(name, action, now);
+            }
+        }
+        self.drop_if_gone(name);
+    }
+
+    /// A removed service is forgotten when its last process is.
+    fn drop_if_gone(&mut self, name: &ServiceName) {
+        let gone = self.services.get(name).is_some_and(|s| {
+            s.fleet.table.withdrawn
+                && s.fleet.table.acked == Some(crate::world::WITHDRAWN)
+                && s.fleet.listed
+                && s.fleet.instances.is_empty()
+        });
+        if gone {
+            self.services.remove(name);
+            self.shared.publish(name, Vec::new());
+        }
+    }
+
+    /// Tells the engine and the people, if something changed or it is time to.
+    fn report(&mut self, name: &ServiceName) {
+        let now = self.clock.now();
+        let trouble = self.trouble(now);
+        let shift = self.clock.shift();
+        let Some(served) = self.services.get_mut(name) else { return };
+        let mut seen = observation(served.plan.as_ref(), &served.fleet, shift);
+        seen.trouble = trouble.or(served.unbound.clone()).or(seen.trouble);
+        let due = match &served.told {
+            None => now,
+            Some((told, at)) if *told == seen => at.plus(HEARTBEAT),
+            Some((_, at)) => at.plus(REPORT_GAP),
+        };
+        let ready = due <= now && served.fleet.listed;
+        if ready {
+            let report = Observation { seq: (self.settings.epoch, self.seq + 1), ..seen.clone() };
+            // A full queue is a slow reader: it gets the newest state a moment later.
+            if self.reports.try_send(Report::Observed(name.clone(), report)).is_ok() {
+                self.seq += 1;
+                served.told = Some((seen, now));
+            }
+        }
+        let usage = self.shared.latest_usage();
+        let views = views(served.plan.as_ref(), &served.fleet, &usage, shift);
+        let next = if ready { now.plus(HEARTBEAT) } else { due.max(now.plus(Millis(1))) };
+        let timed = served.plan.as_ref().and_then(|plan| wake_at(plan, &served.fleet, now));
+        served.wake = timed.into_iter().chain(served.fleet.listed.then_some(next)).min();
+        self.shared.publish(name, views);
+    }
+
+    /// Why nothing can be done now, as far as it concerns every service.
+    fn trouble(&self, now: Timestamp) -> Option<String> {
+        let long = |since: Option<Timestamp>| since.is_some_and(|since| now >= since.plus(AWAY));
+        match (long(self.keeper_away), long(self.plane_away)) {
+            (false, false) => None,
+            (true, false) => Some("the keeper does not answer: instances cannot be started or stopped until it is back".into()),
+            (false, true) => Some("the data plane does not answer: traffic stays as it is until it is back".into()),
+            (true, true) => Some("neither the keeper nor the data plane answers: nothing can be changed until they are back".into()),
+        }
+    }
+
+    /// The next moment something is due.
+    fn wake(&self) -> Timestamp {
+        let services = self.services.values().filter_map(|s| s.wake);
+        let poll = (!self.polling).then_some(self.next_poll);
+        let first = services.chain(poll).chain([self.next_sample]).min();
+        first.unwrap_or(self.next_sample)
+    }
+
+    /// Every few seconds: what instances use, and where the wall clock is.
+    fn sample(&mut self, now: Timestamp) {
+        if now < self.next_sample {
+            return;
+        }
+        self.next_sample = now.plus(Millis(usage::PERIOD.as_millis() as u64));
+        self.clock.compare();
+        let living = self.services.values().flat_map(|s| &s.fleet.instances);
+        let pids: BTreeMap<String, i32> = living
+            .filter(|(_, i)| i.is_alive())
+            .filter_map(|(id, i)| Some((id.clone(), i.pid?)))
+            .collect();
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || shared.sample(&pids));
+    }
+}

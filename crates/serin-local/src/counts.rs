@@ -1,0 +1,68 @@
+//! The data plane's counters in the engine's words.
+
+use serin_core::{ArmCounts, CountKey, Counts, Generation, RevisionId, ServiceName, Timestamp};
+use serin_proxy::wire;
+use serin_stats::Histogram;
+use std::collections::BTreeMap;
+
+/// The evidence in `counters`, by service and generation. Names that are none of ours are left out.
+pub fn counts_of(counters: &wire::Counters) -> Vec<(ServiceName, Vec<Counts>)> {
+    let mut by_service: BTreeMap<ServiceName, Vec<Counts>> = BTreeMap::new();
+    for service in &counters.services {
+        if let Ok(name) = service.service.parse() {
+            by_service.entry(name).or_default().push(counts(counters, service));
+        }
+    }
+    by_service.into_iter().collect()
+}
+
+fn counts(counters: &wire::Counters, service: &wire::ServiceCounters) -> Counts {
+    let arm = |arm: &wire::ArmCounters| Some((arm.revision.parse().ok()?, arm_counts(arm)));
+    Counts {
+        key: CountKey { epoch: counters.epoch, seq: counters.seq },
+        generation: Generation { epoch: service.generation.epoch, n: service.generation.n },
+        closed_through: counters.closed_through_s as i64,
+        arms: service.arms.iter().filter_map(arm).collect::<BTreeMap<RevisionId, _>>(),
+    }
+}
+
+fn arm_counts(arm: &wire::ArmCounters) -> ArmCounts {
+    ArmCounts {
+        n: arm.judged.n,
+        errors: arm.judged.errors,
+        unfinished: arm.judged.unfinished,
+        latency: arm.judged.latency.iter().copied().collect::<Histogram>(),
+        assigned: arm.assigned,
+        last_assigned_at: (arm.last_assigned_ms > 0)
+            .then_some(Timestamp(arm.last_assigned_ms as i64)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_taken_out_of_the_counters() {
+        let text = r#"{"epoch":7,"seq":9,"now_ms":1,"closed_through_s":55,"services":[
+            {"service":"shop","generation":{"epoch":2,"n":3},"arms":[
+              {"revision":"v1@aa","role":"stable","weight_asked":95000,"assigned":120,
+               "first_assigned_ms":1,"last_assigned_ms":4000,
+               "judged":{"n":100,"errors":2,"unfinished":1,"aborted":0,"latency":[[300,98]]},
+               "totals":{"requests":0,"responses_5xx":0,"timeouts":0,"connect_failures":0,
+                 "resets":0,"client_aborts":0,"retries":0,"fallback":0,"upgrades":0,"latency":[]}}]},
+            {"service":"NOT OURS","generation":{"epoch":0,"n":0},"arms":[]}],
+            "instances":[],"dropped":[]}"#;
+        let counters: wire::Counters = serde_json::from_str(text).unwrap();
+        let all = counts_of(&counters);
+        assert_eq!(all.len(), 1);
+        let (name, counts) = &all[0];
+        assert_eq!((name.as_str(), counts[0].closed_through), ("shop", 55));
+        assert_eq!(counts[0].key, CountKey { epoch: 7, seq: 9 });
+        assert_eq!(counts[0].generation, Generation { epoch: 2, n: 3 });
+        let arm = &counts[0].arms[&"v1@aa".parse().unwrap()];
+        assert_eq!((arm.n, arm.errors, arm.unfinished, arm.assigned), (100, 2, 1, 120));
+        assert_eq!(arm.last_assigned_at, Some(Timestamp(4000)));
+        assert_eq!(serde_json::to_string(&arm.latency).unwrap(), "[[300,98]]");
+    }
+}

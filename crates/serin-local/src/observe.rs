@@ -1,0 +1,125 @@
+//! What is told about a fleet: to the engine as an [`Observation`], to people as
+//! [`InstanceView`]s.
+
+use crate::usage::Usage;
+use crate::world::{Fleet, Instance, Phase, PhaseName};
+use serde::Serialize;
+use serin_core::{ExitCause, Observation, Plan, RevisionId, RevisionObservation, Role, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One instance, for people and the API.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceView {
+    /// Its name.
+    pub id: String,
+    /// What it runs.
+    pub revision: RevisionId,
+    /// Its revision's role now.
+    pub role: Role,
+    /// Where it is in its life.
+    pub phase: PhaseName,
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    /// Its process id.
+    pub pid: Option<i32>,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// Since when it is ready.
+    pub ready_since: Option<Timestamp>,
+    /// Instances of its revision lost so far.
+    pub restarts: u32,
+    /// Requests and upgraded connections on it.
+    pub in_flight: u64,
+    /// What it used when last looked at.
+    pub usage: Option<Usage>,
+    /// Digest of what it runs.
+    pub artefact: Option<String>,
+    /// The last readiness probe in words.
+    pub last_probe: Option<String>,
+    /// How it ended.
+    pub exit: Option<ExitCause>,
+}
+
+/// Moves times of the steady clock to the wall clock, in milliseconds.
+pub(crate) type Shift = i64;
+
+/// What the engine is told. `seq` is for the caller to fill in.
+pub fn observation(plan: Option<&Plan>, fleet: &Fleet, shift: Shift) -> Observation {
+    let planned = plan.into_iter().flat_map(|p| p.revisions.keys());
+    let alive = fleet.instances.values().filter(|i| i.is_alive()).map(|i| &i.revision);
+    let named: BTreeSet<&RevisionId> = planned.chain(alive).collect();
+    Observation {
+        seq: (0, 0),
+        applied: fleet.table.durable,
+        revisions: named.into_iter().map(|r| (r.clone(), revision(fleet, r, shift))).collect(),
+        trouble: fleet.table.trouble.clone(),
+    }
+}
+
+fn revision(fleet: &Fleet, id: &RevisionId, shift: Shift) -> RevisionObservation {
+    let of = || fleet.instances.values().filter(|i| i.revision == *id);
+    let count = |is: fn(&Phase) -> bool| of().filter(|i| is(&i.phase)).count() as u32;
+    let tally = fleet.tally(id);
+    RevisionObservation {
+        starting: count(|p| matches!(p, Phase::Starting { .. } | Phase::Unready { .. })),
+        ready: count(|p| matches!(p, Phase::Ready { .. })),
+        stopping: count(|p| matches!(p, Phase::Draining { .. } | Phase::Stopping { .. })),
+        youngest_ready_at: of().filter_map(Instance::ready_since).max().map(|t| shifted(t, shift)),
+        restarts: tally.restarts,
+        in_flight: of().filter(|i| i.is_alive()).map(|i| i.load.in_flight).sum(),
+        failure: tally.failure.map(|(_, failure)| failure),
+        drift: drift(of()),
+    }
+}
+
+/// Whether living instances run different artefacts.
+fn drift<'a>(instances: impl Iterator<Item = &'a Instance>) -> bool {
+    let living = instances.filter(|i| i.is_alive());
+    living.filter_map(|i| i.artefact.as_deref()).collect::<BTreeSet<_>>().len() > 1
+}
+
+fn shifted(at: Timestamp, shift: Shift) -> Timestamp {
+    Timestamp(at.0 + shift)
+}
+
+/// All instances known, the ended ones last.
+pub fn views(
+    plan: Option<&Plan>,
+    fleet: &Fleet,
+    usage: &BTreeMap<String, Usage>,
+    shift: Shift,
+) -> Vec<InstanceView> {
+    let mut all: Vec<_> = fleet.instances.iter().collect();
+    all.sort_by_key(|(_, i)| (!i.is_alive(), &i.revision, i.started));
+    all.into_iter().map(|(id, i)| view(plan, fleet, (id, i), usage, shift)).collect()
+}
+
+fn view(
+    plan: Option<&Plan>,
+    fleet: &Fleet,
+    (id, instance): (&String, &Instance),
+    usage: &BTreeMap<String, Usage>,
+    shift: Shift,
+) -> InstanceView {
+    let planned = plan.and_then(|p| p.revisions.get(&instance.revision));
+    InstanceView {
+        id: id.clone(),
+        revision: instance.revision.clone(),
+        role: planned.map_or(instance.role, |p| p.role),
+        phase: instance.phase.name(),
+        port: instance.port,
+        pid: instance.pid.filter(|_| instance.is_alive()),
+        started_at: shifted(instance.started, shift),
+        ready_since: instance.ready_since().map(|t| shifted(t, shift)),
+        restarts: fleet.tallies.get(&instance.revision).map_or(0, |t| t.restarts),
+        in_flight: instance.load.in_flight,
+        usage: usage.get(id).copied(),
+        artefact: instance.artefact.clone(),
+        last_probe: instance.readiness.last.clone(),
+        exit: match &instance.phase {
+            Phase::Exited { cause, .. } => Some(cause.clone()),
+            _ => None,
+        },
+    }
+}

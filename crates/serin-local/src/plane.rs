@@ -1,0 +1,273 @@
+//! The data plane's client. Orders are level-triggered: the newest one of each service is given
+//! until the data plane holds it on its disk, also to one that was started again.
+
+use crate::error::Error;
+use serin_proxy::wire::{Counters, Generation, Held, Order, Reply, Request, Route};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+
+/// Name of the data plane's socket in the data directory.
+const SOCKET: &str = "proxy.sock";
+/// Time the data plane has for one answer.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Time between two tries to connect: doubled from the first to the last.
+const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// Time between two tries to get an order onto a disk that did not take it.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What the data plane says.
+#[derive(Debug)]
+pub(crate) enum PlaneFact {
+    /// It is there and holds these orders.
+    Met(Vec<Held>),
+    /// It holds an order.
+    Applied { service: String, order: Order, durable: bool, error: Option<String> },
+    /// It holds a newer one, or could not do it.
+    Refused { service: String, have: Option<Order>, why: String },
+    /// It has forgotten the service.
+    Withdrawn { service: String },
+    /// It went away.
+    Down,
+}
+
+/// What one service shall be in the data plane.
+#[derive(Debug, Clone)]
+pub(crate) enum Wanted {
+    /// This table.
+    Route(Box<Route>),
+    /// Nothing, and no order up to this generation is taken any more.
+    Withdrawn(Option<Generation>),
+}
+
+/// A handle; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Plane {
+    orders: mpsc::UnboundedSender<(String, Wanted)>,
+    counts: mpsc::UnboundedSender<oneshot::Sender<Counters>>,
+    socket: PathBuf,
+}
+
+impl Plane {
+    /// Begins to connect to the data plane of `data`; `tell` gets what it says.
+    pub(crate) fn start(
+        data: &Path,
+        tell: impl Fn(PlaneFact) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let socket = data.join(SOCKET);
+        let (orders, incoming) = mpsc::unbounded_channel();
+        let (counts, asked) = mpsc::unbounded_channel();
+        let mut task = Task::new(socket.clone(), incoming);
+        tokio::spawn(async move { task.run(tell).await });
+        tokio::spawn(count(socket.clone(), asked));
+        Self { orders, counts, socket }
+    }
+
+    /// Gives an order; a newer one of the same service replaces it.
+    pub(crate) fn order(&self, service: &str, wanted: Wanted) {
+        // Fails only when everything is ending.
+        let _ = self.orders.send((service.into(), wanted));
+    }
+
+    /// Everything counted so far.
+    pub(crate) async fn counters(&self) -> Result<Counters, Error> {
+        let away = || Error::Away { who: "the data plane", socket: self.socket.clone() };
+        let (reply, answer) = oneshot::channel();
+        self.counts.send(reply).map_err(|_| Error::Ended)?;
+        answer.await.map_err(|_| away())
+    }
+}
+
+/// One connection: a line out, a line in.
+struct Connection {
+    stream: BufReader<UnixStream>,
+}
+
+impl Connection {
+    async fn open(socket: &Path) -> io::Result<Self> {
+        Ok(Self { stream: BufReader::new(UnixStream::connect(socket).await?) })
+    }
+
+    async fn call(&mut self, request: &Request) -> io::Result<Reply> {
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        let ask = async {
+            self.stream.get_mut().write_all(&line).await?;
+            let mut reply = String::new();
+            match self.stream.read_line(&mut reply).await? {
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => Ok(serde_json::from_str(&reply)?),
+            }
+        };
+        timeout(ANSWER, ask).await.map_err(|_| io::ErrorKind::TimedOut)?
+    }
+}
+
+struct Task {
+    socket: PathBuf,
+    orders: mpsc::UnboundedReceiver<(String, Wanted)>,
+    /// The newest order of each service.
+    wanted: BTreeMap<String, Wanted>,
+    /// Services whose newest order has to be given now.
+    due: BTreeSet<String>,
+    /// Services whose newest order is held, but not on the disk.
+    unsafe_on_disk: BTreeSet<String>,
+}
+
+impl Task {
+    fn new(socket: PathBuf, orders: mpsc::UnboundedReceiver<(String, Wanted)>) -> Self {
+        let (wanted, due, unsafe_on_disk) = Default::default();
+        Self { socket, orders, wanted, due, unsafe_on_disk }
+    }
+
+    async fn run(&mut self, tell: impl Fn(PlaneFact) -> bool + Sync) {
+        let mut wait = RETRY.0;
+        while !self.orders.is_closed() {
+            if let Ok(mut connection) = Connection::open(&self.socket).await
+                && self.greet(&mut connection, &tell).await.is_ok()
+            {
+                wait = RETRY.0;
+                let over = self.serve(&mut connection, &tell).await;
+                if over || !tell(PlaneFact::Down) {
+                    return;
+                }
+            }
+            sleep(wait).await;
+            wait = (wait * 2).min(RETRY.1);
+        }
+    }
+
+    /// Learns what it holds; whatever is older than wanted is due.
+    async fn greet(
+        &mut self,
+        connection: &mut Connection,
+        tell: &(impl Fn(PlaneFact) -> bool + Sync),
+    ) -> io::Result<()> {
+        let Reply::Table(held) = connection.call(&Request::Table).await? else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        let orders: BTreeMap<&str, Order> = held.iter().map(|h| (&*h.service, h.order)).collect();
+        let behind = |(service, wanted): (&String, &Wanted)| match wanted {
+            Wanted::Route(route) => orders.get(service.as_str()) != Some(&route.order()),
+            Wanted::Withdrawn(_) => true,
+        };
+        let due = self.wanted.iter().filter(|(s, w)| behind((s, w))).map(|(s, _)| s.clone());
+        self.due = due.collect();
+        tell(PlaneFact::Met(held));
+        Ok(())
+    }
+
+    /// Gives orders until the connection breaks; true when nobody has any more.
+    async fn serve(
+        &mut self,
+        connection: &mut Connection,
+        tell: &(impl Fn(PlaneFact) -> bool + Sync),
+    ) -> bool {
+        loop {
+            while let Some(service) = self.due.pop_first() {
+                if self.give(connection, service, tell).await.is_err() {
+                    return false;
+                }
+            }
+            tokio::select! {
+                order = self.orders.recv() => match order {
+                    Some(order) => self.take(order),
+                    None => return true,
+                },
+                // Nothing was asked, so whatever comes now is the end.
+                _ = connection.stream.fill_buf() => return false,
+                () = sleep(AGAIN), if !self.unsafe_on_disk.is_empty() => {
+                    self.due.append(&mut self.unsafe_on_disk);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, (service, wanted): (String, Wanted)) {
+        self.due.insert(service.clone());
+        self.wanted.insert(service, wanted);
+        while let Ok((service, wanted)) = self.orders.try_recv() {
+            self.due.insert(service.clone());
+            self.wanted.insert(service, wanted);
+        }
+    }
+
+    async fn give(
+        &mut self,
+        connection: &mut Connection,
+        service: String,
+        tell: &(impl Fn(PlaneFact) -> bool + Sync),
+    ) -> io::Result<()> {
+        let Some(wanted) = self.wanted.get(&service) else { return Ok(()) };
+        let request = match wanted.clone() {
+            Wanted::Route(route) => Request::Apply(*route),
+            Wanted::Withdrawn(generation) => {
+                Request::Remove { service: service.clone(), generation }
+            }
+        };
+        let reply = connection.call(&request).await?;
+        self.unsafe_on_disk.remove(&service);
+        tell(match reply {
+            Reply::Applied { generation, sub, durable, error } => {
+                if !durable || error.is_some() {
+                    self.unsafe_on_disk.insert(service.clone());
+                }
+                PlaneFact::Applied { service, order: Order { generation, sub }, durable, error }
+            }
+            Reply::Removed { durable, .. } => {
+                if !durable {
+                    self.unsafe_on_disk.insert(service.clone());
+                }
+                PlaneFact::Withdrawn { service }
+            }
+            Reply::Stale { have } => {
+                let why = format!("the data plane holds the newer order {have} of {service}");
+                PlaneFact::Refused { service, have: Some(have), why }
+            }
+            Reply::Error(why) => PlaneFact::Refused { service, have: None, why },
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        });
+        Ok(())
+    }
+}
+
+/// Answers requests for the counters over a connection of its own: they are long, and orders must
+/// not wait behind them.
+async fn count(socket: PathBuf, mut asked: mpsc::UnboundedReceiver<oneshot::Sender<Counters>>) {
+    let mut connection = None;
+    while let Some(first) = asked.recv().await {
+        let mut askers = vec![first];
+        while let Ok(more) = asked.try_recv() {
+            askers.push(more);
+        }
+        // A kept connection may belong to a data plane that is gone: the second try is a new one.
+        let mut counters = ask_counters(&socket, &mut connection).await;
+        if counters.is_err() {
+            counters = ask_counters(&socket, &mut connection).await;
+        }
+        if let Ok(counters) = counters {
+            for asker in askers {
+                let _ = asker.send(counters.clone());
+            }
+        }
+    }
+}
+
+async fn ask_counters(socket: &Path, kept: &mut Option<Connection>) -> io::Result<Counters> {
+    let mut connection = match kept.take() {
+        Some(connection) => connection,
+        None => Connection::open(socket).await?,
+    };
+    match connection.call(&Request::Counters).await? {
+        Reply::Counters(counters) => {
+            *kept = Some(connection);
+            Ok(*counters)
+        }
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}

@@ -1,0 +1,97 @@
+//! The table a plan and the instances at hand make.
+
+use crate::world::{Fleet, Instance, InstanceId, Phase};
+use serin_core::{Generation, Plan, RevisionId, RevisionPlan, Role, Weight};
+use serin_proxy::wire;
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// The data plane's word for a generation.
+pub fn wire_generation(generation: Generation) -> wire::Generation {
+    wire::Generation { epoch: generation.epoch, n: generation.n }
+}
+
+/// Address of an instance.
+pub fn address(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// The table for `plan` with the instances of `fleet`, those in `leaving` left out. Its `sub`
+/// follows on the newest order known. An arm whose revision has no ready instance stays in it
+/// without backends: the data plane falls back and counts it.
+pub fn route(plan: &Plan, fleet: &Fleet, leaving: &BTreeSet<InstanceId>) -> wire::Route {
+    let generation = wire_generation(plan.generation);
+    let sub = match fleet.table.newest() {
+        Some(newest) if newest.generation == generation => newest.sub + 1,
+        _ => 0,
+    };
+    let arm = |(revision, wanted)| arm(fleet, leaving, revision, wanted);
+    wire::Route {
+        service: plan.service.to_string(),
+        listen: plan.listen,
+        generation,
+        sub,
+        arms: plan.revisions.iter().map(arm).collect(),
+        request_timeout_ms: plan.request_timeout.0,
+        warmup_ms: wire::DEFAULT_WARMUP_MS,
+    }
+}
+
+/// Whether two tables lead requests to the same places.
+pub fn same_way(a: &wire::Route, b: &wire::Route) -> bool {
+    wire::Route { sub: b.sub, ..a.clone() } == *b
+}
+
+fn arm(
+    fleet: &Fleet,
+    leaving: &BTreeSet<InstanceId>,
+    revision: &RevisionId,
+    wanted: &RevisionPlan,
+) -> wire::Arm {
+    wire::Arm {
+        revision: revision.to_string(),
+        role: match wanted.role {
+            Role::Stable => wire::Role::Stable,
+            Role::Candidate => wire::Role::Candidate,
+        },
+        weight: wanted.weight.parts(),
+        backends: backends(fleet, leaving, revision, wanted.weight),
+    }
+}
+
+fn backends(
+    fleet: &Fleet,
+    leaving: &BTreeSet<InstanceId>,
+    revision: &RevisionId,
+    weight: Weight,
+) -> Vec<wire::Backend> {
+    let usable = || fleet.holders(revision).filter(|(id, i)| !leaving.contains(*id) && !i.dead);
+    let mut chosen: Vec<_> = usable().filter(|(_, i)| may_serve(fleet, i)).collect();
+    if chosen.is_empty() && weight > Weight::NONE {
+        // The last instance of a revision with users keeps them although its probe says no: a slow
+        // answer is better than none, and the judge sees its errors. Only death takes it out.
+        let routed = fleet.routed();
+        chosen = usable().filter(|(id, i)| was_serving(routed.as_ref(), id, i)).collect();
+    }
+    chosen.into_iter().map(backend).collect()
+}
+
+/// Ready, or taken over while the data plane may be leading requests to it and not probed yet.
+fn may_serve(fleet: &Fleet, instance: &Instance) -> bool {
+    instance.is_ready() || (instance.unproven_since().is_some() && fleet.table.acked.is_some())
+}
+
+fn was_serving(routed: Option<&BTreeSet<&str>>, id: &str, instance: &Instance) -> bool {
+    match routed {
+        Some(routed) => routed.contains(id),
+        None => instance.adopted.is_some(),
+    }
+}
+
+fn backend((id, instance): (&InstanceId, &Instance)) -> wire::Backend {
+    let since = match instance.phase {
+        Phase::Ready { since } | Phase::Unready { since } | Phase::Starting { since } => since,
+        _ => instance.started,
+    };
+    wire::Backend { instance: id.clone(), addr: address(instance.port), ready_since_ms: since.0 }
+}
