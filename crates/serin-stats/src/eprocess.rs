@@ -107,6 +107,22 @@ pub fn known_share(counts: &Counts, r: f64, r0: f64) -> f64 {
     counts.canary_events as f64 * libm::log(r / r0) - counts.events() * libm::log(mixed)
 }
 
+/// Known-share form of many ratios against 1, given as `ln r` and `r - 1`.
+pub fn add_known_share(
+    ln_r: &LogEvidence,
+    change: &LogEvidence,
+    counts: &Counts,
+    evidence: &mut LogEvidence,
+) {
+    if !counts.is_comparable() {
+        return;
+    }
+    let (w, e_c, e) = (counts.share(), counts.canary_events as f64, counts.events());
+    for (l, (ln_r, change)) in evidence.iter_mut().zip(ln_r.iter().zip(change)) {
+        *l += e_c * ln_r - e * libm::log1p(w * change);
+    }
+}
+
 /// Log evidence against "each canary request has an event with probability at most `p_max`",
 /// from cumulative canary counts (2.1: the ceiling test). Grid `min(p_max * r_k, 0.999)`.
 pub fn ceiling(canary_n: u64, canary_events: u64, p_max: f64) -> f64 {

@@ -1,7 +1,7 @@
 //! Evidence from the error rates of both arms.
 
 use crate::config::JudgeConfig;
-use crate::eprocess::{Counts, PassEvidence, add_margin, ceiling, known_share};
+use crate::eprocess::{Counts, PassEvidence, add_known_share, add_margin, ceiling};
 use crate::grid::{K, LogEvidence, RATIOS, log_mean_exp};
 use crate::onset::{Onset, start, with_rest};
 use serde::{Deserialize, Serialize};
@@ -33,10 +33,8 @@ impl ErrorEvidence {
         let grid = &*RATIOS;
         add_margin(grid, tick, &mut self.fail);
         self.pass.observe(&config.error_harm(), tick);
-        for k in 0..K {
-            self.above[k] += known_share(tick, grid.up[k] + 1.0, 1.0);
-            self.below[k] += known_share(tick, grid.down[k] + 1.0, 1.0);
-        }
+        add_known_share(&grid.ln_r, &grid.up, tick, &mut self.above);
+        add_known_share(&grid.ln_r.map(|x| -x), &grid.down, tick, &mut self.below);
     }
 
     /// `ln E` of FAIL. With a tolerated rate it is the smaller of the comparison and the ceiling

@@ -176,8 +176,8 @@ fn tripled_errors_fail_and_equal_ones_pass() {
 fn equal_latencies_fail_seldom_even_without_tolerance() {
     let none = JudgeSettings { latency_tolerance: 0.0, ..settings(Metric::Latency) };
     let found =
-        reached(Outcome::Fail, &none, &mut timed(8), (150, 120), (Arm::default(), Arm::default()));
-    at_most(found, 150, 0.05);
+        reached(Outcome::Fail, &none, &mut timed(8), (60, 100), (Arm::default(), Arm::default()));
+    at_most(found, 60, 0.05);
 }
 
 #[test]
@@ -185,12 +185,12 @@ fn latency_at_the_border_of_harm_passes_seldom() {
     let never_fail = JudgeSettings { alpha: 1e-9, ..settings(Metric::Latency) };
     let slower = Arm { slower: 10, ..Arm::default() };
     let found =
-        reached(Outcome::Pass, &never_fail, &mut timed(9), (150, 100), (Arm::default(), slower));
-    at_most(found, 150, 0.05);
+        reached(Outcome::Pass, &never_fail, &mut timed(9), (60, 80), (Arm::default(), slower));
+    at_most(found, 60, 0.05);
     let tail = Arm { outliers: 0.02, ..Arm::default() };
     let found =
-        reached(Outcome::Pass, &never_fail, &mut timed(10), (150, 100), (Arm::default(), tail));
-    at_most(found, 150, 0.05);
+        reached(Outcome::Pass, &never_fail, &mut timed(10), (60, 80), (Arm::default(), tail));
+    at_most(found, 60, 0.05);
 }
 
 #[test]
@@ -199,17 +199,17 @@ fn equal_latencies_pass_and_slow_ones_fail() {
         Outcome::Pass,
         &settings(Metric::Latency),
         &mut timed(11),
-        (40, 150),
+        (20, 150),
         (Arm::default(), Arm::default()),
     );
-    assert!(passed >= 38, "{passed} of 40");
+    assert!(passed >= 19, "{passed} of 20");
     let slow = Arm { slower: 16, ..Arm::default() };
     let failed = reached(
         Outcome::Fail,
         &settings(Metric::Latency),
         &mut timed(12),
-        (40, 150),
+        (20, 150),
         (Arm::default(), slow),
     );
-    assert!(failed >= 38, "{failed} of 40");
+    assert!(failed >= 19, "{failed} of 20");
 }

@@ -5,7 +5,7 @@
 use serde_json::Value;
 use serin_stats::JudgeConfig;
 use serin_stats::eprocess::{
-    Counts, Harm, PassEvidence, add_margin, below_floor, ceiling, known_share,
+    Counts, Harm, PassEvidence, add_known_share, add_margin, below_floor, ceiling, known_share,
 };
 use serin_stats::grid::{RATIOS, log_mean_exp, log_sum_exp};
 use serin_stats::onset::{Onset, start};
@@ -92,6 +92,16 @@ fn known_share_form_with_and_without_tolerance() {
             }
             near(RATIOS.mix(&evidence), &v["sequential"][name][t]);
         }
+    }
+}
+
+#[test]
+fn known_share_of_a_whole_grid() {
+    let v = vectors();
+    let mut evidence = [0.0; 24];
+    for (t, tick) in sequential_ticks(&v).iter().enumerate() {
+        add_known_share(&RATIOS.ln_r, &RATIOS.up, tick, &mut evidence);
+        near(RATIOS.mix(&evidence), &v["sequential"]["log_e_known_share_w0.1"][t]);
     }
 }
 
