@@ -186,7 +186,9 @@ fn one_line<'a>(
 ) -> Drawing<'a> {
     let (line, start) = lines.line(mark.line);
     let span = mark.span.start - start..mark.span.end - start;
-    Snippet::source(masked(line))
+    let text =
+        if continues_secret(lines, mark.line) { "*".repeat(line.len()) } else { masked(line) };
+    Snippet::source(text)
         .line_start(mark.line)
         .path(source.name)
         .annotation(kind.span(span).label(label))
@@ -226,14 +228,26 @@ fn secret_value(line: &str, after: usize) -> Span {
 
 /// Bytes up to the closing quote; all when there is none.
 fn quoted_length(value: &str, quote: char) -> usize {
-    let mut escaped = false;
-    for (at, c) in value.char_indices().skip(1) {
-        if c == quote && !escaped && !value[at + 1..].starts_with('\'') {
-            return at + 1;
+    let mut chars = value.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        if c == '\\' && quote == '"' {
+            chars.next();
+        } else if c == quote {
+            // A doubled single quote stands for one.
+            let doubled = quote == '\'' && chars.next_if(|(_, next)| *next == quote).is_some();
+            if !doubled {
+                return at + 1;
+            }
         }
-        escaped = c == '\\' && quote == '"' && !escaped;
     }
     value.len()
+}
+
+/// Whether a line has no key of its own and the last key before it looks like a secret: a value
+/// over several lines.
+fn continues_secret(lines: &Lines<'_>, line: usize) -> bool {
+    let key = |line: usize| lines.line(line).0.rsplit_once(':').map(|(key, _)| last_word(key));
+    key(line).is_none() && (1..line).rev().find_map(key).is_some_and(looks_secret)
 }
 
 /// The word at the end of a text: the name of the key before a colon.

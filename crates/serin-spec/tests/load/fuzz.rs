@@ -1,7 +1,7 @@
 //! No text makes the reader panic, and what it says always points into the text.
 
 use crate::{SERVICE, problems, source};
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 
 /// Reads and draws, and checks what holds for every text.
 fn survives(text: &str) {
@@ -62,16 +62,23 @@ const PIECES: [&str; 40] = [
     "\r\n",
 ];
 
-fn at_char(text: &str, index: prop::sample::Index) -> usize {
-    let mut at = index.index(text.len() + 1);
-    while !text.is_char_boundary(at) {
-        at -= 1;
+/// The nearest character boundary at or before `at`.
+fn floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+fn config() -> ProptestConfig {
+    let seed = std::env::var("SERIN_SEED").map_or(1, |seed| seed.parse().unwrap());
+    ProptestConfig {
+        cases: 1000,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(seed),
+        ..ProptestConfig::default()
     }
-    at
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn any_text(text in "\\PC{0,200}") {
@@ -98,11 +105,12 @@ proptest! {
     ) {
         let mut text = String::from(if long { serin_spec::reference() } else { SERVICE });
         for (from, to, piece, what) in changes {
-            let (a, b) = (at_char(&text, from), at_char(&text, to));
+            let at = |index: prop::sample::Index| floor(&text, index.index(text.len() + 1));
+            let (a, b) = (at(from), at(to));
             let (start, end) = (a.min(b), a.max(b));
             match what {
                 0 => text.insert_str(start, PIECES[piece]),
-                1 => text.replace_range(start..end.min(start + 20).max(start), ""),
+                1 => text.replace_range(start..floor(&text, end.min(start + 20)).max(start), ""),
                 _ => text = format!("{}{}{}", &text[..end], PIECES[piece], &text[start..]),
             }
             if text.len() > 50_000 {

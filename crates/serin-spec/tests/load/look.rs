@@ -56,6 +56,10 @@ fn all_problems_are_drawn_in_the_order_of_the_file() {
     assert!(titles[1].contains("`É` is not the name of an environment"), "{drawn}");
 }
 
+fn drawn_value(pair: &str) -> String {
+    drawn(&SERVICE.replace("  run:\n", &format!("  run:\n    env: {{ {pair}, A-B: x }}\n")))
+}
+
 #[test]
 fn secrets_of_the_file_are_not_drawn() {
     let text = SERVICE.replace(
@@ -71,6 +75,10 @@ fn secrets_of_the_file_are_not_drawn() {
     let drawn = self::drawn(&block);
     assert!(drawn.contains("db-secret: ********\n"), "{drawn}");
     assert!(drawn.contains("TOKEN: *********\n"), "{drawn}");
+    let quoted = drawn_value("TOKEN: 'a''b, c'");
+    assert!(quoted.contains("TOKEN: *********, A-B: x }"), "{quoted}");
+    let over_lines = self::drawn("env:\n  PRIVATE_KEY: \"MIIE\n hunter2\nhunter3\n");
+    assert!(!over_lines.contains("hunter"), "{over_lines}");
     let broken = "env: { DB_PASSWORD: \"hunter2 }\n";
     assert!(!self::drawn(broken).contains("hunter2"));
     let json = serde_json::to_string(&problems(&text)).unwrap();
