@@ -73,9 +73,8 @@ pub(crate) async fn deploy(
     let Some(version) = request.revision.as_deref() else {
         return Err(ApiError::invalid("no revision is named").hint("add `--revision NAME`"));
     };
-    let version: Version = version.parse().map_err(|e: serin_core::IdError| {
-        ApiError::invalid(e.to_string())
-    })?;
+    let version: Version =
+        version.parse().map_err(|e: serin_core::IdError| ApiError::invalid(e.to_string()))?;
     let spec = spec_of(handle, &name).await?;
     let revision = revision_id(&spec, version)
         .await
@@ -145,10 +144,7 @@ async fn addresses(handle: &Handle) -> Result<Vec<(ServiceName, SocketAddr)>, Ap
 }
 
 /// Addresses that another running service has.
-fn clashes(
-    services: &[Located<ServiceSpec>],
-    taken: &[(ServiceName, SocketAddr)],
-) -> Vec<Problem> {
+fn clashes(services: &[Located<ServiceSpec>], taken: &[(ServiceName, SocketAddr)]) -> Vec<Problem> {
     let clash = |service: &Located<ServiceSpec>| {
         let (name, listen) = (&service.value.name, service.value.traffic.listen);
         let owner = taken.iter().find(|(other, at)| *at == listen && other != name)?;
@@ -171,14 +167,16 @@ async fn deploy_all(
     let before = addresses(handle).await?;
     reserve_all(handle, &wanted, &before).await?;
     let terms = terms.clone();
-    let names: Vec<_> = wanted.iter().map(|w| (w.spec.name.clone(), w.spec.traffic.listen)).collect();
+    let names: Vec<_> =
+        wanted.iter().map(|w| (w.spec.name.clone(), w.spec.traffic.listen)).collect();
     let done = handle.ask(move |core| {
         wanted.into_iter().map(|one| submit(core, one, &terms)).collect::<Result<Vec<_>, _>>()
     });
     let services = done.await.ok_or_else(ApiError::ending)??;
     for (name, old) in before {
         if names.iter().any(|(n, new)| *n == name && *new != old) {
-            handle.local().release(old).await;
+            // Kept too long is harmless; the keeper drops it when it ends.
+            let _ = handle.local().release(old).await;
         }
     }
     Ok(Applied { schema: schema_of("applied"), services })
@@ -195,7 +193,7 @@ async fn reserve_all(
         let listen = one.spec.traffic.listen;
         if let Err(error) = handle.local().reserve(listen).await {
             for address in fresh {
-                handle.local().release(address).await;
+                let _ = handle.local().release(address).await;
             }
             let title = format!("{} cannot listen: {error}", one.spec.name);
             return Err(ApiError::invalid(title).hint("choose another `traffic.listen`"));

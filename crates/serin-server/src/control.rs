@@ -4,7 +4,8 @@
 use crate::executor::{Effect, Error, Executor};
 use crate::views;
 use serin_core::{Event, Observation, ServiceName, Timestamp};
-use serin_local::{CountsReport, Local, Report};
+use serin_local::{Local, Report, counts_of};
+use serin_proxy::wire::Counters;
 use serin_store::{Ballast, Store};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -37,7 +38,7 @@ pub(crate) struct Core {
     pub(crate) executor: Executor,
     pub(crate) local: Local,
     /// The data plane's newest counters.
-    pub(crate) counts: Option<CountsReport>,
+    pub(crate) counts: Option<Counters>,
     tells: broadcast::Sender<JournalLine>,
     looks: u32,
 }
@@ -57,7 +58,17 @@ impl Opened {
 /// Takes over the store; a full disk is no reason not to start.
 pub(crate) fn open(store: Store, ballast: Ballast) -> Result<Opened, Error> {
     let _ = ballast.hold();
-    let (executor, effects) = Executor::open(store, Some(ballast), now())?;
+    let opened = Executor::open(store, Some(ballast.clone()), now()).or_else(|failed| {
+        let (store, error) = *failed;
+        match error {
+            Error::Store(serin_store::Error::Full) => {
+                ballast.release();
+                Executor::open(store, Some(ballast), now())
+            }
+            error => Err(Box::new((store, error))),
+        }
+    });
+    let (executor, effects) = opened.map_err(|failed| failed.1)?;
     Ok(Opened { executor, effects })
 }
 
@@ -170,12 +181,10 @@ impl Core {
         seen
     }
 
-    fn counted(&mut self, report: CountsReport) {
-        let judging: Vec<_> = self.executor.services().filter(|(s, _)| s.is_judging()).collect();
-        let judging: Vec<_> = judging.into_iter().map(|(s, _)| s.name.clone()).collect();
-        for name in judging {
-            if let Some(counts) = report.services.get(&name) {
-                self.note(&name, &Event::Counted(counts.clone()));
+    fn counted(&mut self, report: Counters) {
+        for (name, counts) in counts_of(&report) {
+            if self.executor.service(&name).is_some_and(|(service, _)| service.is_judging()) {
+                self.note(&name, &Event::Counted(counts));
             }
         }
         self.counts = Some(report);
@@ -183,7 +192,7 @@ impl Core {
 
     /// Asks the data plane what it counted, hands out plans that nobody confirmed, and looks
     /// whether there is room on the disk again.
-    fn look(&mut self, counted: &mpsc::Sender<CountsReport>) {
+    fn look(&mut self, counted: &mpsc::Sender<Counters>) {
         self.looks += 1;
         for plan in self.executor.owed() {
             self.local.apply(plan);
@@ -195,7 +204,7 @@ impl Core {
         if judging || self.looks.is_multiple_of(IDLE_LOOKS) {
             let (local, counted) = (self.local.clone(), counted.clone());
             tokio::spawn(async move {
-                if let Ok(report) = local.counts().await {
+                if let Ok(report) = local.counters().await {
                     let _ = counted.try_send(report);
                 }
             });

@@ -36,7 +36,11 @@ pub enum Error {
     Store(#[from] StoreError),
 }
 
+/// A store that could not be taken over, and why.
+pub type NotOpened = Box<(Store, Error)>;
+
 /// Owner of all services' state.
+#[derive(Debug)]
 pub struct Executor {
     store: Store,
     ballast: Option<Ballast>,
@@ -46,6 +50,7 @@ pub struct Executor {
 }
 
 /// One service in memory, equal to what the store holds.
+#[derive(Debug)]
 struct Held {
     service: Service,
     waiting_on: WaitingOn,
@@ -54,19 +59,28 @@ struct Held {
 
 impl Executor {
     /// Takes over everything in `store` under a new epoch. The effects hand out every plan anew.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; it is given back.
     pub fn open(
         mut store: Store,
         ballast: Option<Ballast>,
         now: Timestamp,
-    ) -> Result<(Self, Vec<Effect>), Error> {
-        let epoch = store.claim_epoch()?;
-        let stored = store.services()?;
+    ) -> Result<(Self, Vec<Effect>), NotOpened> {
+        let taken = store.claim_epoch().and_then(|epoch| Ok((epoch, store.services()?)));
+        let (epoch, stored) = match taken {
+            Ok(taken) => taken,
+            Err(error) => return Err(Box::new((store, error.into()))),
+        };
         let services = stored.into_iter().map(|s| (s.name.clone(), Held::new(s))).collect();
         let mut executor = Self { store, ballast, epoch, services, trouble: None };
         let names: Vec<_> = executor.services.keys().cloned().collect();
         let mut effects = Vec::new();
         for name in names {
-            effects.extend(executor.submit(&name, &Event::TookOver { epoch }, now)?);
+            match executor.submit(&name, &Event::TookOver { epoch }, now) {
+                Ok(more) => effects.extend(more),
+                Err(error) => return Err(Box::new((executor.store, error))),
+            }
         }
         Ok((executor, effects))
     }

@@ -2,7 +2,7 @@
 
 use crate::{api, control, token};
 use serin_core::Millis;
-use serin_local::{Local, Settings};
+use serin_local::Settings;
 use serin_store::{Ballast, Store};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -79,7 +79,7 @@ async fn serve(options: &Options) -> Result<(), Error> {
     let opened = control::open(store, ballast)?;
     let settings =
         Settings { data: data.clone(), epoch: opened.epoch(), drain_deadline: DRAIN_DEADLINE };
-    let (local, reports) = Local::start(settings).await?;
+    let (local, reports) = serin_local::start(settings).await?;
     let handle = control::spawn(opened, local, reports);
     let token = token::load_or_create(&data.join("token"))
         .map_err(Error::io("the token file cannot be used"))?;

@@ -1,14 +1,12 @@
 //! Turns state into the documents of the API.
 
-use crate::api::view::{
-    ArmView, InstanceRow, JournalLine, RolloutView, ServiceView, schema_of,
-};
+use crate::api::view::{ArmView, InstanceRow, JournalLine, RolloutView, ServiceView, schema_of};
 use serin_core::{
     Entry, PauseReason, Phase, RevisionId, Rollout, Service, ServiceName, Timestamp, WaitingOn,
     Weight, describe, verdict_sentence,
 };
-use serin_local::{CountsReport, InstanceView};
-use serin_proxy::wire::{ArmCounters, Role};
+use serin_local::{InstanceView, PhaseName};
+use serin_proxy::wire::{ArmCounters, Counters, Role};
 use serin_stats::Histogram;
 use std::collections::BTreeMap;
 
@@ -21,7 +19,7 @@ pub(crate) fn journal_line(seq: u64, service: ServiceName, entry: Entry) -> Jour
 /// What is known besides the service's own state.
 pub(crate) struct Around<'a> {
     pub(crate) waiting_on: &'a WaitingOn,
-    pub(crate) counts: Option<&'a CountsReport>,
+    pub(crate) counts: Option<&'a Counters>,
     pub(crate) instances: Vec<InstanceView>,
     pub(crate) trouble: Option<&'a str>,
 }
@@ -135,9 +133,9 @@ struct Sum {
     role: Option<Role>,
 }
 
-fn arms(service: &Service, counts: Option<&CountsReport>) -> Vec<ArmView> {
+fn arms(service: &Service, counts: Option<&Counters>) -> Vec<ArmView> {
     let name = service.name.as_str();
-    let of = counts.iter().flat_map(|c| &c.raw.services).filter(|s| s.service == name);
+    let of = counts.iter().flat_map(|c| &c.services).filter(|s| s.service == name);
     let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
     for generation in of {
         for sum in sums.values_mut() {
@@ -193,7 +191,7 @@ fn instance_row(view: InstanceView) -> InstanceRow {
     InstanceRow {
         id: view.id,
         revision: view.revision,
-        phase: view.phase.to_string(),
+        phase: instance_phase(view.phase).into(),
         port: view.port,
         pid: view.pid.and_then(|pid| u32::try_from(pid).ok()),
         in_flight: view.in_flight,
@@ -204,5 +202,16 @@ fn instance_row(view: InstanceView) -> InstanceRow {
         open_files: view.usage.map(|u| u.open_files),
         last_probe: view.last_probe,
         artefact: view.artefact.unwrap_or_default(),
+    }
+}
+
+fn instance_phase(phase: PhaseName) -> &'static str {
+    match phase {
+        PhaseName::Starting => "starting",
+        PhaseName::Ready => "ready",
+        PhaseName::Unready => "not-ready",
+        PhaseName::Draining => "draining",
+        PhaseName::Stopping => "stopping",
+        PhaseName::Exited => "exited",
     }
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 const SIZE: usize = 8 << 20;
 
 /// The held-back space.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ballast {
     path: PathBuf,
 }

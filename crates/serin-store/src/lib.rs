@@ -23,6 +23,7 @@ use rusqlite::Connection;
 use std::path::Path;
 
 /// An open store. One per data directory; the keeper's lock sees to that.
+#[derive(Debug)]
 pub struct Store {
     connection: Connection,
 }
@@ -47,6 +48,14 @@ impl Store {
         connection.pragma_update(None, "synchronous", "FULL")?;
         schema::migrate(&connection)?;
         Ok(Self { connection })
+    }
+
+    /// Bounds the file to so many pages, or to its present size if it is larger; `None` lifts the
+    /// bound. A write beyond it fails as on a full disk.
+    pub fn limit_pages(&self, pages: Option<u32>) {
+        let most = pages.map_or(i64::from(u32::MAX - 1), i64::from);
+        // SQLite answers with the bound it took, which is no error.
+        let _ = self.connection.pragma_update_and_check(None, "max_page_count", most, |_| Ok(()));
     }
 
     /// Takes the next controller epoch; it was never used before.

@@ -33,8 +33,13 @@ fn rolled_back(core: &Core, out: &mut String) -> Result<(), ApiError> {
 }
 
 fn traffic(core: &Core, out: &mut String) {
-    let Some(counts) = core.counts.as_ref().map(|report| &report.raw) else { return };
-    head(out, "serin_requests_total", "counter", "Requests, by the revision they were assigned to.");
+    let Some(counts) = &core.counts else { return };
+    head(
+        out,
+        "serin_requests_total",
+        "counter",
+        "Requests, by the revision they were assigned to.",
+    );
     for (service, revision, role, requests, _) in arms(counts) {
         let _ = writeln!(
             out,

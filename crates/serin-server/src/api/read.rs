@@ -9,8 +9,9 @@ use crate::control::{Core, Handle};
 use crate::{apply, views};
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use serde::Deserialize;
-use serin_core::{RolloutKind, Service, ServiceName, Version, WaitingOn, outlook};
+use serin_core::{RevisionId, RolloutKind, Service, ServiceName, Version, WaitingOn, outlook};
 use serin_stats::planner;
 
 type Answer<T> = Result<Json<T>, ApiError>;
@@ -26,7 +27,7 @@ const USUAL_ERROR_RATE: f64 = 0.005;
 
 pub(super) async fn server(State(handle): State<Handle>) -> Answer<ServerView> {
     let view = handle.ask(|core| {
-        let counts = core.counts.as_ref().map(|report| &report.raw);
+        let counts = core.counts.as_ref();
         ServerView {
             schema: schema_of("server"),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -60,8 +61,8 @@ pub(super) async fn service(
 
 /// The view of one service, with fresh counters.
 pub(crate) async fn view(handle: &Handle, name: ServiceName) -> Result<ServiceView, ApiError> {
-    let fresh = handle.local().counts().await.ok();
-    let instances = handle.local().instances(&name).await;
+    let fresh = handle.local().counters().await.ok();
+    let instances = handle.local().instances(&name);
     ask(handle, name, move |core, service, waiting_on| {
         let around = views::Around {
             waiting_on,
@@ -97,8 +98,8 @@ pub(super) async fn rollout(
         let record = core.executor.store().record(&name, id)?;
         if running.is_none() && record.is_none() {
             let title = format!("{name} has no rollout {id}");
-            let status = axum::http::StatusCode::NOT_FOUND;
-            return Err(ApiError::new(status, "unknown-rollout", title).hint("see `serin history`"));
+            return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown-rollout", title)
+                .hint("see `serin history`"));
         }
         let waiting_for = waiting_on.to_string();
         Ok(RolloutStatus { schema: schema_of("rollout"), running, record, waiting_for })
@@ -206,16 +207,32 @@ pub(super) async fn logs(
     Query(query): Query<LogsQuery>,
 ) -> Answer<Logs> {
     let name = named(&name)?;
-    ask(&handle, name.clone(), |_, _, _| Ok(())).await?;
+    let wanted = query.revision.clone();
+    let revision = ask(&handle, name.clone(), move |_, service, _| {
+        wanted.as_deref().map(|text| known_revision(service, text)).transpose()
+    });
+    let revision = revision.await?;
     let lines = query.lines.unwrap_or(100).min(LINES_MAX);
-    let tails = handle.local().log_tail(&name, query.revision.as_deref(), lines).await;
+    let tails = handle.local().log_tail(&name, revision.as_ref(), lines).await;
     let instances =
         tails.into_iter().map(|(instance, lines)| InstanceLog { instance, lines }).collect();
     Ok(Json(Logs { schema: schema_of("logs"), instances }))
+}
+
+/// The newest known revision a user's word means: a version, or `version@digest`.
+pub(super) fn known_revision(service: &Service, text: &str) -> Result<RevisionId, ApiError> {
+    let means = |id: &RevisionId| id.version.as_str() == text || id.to_string() == text;
+    let found = service.revisions.iter().filter(|(id, _)| means(id));
+    let newest = found.max_by_key(|(id, revision)| (revision.created_at, *id));
+    let known: Vec<_> = service.revisions.keys().map(|id| id.version.to_string()).collect();
+    newest.map(|(id, _)| id.clone()).ok_or_else(|| {
+        let title = format!("{} has no revision `{text}`", service.name);
+        ApiError::new(StatusCode::NOT_FOUND, "unknown-revision", title)
+            .hint(format!("known revisions: {}", known.join(", ")))
+    })
 }
 
 /// A service's name as a path gives it.
 pub(super) fn named(text: &str) -> Result<ServiceName, ApiError> {
     text.parse().map_err(|why: serin_core::IdError| ApiError::invalid(why.to_string()))
 }
-

@@ -1,7 +1,7 @@
 //! Wishes.
 
 use super::error::ApiError;
-use super::read::{named, view};
+use super::read::{known_revision, named, view};
 use super::view::{Applied, ApplyRequest, ServiceView, VerbRequest};
 use crate::apply;
 use crate::control::{Handle, now};
@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serin_core::{Actor, Ask, Event, RevisionId, Service, ServiceName};
+use serin_core::{Actor, Ask, Event, Service, ServiceName};
 
 pub(super) async fn apply(
     State(handle): State<Handle>,
@@ -69,26 +69,17 @@ fn ask_of(service: &Service, verb: &str, request: &VerbRequest) -> Result<Ask, A
         "abort" => Ask::Abort,
         "remove" => Ask::Remove,
         "rollback" => {
-            let to = request.revision.as_deref().map(|text| known(service, text)).transpose()?;
+            let to = request
+                .revision
+                .as_deref()
+                .map(|text| known_revision(service, text))
+                .transpose()?;
             Ask::Rollback { to }
         }
         other => {
             let title = format!("there is no verb `{other}`");
             return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown-verb", title));
         }
-    })
-}
-
-/// The newest known revision a user's word means: a version, or `version@digest`.
-fn known(service: &Service, text: &str) -> Result<RevisionId, ApiError> {
-    let means = |id: &RevisionId| id.version.as_str() == text || id.to_string() == text;
-    let found = service.revisions.iter().filter(|(id, _)| means(id));
-    let newest = found.max_by_key(|(id, revision)| (revision.promoted_at, *id));
-    let known: Vec<_> = service.revisions.keys().map(|id| id.version.to_string()).collect();
-    newest.map(|(id, _)| id.clone()).ok_or_else(|| {
-        let title = format!("{} has no revision `{text}`", service.name);
-        ApiError::new(StatusCode::NOT_FOUND, "unknown-revision", title)
-            .hint(format!("known revisions: {}", known.join(", ")))
     })
 }
 

@@ -1,0 +1,115 @@
+//! What must hold in every state, and at the end.
+
+use crate::draw::Truth;
+use crate::machine::Machine;
+use serin_core::{
+    Ask, Event, Outcome, Plan, RevisionId, RevisionStanding, RolloutKind, RolloutRecord, Service,
+    ServiceName, Step, Timestamp, Weight, lint, step,
+};
+use serin_store::Store;
+
+/// Rules every plan obeys that is handed out.
+pub fn plan(plan: &Plan, service: &Service) -> Vec<String> {
+    let sum: u64 = plan.revisions.values().map(|r| u64::from(r.weight.parts())).sum();
+    let mut wrong = Vec::new();
+    if sum != 0 && sum != 100_000 {
+        wrong.push(format!("weights of {} sum to {sum}", plan.generation));
+    }
+    if plan.revisions.values().any(|r| r.weight > Weight::NONE && r.replicas == 0) {
+        wrong.push(format!("weight without instances in {}", plan.generation));
+    }
+    if let Some(stable) = service.stable.as_ref().filter(|_| !service.removing) {
+        let replicas = plan.revisions.get(stable).map_or(0, |r| r.replicas);
+        if replicas < service.spec.replicas {
+            wrong.push(format!("stable {stable} has {replicas} instances in {}", plan.generation));
+        }
+    }
+    wrong
+}
+
+/// Rules the record of an ended rollout obeys.
+pub fn record(record: &RolloutRecord, truth: Truth, judged: bool) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let failed = record.assessment.as_ref().map(|a| a.outcome);
+    if record.outcome == Outcome::Promoted && failed == Some(serin_stats::Outcome::Fail) {
+        wrong.push(format!("{} was promoted after evidence against it", record.to));
+    }
+    let by_evidence = judged && record.kind == RolloutKind::Release && record.skipped.is_empty();
+    if record.outcome == Outcome::Promoted && by_evidence && truth.is_harmful_under_traffic() {
+        wrong.push(format!("{} is {truth:?} and was promoted by evidence", record.to));
+    }
+    if record.outcome != Outcome::Promoted && record.cause.is_none() {
+        wrong.push(format!("{} ended as {:?} without a cause", record.to, record.outcome));
+    }
+    wrong
+}
+
+/// Rules a service obeys when faults have ended long ago.
+pub fn settled(
+    service: &Service,
+    machine: &Machine,
+    truth: &impl Fn(&RevisionId) -> Truth,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let held = machine.plan.as_ref().map(|plan| plan.generation);
+    if service.plan.as_ref().map(|plan| plan.generation) != held {
+        wrong.push(format!("the machine holds {held:?}, {} is owed", service.generation));
+    }
+    if let Some(plan) = &service.plan {
+        wrong.extend(lint(plan, service).iter().map(|note| format!("settled plan: {note}")));
+    }
+    if let Some(rollout) = &service.rollout {
+        let waits_for_person = rollout.paused.is_some()
+            || matches!(rollout.schedule.step(rollout.step.index), Some(Step::Pause(None)));
+        let first_fails = rollout.kind == RolloutKind::First;
+        if !waits_for_person
+            && !first_fails
+            && !matches!(truth(&rollout.candidate), Truth::Crashes(_))
+        {
+            wrong.push(format!("rollout {} still runs: {:?}", rollout.id, rollout.phase));
+        }
+    } else if let Some(stable) = &service.stable
+        && machine.weight(stable) != Weight::ALL
+    {
+        wrong.push(format!("stable {stable} has {}", machine.weight(stable)));
+    }
+    wrong
+}
+
+/// A revision that was judged bad has no traffic in the end.
+pub fn no_bad_traffic(service: &Service, machine: &Machine) -> Option<String> {
+    let bad = service.revisions.iter().find(|(id, revision)| {
+        revision.standing == RevisionStanding::Bad && machine.weight(id) > Weight::NONE
+    });
+    bad.map(|(id, _)| format!("{id} was rolled back and has traffic in the end"))
+}
+
+/// Whether the log alone leads to the state the executor holds.
+pub fn replay(store: &Store, name: &ServiceName, now: &Service) -> Vec<String> {
+    let Ok(events) = store.events(name) else { return vec!["the log cannot be read".into()] };
+    let mut replayed: Option<Service> = None;
+    for (i, logged) in events.iter().enumerate() {
+        let before = replayed.take().filter(|service| !service.is_gone());
+        let Some(before) = before.or_else(|| born(&events[i..])) else {
+            return vec![format!("the log of {name} has an event before its first deploy")];
+        };
+        replayed = Some(step(&before, &logged.event, logged.at).next);
+    }
+    match replayed {
+        Some(replayed) if replayed == *now => vec![],
+        _ => vec![format!("replaying the log of {name} leads to another state")],
+    }
+}
+
+/// The blank service that the next deploy in the log is about.
+fn born(events: &[serin_store::LoggedEvent]) -> Option<Service> {
+    events.iter().find_map(|logged| match &logged.event {
+        Event::Asked { ask: Ask::Deploy(ask), .. } => Some(Service::new(ask.spec.clone())),
+        _ => None,
+    })
+}
+
+/// A moment in words.
+pub fn at(now: Timestamp) -> String {
+    format!("{} s", now.0 / 1000)
+}

@@ -1,0 +1,155 @@
+//! Random but possible services, schedules and revisions.
+
+use fastrand::Rng;
+use serin_core::{
+    Analysis, Bake, Digest, Limits, LogLimits, Millis, OnInconclusive, Probe, ProbeKind,
+    RevisionId, RunSpec, Schedule, ServiceSpec, Stage, Step, TrafficSpec, Weight,
+};
+use std::collections::BTreeMap;
+
+/// What a revision is really like; the product does not know.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Truth {
+    /// As good as every good one.
+    Good,
+    /// This share of its requests fails.
+    Errors(f64),
+    /// Each request takes so much longer, in milliseconds.
+    Slow(u64),
+    /// Exits as soon as it is started.
+    WontStart,
+    /// Runs and never gets ready.
+    NeverReady,
+    /// Exits now and then: this share of turns.
+    Crashes(f64),
+}
+
+impl Truth {
+    /// A random one; half of them good.
+    pub fn draw(rng: &mut Rng) -> Self {
+        match rng.u32(..10) {
+            0..5 => Self::Good,
+            5 | 6 => Self::Errors(0.1 + rng.f64() * 0.5),
+            7 => Self::Slow(100 + rng.u64(..400)),
+            8 => {
+                if rng.bool() {
+                    Self::WontStart
+                } else {
+                    Self::NeverReady
+                }
+            }
+            _ => Self::Crashes(0.05 + rng.f64() * 0.2),
+        }
+    }
+
+    /// Whether evidence on traffic would have to stop it.
+    pub fn is_harmful_under_traffic(self) -> bool {
+        matches!(self, Self::Errors(_) | Self::Slow(_))
+    }
+}
+
+/// The id of the revision called `version`.
+pub fn revision(version: &str) -> RevisionId {
+    let hash: [u8; 6] = version.bytes().cycle().fold_six();
+    RevisionId {
+        version: version.parse().expect("a valid version"),
+        digest: Digest::from_hash(&hash),
+    }
+}
+
+trait FoldSix {
+    fn fold_six(self) -> [u8; 6];
+}
+
+impl<I: Iterator<Item = u8>> FoldSix for I {
+    fn fold_six(self) -> [u8; 6] {
+        let mut out = [0; 6];
+        for (i, byte) in self.take(12).enumerate() {
+            out[i % 6] = u8::wrapping_mul(out[i % 6], 31).wrapping_add(byte);
+        }
+        out
+    }
+}
+
+/// A random service called `name` on a port of its own.
+pub fn spec(name: &str, port: u16, rng: &mut Rng) -> ServiceSpec {
+    ServiceSpec {
+        name: name.parse().expect("a valid name"),
+        environment: "production".into(),
+        replicas: rng.u32(1..=6),
+        version: None,
+        run: run_spec(),
+        traffic: TrafficSpec {
+            listen: ([127, 0, 0, 1], port).into(),
+            request_timeout: Millis::secs(60),
+        },
+        schedule: schedule(rng),
+    }
+}
+
+fn run_spec() -> RunSpec {
+    let probe = Probe {
+        kind: ProbeKind::Tcp,
+        period: Millis::secs(1),
+        timeout: Millis::secs(1),
+        failure_threshold: 3,
+        success_threshold: 1,
+        initial_delay: Millis(0),
+    };
+    RunSpec {
+        command: vec!["./app".into()],
+        env: BTreeMap::new(),
+        env_files: vec![],
+        working_directory: "/srv".into(),
+        user: None,
+        limits: Limits::default(),
+        readiness: probe,
+        liveness: None,
+        grace: Millis::secs(10),
+        log: LogLimits::default(),
+    }
+}
+
+fn schedule(rng: &mut Rng) -> Schedule {
+    let evidence = rng.f64() < 0.7;
+    Schedule {
+        strategy: "canary".into(),
+        stages: vec![Stage { name: "canary".into(), steps: steps(evidence, rng) }],
+        analysis: (evidence || rng.bool()).then(|| analysis(rng)),
+        warm_up: Millis::secs(rng.u64(..6)),
+        progress_deadline: Millis::secs(rng.u64(20..90)),
+        keep_warm: Millis::secs(rng.u64(..20)),
+    }
+}
+
+fn analysis(rng: &mut Rng) -> Analysis {
+    let all = [OnInconclusive::Pause, OnInconclusive::Rollback, OnInconclusive::Promote];
+    Analysis { on_inconclusive: all[rng.usize(..3)], ..Analysis::default() }
+}
+
+fn steps(evidence: bool, rng: &mut Rng) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut weight = 0;
+    while weight < 100 {
+        weight = (weight + rng.u32(5..60)).min(100);
+        steps.push(Step::SetWeight(Weight::percent(weight).expect("at most 100")));
+        if weight < 100 {
+            steps.extend(between(evidence, rng));
+        }
+    }
+    steps
+}
+
+fn between(evidence: bool, rng: &mut Rng) -> Option<Step> {
+    match rng.u32(..4) {
+        0 => Some(Step::Pause(Some(Millis::secs(rng.u64(1..20))))),
+        1 if rng.f64() < 0.2 => Some(Step::Pause(None)),
+        _ if evidence || rng.bool() => Some(Step::Bake(Bake {
+            at_least: Millis::secs(rng.u64(..10)),
+            requests: rng.u64(..200),
+            until_evidence: evidence,
+            deadline: Millis::secs(rng.u64(60..300)),
+        })),
+        _ => None,
+    }
+}
