@@ -270,6 +270,8 @@ pub struct Ticket {
     arrived: Instant,
     second: u64,
     judged: bool,
+    /// Another arm serves the request: what comes of it says nothing about this one.
+    elsewhere: bool,
     ended: bool,
 }
 
@@ -278,18 +280,21 @@ impl Ticket {
     pub fn assign(arm: Rc<ArmCount>, clock: Clock, arrived: Instant) -> Self {
         let now_ms = clock.ms(arrived);
         arm.assign(now_ms);
-        Self { arm, clock, arrived, second: now_ms / 1_000, judged: false, ended: false }
+        let second = now_ms / 1_000;
+        Self { arm, clock, arrived, second, judged: false, elsewhere: false, ended: false }
     }
 
-    /// Milliseconds of Unix time at which the request arrived, to the second's start.
+    /// Milliseconds of Unix time at which the request arrived.
     pub fn arrived_ms(&self) -> u64 {
         self.clock.ms(self.arrived)
     }
 
-    /// Makes the request evidence.
+    /// Makes the request evidence, unless its outcome is settled already.
     pub fn judge(&mut self) {
-        self.judged = true;
-        self.arm.enter(self.arrived_ms());
+        if !self.elsewhere {
+            self.judged = true;
+            self.arm.enter(self.arrived_ms());
+        }
     }
 
     fn settle(&mut self, now_ms: u64, outcome: Outcome) {
@@ -305,6 +310,7 @@ impl Ticket {
 
     /// The arm had no ready instance; another one serves the request.
     pub fn fallback(&mut self) {
+        self.elsewhere = true;
         bump(&self.arm.totals.fallback);
         self.first_attempt_failed();
     }
@@ -334,7 +340,7 @@ impl Ticket {
 
     /// The whole response has passed.
     pub fn finish(&mut self, now: Instant, server_error: bool) {
-        if !self.end() {
+        if !self.end() || self.elsewhere {
             return;
         }
         let now_ms = self.clock.ms(now);

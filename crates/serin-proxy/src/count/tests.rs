@@ -1,1 +1,126 @@
+use super::*;
+use std::time::Duration;
 
+fn arm(pace: &Rc<Pace>, role: Role) -> Rc<ArmCount> {
+    Rc::new(ArmCount::new("v1", role, 100_000, pace.clone()))
+}
+
+/// A pace of 20 requests that took this long each.
+fn paced(us: u64) -> Rc<Pace> {
+    let pace = Rc::new(Pace::default());
+    (0..20).for_each(|_| pace.add(bucket_of_us(us), 0));
+    pace
+}
+
+#[test]
+fn what_is_unfinished_at_the_close_is_an_error_and_is_not_counted_again() {
+    let arm = arm(&paced(1_000), Role::Candidate);
+    (0..3).for_each(|_| arm.enter(10_200));
+    arm.settle(10, 10_900, Outcome::Good(7));
+    arm.settle(10, 11_999, Outcome::Error);
+    assert_eq!(arm.report(11_999).judged, Judged::default());
+    assert_eq!(arm.oldest_open_s(), Some(10));
+    let closed = Judged { n: 3, errors: 2, unfinished: 1, aborted: 0, latency: vec![(7, 1)] };
+    assert_eq!(arm.report(12_000).judged, closed);
+    arm.settle(10, 12_001, Outcome::Good(9));
+    assert_eq!(arm.report(90_000).judged, closed);
+    assert_eq!(arm.oldest_open_s(), None);
+}
+
+#[test]
+fn an_end_after_the_deadline_does_not_count_even_before_the_fold() {
+    let arm = arm(&paced(1_000), Role::Candidate);
+    arm.enter(10_200);
+    arm.settle(10, 12_000, Outcome::Good(9));
+    let judged = arm.report(12_000).judged;
+    assert_eq!((judged.n, judged.unfinished, judged.latency), (1, 1, vec![]));
+}
+
+#[test]
+fn a_client_that_leaves_is_in_neither_count() {
+    let arm = arm(&paced(1_000), Role::Candidate);
+    (0..2).for_each(|_| arm.enter(10_200));
+    arm.settle(10, 10_300, Outcome::Aborted);
+    arm.settle(10, 10_300, Outcome::Upgraded);
+    let judged = arm.report(12_000).judged;
+    assert_eq!((judged.n, judged.errors, judged.aborted), (1, 0, 1));
+}
+
+#[test]
+fn cohorts_wait_four_p99_of_stable_between_1_and_30_seconds() {
+    for (us, closes) in [(1_000, 12_000), (1_000_000, 15_016), (60_000_000, 41_000)] {
+        let arm = arm(&paced(us), Role::Candidate);
+        arm.enter(10_000);
+        assert_eq!(arm.report(closes - 1).judged.n, 0, "{us} us");
+        assert_eq!(arm.report(closes).judged.n, 1, "{us} us");
+    }
+}
+
+#[test]
+fn without_a_pace_the_cohort_waits_until_there_is_one() {
+    let pace = Rc::new(Pace::default());
+    let arm = arm(&pace, Role::Candidate);
+    arm.enter(10_000);
+    assert_eq!(arm.report(39_000).judged.n, 0);
+    (0..20).for_each(|_| pace.add(320, 39_000));
+    assert_eq!(arm.report(39_001).judged.n, 1);
+    let unknown = Rc::new(Pace::default());
+    let arm = self::arm(&unknown, Role::Candidate);
+    arm.enter(10_000);
+    assert_eq!(arm.report(40_999).judged.n, 0);
+    assert_eq!(arm.report(41_000).judged.n, 1);
+}
+
+#[test]
+fn only_stable_sets_the_pace() {
+    let pace = Rc::new(Pace::default());
+    let clock = Clock::start();
+    for role in [Role::Candidate, Role::Stable] {
+        let now = Instant::now();
+        let mut ticket = Ticket::assign(arm(&pace, role), clock, now);
+        ticket.finish(now + Duration::from_millis(1), false);
+    }
+    assert_eq!(pace.recent.borrow().total(), 1);
+}
+
+#[test]
+fn a_failed_first_attempt_is_the_outcome_whatever_the_retry_brings() {
+    let arm = arm(&paced(1_000), Role::Candidate);
+    let now = Instant::now();
+    let mut ticket = Ticket::assign(arm.clone(), Clock::start(), now);
+    ticket.judge();
+    ticket.first_attempt_failed();
+    ticket.retry();
+    ticket.finish(now + Duration::from_millis(1), false);
+    drop(ticket);
+    let report = arm.report(u64::MAX / 2);
+    let (judged, totals) = (report.judged, report.totals);
+    assert_eq!((judged.n, judged.errors, judged.latency.len()), (1, 1, 0));
+    assert_eq!((totals.requests, totals.retries, totals.client_aborts), (1, 1, 0));
+    assert_eq!(totals.latency.len(), 1);
+}
+
+#[test]
+fn a_request_served_elsewhere_is_this_arms_error_and_nothing_else() {
+    let arm = arm(&paced(1_000), Role::Candidate);
+    let now = Instant::now();
+    let mut ticket = Ticket::assign(arm.clone(), Clock::start(), now);
+    ticket.judge();
+    ticket.fallback();
+    ticket.judge();
+    ticket.finish(now + Duration::from_millis(1), true);
+    let report = arm.report(u64::MAX / 2);
+    assert_eq!((report.judged.n, report.judged.errors), (1, 1));
+    assert_eq!((report.totals.requests, report.totals.fallback), (1, 1));
+    assert_eq!((report.totals.responses_5xx, report.totals.latency.len()), (0, 0));
+}
+
+#[test]
+fn a_dropped_ticket_was_given_up_by_the_client() {
+    let arm = arm(&paced(1_000), Role::Candidate);
+    let mut ticket = Ticket::assign(arm.clone(), Clock::start(), Instant::now());
+    ticket.judge();
+    drop(ticket);
+    let report = arm.report(u64::MAX / 2);
+    assert_eq!((report.judged.n, report.judged.aborted, report.totals.client_aborts), (0, 1, 1));
+}
