@@ -1,5 +1,8 @@
 //! A keeper that died and is started again.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+
 use rustix::process::Signal;
 use serin_keeper::protocol::*;
 
@@ -140,4 +143,67 @@ fn a_pid_with_another_start_is_not_adopted() {
     rig.await_exit("a");
     assert!(is_running(pid), "a stranger is not touched");
     signal_pid(pid, Signal::KILL);
+}
+
+/// Wherever the kill falls between an order and its answer: an app that runs is known, and an
+/// order that is repeated starts nothing twice.
+#[test]
+fn a_keeper_killed_among_orders_loses_no_app() {
+    let mut rig = Rig::start();
+    for round in 0..=6 {
+        let names: Vec<String> = (0..6).map(|n| format!("r{round}-{n}")).collect();
+        let mut asker = UnixStream::connect(rig.path(SOCKET)).unwrap();
+        asker.write_all(orders(&rig, &names).as_bytes()).unwrap();
+        let answered = BufReader::new(&asker).lines().take(round).map(Result::unwrap).count();
+        assert_eq!(answered, round);
+        rig.kill_keeper();
+        rig.start_keeper();
+        // An order again: the same process, or one that did not come to be and may not now.
+        for name in &names {
+            rig.spawn(endless(&rig, name));
+        }
+        // A trampoline may be on its way still, to its command or, without an order, to its end.
+        for name in &names {
+            await_some(|| (running(&rig, name) == known(&rig, name)).then_some(()));
+        }
+    }
+}
+
+fn known(rig: &Rig, name: &str) -> Vec<i32> {
+    let info = rig.info(name).filter(|info| info.state == ProcessState::Running);
+    info.into_iter().map(|info| info.pid).collect()
+}
+
+fn orders(rig: &Rig, names: &[String]) -> String {
+    let line = |(id, name): (usize, &String)| {
+        let request = Request::Spawn { process: Box::new(endless(rig, name)) };
+        serde_json::to_string(&RequestLine { id: id as u64, request }).unwrap() + "\n"
+    };
+    names.iter().enumerate().map(line).collect()
+}
+
+/// An app that is found by its command line.
+fn endless(rig: &Rig, name: &str) -> ProcessSpec {
+    let mut spec = rig.shell(name, "while :; do sleep 1000; done");
+    spec.command.push(mark(rig, name));
+    spec
+}
+
+fn mark(rig: &Rig, name: &str) -> String {
+    format!("{}#{name}#", rig.data().display())
+}
+
+fn running(rig: &Rig, name: &str) -> Vec<i32> {
+    let mark = mark(rig, name);
+    let pids = std::fs::read_dir("/proc").unwrap();
+    let pids = pids.filter_map(|entry| entry.unwrap().file_name().into_string().ok()?.parse().ok());
+    let marked = |pid: &i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        // A shell about to become `sleep` has the same line for a moment, and another session.
+        let leads = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+            stat.split(") ").last().unwrap().split(' ').nth(3) == Some(&pid.to_string())
+        });
+        leads && String::from_utf8_lossy(&line).contains(&mark)
+    };
+    pids.filter(marked).collect()
 }
