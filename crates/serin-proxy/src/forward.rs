@@ -85,9 +85,6 @@ type Refusal = (StatusCode, &'static str);
 /// Makes a request fit to travel, or says what is wrong with it.
 fn admit(request: &mut Request<Incoming>, session: &Session) -> Result<Option<OnUpgrade>, Refusal> {
     let seen = headers::scan(request.headers());
-    if seen.all(Seen::TRANSFER_ENCODING | Seen::CONTENT_LENGTH) {
-        return Err((StatusCode::BAD_REQUEST, "serin: two lengths for one body\n"));
-    }
     if request.method() == Method::CONNECT {
         return Err((StatusCode::METHOD_NOT_ALLOWED, "serin: no CONNECT here\n"));
     }
