@@ -292,9 +292,9 @@ impl Instance {
                 self.ever_ready = true;
                 self.phase = Phase::Ready { since };
             }
-            Phase::Ready { .. } if failed => {
+            Phase::Ready { since } if failed => {
                 self.end_readiness(now);
-                self.phase = Phase::Unready { since: now };
+                self.phase = Phase::Unready { ready_since: since };
             }
             _ => {}
         }

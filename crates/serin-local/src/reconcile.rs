@@ -422,3 +422,6 @@ fn instance_times(plan: &Plan, fleet: &Fleet, instance: &Instance) -> Vec<Timest
 pub fn longest_backoff() -> Millis {
     backoff(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

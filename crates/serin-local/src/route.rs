@@ -90,7 +90,8 @@ fn was_serving(routed: Option<&BTreeSet<&str>>, id: &str, instance: &Instance) -
 
 fn backend((id, instance): (&InstanceId, &Instance)) -> wire::Backend {
     let since = match instance.phase {
-        Phase::Ready { since } | Phase::Unready { since } | Phase::Starting { since } => since,
+        Phase::Ready { since } | Phase::Starting { since } => since,
+        Phase::Unready { ready_since } => ready_since,
         _ => instance.started,
     };
     wire::Backend { instance: id.clone(), addr: address(instance.port), ready_since_ms: since.0 }

@@ -111,8 +111,8 @@ pub enum Phase {
     },
     /// Was ready and is not now.
     Unready {
-        /// Since when.
-        since: Timestamp,
+        /// Since when it was ready before.
+        ready_since: Timestamp,
     },
     /// Out of the table; finishes what it has.
     Draining {
