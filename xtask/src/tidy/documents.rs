@@ -1,4 +1,5 @@
-//! Pages a person reads: short, and free of one developer's machine.
+//! Everything that is not Rust: pages are short, links lead somewhere, nothing names one
+//! developer's machine, and every package obeys the workspace's lints.
 
 use super::Finding;
 use crate::failure::{Doing, Result};
@@ -25,6 +26,7 @@ pub fn check(root: &Path, files: &[PathBuf]) -> Result<Vec<Finding>> {
         // What is not text has no paths a person could read.
         let Ok(text) = String::from_utf8(bytes) else { continue };
         findings.extend(machine_paths(file, &text));
+        findings.extend(unlinted_package(file, &text));
         if file.extension().is_some_and(|extension| extension == "md") {
             let folder = root.join(file.parent().unwrap_or(Path::new("")));
             findings.extend(broken_links(file, &text, |target| folder.join(target).exists()));
@@ -61,6 +63,15 @@ pub fn machine_paths(file: &Path, text: &str) -> Vec<Finding> {
 /// `src/work/x` and `https://host/home/x` are no absolute paths.
 fn begins_a_path(before: &str) -> bool {
     !before.ends_with(|c: char| c.is_alphanumeric() || "/._-~}".contains(c))
+}
+
+/// A package that does not take the lints of the workspace is free to be unsafe.
+pub fn unlinted_package(file: &Path, text: &str) -> Option<Finding> {
+    let is_package = file.ends_with("Cargo.toml") && text.contains("[package]");
+    let mut lines = text.lines().map(str::trim);
+    let is_linted = lines.any(|line| line == "[lints]") && lines.next() == Some("workspace = true");
+    (is_package && !is_linted)
+        .then(|| Finding::new(file, 1, "lints", "has no `[lints]` with `workspace = true`"))
 }
 
 /// Links of a Markdown page to files of the repository that are not there.

@@ -142,6 +142,15 @@ fn machine_paths_are_found() {
 }
 
 #[test]
+fn packages_take_the_lints_of_the_workspace() {
+    let find = |text| documents::unlinted_package(Path::new("a/Cargo.toml"), text).is_some();
+    assert!(!find("[package]\n[lints]\nworkspace = true\n"));
+    assert!(find("[package]\n[lints]\n[dependencies]\n"));
+    assert!(find("[package]\nversion.workspace = true\n"));
+    assert!(!find("[workspace]\n"));
+}
+
+#[test]
 fn broken_links_are_found() {
     let text = "[a](b.md#x) [c](gone.md)\n```\n[d](e)\n```\n[f](#g) [h](https://i/j) [k](b.md)";
     let findings = documents::broken_links(Path::new("a.md"), text, |target| target == "b.md");
