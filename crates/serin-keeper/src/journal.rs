@@ -32,6 +32,7 @@ pub(crate) struct Journal {
     written: u64,
     size: u64,
     compact_at: u64,
+    failed: bool,
 }
 
 impl Journal {
@@ -47,6 +48,7 @@ impl Journal {
             written: last,
             size: 0,
             compact_at: COMPACT_AT,
+            failed: false,
         };
         journal.reopen()?;
         Ok(journal)
@@ -71,7 +73,6 @@ impl Journal {
 
     /// Adds an entry and writes what is not yet in the file.
     pub(crate) fn add(&mut self, instance: &str, event: JournalEvent) {
-        let was_behind = self.after(self.written).is_some();
         let instance = instance.to_owned();
         let entry = JournalEntry { seq: self.next_seq, at_ms: now_ms(), instance, event };
         self.next_seq += 1;
@@ -79,14 +80,29 @@ impl Journal {
         if self.entries.len() > MAX_ENTRIES {
             self.entries.pop_front();
         }
-        match self.catch_up() {
-            Ok(()) if was_behind => say(format_args!("the journal is written again")),
-            Err(e) if !was_behind => say(format_args!(
+        self.write();
+    }
+
+    /// Entries wait for a disk that does not take them.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.after(self.written).is_some()
+    }
+
+    /// Writes what is not yet in the file. Says it once when that begins to fail, and once when
+    /// it works again.
+    pub(crate) fn write(&mut self) {
+        if !self.is_behind() {
+            return;
+        }
+        match (self.catch_up(), self.failed) {
+            (Ok(()), true) => say(format_args!("the journal is written again")),
+            (Err(e), false) => say(format_args!(
                 "cannot write {}: {e}; entries are kept in memory until it works",
                 self.path.display()
             )),
             _ => {}
         }
+        self.failed = self.is_behind();
     }
 
     fn catch_up(&mut self) -> io::Result<()> {

@@ -93,6 +93,8 @@ struct Keeper {
     unsaved: bool,
     /// The state file could not be written; said once.
     save_failed: bool,
+    /// When to try again what could not be written.
+    save_again: Option<Instant>,
     /// Soft limit of open files at the start, for the apps.
     soft_files: Option<u64>,
     buffer: Vec<u8>,
@@ -125,6 +127,7 @@ impl Keeper {
             boot_id: procfs::boot_id(),
             unsaved: true,
             save_failed: false,
+            save_again: None,
             soft_files: raise_open_files(),
             buffer: vec![0; CHUNK],
             paths,
@@ -152,7 +155,8 @@ impl Keeper {
     fn next_deadline(&self) -> Option<Instant> {
         let kills = self.processes.values().filter_map(Process::kill_at);
         let listeners = self.listener_rest.map(|(due, _)| due);
-        kills.chain(self.planes.next_due()).chain(self.accept_again).chain(listeners).min()
+        let others = [self.accept_again, listeners, self.save_again];
+        kills.chain(self.planes.next_due()).chain(others.into_iter().flatten()).min()
     }
 
     fn is_done(&self) -> bool {
@@ -169,6 +173,7 @@ impl Keeper {
         }
         self.listeners.clear();
         self.unsaved = true;
+        self.save_again = None;
         self.save();
         self.flush_connections();
         let _ = std::fs::remove_file(&self.paths.socket);

@@ -88,12 +88,14 @@ impl Listeners {
         !self.missing.is_empty()
     }
 
-    /// Takes back what the data plane holds. Blocks for [`PATIENCE`] at most.
-    pub(crate) fn take_back(&mut self, proxy_socket: &Path) -> io::Result<()> {
-        for (addr, socket) in ask_for_listeners(proxy_socket)? {
+    /// Takes back what the data plane holds, returns how many. Blocks for [`PATIENCE`] at most.
+    pub(crate) fn take_back(&mut self, proxy_socket: &Path) -> io::Result<usize> {
+        let listeners = ask_for_listeners(proxy_socket)?;
+        let count = listeners.len();
+        for (addr, socket) in listeners {
             self.keep(addr, socket);
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Binds what is missing; returns what could not be bound.

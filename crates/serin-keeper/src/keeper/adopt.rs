@@ -19,6 +19,9 @@ const LISTENER_REST: Duration = Duration::from_millis(250);
 /// Longest such wait: an ask may block the keeper for seconds.
 const MAX_LISTENER_REST: Duration = Duration::from_secs(60);
 
+/// How long saving rests when the disk does not take it.
+const SAVE_REST: Duration = Duration::from_secs(1);
+
 impl Keeper {
     pub(super) fn adopt(&mut self) {
         let state = match State::load(&self.paths.state) {
@@ -105,30 +108,41 @@ impl Keeper {
     }
 
     pub(super) fn take_back_listeners(&mut self) {
-        if let Err(e) = self.listeners.take_back(&self.paths.proxy_socket) {
-            say(format_args!("the data plane does not hand its listeners back: {e}"));
+        match self.listeners.take_back(&self.paths.proxy_socket) {
+            Ok(count) => say(format_args!("the data plane has handed {count} listeners back")),
+            Err(e) => say(format_args!("the data plane does not hand its listeners back: {e}")),
         }
         self.unsaved = true;
     }
 
-    /// Writes the state file if it is behind.
+    /// Writes what is behind, the state file and the journal; after a failure again only when
+    /// [`SAVE_REST`] is over.
     pub(super) fn save(&mut self) {
-        if !self.unsaved {
+        let now = Instant::now();
+        if self.save_again.is_some_and(|again| again > now) {
             return;
         }
+        if self.unsaved {
+            let saved = self.state().save(&self.paths.state);
+            self.unsaved = saved.is_err();
+            self.report_save(saved.err().as_ref());
+        }
+        self.journal.write();
+        let behind = self.unsaved || self.journal.is_behind();
+        self.save_again = behind.then(|| now + SAVE_REST);
+    }
+
+    fn state(&self) -> State {
         let fifos = self.pumps.iter().map(|(instance, pump)| SavedFifo {
             instance: instance.clone(),
             log: pump.log_spec().clone(),
         });
-        let state = State {
+        State {
             boot_id: self.boot_id.clone(),
             processes: self.processes.iter().map(|(name, p)| p.saved(name)).collect(),
             fifos: fifos.collect(),
             listeners: self.listeners.addrs(),
-        };
-        let saved = state.save(&self.paths.state);
-        self.unsaved = saved.is_err();
-        self.report_save(saved.err().as_ref());
+        }
     }
 
     /// Says it once when saving begins to fail, and once when it works again.

@@ -116,6 +116,21 @@ fn listeners_come_back_from_the_data_plane() {
 }
 
 #[test]
+fn a_data_plane_that_answers_late_is_asked_again() {
+    let addr = free_addr();
+    let mut rig = Rig::with_planes(&["idle", "proxy", &addr]);
+    let first = rig.started(PROXY, 1)[0];
+    rig.await_lines(PROXY, 1);
+    rig.kill_keeper();
+    signal_pid(first, Signal::STOP);
+    rig.start_keeper();
+    signal_pid(first, Signal::CONT);
+    rig.await_said("has handed 1 listeners back");
+    signal_pid(first, Signal::KILL);
+    await_some(|| who_answers(&addr).filter(|pid| *pid != first));
+}
+
+#[test]
 fn listeners_without_a_data_plane_are_bound_again() {
     let mut rig = Rig::start();
     let Reply::Bound { addr } = rig.call(Request::Bind { addr: "127.0.0.1:0".into() }) else {

@@ -60,6 +60,8 @@ fn a_data_plane_is_replaced_while_it_works() {
     let first = rig.started(PROXY, 1)[0];
     rig.await_lines(PROXY, 1);
     rig.signal_keeper(Signal::HUP);
+    // No connection is refused meanwhile.
+    await_some(|| who_answers(&addr).filter(|pid| *pid != first));
     let events = rig.events_until(PROXY, |event| matches!(event, JournalEvent::Replaced { .. }));
     let Some(JournalEvent::Replaced { pid: second }) = events.last() else { panic!("{events:?}") };
     rig.await_exit(&format!("proxy.{first}"));
@@ -67,4 +69,15 @@ fn a_data_plane_is_replaced_while_it_works() {
     assert_eq!(who_answers(&addr), Some(*second));
     assert_eq!(rig.info(PROXY).unwrap().pid, *second);
     assert!(rig.info(&format!("proxy.{first}")).is_none());
+}
+
+#[test]
+fn a_new_data_plane_that_dies_leaves_the_old_one() {
+    let rig = Rig::start();
+    let first = rig.started(PROXY, 1)[0];
+    rig.signal_keeper(Signal::HUP);
+    signal_pid(rig.started("proxy.next", 1)[0], Signal::KILL);
+    rig.await_said("the old one goes on");
+    assert_eq!(rig.info(PROXY).unwrap().pid, first);
+    assert!(rig.info("proxy.next").is_none() && is_running(first));
 }
