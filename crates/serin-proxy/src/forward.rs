@@ -142,6 +142,9 @@ fn settle_host(
     Ok(())
 }
 
+/// No arm has a ready instance.
+struct NotReady;
+
 /// One request on its way through one arm's instances.
 struct Carry {
     session: Rc<Session>,
@@ -178,7 +181,7 @@ impl Carry {
         let route = self.route.clone();
         let (mut ticket, arm) = match self.assign(&route) {
             Ok(assigned) => assigned,
-            Err(answer) => return answer,
+            Err(NotReady) => return self.not_ready(),
         };
         let none = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut tries = Tries { seen: [none; ATTEMPTS], failed: 0, fresh: false };
@@ -202,27 +205,23 @@ impl Carry {
     }
 
     /// The arm of the request, and the arm that serves it.
-    fn assign<'a>(&self, route: &'a Route) -> Result<(Ticket, &'a Arm), Answer> {
+    fn assign<'a>(&self, route: &'a Route) -> Result<(Ticket, &'a Arm), NotReady> {
         let worker = &self.session.worker;
         let mut rng = worker.rng.borrow_mut();
         let Some(arm) = route.choose(&mut rng).map(|index| &route.arms[index]) else {
-            return Err(self.not_ready());
+            return Err(NotReady);
         };
         let mut ticket = Ticket::assign(arm.count.clone(), worker.clock, self.arrived);
         if !arm.backends.is_empty() {
             return Ok((ticket, arm));
         }
         ticket.judge();
-        match route.substitute(&mut rng) {
-            Some(index) => {
-                ticket.fallback();
-                Ok((ticket, &route.arms[index]))
-            }
-            None => {
-                ticket.failed();
-                Err(self.not_ready())
-            }
-        }
+        let Some(index) = route.substitute(&mut rng) else {
+            ticket.failed();
+            return Err(NotReady);
+        };
+        ticket.fallback();
+        Ok((ticket, &route.arms[index]))
     }
 
     fn not_ready(&self) -> Answer {
@@ -253,16 +252,14 @@ impl Carry {
         let replayable = self.upgrade.is_none() && replayable(&request);
         let pooled = !tries.fresh && self.upgrade.is_none();
         let line = pooled.then(|| held.0.pool.take(!replayable)).flatten();
-        let mut line = match line {
-            Some(line) => line,
-            None => match Box::pin(Line::open(held.0.addr)).await {
-                Ok(line) => line,
-                Err(_) => {
-                    held.0.skip(self.session.worker.clock.now_ms());
-                    ticket.connect_failed();
-                    return Err(tries.next(&held, ticket, request));
-                }
-            },
+        let mut line = if let Some(line) = line {
+            line
+        } else if let Ok(line) = Box::pin(Line::open(held.0.addr)).await {
+            line
+        } else {
+            held.0.skip(self.session.worker.clock.now_ms());
+            ticket.connect_failed();
+            return Err(tries.next(&held, ticket, request));
         };
         let spare = (replayable && line.reused).then(|| copy(&request));
         match line.exchange(request, &self.session.expired).await {
@@ -368,7 +365,11 @@ impl Carry {
         if !http_body::Body::is_end_stream(&stream.incoming) {
             return Response::from_parts(parts, Download::Stream(stream));
         }
-        std::future::poll_fn(|cx| Poll::Ready(stream.whole(cx))).await;
+        std::future::poll_fn(|cx| {
+            stream.whole(cx);
+            Poll::Ready(())
+        })
+        .await;
         Response::from_parts(parts, Download::Empty)
     }
 }

@@ -86,6 +86,7 @@ pub enum Error {
 ///
 /// # Errors
 /// [`Error`], only at the start.
+#[expect(clippy::needless_pass_by_value, reason = "the process is its options'")]
 pub fn run(options: Options) -> Result<(), Error> {
     raise_descriptor_limit();
     let table = Arc::new(load(&options.table)?);

@@ -29,6 +29,7 @@ pub const MAX_BUFFER: usize = 128 * 1024;
 
 /// Idle connections, the last used first.
 #[derive(Default)]
+#[expect(clippy::vec_box, reason = "a connection is big, and moves with each request")]
 pub struct Pool {
     idle: RefCell<Vec<Box<Line>>>,
     closed: Cell<bool>,

@@ -230,9 +230,13 @@ async fn obey(
         match order {
             None => return,
             Some(Order::Drain) => {
-                accepting.drain().for_each(|(_, task)| task.abort());
+                for (_, task) in accepting.drain() {
+                    task.abort();
+                }
                 // Behind the connections already dealt out.
-                workers.iter().for_each(|other| drop(other.send(Order::Drain)));
+                for other in &workers {
+                    let _ = other.send(Order::Drain);
+                }
                 let worker = worker.clone();
                 drain = Some(Box::pin(async move { worker.drained().await }) as Ended);
             }

@@ -70,12 +70,12 @@ fn a_pooled_connection_that_died_is_replaced_for_a_get_and_found_dead_for_a_post
 
 #[test]
 fn a_request_the_app_may_have_seen_is_not_repeated_unless_it_may() {
-    let app = App::start(|asked| match asked.path.as_str() {
-        "/die" => Err(io::ErrorKind::ConnectionAborted.into()),
-        _ => {
-            asked.body()?;
-            asked.reply(200, "fine")
+    let app = App::start(|asked| {
+        if asked.path == "/die" {
+            return Err(io::ErrorKind::ConnectionAborted.into());
         }
+        asked.body()?;
+        asked.reply(200, "fine")
     });
     let proxy = Proxy::start();
     proxy.serve(&[&app]);

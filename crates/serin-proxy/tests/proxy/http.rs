@@ -245,9 +245,8 @@ fn expect_continue_is_met() {
 fn pipelined_requests_are_answered_in_order() {
     let app = mirror();
     let (_proxy, mut user) = serve(&app);
-    let requests: String =
-        (0..20).map(|n| format!("GET /{n} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
-    user.send(requests);
+    let requests = (0..20).map(|n| format!("GET /{n} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    user.send(requests.collect::<Vec<_>>().concat());
     for n in 0..20 {
         assert!(user.receive().text().starts_with(&format!("GET /{n} ")));
     }

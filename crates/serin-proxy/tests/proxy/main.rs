@@ -1,5 +1,7 @@
 //! The data plane as a process, real sockets on both sides.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+
 mod app;
 mod faults;
 mod http;

@@ -116,7 +116,7 @@ fn a_slow_reader_holds_the_app_back() {
         asked.stream.set_write_timeout(Some(std::time::Duration::from_secs(1)))?;
         let mut count = 0;
         let error = loop {
-            match asked.stream.write(&[7; 65_536]) {
+            match asked.stream.write(&[7; 16_384]) {
                 Ok(some) => count += some as u64,
                 Err(error) => break error,
             }
