@@ -63,10 +63,18 @@ pub(crate) fn start(exe: &Path, order: &Order, log: File) -> io::Result<Launched
     let mut outbox = Outbox::default();
     outbox.push(line, None);
     // Dropping a `Child` neither ends nor waits for it; the keeper waits through the pidfd.
-    let child = command.spawn()?;
+    let mut child = command.spawn()?;
     drop(command);
     let pid = Pid::from_raw(child.id() as i32).ok_or(io::ErrorKind::InvalidData)?;
-    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+    let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(pidfd) => pidfd,
+        Err(e) => {
+            // Without an order the trampoline ends by itself.
+            drop(ours);
+            let _ = child.wait();
+            return Err(e.into());
+        }
+    };
     let start_ticks = procfs::start_ticks(pid).unwrap_or(0);
     let launch = Launch { socket: ours, order: outbox, answer: Vec::new() };
     Ok(Launched { pid, pidfd, start_ticks, launch })

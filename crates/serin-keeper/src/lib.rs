@@ -16,7 +16,8 @@
 //! - An instance id is started at most once; a repeated order answers with the same pid.
 //! - `exited` is journaled after everything the process wrote is in its log file.
 //! - Environments live in memory until they are handed over and are never written or logged.
-//! - No descriptor of the keeper is inherited by a child: everything is close-on-exec.
+//! - No descriptor the keeper opens is inherited by a child: everything is close-on-exec. (What its
+//!   own parent gave it open and inheritable is passed on; closing that would need `unsafe`.)
 //! - Nothing a disk, an app or an asker does blocks the loop for long: reads are bounded per
 //!   turn, and a log or journal that cannot be written is counted and reported, not waited for.
 //! - With nothing to do, the loop sleeps without a timer.

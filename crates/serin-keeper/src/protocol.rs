@@ -377,7 +377,8 @@ pub enum JournalEvent {
         /// Process id.
         pid: i32,
     },
-    /// Its command could not be executed.
+    /// Its command could not be executed, or it was stopped before. It is not listed, and its id
+    /// may be used again.
     SpawnFailed {
         /// The reason.
         message: String,
