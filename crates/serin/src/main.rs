@@ -1,2 +1,124 @@
-//! The `serin` binary.
-fn main() {}
+//! The `serin` binary: the command line, and every process that `serin serve` consists of.
+//!
+//! A verb is read (`cli`), asks the server (`client`), and what comes back is turned to lines
+//! (`render`) that one module writes (`printer`). How it ended is one of the codes in `exit`.
+
+mod check;
+mod cli;
+mod client;
+mod context;
+mod demo;
+mod exit;
+mod failure;
+mod file;
+mod follow;
+mod info;
+mod look;
+mod printer;
+mod render;
+mod serve;
+mod ship;
+
+use cli::{Cli, Verb};
+use context::Context;
+use exit::Exit;
+use failure::Failure;
+use printer::{Printer, Settings};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    match words.get(1).and_then(|word| word.to_str()) {
+        Some("__exec") => serin_keeper::exec_main(),
+        Some("__control") => serve::control_main(&words),
+        Some("__proxy") => serve::proxy_main(&words),
+        Some("__demo-app") => demo::app_main(),
+        _ => command(&words),
+    }
+}
+
+fn command(words: &[OsString]) -> ExitCode {
+    match cli::parse(words) {
+        Ok(Cli { global, verb: Verb::Demo(args) }) => {
+            demo::run(&args, &Printer::new(global.settings()))
+        }
+        Ok(cli) => run(cli).into(),
+        Err(error) => misread(&error).into(),
+    }
+}
+
+/// Says what clap says: help on stdout, errors on stderr.
+fn misread(error: &clap::Error) -> Exit {
+    let printer = Printer::new(Settings::default());
+    if error.use_stderr() {
+        printer.alarm_text(&error.render().to_string());
+        Exit::Usage
+    } else {
+        printer.data_text(&error.render().to_string());
+        Exit::Reached
+    }
+}
+
+fn run(cli: Cli) -> Exit {
+    let Cli { global, verb } = cli;
+    let printer = Printer::new(global.settings());
+    let result = match verb {
+        Verb::Serve(args) => return ended(&Printer::new(global.settings()), serve::serve(&global, printer, &args)),
+        Verb::Check(args) => check::check(&printer, &args),
+        Verb::Help(args) => info::help(&printer, &args),
+        Verb::Version => Ok(info::version(&printer)),
+        Verb::Completions(args) => Ok(info::completions(&printer, &args)),
+        verb => {
+            return match Context::new(&global, Printer::new(global.settings())) {
+                Ok(context) => ended(&printer, with_server(&context, verb)),
+                Err(failure) => ended(&printer, Err(failure)),
+            };
+        }
+    };
+    ended(&printer, result)
+}
+
+fn with_server(context: &Context, verb: Verb) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Failure::internal(format!("cannot start a runtime: {error}")))?;
+    let exit = runtime.block_on(asked(context, verb));
+    if context.printer.is_broken() {
+        return Err(Failure::internal("stdout could not be written"));
+    }
+    exit
+}
+
+async fn asked(context: &Context, verb: Verb) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Plan(args) => look::plan(context, args).await,
+        Verb::Apply(args) => ship::apply(context, args).await,
+        Verb::Deploy(args) => ship::deploy(context, args).await,
+        Verb::Promote(args) => ship::promote(context, args).await,
+        Verb::Pause(args) => ship::hold(context, "pause", args).await,
+        Verb::Resume(args) => ship::hold(context, "resume", args).await,
+        Verb::Abort(args) => ship::abort(context, args).await,
+        Verb::Rollback(args) => ship::rollback(context, args).await,
+        Verb::Remove(args) => ship::remove(context, args).await,
+        Verb::Wait(args) => ship::wait(context, args).await,
+        Verb::Status(args) => look::status(context, args.service).await,
+        Verb::Watch(args) => ship::watch(context, args.service).await,
+        Verb::Explain(args) => look::explain(context, args.service).await,
+        Verb::History(args) => look::history(context, args.service).await,
+        Verb::Logs(args) => look::logs(context, args).await,
+        Verb::Serve(_) | Verb::Demo(_) | Verb::Check(_) | Verb::Help(_) | Verb::Version
+        | Verb::Completions(_) => Err(Failure::internal("this verb needs no server")),
+    }
+}
+
+/// Prints why a command failed, once, and turns the end to its code.
+fn ended(printer: &Printer, result: Result<Exit, Failure>) -> Exit {
+    result.unwrap_or_else(|failure| {
+        printer.failure(&failure);
+        if printer.is_json() {
+            printer.document(&failure.document());
+        }
+        failure.exit
+    })
+}

@@ -1,0 +1,392 @@
+//! The words of the command line.
+
+use crate::demo::DemoArgs;
+use crate::printer::{ColorChoice, Settings};
+use clap::builder::FalseyValueParser;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What `serin -h` prints.
+pub const SHORT_HELP: &str = include_str!("cli/short_help.txt");
+
+/// Ships new versions of a service without fear.
+#[derive(Debug, Parser)]
+#[command(
+    name = "serin",
+    version,
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    after_help = "Exit codes: `serin help exit-codes`. Every verb: `serin help VERB`."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of its own
+pub struct Global {
+    /// Where the server listens: `unix:/path/serin.sock` or `http://127.0.0.1:7171`
+    #[arg(long, global = true, env = "SERIN_SERVER", value_name = "URL")]
+    pub server: Option<String>,
+    /// Data directory of the server on this machine
+    #[arg(long, global = true, env = "SERIN_DATA", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print documents with a schema instead of text; JSON lines where it takes time
+    #[arg(long, global = true, env = "SERIN_JSON", value_parser = FalseyValueParser::new())]
+    pub json: bool,
+    /// Print only what was asked for, and errors
+    #[arg(short, long, global = true, env = "SERIN_QUIET", value_parser = FalseyValueParser::new())]
+    pub quiet: bool,
+    /// Also print what goes on behind it
+    #[arg(short, long, global = true, env = "SERIN_VERBOSE", value_parser = FalseyValueParser::new())]
+    pub verbose: bool,
+    /// Append lines instead of redrawing them, also on a terminal
+    #[arg(long, global = true, env = "SERIN_NO_PROGRESS", value_parser = FalseyValueParser::new())]
+    pub no_progress: bool,
+    /// When to use colours
+    #[arg(
+        long,
+        global = true,
+        env = "SERIN_COLOR",
+        value_enum,
+        default_value_t,
+        value_name = "WHEN"
+    )]
+    pub color: ColorChoice,
+}
+
+impl Global {
+    /// What the printer needs to know.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            json: self.json,
+            quiet: self.quiet,
+            verbose: self.verbose,
+            color: self.color,
+            no_progress: self.no_progress,
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run Serin on this machine: load balancer, processes, judge
+    Serve(ServeArgs),
+    /// Watch a bad version being caught; needs nothing
+    Demo(DemoArgs),
+    /// Find all errors of a file, without a server
+    Check(CheckArgs),
+    /// Say what a deploy would do: steps, times, requests needed
+    Plan(PlanArgs),
+    /// Make the services of a file so; a new revision starts a rollout
+    Apply(ApplyArgs),
+    /// Bring out another revision of a service, step by step
+    Deploy(DeployArgs),
+    /// Skip what the rollout waits for
+    Promote(PromoteArgs),
+    /// Hold the rollout; traffic stays as it is
+    Pause(ActArgs),
+    /// Go on after a pause
+    Resume(ActArgs),
+    /// Stop the rollout, all traffic to stable
+    Abort(AbortArgs),
+    /// Go back to an older revision
+    Rollback(RollbackArgs),
+    /// Stop a service and forget it
+    Remove(RemoveArgs),
+    /// Wait for a rollout, or for a place in it
+    Wait(WaitArgs),
+    /// What is running, and what it is waiting for
+    Status(ServiceArg),
+    /// Follow a rollout live; leaves when it is over
+    Watch(ServiceArg),
+    /// Why it is waiting, or why it ended
+    Explain(ServiceArg),
+    /// All rollouts of a service
+    History(ServiceArg),
+    /// The last lines of a service's instances
+    Logs(LogsArgs),
+    /// Help on a verb, or on `exit-codes`
+    Help(HelpArgs),
+    /// The version of this binary
+    Version,
+    /// A completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  serin serve --data-dir ./data &\n  serin apply -f serin.yaml")]
+pub struct ServeArgs {
+    /// Also offer the API on this TCP address, with a token (in DIR/token)
+    #[arg(long, env = "SERIN_API_LISTEN", value_name = "ADDR")]
+    pub api_listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The file; `-` for standard input
+    #[arg(default_value = "serin.yaml")]
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ServiceArg {
+    /// The service; may be left out when there is only one
+    pub service: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The service; may be left out when there is only one
+    pub service: Option<String>,
+    /// The revision that would be deployed
+    #[arg(short, long, value_name = "REV")]
+    pub revision: Option<String>,
+}
+
+/// How long to stay.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Stay {
+    /// Do not wait for the end of the rollout
+    #[arg(long)]
+    pub detach: bool,
+    /// Stop waiting after this time, with exit code 5; the rollout goes on
+    #[arg(long, value_parser = duration, default_value = "30m", value_name = "TIME")]
+    pub timeout: Duration,
+}
+
+/// Why something is asked for.
+#[derive(Debug, Clone, Args)]
+pub struct Why {
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  serin apply -f serin.yaml --revision \"$(git rev-parse --short HEAD)\""
+)]
+pub struct ApplyArgs {
+    /// The file; `-` for standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub file: PathBuf,
+    /// Revision to use instead of the file's, when the file has one service
+    #[arg(short, long, value_name = "REV")]
+    pub revision: Option<String>,
+    /// Deploy even a revision that was rolled back before
+    #[arg(long)]
+    pub allow_bad: bool,
+    /// Check everything, change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub why: Why,
+    #[command(flatten)]
+    pub stay: Stay,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  serin deploy shop --revision v2 || echo \"v2 is bad\"")]
+pub struct DeployArgs {
+    /// The service; may be left out when there is only one
+    pub service: Option<String>,
+    /// The revision to bring out
+    #[arg(short, long, value_name = "REV")]
+    pub revision: String,
+    /// Deploy even a revision that was rolled back before
+    #[arg(long)]
+    pub allow_bad: bool,
+    /// Check everything, change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub why: Why,
+    #[command(flatten)]
+    pub stay: Stay,
+}
+
+#[derive(Debug, Args)]
+pub struct PromoteArgs {
+    /// The service; may be left out when there is only one
+    pub service: Option<String>,
+    /// Skip all steps that are left
+    #[arg(long)]
+    pub full: bool,
+    #[command(flatten)]
+    pub why: Why,
+}
+
+#[derive(Debug, Args)]
+pub struct ActArgs {
+    /// The service; may be left out when there is only one
+    pub service: Option<String>,
+    #[command(flatten)]
+    pub why: Why,
+}
+
+#[derive(Debug, Args)]
+pub struct AbortArgs {
+    /// The service; may be left out when there is only one
+    pub service: Option<String>,
+    #[command(flatten)]
+    pub why: Why,
+    #[command(flatten)]
+    pub stay: Stay,
+}
+
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// The service; may be left out when there is only one
+    pub service: Option<String>,
+    /// Where to; the last good revision unless said
+    #[arg(long, value_name = "REV")]
+    pub to: Option<String>,
+    #[command(flatten)]
+    pub why: Why,
+    #[command(flatten)]
+    pub stay: Stay,
+}
+
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// The service
+    pub service: String,
+    /// Do not ask
+    #[arg(long, short = 'y', env = "SERIN_YES", value_parser = FalseyValueParser::new())]
+    pub yes: bool,
+    #[command(flatten)]
+    pub why: Why,
+    #[command(flatten)]
+    pub stay: Stay,
+}
+
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// The service; may be left out when there is only one
+    pub service: Option<String>,
+    /// What to wait for: `promoted`, `paused` or `step=N`
+    #[arg(long = "for", value_parser = goal, default_value = "promoted", value_name = "WHAT")]
+    pub goal: Goal,
+    /// Stop waiting after this time, with exit code 5; the rollout goes on
+    #[arg(long, value_parser = duration, default_value = "30m", value_name = "TIME")]
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The service; may be left out when there is only one
+    pub service: Option<String>,
+    /// Only instances of this revision
+    #[arg(short, long, value_name = "REV")]
+    pub revision: Option<String>,
+    /// Lines of each instance
+    #[arg(short = 'n', long, default_value_t = 100, value_name = "N")]
+    pub lines: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct HelpArgs {
+    /// A verb, or `exit-codes`
+    pub topic: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    pub shell: clap_complete::Shell,
+}
+
+/// The place in a rollout that is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// Its end, wanted as a promotion.
+    Promoted,
+    /// Its end, wanted as a return to stable.
+    Stopped,
+    /// Held by a person, for one, or for lack of evidence.
+    Paused,
+    /// At this step, from 1, or beyond.
+    Step(usize),
+}
+
+fn goal(text: &str) -> Result<Goal, String> {
+    let step = text.strip_prefix("step=").and_then(|n| n.parse().ok()).filter(|n| *n > 0);
+    match (text, step) {
+        ("promoted", _) => Ok(Goal::Promoted),
+        ("paused", _) => Ok(Goal::Paused),
+        (_, Some(step)) => Ok(Goal::Step(step)),
+        _ => Err("allowed are `promoted`, `paused` and `step=N` with N from 1".into()),
+    }
+}
+
+/// `30m`, `90s`, `1h 30m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let span = text.parse::<jiff::SignedDuration>().map_err(|_| "write it as 90s, 30m or 1h")?;
+    Duration::try_from(span).map_err(|_| "it must not be negative".into())
+}
+
+/// The whole grammar, with the short help where `--help` does not ask for the long one.
+pub fn grammar(long: bool) -> clap::Command {
+    let command = Cli::command();
+    if long { command } else { command.override_help(SHORT_HELP) }
+}
+
+/// Reads the words of a command line.
+pub fn parse(words: &[OsString]) -> Result<Cli, clap::Error> {
+    let long = words.iter().any(|word| word == "--help");
+    Cli::from_arg_matches(&grammar(long).try_get_matches_from(words)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Cli, clap::Error> {
+        parse(&line.split(' ').map(OsString::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        grammar(true).debug_assert();
+    }
+
+    #[test]
+    fn short_help_is_short_and_names_every_verb() {
+        assert!(SHORT_HELP.lines().count() <= 25);
+        assert!(SHORT_HELP.lines().all(|line| line.chars().count() <= 80));
+        for verb in grammar(true).get_subcommands() {
+            assert!(SHORT_HELP.contains(&format!(" {}", verb.get_name())), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn global_flags_may_stand_anywhere() {
+        assert!(read("serin --json status shop").unwrap().global.json);
+        assert!(read("serin status shop --json").unwrap().global.json);
+    }
+
+    #[test]
+    fn wrong_words_are_usage_errors() {
+        for line in ["serin deploi", "serin deploy shop", "serin wait shop --for never"] {
+            assert_eq!(read(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn durations_and_goals() {
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert!(duration("30").is_err() && duration("-5s").is_err());
+        assert_eq!(goal("step=2"), Ok(Goal::Step(2)));
+        assert!(goal("step=0").is_err());
+    }
+}

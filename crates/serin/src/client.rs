@@ -1,0 +1,230 @@
+//! The API's client: HTTP/1.1 over the server's socket, one connection a request.
+
+mod connect;
+mod endpoint;
+mod events;
+#[cfg(test)]
+mod tests;
+
+pub use endpoint::{Endpoint, SOCKET, default_data_dir};
+pub use events::Events;
+
+use crate::cli::Global;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use bytes::Bytes;
+use connect::{Stream, connect};
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serin_server::api::view::Problem;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Longest wait for the whole answer.
+const ANSWER: Duration = Duration::from_secs(30);
+/// Largest answer that is read, in bytes.
+const LARGEST: usize = 64 << 20;
+/// What every command says when there is nobody to ask.
+const START_HINT: &str = "start it with `serin serve`, or name it with --server or --data-dir";
+
+/// Asks the server. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    endpoint: Endpoint,
+    token: Option<String>,
+}
+
+/// The data directory that was named, or the usual one.
+pub fn data_dir(global: &Global) -> Result<PathBuf, Failure> {
+    global.data_dir.clone().map_or_else(default_data_dir, Ok)
+}
+
+impl Client {
+    /// For the server that was named, or the one of the data directory.
+    pub fn new(global: &Global) -> Result<Self, Failure> {
+        let endpoint = match &global.server {
+            Some(text) => Endpoint::parse(text)?,
+            None => Endpoint::Unix(data_dir(global)?.join(SOCKET)),
+        };
+        let token = std::env::var("SERIN_TOKEN").ok().or_else(|| stored_token(&endpoint, global));
+        let token = token.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
+        Ok(Self::at(endpoint, token))
+    }
+
+    /// For a server at a known place.
+    pub fn at(endpoint: Endpoint, token: Option<String>) -> Self {
+        Self(Arc::new(Inner { endpoint, token }))
+    }
+
+    /// Where it asks.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    /// `GET path`.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let answer = self.ask(Method::GET, path, Bytes::new());
+        self.in_time(answer).await.and_then(|body| self.read(&body))
+    }
+
+    /// `POST path` with a document.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let body = serde_json::to_vec(document)
+            .map_err(|error| Failure::internal(format!("cannot write the request: {error}")))?;
+        let answer = self.ask(Method::POST, path, body.into());
+        self.in_time(answer).await.and_then(|body| self.read(&body))
+    }
+
+    /// `GET path` as a stream of events.
+    pub async fn events(&self, path: &str) -> Result<Events, Failure> {
+        let sent = self.send(Method::GET, path, Bytes::new());
+        let answer = self.in_time(sent).await?;
+        if answer.status() == StatusCode::OK {
+            return Ok(Events::new(answer.into_body()));
+        }
+        let status = answer.status().as_u16();
+        let body = self.collect(answer.into_body()).await?;
+        Err(self.refused(status, &body))
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, Failure> {
+        let answer = self.send(method, path, body).await?;
+        let status = answer.status();
+        let body = self.collect(answer.into_body()).await?;
+        if status.is_success() { Ok(body) } else { Err(self.refused(status.as_u16(), &body)) }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, Failure> {
+        let stream = connect(self.endpoint()).await.map_err(|error| self.unreachable(error))?;
+        let request = self.request(method, path, body)?;
+        let answer = match stream {
+            Stream::Unix(stream) => exchange(TokioIo::new(stream), request).await,
+            Stream::Tcp(stream) => exchange(TokioIo::new(stream), request).await,
+        };
+        answer.map_err(|error| self.unreachable(error))
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let host = match self.endpoint() {
+            Endpoint::Unix(_) => "localhost",
+            Endpoint::Tcp(host) => host,
+        };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, host)
+            .header(header::USER_AGENT, concat!("serin/", env!("CARGO_PKG_VERSION")));
+        if !body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        if let Some(token) = &self.0.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        // The token is not in the message: it may be what is wrong.
+        request.body(Full::new(body)).map_err(|_| {
+            let message = "a part of the request has characters that HTTP does not allow";
+            Failure::usage("bad-request", message).hint("check SERIN_TOKEN and --server")
+        })
+    }
+
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let late = || self.unreachable(format!("no answer within {} s", ANSWER.as_secs()));
+        timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn collect(&self, body: Incoming) -> Result<Bytes, Failure> {
+        let all = Limited::new(body, LARGEST).collect().await;
+        all.map(http_body_util::Collected::to_bytes).map_err(|error| self.unreachable(error))
+    }
+
+    fn read<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Failure> {
+        serde_json::from_slice(body).map_err(|error| {
+            let message = format!("the answer of {} cannot be read: {error}", self.endpoint());
+            Failure::internal(message).hint("command and server may be of different versions")
+        })
+    }
+
+    fn unreachable(&self, error: impl std::fmt::Display) -> Failure {
+        let message = format!("the server at {} cannot be reached: {error}", self.endpoint());
+        Failure::new(Exit::Unreachable, "unreachable", message).hint(START_HINT)
+    }
+
+    fn refused(&self, status: u16, body: &[u8]) -> Failure {
+        let exit = Exit::of_status(status);
+        let failure = serde_json::from_slice::<Problem>(body).map_or_else(
+            |_| {
+                let message = format!("the server at {} answered {status}", self.endpoint());
+                Failure::new(exit, "unexpected-answer", message)
+            },
+            |problem| of_problem(exit, problem),
+        );
+        let hinted = failure.hint.is_some() || exit != Exit::Unreachable;
+        if hinted { failure } else { failure.hint("set SERIN_TOKEN to the server's token") }
+    }
+}
+
+fn of_problem(exit: Exit, problem: Problem) -> Failure {
+    let Problem { title, code, hint, detail, .. } = problem;
+    Failure { exit, code, message: title, detail, hint }
+}
+
+/// The token the server wrote, if this user may read it.
+fn stored_token(endpoint: &Endpoint, global: &Global) -> Option<String> {
+    let local = endpoint.data_dir().map(std::path::Path::to_path_buf);
+    let directory = local.or_else(|| data_dir(global).ok())?;
+    std::fs::read_to_string(directory.join("token")).ok()
+}
+
+async fn exchange<S>(
+    io: TokioIo<S>,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, hyper::Error>
+where
+    TokioIo<S>: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(io).await?;
+    // Ends by itself with the answer; its errors reach the reader of the answer too.
+    tokio::spawn(connection);
+    sender.send_request(request).await
+}
+
+/// A piece of a path or query with everything escaped that has a meaning there.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}

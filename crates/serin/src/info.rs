@@ -1,0 +1,51 @@
+//! help, version, completions.
+
+use crate::cli::{self, CompletionsArgs, HelpArgs};
+use crate::exit::{self, Exit};
+use crate::failure::Failure;
+use crate::printer::Printer;
+use serde_json::json;
+
+/// `serin help`.
+pub fn help(printer: &Printer, args: &HelpArgs) -> Result<Exit, Failure> {
+    let text = match args.topic.as_deref() {
+        None => cli::SHORT_HELP.to_owned(),
+        Some("exit-codes") => exit::TABLE.to_owned(),
+        Some(verb) => verb_help(verb)?,
+    };
+    if printer.is_json() {
+        printer.document(&json!({ "schema": "serin.help/v1", "topic": args.topic, "text": text }));
+    } else {
+        printer.data_text(&text);
+    }
+    Ok(Exit::Reached)
+}
+
+fn verb_help(verb: &str) -> Result<String, Failure> {
+    let mut grammar = cli::grammar(true);
+    grammar.build();
+    match grammar.find_subcommand_mut(verb) {
+        Some(command) => Ok(command.render_long_help().to_string()),
+        None => Err(Failure::usage("no-topic", format!("there is no help on `{verb}`"))
+            .hint("topics are the verbs of `serin -h`, and `exit-codes`")),
+    }
+}
+
+/// `serin version`.
+pub fn version(printer: &Printer) -> Exit {
+    let version = env!("CARGO_PKG_VERSION");
+    if printer.is_json() {
+        printer.document(&json!({ "schema": "serin.version/v1", "version": version }));
+    } else {
+        printer.data_text(&format!("serin {version}"));
+    }
+    Exit::Reached
+}
+
+/// `serin completions`.
+pub fn completions(printer: &Printer, args: &CompletionsArgs) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut cli::grammar(true), "serin", &mut script);
+    printer.data_text(&String::from_utf8_lossy(&script));
+    Exit::Reached
+}

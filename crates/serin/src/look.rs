@@ -1,0 +1,100 @@
+//! Verbs that only look: status, explain, history, logs, plan.
+
+use crate::cli::{LogsArgs, PlanArgs};
+use crate::context::{Context, path_of, query};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::printer::{Channel, Line, Tone};
+use crate::render::{self, Frame};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serin_server::api::view::{
+    Explanation, History, InstanceLog, Logs, PlanPreview, ServiceView, Services,
+};
+
+/// `serin status`.
+pub async fn status(context: &Context, service: Option<String>) -> Result<Exit, Failure> {
+    let Some(service) = service else {
+        let all = "/api/v1/services".to_owned();
+        return show(context, all, |all: &Services, frame| table(&all.services, frame)).await;
+    };
+    let path = path_of(&service, "");
+    show(context, path, |view: &ServiceView, frame| render::detail(view, frame)).await
+}
+
+fn table(services: &[ServiceView], frame: &Frame) -> Vec<Line> {
+    if services.is_empty() {
+        let text = "there is no service yet: make one with `serin apply -f serin.yaml`";
+        return vec![Line::toned(Tone::Dim, text)];
+    }
+    render::status(services, frame)
+}
+
+/// `serin explain`.
+pub async fn explain(context: &Context, service: Option<String>) -> Result<Exit, Failure> {
+    let service = context.moving_service(service).await?;
+    let path = path_of(&service, "/explain");
+    show(context, path, |found: &Explanation, frame| render::explain(found, frame)).await
+}
+
+/// `serin history`.
+pub async fn history(context: &Context, service: Option<String>) -> Result<Exit, Failure> {
+    let service = context.service(service).await?;
+    let path = path_of(&service, "/history");
+    show(context, path, |found: &History, frame| render::history(found, frame)).await
+}
+
+/// `serin plan`.
+pub async fn plan(context: &Context, args: PlanArgs) -> Result<Exit, Failure> {
+    let service = context.service(args.service).await?;
+    let path = path_of(&service, "/plan") + &query(&[("revision", args.revision)]);
+    show(context, path, |found: &PlanPreview, frame| render::plan(found, frame)).await
+}
+
+/// `serin logs`.
+pub async fn logs(context: &Context, args: LogsArgs) -> Result<Exit, Failure> {
+    let service = context.service(args.service).await?;
+    let query = query(&[("revision", args.revision), ("lines", Some(args.lines.to_string()))]);
+    let path = path_of(&service, "/logs") + &query;
+    if context.printer.is_json() {
+        return show(context, path, |_: &Logs, _| Vec::new()).await;
+    }
+    let found: Logs = context.client.get(&path).await?;
+    if found.instances.iter().all(|log| log.lines.is_empty()) {
+        context.printer.note(&Line::plain("no instance has written anything"));
+    }
+    let named = found.instances.len() > 1;
+    found.instances.iter().for_each(|log| say_log(context, log, named));
+    Ok(Exit::Reached)
+}
+
+/// On a terminal, nothing an app wrote may move the cursor; a pipe gets its bytes.
+fn say_log(context: &Context, log: &InstanceLog, named: bool) {
+    let rule = context.printer.glyphs().rule;
+    for text in &log.lines {
+        let name = if named { format!("{} {rule} ", log.instance) } else { String::new() };
+        if Channel::Out.is_terminal() {
+            context.printer.data(&Line::toned(Tone::Dim, name).text(text));
+        } else {
+            context.printer.data_text(&format!("{name}{text}\n"));
+        }
+    }
+}
+
+/// Gets a document and shows it: as it came, or as lines.
+async fn show<T: DeserializeOwned>(
+    context: &Context,
+    path: String,
+    render: impl Fn(&T, &Frame) -> Vec<Line>,
+) -> Result<Exit, Failure> {
+    if context.printer.is_json() {
+        let document: Value = context.client.get(&path).await?;
+        context.printer.document(&document);
+        return Ok(Exit::Reached);
+    }
+    let document: T = context.client.get(&path).await?;
+    for line in render(&document, &context.frame()) {
+        context.printer.data(&line);
+    }
+    Ok(Exit::Reached)
+}

@@ -1,0 +1,74 @@
+//! Views of the API as lines of text. Pure: the view, the width and the time go in.
+
+mod detail;
+mod end;
+mod explain;
+mod history;
+mod live;
+mod plan;
+mod status;
+mod table;
+#[cfg(test)]
+mod tests;
+mod verdict;
+pub mod words;
+
+pub use detail::detail;
+pub use end::{End, end, removed};
+pub use explain::{entry, explain};
+pub use history::history;
+pub use live::live;
+pub use plan::plan;
+pub use status::status;
+
+use crate::printer::{Channel, Glyphs, Line, Printer, Tone};
+use serin_core::{RevisionId, Timestamp};
+
+/// What the page looks like.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame {
+    /// Columns; no limit unless it is a terminal.
+    pub width: Option<usize>,
+    /// The signs to use.
+    pub glyphs: Glyphs,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Frame {
+    /// For what is written to `channel` now.
+    pub fn of(printer: &Printer, channel: Channel) -> Self {
+        let width = channel.size().map(|(columns, _)| columns);
+        Self { width, glyphs: printer.glyphs(), now: now() }
+    }
+}
+
+/// The time by this machine's clock.
+pub fn now() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_millisecond())
+}
+
+/// A revision as its owner calls it.
+fn version(revision: &RevisionId) -> &str {
+    revision.version.as_str()
+}
+
+/// `waiting on: the sentence`.
+fn waiting(sentence: &str, indent: &str) -> Line {
+    Line::plain(indent).add(Tone::Bold, "waiting on").text(": ").text(sentence)
+}
+
+/// The tone of a service's or a rollout's state.
+fn state_tone(state: &str) -> Tone {
+    match state {
+        "stable" | "promoted" => Tone::Good,
+        "rolling-back" | "down" | "rolled-back" => Tone::Bad,
+        "paused" | "removing" | "aborted" | "superseded" => Tone::Warn,
+        _ => Tone::Accent,
+    }
+}
+
+#[cfg(test)]
+fn test_frame(width: Option<usize>) -> Frame {
+    Frame { width, glyphs: Glyphs::UNICODE, now: Timestamp(1_760_000_100_000) }
+}

@@ -1,0 +1,181 @@
+//! How a rollout ended: what happened, why, what it meant for users, and what to do.
+
+use super::words::{clock, count, span};
+use super::{Frame, state_tone, version};
+use crate::printer::{Line, Tone, wrap};
+use serin_core::{Cause, ExitCause, Outcome, RolloutKind, RolloutRecord, StartFailure};
+
+/// The last words about a rollout.
+#[derive(Debug)]
+pub struct End {
+    /// The block.
+    pub lines: Vec<Line>,
+    /// One thing to do.
+    pub hint: Option<String>,
+}
+
+/// The final block of a rollout of `service`. `wanted`: this end is what was asked for.
+pub fn end(service: &str, record: &RolloutRecord, wanted: bool, frame: &Frame) -> End {
+    match record.outcome {
+        Outcome::Promoted => promoted(service, record, frame),
+        _ if wanted => stopped(service, record, frame),
+        _ => failed(service, record, frame),
+    }
+}
+
+/// One line about a rollout that is over, for lists.
+pub fn one_line(record: &RolloutRecord, frame: &Frame) -> Line {
+    let outcome = record.outcome.as_str();
+    let line = Line::plain(format!("{} to {} ", record.id, version(&record.to)))
+        .add(state_tone(outcome), outcome)
+        .text(format!(" {}", super::words::ago(record.ended_at, frame.now)));
+    match &record.cause {
+        Some(cause) => line.text(": ").text(&cause.text),
+        None => line,
+    }
+}
+
+/// The last word about a service that was taken away.
+pub fn removed(service: &str, frame: &Frame) -> Line {
+    Line::toned(Tone::Good, frame.glyphs.done).text(format!(" {service} is removed"))
+}
+
+fn promoted(service: &str, record: &RolloutRecord, frame: &Frame) -> End {
+    let took = span(record.ended_at.since(record.started_at));
+    let what = match record.kind {
+        RolloutKind::First => "is up",
+        RolloutKind::Release => "is promoted",
+        RolloutKind::Rollback => "is stable again",
+    };
+    let line = Line::toned(Tone::Good, frame.glyphs.done)
+        .text(format!(" {service}: {} {what}, after {took}", version(&record.to)));
+    let steps = match (record.kind, record.steps) {
+        (RolloutKind::Release, n) if n > 0 => format!(" and {}", count(n as u64, "step")),
+        _ => String::new(),
+    };
+    let skipped = record.skipped.iter();
+    let skipped =
+        skipped.map(|what| Line::plain("  ").add(Tone::Warn, "skipped").text(": ").text(what));
+    End { lines: std::iter::once(line.text(steps)).chain(skipped).collect(), hint: None }
+}
+
+fn stopped(service: &str, record: &RolloutRecord, frame: &Frame) -> End {
+    let line = Line::toned(Tone::Good, frame.glyphs.done).text(format!(
+        " {service}: rollout of {} {}",
+        version(&record.to),
+        record.outcome.as_str()
+    ));
+    End { lines: vec![line, fact("effect", &effect(record))], hint: None }
+}
+
+fn failed(service: &str, record: &RolloutRecord, frame: &Frame) -> End {
+    let what = match record.outcome {
+        Outcome::RolledBack => "was rolled back",
+        Outcome::Aborted => "was aborted",
+        _ => "was superseded by a newer rollout",
+    };
+    let place = record.cause.as_ref().map_or_else(String::new, |cause| place(cause, record));
+    let head = format!(": {} {what}{place}", version(&record.to));
+    let mut lines = vec![Line::toned(Tone::Bad, "error").text(head)];
+    if let Some(cause) = &record.cause {
+        lines.extend(wrapped("because", &cause.text, frame));
+        lines.extend(cause.failure.iter().flat_map(|failure| start_failure(failure, frame)));
+    }
+    lines.push(fact("effect", &effect(record)));
+    End { lines, hint: Some(hint(service, record)) }
+}
+
+fn place(cause: &Cause, record: &RolloutRecord) -> String {
+    match record.steps {
+        0 => String::new(),
+        steps => format!(" at step {} of {steps}", cause.step),
+    }
+}
+
+fn effect(record: &RolloutRecord) -> String {
+    let since = clock(record.verdict_at.unwrap_or(record.ended_at));
+    match &record.from {
+        Some(from) => format!("all traffic on {} since {since}", version(from)),
+        None => format!("there is no older revision: answers are 503 since {since}"),
+    }
+}
+
+/// How the instance ended, what its last probe said, and what it wrote.
+fn start_failure(failure: &StartFailure, frame: &Frame) -> Vec<Line> {
+    let mut lines =
+        vec![fact("ended", &format!("{}: {}", failure.instance, exit_words(&failure.cause)))];
+    lines.extend(failure.last_probe.as_ref().map(|probe| fact("probe", probe)));
+    if failure.log.is_empty() {
+        lines.push(fact("log", "it wrote nothing"));
+        return lines;
+    }
+    lines.push(fact("log", &format!("its last {}", count(failure.log.len() as u64, "line"))));
+    let rule = frame.glyphs.rule;
+    lines.extend(
+        failure.log.iter().map(|line| Line::toned(Tone::Dim, format!("    {rule} ")).text(line)),
+    );
+    lines
+}
+
+fn exit_words(cause: &ExitCause) -> String {
+    match cause {
+        ExitCause::Code(code) => format!("exit code {code}"),
+        ExitCause::Signal(signal) => match signal_name(*signal) {
+            Some(name) => format!("killed by signal {signal} ({name})"),
+            None => format!("killed by signal {signal}"),
+        },
+        ExitCause::NotStarted(why) => format!("could not be started: {why}"),
+        ExitCause::Unknown => "gone, and nobody saw how".into(),
+        ExitCause::NotReady => "runs, but did not become ready in time".into(),
+    }
+}
+
+fn signal_name(signal: i32) -> Option<&'static str> {
+    let names = [
+        (1, "SIGHUP"),
+        (2, "SIGINT"),
+        (3, "SIGQUIT"),
+        (4, "SIGILL"),
+        (6, "SIGABRT"),
+        (7, "SIGBUS"),
+        (8, "SIGFPE"),
+        (9, "SIGKILL"),
+        (11, "SIGSEGV"),
+        (13, "SIGPIPE"),
+        (15, "SIGTERM"),
+        (24, "SIGXCPU"),
+    ];
+    names.into_iter().find(|(number, _)| *number == signal).map(|(_, name)| name)
+}
+
+fn fact(label: &str, text: &str) -> Line {
+    Line::plain("  ")
+        .add(Tone::Bold, format!("{label}:"))
+        .text(" ".repeat(8usize.saturating_sub(label.len())))
+        .text(text)
+}
+
+fn wrapped(label: &str, text: &str, frame: &Frame) -> Vec<Line> {
+    let width = frame.width.map_or(usize::MAX, |width| width.saturating_sub(12).max(20));
+    let mut lines = wrap(text, width).into_iter();
+    let first = lines.next().map(|line| fact(label, &line));
+    first.into_iter().chain(lines.map(|line| Line::plain(format!("{:11}{line}", "")))).collect()
+}
+
+fn hint(service: &str, record: &RolloutRecord) -> String {
+    let to = version(&record.to);
+    let cause = record.cause.as_ref().map(|cause| cause.code.as_str());
+    match (record.outcome, cause) {
+        (Outcome::Superseded, _) => format!("see what runs now with `serin status {service}`"),
+        (Outcome::Aborted, _) => {
+            format!("see who stopped it, and why, with `serin history {service}`")
+        }
+        (_, Some("start" | "crash" | "not-ready")) => format!(
+            "mend it and deploy it as a new revision; its log: `serin logs {service} --revision {to}`"
+        ),
+        _ => format!(
+            "compare logs with `serin logs {service} --revision {to}`; \
+             all numbers: `serin explain {service}`"
+        ),
+    }
+}

@@ -1,0 +1,43 @@
+//! Why it is waiting, or why it ended, from the journal.
+
+use super::verdict::verdict;
+use super::words::clock;
+use super::{Frame, end, waiting};
+use crate::printer::{Line, Tone};
+use serin_core::Fact;
+use serin_server::api::view::{Explanation, JournalLine};
+
+/// The whole story of the newest rollout.
+pub fn explain(explanation: &Explanation, frame: &Frame) -> Vec<Line> {
+    let service = &explanation.service;
+    let mut lines = vec![waiting(&service.waiting_for, "")];
+    if let Some(rollout) = &service.rollout {
+        lines.extend(
+            rollout
+                .verdict
+                .as_ref()
+                .map(|verdict| Line::toned(Tone::Bold, "verdict").text(": ").text(verdict)),
+        );
+        lines.extend(verdict(rollout, frame));
+    } else if let Some(last) = &service.last {
+        let wanted = last.cause.is_none();
+        lines.extend(end(service.name.as_str(), last, wanted, frame).lines);
+    }
+    if !explanation.entries.is_empty() {
+        lines.push(Line::toned(Tone::Bold, "journal"));
+    }
+    lines.extend(explanation.entries.iter().map(|line| Line::plain("  ").then(entry(line, false))));
+    lines
+}
+
+/// One line of the journal, with the service's name if asked for.
+pub fn entry(line: &JournalLine, named: bool) -> Line {
+    let tone = match &line.entry.fact {
+        Fact::Reverting { .. } | Fact::PlanRefused { .. } => Tone::Bad,
+        Fact::Promoted { .. } => Tone::Good,
+        Fact::Paused { .. } | Fact::Removing { .. } | Fact::StepSkipped { .. } => Tone::Warn,
+        _ => Tone::Plain,
+    };
+    let name = if named { format!("{}: ", line.service) } else { String::new() };
+    Line::toned(Tone::Dim, clock(line.entry.at)).text("  ").text(name).add(tone, &line.text)
+}

@@ -1,0 +1,88 @@
+//! What a deploy would do.
+
+use super::table::Table;
+use super::words::{span, thousands};
+use super::{Frame, version};
+use crate::printer::{Line, Tone};
+use serin_core::{Millis, OutlookStep};
+use serin_server::api::view::PlanPreview;
+
+const HEADS: [&str; 6] = ["STEP", "WEIGHT", "INSTANCES", "AT LEAST", "REQUESTS", "WHAT"];
+
+/// Steps, the shortest time, the requests needed.
+pub fn plan(plan: &PlanPreview, frame: &Frame) -> Vec<Line> {
+    let mut lines = vec![title(plan, frame)];
+    if plan.action == "nothing" {
+        return lines;
+    }
+    let mut table = Table::new(&HEADS, &[0, 1, 2, 3, 4]);
+    for (index, step) in plan.outlook.steps.iter().enumerate() {
+        table.row(cells(index + 1, step));
+    }
+    if !plan.outlook.steps.is_empty() {
+        lines.extend(table.lines(frame, "  "));
+    }
+    lines.extend(totals(plan));
+    let note = |text: &String| Line::plain("  ").add(Tone::Warn, "note").text(": ").text(text);
+    lines.extend(plan.outlook.notes.iter().map(note));
+    lines
+}
+
+fn title(plan: &PlanPreview, frame: &Frame) -> Line {
+    let to = plan.to.split('@').next().unwrap_or(&plan.to);
+    let name = Line::toned(Tone::Bold, plan.service.as_str()).text("  ");
+    match (plan.action.as_str(), &plan.from) {
+        ("nothing", _) => name.text(format!("nothing to do: {to} runs already")),
+        (_, Some(from)) => name.text(format!("{} {} {to}", version(from), frame.glyphs.arrow)),
+        _ => name.text(format!("{to}, the first revision: it starts without steps")),
+    }
+}
+
+fn cells(number: usize, step: &OutlookStep) -> Vec<Line> {
+    let requests = step.requests.map_or_else(|| "-".into(), thousands);
+    let cells = [
+        number.to_string(),
+        step.weight.to_string(),
+        step.instances.to_string(),
+        step.at_least.map_or_else(|| "a person".into(), span),
+        requests,
+        step.does.clone(),
+    ];
+    cells.into_iter().map(Line::plain).collect()
+}
+
+fn totals(plan: &PlanPreview) -> Vec<Line> {
+    let mut lines = vec![fact("shortest time", &span(plan.outlook.shortest))];
+    if let Some(requests) = plan.outlook.requests {
+        let text = format!("{} judged requests on the candidate", thousands(requests));
+        lines.push(fact("to promote", &text));
+    }
+    if let Some(requests) = plan.requests_to_catch {
+        let text = format!("about {} requests on the candidate", thousands(requests));
+        lines.push(fact("to catch a doubled error rate", &text));
+    }
+    match plan.requests_per_second {
+        Some(rate) if rate > 0.0 => lines.push(fact("traffic now", &pace(plan, rate))),
+        _ => lines.push(fact("traffic now", "none seen: evidence needs some")),
+    }
+    lines
+}
+
+/// What the present traffic means for the time that evidence takes.
+fn pace(plan: &PlanPreview, rate: f64) -> String {
+    let evidence = plan.outlook.steps.iter().filter_map(|step| {
+        let share = super::words::share(step.weight);
+        let needed = step.requests.filter(|_| share > 0.0)?;
+        Some(needed as f64 / (rate * share))
+    });
+    let longest = evidence.fold(0.0, f64::max);
+    if longest < 1.0 {
+        return format!("{rate:.0} requests a second");
+    }
+    let time = span(Millis((longest * 1000.0) as u64));
+    format!("{rate:.0} requests a second: the slowest step needs about {time} of it")
+}
+
+fn fact(label: &str, text: &str) -> Line {
+    Line::plain("  ").add(Tone::Bold, label).text(": ").text(text)
+}

@@ -1,0 +1,1 @@
+//! Views made by hand, as they are shown.

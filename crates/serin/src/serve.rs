@@ -1,0 +1,155 @@
+//! `serin serve`, and the processes it starts itself as.
+
+use crate::cli::{Global, ServeArgs};
+use crate::client::{SOCKET, data_dir};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::printer::{Line, Printer, Tone};
+use clap::Parser;
+use serde_json::json;
+use serin_keeper::protocol;
+use std::ffi::OsString;
+use std::io::{self, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// After SIGTERM, requests on the data plane have this long to finish.
+const DRAIN: Duration = Duration::from_secs(30);
+/// Pause between two looks at whether the API answers.
+const PAUSE: Duration = Duration::from_millis(50);
+/// After this, a start without an answer is worth a word.
+const SLOW: Duration = Duration::from_secs(10);
+
+/// How the keeper starts the planes.
+#[derive(Debug, Parser)]
+struct PlaneArgs {
+    #[arg(long)]
+    data_dir: PathBuf,
+    #[arg(long)]
+    api_listen: Option<SocketAddr>,
+}
+
+/// `serin serve`: becomes the keeper.
+pub fn serve(global: &Global, printer: Printer, args: &ServeArgs) -> Result<Exit, Failure> {
+    let data = data_dir(global)?;
+    let data = std::path::absolute(&data).map_err(|error| {
+        Failure::internal(format!("cannot resolve {}: {error}", data.display()))
+    })?;
+    let options = options(&data, args)?;
+    let printer = Arc::new(printer);
+    let greeter = Arc::clone(&printer);
+    // Detached on purpose: it must not keep a keeper alive that could not start.
+    thread::spawn(move || greet(&greeter, &data));
+    serin_keeper::run(options).map_err(|error| failure(&error))?;
+    Ok(Exit::Reached)
+}
+
+fn options(data: &Path, args: &ServeArgs) -> Result<serin_keeper::Options, Failure> {
+    let exe = std::env::current_exe()
+        .map_err(|error| Failure::internal(format!("cannot find this program: {error}")))?;
+    let Some(text) = data.to_str() else {
+        let message = format!("the data directory {} is not UTF-8", data.display());
+        return Err(Failure::usage("bad-data-dir", message).hint("choose another --data-dir"));
+    };
+    let plane = |verb: &str| vec![verb.to_owned(), "--data-dir".to_owned(), text.to_owned()];
+    let mut control_args = plane("__control");
+    if let Some(address) = args.api_listen {
+        control_args.extend(["--api-listen".to_owned(), address.to_string()]);
+    }
+    let proxy_args = plane("__proxy");
+    Ok(serin_keeper::Options { data: data.to_path_buf(), exe, control_args, proxy_args })
+}
+
+fn failure(error: &serin_keeper::Error) -> Failure {
+    use serin_keeper::Error::{Exposed, Io, Locked, PathTooLong};
+    let (exit, code) = match error {
+        Locked { .. } => (Exit::Usage, "data-dir-in-use"),
+        PathTooLong { .. } => (Exit::Usage, "path-too-long"),
+        Exposed { .. } => (Exit::Usage, "data-dir-exposed"),
+        Io { .. } => (Exit::Internal, "internal"),
+    };
+    Failure::new(exit, code, error.to_string())
+}
+
+/// Says where the server is once it answers.
+fn greet(printer: &Printer, data: &Path) {
+    let start = Instant::now();
+    let socket = data.join(SOCKET);
+    let mut warned = false;
+    while !answers(&socket) {
+        if !warned && start.elapsed() > SLOW {
+            warned = true;
+            let logs = data.join("logs");
+            let text = format!(": the control plane does not answer yet; see {}", logs.display());
+            printer.alarm(&Line::toned(Tone::Warn, "warning").text(text));
+        }
+        thread::sleep(PAUSE);
+    }
+    if printer.is_json() {
+        let pid = std::process::id();
+        printer.document(&json!({
+            "schema": "serin.serve/v1", "pid": pid, "data_dir": data, "socket": socket
+        }));
+        return;
+    }
+    printer.note(&Line::plain(format!("serving: unix:{}", socket.display())));
+    let prefix = if crate::client::default_data_dir().is_ok_and(|usual| usual == data) {
+        String::new()
+    } else {
+        format!("SERIN_DATA={} ", data.display())
+    };
+    let next =
+        Line::plain("next: ").add(Tone::Accent, format!("{prefix}serin apply -f serin.yaml"));
+    printer.note(&next);
+}
+
+/// Whether something speaks HTTP on the socket.
+fn answers(socket: &Path) -> bool {
+    let ask = || -> io::Result<bool> {
+        let mut stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(
+            b"GET /api/v1/server HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        )?;
+        let mut start = [0; 5];
+        stream.read_exact(&mut start)?;
+        Ok(&start == b"HTTP/")
+    };
+    ask().unwrap_or(false)
+}
+
+/// `serin __control`: the control plane.
+pub fn control_main(words: &[OsString]) -> ExitCode {
+    let PlaneArgs { data_dir, api_listen } = PlaneArgs::parse_from(&words[1..]);
+    let options = serin_server::Options { data: data_dir, api_listen };
+    ended(serin_server::run(&options))
+}
+
+/// `serin __proxy`: the data plane.
+pub fn proxy_main(words: &[OsString]) -> ExitCode {
+    let data = PlaneArgs::parse_from(&words[1..]).data_dir;
+    ended(serin_proxy::run(serin_proxy::Options {
+        control: data.join(protocol::PROXY_SOCKET),
+        table: data.join("table.json"),
+        keeper: Some(data.join(protocol::SOCKET)),
+        workers: 0,
+        drain_deadline: DRAIN,
+    }))
+}
+
+/// Their stderr is a log that the keeper keeps.
+fn ended<E: std::error::Error + Send + Sync + 'static>(result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let printer = Printer::new(crate::printer::Settings::default());
+            printer.failure(&Failure::internal(format!("{:#}", anyhow::Error::new(error))));
+            ExitCode::FAILURE
+        }
+    }
+}

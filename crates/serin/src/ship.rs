@@ -1,0 +1,236 @@
+//! Verbs that change something: apply, deploy, promote, pause, resume, abort, rollback, remove.
+
+use crate::cli::{
+    AbortArgs, ActArgs, ApplyArgs, DeployArgs, Goal, PromoteArgs, RollbackArgs, Stay, WaitArgs,
+};
+use crate::context::{Context, path_of};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::file::File;
+use crate::follow::{Wish, follow};
+use crate::printer::{Channel, Line, Tone};
+use crate::render;
+use serde_json::Value;
+use serin_server::api::view::{Applied, AppliedService, ApplyRequest, ServiceView, VerbRequest};
+use std::time::Duration;
+
+mod remove;
+
+pub use remove::remove;
+
+/// `serin apply`.
+pub async fn apply(context: &Context, args: ApplyArgs) -> Result<Exit, Failure> {
+    let file = File::read(&args.file)?;
+    // What is wrong with the file itself is said without a server.
+    file.load(context.printer.has_color(Channel::Err))?;
+    let request = ApplyRequest {
+        source: file.name.clone(),
+        text: file.text.clone(),
+        base_dir: file.base_dir.to_string_lossy().into_owned(),
+        revision: args.revision,
+        reason: args.why.reason,
+        actor: Some(actor()),
+        dry_run: args.dry_run,
+        allow_bad: args.allow_bad,
+    };
+    let document: Value = context.client.post("/api/v1/apply", &request).await?;
+    settle(context, &document, args.dry_run, args.stay).await
+}
+
+/// `serin deploy`.
+pub async fn deploy(context: &Context, args: DeployArgs) -> Result<Exit, Failure> {
+    let service = context.service(args.service).await?;
+    let request = VerbRequest {
+        revision: Some(args.revision),
+        allow_bad: args.allow_bad,
+        dry_run: args.dry_run,
+        reason: args.why.reason,
+        ..asked()
+    };
+    let document: Value = context.client.post(&verb_path(&service, "deploy"), &request).await?;
+    settle(context, &document, args.dry_run, args.stay).await
+}
+
+/// Says what an apply did, and stays with the rollouts it started.
+async fn settle(
+    context: &Context,
+    document: &Value,
+    dry_run: bool,
+    stay: Stay,
+) -> Result<Exit, Failure> {
+    let applied: Applied = serde_json::from_value(document.clone())
+        .map_err(|error| Failure::internal(format!("the answer cannot be read: {error}")))?;
+    if context.printer.is_json() {
+        context.printer.document(document);
+    } else {
+        applied.services.iter().for_each(|service| say_applied(context, service, dry_run));
+    }
+    let mut exit = Exit::Reached;
+    for service in applied.services.iter().filter(|_| !dry_run && !stay.detach) {
+        let Some(rollout) = service.rollout else { continue };
+        let name = service.service.to_string();
+        let end = stay_with(context, name, rollout, Goal::Promoted, stay.timeout).await?;
+        exit = exit.worse(end);
+        if end == Exit::Detached {
+            break;
+        }
+    }
+    Ok(exit)
+}
+
+fn say_applied(context: &Context, service: &AppliedService, dry_run: bool) {
+    let revision = service.revision.version.as_str();
+    let what = match (service.action.as_str(), service.rollout) {
+        ("created", _) => format!("created with {revision}"),
+        ("rollout-started", Some(id)) => format!("rollout {id} to {revision} started"),
+        ("rollout-started", None) => format!("rollout to {revision}"),
+        ("configured", _) => "configuration changed, no new revision".into(),
+        ("unchanged", Some(id)) => format!("rollout {id} to {revision} is under way already"),
+        ("unchanged", None) => format!("unchanged, {revision} runs already"),
+        (other, _) => format!("{other} {revision}"),
+    };
+    let would = if dry_run { " (dry run, nothing was changed)" } else { "" };
+    let line = Line::toned(Tone::Bold, service.service.as_str()).text(format!(": {what}{would}"));
+    context.printer.data(&line);
+    for warning in &service.warnings {
+        context.printer.alarm(&Line::toned(Tone::Warn, "warning").text(": ").text(warning));
+    }
+}
+
+/// `serin promote`.
+pub async fn promote(context: &Context, args: PromoteArgs) -> Result<Exit, Failure> {
+    let service = context.moving_service(args.service).await?;
+    let request = VerbRequest { full: args.full, reason: args.why.reason, ..asked() };
+    act(context, &service, "promote", &request).await
+}
+
+/// `serin pause` and `serin resume`.
+pub async fn hold(context: &Context, verb: &str, args: ActArgs) -> Result<Exit, Failure> {
+    let service = context.moving_service(args.service).await?;
+    act(context, &service, verb, &VerbRequest { reason: args.why.reason, ..asked() }).await
+}
+
+async fn act(
+    context: &Context,
+    service: &str,
+    verb: &str,
+    request: &VerbRequest,
+) -> Result<Exit, Failure> {
+    let document: Value = context.client.post(&verb_path(service, verb), request).await?;
+    if context.printer.is_json() {
+        context.printer.document(&document);
+        return Ok(Exit::Reached);
+    }
+    let view = read_view(&document)?;
+    let line = Line::toned(Tone::Bold, service).text(format!(": {}", view.state));
+    let step = view.rollout.as_ref().filter(|r| r.steps > 0).map(|rollout| {
+        format!(" at step {} of {}", rollout.step.min(rollout.steps), rollout.steps)
+    });
+    let waits = format!("; waiting on {}", view.waiting_for);
+    context.printer.data(&line.text(step.unwrap_or_default()).text(waits));
+    Ok(Exit::Reached)
+}
+
+/// `serin abort`.
+pub async fn abort(context: &Context, args: AbortArgs) -> Result<Exit, Failure> {
+    let service = context.moving_service(args.service).await?;
+    let request = VerbRequest { reason: args.why.reason, ..asked() };
+    go_back(context, service, "abort", &request, Goal::Stopped, args.stay).await
+}
+
+/// `serin rollback`.
+pub async fn rollback(context: &Context, args: RollbackArgs) -> Result<Exit, Failure> {
+    let service = context.service(args.service).await?;
+    let request = VerbRequest { revision: args.to, reason: args.why.reason, ..asked() };
+    go_back(context, service, "rollback", &request, Goal::Promoted, args.stay).await
+}
+
+async fn go_back(
+    context: &Context,
+    service: String,
+    verb: &str,
+    request: &VerbRequest,
+    goal: Goal,
+    stay: Stay,
+) -> Result<Exit, Failure> {
+    let document: Value = context.client.post(&verb_path(&service, verb), request).await?;
+    let view = read_view(&document)?;
+    if context.printer.is_json() {
+        context.printer.document(&document);
+    }
+    match view.rollout {
+        Some(rollout) if !stay.detach => {
+            stay_with(context, service, rollout.id, goal, stay.timeout).await
+        }
+        _ => {
+            let text = format!("{service}: {}; waiting on {}", view.state, view.waiting_for);
+            context.printer.note(&Line::plain(text));
+            Ok(Exit::Reached)
+        }
+    }
+}
+
+/// `serin wait`.
+pub async fn wait(context: &Context, args: WaitArgs) -> Result<Exit, Failure> {
+    let service = context.moving_service(args.service).await?;
+    let view = context.view(&service).await?;
+    let id = view.rollout.map(|rollout| rollout.id).or(view.last.map(|record| record.id));
+    let Some(id) = id else {
+        let message = format!("{service} never had a rollout");
+        return Err(Failure::usage("no-rollout", message).hint("start one with `serin deploy`"));
+    };
+    stay_with(context, service, id, args.goal, args.timeout).await
+}
+
+async fn stay_with(
+    context: &Context,
+    service: String,
+    rollout: u64,
+    goal: Goal,
+    timeout: Duration,
+) -> Result<Exit, Failure> {
+    let wish = Wish { service, rollout, goal, timeout: Some(timeout), channel: Channel::Err };
+    follow(context, wish).await
+}
+
+/// `serin watch`: the story itself is what was asked for.
+pub async fn watch(context: &Context, service: Option<String>) -> Result<Exit, Failure> {
+    let service = context.moving_service(service).await?;
+    let view = context.view(&service).await?;
+    if let Some(rollout) = &view.rollout {
+        let (rollout, channel) = (rollout.id, Channel::Out);
+        let wish = Wish { service, rollout, goal: Goal::Promoted, timeout: None, channel };
+        return follow(context, wish).await;
+    }
+    if context.printer.is_json() {
+        context.printer.document(&view);
+    } else {
+        for line in render::detail(&view, &context.frame()) {
+            context.printer.data(&line);
+        }
+        context.printer.note(&Line::plain("no rollout is under way"));
+    }
+    Ok(Exit::Reached)
+}
+
+fn verb_path(service: &str, verb: &str) -> String {
+    path_of(service, &format!(":{verb}"))
+}
+
+fn read_view(document: &Value) -> Result<ServiceView, Failure> {
+    serde_json::from_value(document.clone())
+        .map_err(|error| Failure::internal(format!("the answer cannot be read: {error}")))
+}
+
+/// A request that says who asks.
+fn asked() -> VerbRequest {
+    VerbRequest { actor: Some(actor()), ..VerbRequest::default() }
+}
+
+/// Who asks, as far as this machine knows.
+fn actor() -> String {
+    let names = ["SERIN_ACTOR", "USER", "LOGNAME"];
+    let name = names.into_iter().filter_map(|name| std::env::var(name).ok());
+    let name = name.map(|name| name.trim().to_owned()).find(|name| !name.is_empty());
+    name.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+}
