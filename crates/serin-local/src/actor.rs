@@ -243,6 +243,7 @@ impl Actor {
         for name in names {
             self.act(&name);
             self.report(&name);
+            self.drop_if_gone(&name);
         }
         self.poll(now);
     }
@@ -261,16 +262,16 @@ impl Actor {
                 self.carry_out(name, action, now);
             }
         }
-        self.drop_if_gone(name);
     }
 
-    /// A removed service is forgotten when its last process is.
+    /// A removed service is forgotten when its last process is, and that was told.
     fn drop_if_gone(&mut self, name: &ServiceName) {
         let gone = self.services.get(name).is_some_and(|s| {
             s.fleet.table.withdrawn
                 && s.fleet.table.acked == Some(crate::world::WITHDRAWN)
                 && s.fleet.listed
                 && s.fleet.instances.is_empty()
+                && s.told.as_ref().is_some_and(|(seen, _)| seen.revisions.is_empty())
         });
         if gone {
             self.services.remove(name);

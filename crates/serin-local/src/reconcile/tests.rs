@@ -229,6 +229,6 @@ fn listed(id: &str, slot: u32, state: ListedState) -> Listed {
 }
 
 /// The data plane holds sub-order `sub` of plan `n`.
-fn held(n: u64, sub: u64) -> Option<wire::Order> {
-    Some(wire::Order { generation: wire_generation(Generation { epoch: 1, n }), sub })
+fn held(n: u64, sub: u64) -> wire::Order {
+    wire::Order { generation: wire_generation(Generation { epoch: 1, n }), sub }
 }

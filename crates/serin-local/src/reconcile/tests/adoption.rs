@@ -12,7 +12,7 @@ fn found() -> World {
         listed("s-v1-aa-7", 1, ListedState::Running),
     ];
     world.fleet.listed(&list, world.now);
-    world.fleet.met(held(0, 9), world.now);
+    world.fleet.met(Some(held(0, 9)), world.now);
     world
 }
 

@@ -79,7 +79,7 @@ fn the_last_instance_of_a_revision_with_users_keeps_them_unless_it_is_dead() {
 #[test]
 fn an_order_the_data_plane_finds_old_is_given_again_above_its_own() {
     let mut world = World::settled(&[("v1", 100, 1)]);
-    world.fleet.refused(held(1, 41), "old".into());
+    world.fleet.refused(Some(held(1, 41)), "old".into());
     assert_eq!(world.go(), ["route 1/42 v1=100[1]"]);
     assert_eq!(world.ack().go(), [""; 0]);
 }

@@ -1,0 +1,9 @@
+//! The platform with a real keeper, a real data plane, real processes and sockets.
+
+#![allow(clippy::unwrap_used)]
+
+mod faults;
+mod restarts;
+mod rig;
+mod rollout;
+mod start;
