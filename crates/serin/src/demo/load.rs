@@ -1,13 +1,16 @@
 //! The demo's users: an open-loop load generator. Requests come at random moments whatever the
 //! server does, and each one's latency counts from the moment it was due.
 
+mod kept;
 mod pool;
 mod tally;
 #[cfg(test)]
 mod tests;
 
 use fastrand::Rng;
-use pool::{Loss, Pool};
+pub(super) use kept::{RATE, SEED, TARGET, stay};
+pub(super) use pool::Loss;
+use pool::Pool;
 use serin_core::Timestamp;
 use std::{
     io,
@@ -17,8 +20,8 @@ use std::{
     thread::{self, JoinHandle},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-pub(super) use tally::Tally;
 use tally::Visit;
+pub(super) use tally::{Arm, Tally};
 use tokio::{
     sync::watch,
     task::{JoinSet, LocalSet},

@@ -1,0 +1,235 @@
+//! What the demo has shown, and whether it is what was promised.
+
+#[cfg(test)]
+mod tests;
+
+use super::{
+    follow::Course,
+    load::{Arm, Tally},
+    server::Kept,
+    story::went,
+};
+use crate::printer::{Line, Printer, Tone};
+use serde::Serialize;
+use serin_core::{Millis, Outcome, Timestamp};
+use std::process::ExitCode;
+
+/// The version that is bad on purpose.
+const BAD: &str = "v3";
+
+/// One version that was shipped.
+#[derive(Debug, Clone)]
+pub(super) struct Ship {
+    pub(super) version: &'static str,
+    /// How it has to end.
+    pub(super) wanted: Outcome,
+    pub(super) course: Course,
+}
+
+/// Everything the demo found out.
+#[derive(Debug, Clone)]
+pub(super) struct Findings {
+    pub(super) ships: Vec<Ship>,
+    /// What the users saw.
+    pub(super) tally: Tally,
+    /// Errors the server says it answered in the app's place.
+    pub(super) dropped_by_server: u64,
+}
+
+/// The document of `--json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Report {
+    schema: &'static str,
+    /// Versions that were promoted, in order, without the first.
+    promoted: Vec<&'static str>,
+    /// Versions that were rolled back by evidence or health.
+    rolled_back: Vec<&'static str>,
+    /// Requests sent.
+    requests: u64,
+    /// Requests without a complete response, or with an error made by Serin.
+    dropped: u64,
+    /// Requests answered by the bad version.
+    bad_version_requests: u64,
+    /// From the bad version's first request to the verdict, in milliseconds.
+    verdict_ms: Option<u64>,
+    /// From the verdict to the bad version's last request, in milliseconds.
+    verdict_to_zero_ms: Option<u64>,
+    /// `ok` or `failed`.
+    outcome: &'static str,
+    /// What was not as promised.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    differed: Vec<String>,
+}
+
+impl Findings {
+    fn report(&self) -> Report {
+        let ended = |outcome| {
+            let so = self.ships.iter().filter(move |ship| ship.course.outcome() == Some(outcome));
+            so.map(|ship| ship.version).collect()
+        };
+        let times = self.times();
+        let differed = self.differed();
+        Report {
+            schema: "serin.demo/v1",
+            promoted: ended(Outcome::Promoted),
+            rolled_back: ended(Outcome::RolledBack),
+            requests: self.tally.sent,
+            dropped: self.dropped(),
+            bad_version_requests: self.tally.version(BAD).requests,
+            verdict_ms: times.map(|(verdict, _)| verdict.0),
+            verdict_to_zero_ms: times.map(|(_, zero)| zero.0),
+            outcome: if differed.is_empty() { "ok" } else { "failed" },
+            differed,
+        }
+    }
+
+    /// An error that Serin made is known to both sides; it counts once.
+    fn dropped(&self) -> u64 {
+        self.tally.dropped().max(self.dropped_by_server)
+    }
+
+    /// From the bad version's first request to the verdict, and from there to its last. By the
+    /// data plane's clock; if it has forgotten them, by the users'.
+    fn times(&self) -> Option<(Millis, Millis)> {
+        let ship = self.ships.iter().find(|ship| ship.version == BAD)?;
+        let verdict = ship.course.record.as_ref()?.verdict_at?;
+        let (first, last) = self.first_and_last(ship)?;
+        Some((verdict.since(first), last.since(verdict)))
+    }
+
+    fn first_and_last(&self, ship: &Ship) -> Option<(Timestamp, Timestamp)> {
+        let seen = ship.course.arm.as_ref();
+        let seen = seen.and_then(|arm| Some((arm.first_request_at?, arm.last_request_at?)));
+        let users = self.tally.version(ship.version);
+        seen.or(users.first_sent_at.zip(users.last_sent_at))
+    }
+
+    /// What was not as promised, each in a sentence.
+    fn differed(&self) -> Vec<String> {
+        let wrong = |ship: &&Ship| ship.course.outcome() != Some(ship.wanted);
+        let ships = self.ships.iter().filter(wrong).map(|ship| {
+            let (version, wanted) = (ship.version, ship.wanted.as_str());
+            format!("{version} should have been {wanted}; {}", went(&ship.course))
+        });
+        ships.chain(self.losses()).chain(self.unanswered()).collect()
+    }
+
+    fn losses(&self) -> Option<String> {
+        let why = |(loss, n): (&super::load::Loss, &u64)| format!("{n} {}", loss.as_str());
+        let whys: Vec<_> = self.tally.lost.iter().map(why).collect();
+        let dropped = self.dropped();
+        (dropped > 0).then(|| {
+            let seen =
+                if whys.is_empty() { "by serin's own count".into() } else { whys.join(", ") };
+            format!("{dropped} requests were dropped: {seen}")
+        })
+    }
+
+    fn unanswered(&self) -> Option<String> {
+        let missing = self.tally.sent.checked_sub(self.tally.done()).filter(|n| *n > 0)?;
+        Some(format!("the load generator lost track of {missing} of its own requests"))
+    }
+}
+
+/// Prints the result; 0 only if everything went as promised.
+pub(super) fn show(findings: &Findings, kept: Option<&Kept>, printer: &Printer) -> ExitCode {
+    let report = findings.report();
+    if printer.is_json() {
+        printer.document(&report);
+    } else {
+        findings.lines(&report).iter().for_each(|line| printer.data(line));
+    }
+    for line in report.differed.iter().map(|text| alarm(text)) {
+        printer.alarm(&line);
+    }
+    for line in next(kept) {
+        printer.note(&line);
+    }
+    if report.differed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn alarm(text: &str) -> Line {
+    Line::toned(Tone::Bad, "error").text(": ").text(text)
+}
+
+impl Findings {
+    fn lines(&self, report: &Report) -> Vec<Line> {
+        let none = || "unknown".to_owned();
+        let time = |ms: Option<u64>| ms.map_or_else(none, |ms| Millis(ms).to_string());
+        let bad = self.tally.version(BAD);
+        let share = bad.requests as f64 / self.tally.sent.max(1) as f64 * 100.0;
+        let served = self.tally.done() - self.tally.dropped();
+        vec![
+            Line::new(),
+            row("requests served", &thousands(served), &latencies(&self.tally)),
+            row("requests that reached v3", &thousands(bad.requests), &format!("{share:.1} %")),
+            row("errors users saw", &thousands(self.tally.errors()), &self.blame(&bad)),
+            row("v3's first request to verdict", &time(report.verdict_ms), ""),
+            row("verdict to zero traffic on v3", &time(report.verdict_to_zero_ms), ""),
+            row("requests dropped", &thousands(report.dropped), ""),
+        ]
+    }
+
+    fn blame(&self, bad: &Arm) -> String {
+        let others = self.tally.errors().saturating_sub(bad.errors);
+        match (bad.errors, others) {
+            (0, 0) => String::new(),
+            (_, 0) => "all of them from v3".into(),
+            (_, others) => format!("{others} of them not from v3"),
+        }
+    }
+}
+
+fn row(what: &str, value: &str, aside: &str) -> Line {
+    let name = Line::plain("  ").text(what).pad(34);
+    let value = Line::toned(Tone::Bold, value).pad_left(8);
+    name.then(value).text("  ").add(Tone::Dim, aside)
+}
+
+fn latencies(tally: &Tally) -> String {
+    let of = |version| {
+        let p99 = tally.version(version).quantile_ms(0.99)?;
+        Some(format!("{version} {p99:.0} ms"))
+    };
+    let known: Vec<_> = ["v1", "v2", "v3"].into_iter().filter_map(of).collect();
+    if known.is_empty() { String::new() } else { format!("p99 {}", known.join(", ")) }
+}
+
+fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Commands to try now.
+fn next(kept: Option<&Kept>) -> Vec<Line> {
+    let mut lines = vec![Line::new()];
+    let Some(Kept { data, shop, pid }) = kept else {
+        lines.extend([
+            try_this("serin demo --keep", "the same, left running to look around in"),
+            try_this("serin serve", "and with your own app: serin apply -f serin.yaml"),
+        ]);
+        return lines;
+    };
+    let data = data.display().to_string();
+    lines.extend([
+        try_this(&format!("export SERIN_DATA={data}"), "it is still running; look at it"),
+        try_this("serin status", ""),
+        try_this("serin explain", "why v3 was rolled back"),
+        try_this("serin apply -f $SERIN_DATA/good.yaml --revision v4", ""),
+        try_this(&format!("curl http://{shop}"), ""),
+        try_this(&format!("kill {pid} && rm -r {data}"), "stop and remove it"),
+    ]);
+    lines
+}
+
+fn try_this(command: &str, why: &str) -> Line {
+    let command = Line::plain("  ").add(Tone::Accent, command).pad(34);
+    if why.is_empty() { command } else { command.text("  # ").add(Tone::Dim, why) }
+}
