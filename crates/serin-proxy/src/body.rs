@@ -107,6 +107,8 @@ pub struct Stream {
     pub server_error: bool,
     pub service: Rc<Service>,
     pub session: Rc<Session>,
+    /// The response's head has just come.
+    pub moved: bool,
 }
 
 impl Stream {
@@ -122,14 +124,16 @@ impl Stream {
         }
         match poll {
             Poll::Pending => {
-                self.session.awaits_instance.set(true);
+                if std::mem::take(&mut self.moved) {
+                    self.session.progress(Instant::now());
+                }
                 Poll::Pending
             }
             Poll::Ready(Some(Ok(frame))) => {
-                self.session.progress(Instant::now());
-                self.session.awaits_instance.set(false);
                 if self.incoming.is_end_stream() {
                     self.whole(cx);
+                } else {
+                    self.session.progress(Instant::now());
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

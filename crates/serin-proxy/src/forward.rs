@@ -352,7 +352,6 @@ impl Carry {
         if server_error {
             ticket.first_attempt_failed();
         }
-        self.session.progress(Instant::now());
         let mut stream = Stream {
             incoming,
             line: Some(line),
@@ -361,6 +360,7 @@ impl Carry {
             server_error,
             service: self.route.service.clone(),
             session: self.session.clone(),
+            moved: true,
         };
         if !http_body::Body::is_end_stream(&stream.incoming) {
             return Response::from_parts(parts, Download::Stream(stream));

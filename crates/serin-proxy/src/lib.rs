@@ -16,6 +16,7 @@
 //!   body.
 //! - No body is ever held whole.
 
+mod alarm;
 mod body;
 pub mod client;
 mod clock;

@@ -1,8 +1,8 @@
 //! One client connection: what the request in progress needs from it, and its deadlines.
 //!
-//! Deadlines are kept as plain times. One timer per connection is moved only when it would fire
-//! too late, so a request costs no timer operation.
+//! Deadlines are kept as plain times; the `alarm` looks at them.
 
+use crate::alarm::Alarm;
 use crate::body::Uploading;
 use crate::forward;
 use crate::io::Down;
@@ -37,8 +37,6 @@ pub struct Session {
     /// The request timeout ran out.
     pub expired: Cell<bool>,
     pub upload: Cell<Uploading>,
-    /// The client would take more of the response, the instance has not sent it yet.
-    pub awaits_instance: Cell<bool>,
     /// Dropped when the connection, and what it became, has ended.
     _live: Live,
     busy: Cell<bool>,
@@ -57,7 +55,6 @@ impl Session {
             client: client.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
             expired: Cell::new(false),
             upload: Cell::new(Uploading::Done),
-            awaits_instance: Cell::new(false),
             _live: live,
             busy: Cell::new(false),
             timeout: Cell::new(FAR),
@@ -72,7 +69,6 @@ impl Session {
         self.busy.set(true);
         self.expired.set(false);
         self.upload.set(Uploading::Done);
-        self.awaits_instance.set(false);
         self.timeout.set(timeout.unwrap_or(FAR));
         self.deadline.set(now + self.timeout.get());
     }
@@ -136,32 +132,21 @@ pub async fn serve(
         .serve_connection(io, service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    let mut armed = session.next_deadline();
-    let mut timer = pin!(tokio::time::sleep_until(armed.into()));
-    let mut closing = false;
+    let mut alarm = pin!(Alarm::new(session.next_deadline()));
+    let (mut known, mut closing) = (false, false);
     std::future::poll_fn(|cx| {
         if !closing && worker.closing.get() {
             closing = true;
             connection.as_mut().graceful_shutdown();
         }
+        if !std::mem::replace(&mut known, true) {
+            worker.remember(id, cx.waker());
+        }
         loop {
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
-            let deadline = session.next_deadline();
-            if deadline < armed {
-                armed = deadline;
-                timer.as_mut().reset(armed.into());
-            }
-            while timer.as_mut().poll(cx).is_ready() {
-                armed = session.next_deadline();
-                if armed <= Instant::now() {
-                    break;
-                }
-                timer.as_mut().reset(armed.into());
-            }
-            if !timer.is_elapsed() {
-                worker.remember(id, cx.waker());
+            if !alarm.as_mut().rings(cx, || session.next_deadline()) {
                 return Poll::Pending;
             }
             if !session.overdue() {
