@@ -284,28 +284,30 @@ impl Actor {
         let now = self.clock.now();
         let trouble = self.trouble(now);
         let shift = self.clock.shift();
+        let away = [self.keeper_away, self.plane_away].into_iter().flatten();
+        let doubt = away.map(|since| since.plus(AWAY)).filter(|at| *at > now).min();
         let Some(served) = self.services.get_mut(name) else { return };
         let mut seen = observation(served.plan.as_ref(), &served.fleet, shift);
         seen.trouble = trouble.or(served.unbound.clone()).or(seen.trouble);
-        let due = match &served.told {
+        let mut next = match &served.told {
             None => now,
             Some((told, at)) if *told == seen => at.plus(HEARTBEAT),
             Some((_, at)) => at.plus(REPORT_GAP),
         };
-        let ready = due <= now && served.fleet.listed;
-        if ready {
+        if next <= now && served.fleet.listed {
             let report = Observation { seq: (self.settings.epoch, self.seq + 1), ..seen.clone() };
             // A full queue is a slow reader: it gets the newest state a moment later.
-            if self.reports.try_send(Report::Observed(name.clone(), report)).is_ok() {
+            let sent = self.reports.try_send(Report::Observed(name.clone(), report)).is_ok();
+            next = now.plus(if sent { HEARTBEAT } else { REPORT_GAP });
+            if sent {
                 self.seq += 1;
                 served.told = Some((seen, now));
             }
         }
-        let usage = self.shared.latest_usage();
-        let views = views(served.plan.as_ref(), &served.fleet, &usage, shift);
-        let next = if ready { now.plus(HEARTBEAT) } else { due.max(now.plus(Millis(1))) };
+        let views = views(served.plan.as_ref(), &served.fleet, shift);
         let timed = served.plan.as_ref().and_then(|plan| wake_at(plan, &served.fleet, now));
-        served.wake = timed.into_iter().chain(served.fleet.listed.then_some(next)).min();
+        let told = served.fleet.listed.then_some(next);
+        served.wake = timed.into_iter().chain(told).chain(doubt).min();
         self.shared.publish(name, views);
     }
 
@@ -323,7 +325,7 @@ impl Actor {
     /// The next moment something is due.
     fn wake(&self) -> Timestamp {
         let services = self.services.values().filter_map(|s| s.wake);
-        let poll = (!self.polling).then_some(self.next_poll);
+        let poll = (!self.polling && !self.services.is_empty()).then_some(self.next_poll);
         let first = services.chain(poll).chain([self.next_sample]).min();
         first.unwrap_or(self.next_sample)
     }

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serin_core::{Millis, RevisionId, Role, ServiceName, Timestamp};
 
-/// The label of one process in the keeper's list. Holds no secret.
+/// The label of one process in the keeper's list. Holds no secret. A field that is added gets a
+/// default, so that processes started by an older version are still ours.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Label {
     /// Whose instance.
@@ -18,16 +19,21 @@ pub struct Label {
     /// Its port on 127.0.0.1.
     pub port: u16,
     /// Digest of what it runs.
+    #[serde(default)]
     pub artefact: Option<String>,
     /// When it was started.
     pub started: Timestamp,
     /// Instances lost in a row in its slot before it.
+    #[serde(default)]
     pub failures: u32,
     /// Instances of its revision lost before it.
+    #[serde(default)]
     pub restarts: u32,
     /// Time between SIGTERM and SIGKILL.
+    #[serde(default)]
     pub grace: Millis,
     /// Its number in the service.
+    #[serde(default)]
     pub number: u64,
 }
 

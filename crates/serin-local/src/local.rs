@@ -159,7 +159,17 @@ impl Local {
 
     /// The service's instances as last seen, the ended ones last.
     pub fn instances(&self, service: &ServiceName) -> Vec<InstanceView> {
-        self.shared.lock().views.get(service).cloned().unwrap_or_default()
+        let looks = self.shared.lock();
+        let mut views = looks.views.get(service).cloned().unwrap_or_default();
+        for view in &mut views {
+            view.usage = looks.samples.latest(&view.id);
+        }
+        views
+    }
+
+    /// Services with instances here, also those no plan has named since this process began.
+    pub fn services(&self) -> Vec<ServiceName> {
+        self.shared.lock().views.keys().cloned().collect()
     }
 
     /// What each running instance of the service used.
@@ -235,9 +245,5 @@ impl Shared {
 
     pub(crate) fn sample(&self, pids: &BTreeMap<String, i32>) {
         self.lock().samples.take(pids);
-    }
-
-    pub(crate) fn latest_usage(&self) -> BTreeMap<String, Usage> {
-        self.lock().samples.latest()
     }
 }

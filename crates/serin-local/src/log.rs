@@ -14,6 +14,14 @@ pub(crate) fn path(data: &Path, instance: &str) -> PathBuf {
     data.join("logs").join(format!("{instance}.log"))
 }
 
+/// Removes a log and what was rotated out of it.
+pub(crate) fn remove(path: &Path) {
+    // What is not there or cannot be removed does no harm: it has no writer any more.
+    let _ = std::fs::remove_file(path);
+    let mut rotated = (1_u32..).map(|n| format!("{}.{n}", path.display()));
+    while rotated.next().is_some_and(|path| std::fs::remove_file(path).is_ok()) {}
+}
+
 /// The last `lines` lines of the log at `path` and, if it was rotated a moment ago, of the file
 /// before it. An unreadable log is empty.
 pub(crate) fn tail(path: &Path, lines: usize) -> Vec<String> {
@@ -63,6 +71,17 @@ mod tests {
         assert_eq!(tail(&log, 4), ["two", "three", "fo\u{fffd}r", "last without end"]);
         assert_eq!(tail(&log, 9).len(), 5);
         assert_eq!(tail(&dir.path().join("none.log"), 3), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_removed_log_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a.log", "a.log.1", "a.log.2", "b.log"] {
+            std::fs::write(dir.path().join(name), "x").unwrap();
+        }
+        remove(&dir.path().join("a.log"));
+        let left: Vec<_> = dir.path().read_dir().unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["b.log"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::usage::Usage;
 use crate::world::{Fleet, Instance, Phase, PhaseName};
 use serde::Serialize;
 use serin_core::{ExitCause, Observation, Plan, RevisionId, RevisionObservation, Role, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// One instance, for people and the API.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -83,23 +83,17 @@ fn shifted(at: Timestamp, shift: Shift) -> Timestamp {
     Timestamp(at.0 + shift)
 }
 
-/// All instances known, the ended ones last.
-pub fn views(
-    plan: Option<&Plan>,
-    fleet: &Fleet,
-    usage: &BTreeMap<String, Usage>,
-    shift: Shift,
-) -> Vec<InstanceView> {
+/// All instances known, the ended ones last. What they use is for the caller to fill in.
+pub fn views(plan: Option<&Plan>, fleet: &Fleet, shift: Shift) -> Vec<InstanceView> {
     let mut all: Vec<_> = fleet.instances.iter().collect();
     all.sort_by_key(|(_, i)| (!i.is_alive(), &i.revision, i.started));
-    all.into_iter().map(|(id, i)| view(plan, fleet, (id, i), usage, shift)).collect()
+    all.into_iter().map(|(id, i)| view(plan, fleet, (id, i), shift)).collect()
 }
 
 fn view(
     plan: Option<&Plan>,
     fleet: &Fleet,
     (id, instance): (&String, &Instance),
-    usage: &BTreeMap<String, Usage>,
     shift: Shift,
 ) -> InstanceView {
     let planned = plan.and_then(|p| p.revisions.get(&instance.revision));
@@ -114,7 +108,7 @@ fn view(
         ready_since: instance.ready_since().map(|t| shifted(t, shift)),
         restarts: fleet.tallies.get(&instance.revision).map_or(0, |t| t.restarts),
         in_flight: instance.load.in_flight,
-        usage: usage.get(id).copied(),
+        usage: None,
         artefact: instance.artefact.clone(),
         last_probe: instance.readiness.last.clone(),
         exit: match &instance.phase {

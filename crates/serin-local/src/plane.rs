@@ -18,7 +18,7 @@ const SOCKET: &str = "proxy.sock";
 const ANSWER: Duration = Duration::from_secs(10);
 /// Time between two tries to connect: doubled from the first to the last.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
-/// Time between two tries to get an order onto a disk that did not take it.
+/// Time between two tries of an order that was refused or did not get onto the disk.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// What the data plane says.
@@ -115,14 +115,14 @@ struct Task {
     wanted: BTreeMap<String, Wanted>,
     /// Services whose newest order has to be given now.
     due: BTreeSet<String>,
-    /// Services whose newest order is held, but not on the disk.
-    unsafe_on_disk: BTreeSet<String>,
+    /// Services whose newest order was refused, or is held but not on the disk.
+    unsettled: BTreeSet<String>,
 }
 
 impl Task {
     fn new(socket: PathBuf, orders: mpsc::UnboundedReceiver<(String, Wanted)>) -> Self {
-        let (wanted, due, unsafe_on_disk) = Default::default();
-        Self { socket, orders, wanted, due, unsafe_on_disk }
+        let (wanted, due, unsettled) = Default::default();
+        Self { socket, orders, wanted, due, unsettled }
     }
 
     async fn run(&mut self, tell: impl Fn(PlaneFact) -> bool + Sync) {
@@ -181,8 +181,8 @@ impl Task {
                 },
                 // Nothing was asked, so whatever comes now is the end.
                 _ = connection.stream.fill_buf() => return false,
-                () = sleep(AGAIN), if !self.unsafe_on_disk.is_empty() => {
-                    self.due.append(&mut self.unsafe_on_disk);
+                () = sleep(AGAIN), if !self.unsettled.is_empty() => {
+                    self.due.append(&mut self.unsettled);
                 }
             }
         }
@@ -211,17 +211,17 @@ impl Task {
             }
         };
         let reply = connection.call(&request).await?;
-        self.unsafe_on_disk.remove(&service);
+        self.unsettled.remove(&service);
         tell(match reply {
             Reply::Applied { generation, sub, durable, error } => {
                 if !durable || error.is_some() {
-                    self.unsafe_on_disk.insert(service.clone());
+                    self.unsettled.insert(service.clone());
                 }
                 PlaneFact::Applied { service, order: Order { generation, sub }, durable, error }
             }
             Reply::Removed { durable, .. } => {
                 if !durable {
-                    self.unsafe_on_disk.insert(service.clone());
+                    self.unsettled.insert(service.clone());
                 }
                 PlaneFact::Withdrawn { service }
             }
@@ -229,7 +229,10 @@ impl Task {
                 let why = format!("the data plane holds the newer order {have} of {service}");
                 PlaneFact::Refused { service, have: Some(have), why }
             }
-            Reply::Error(why) => PlaneFact::Refused { service, have: None, why },
+            Reply::Error(why) => {
+                self.unsettled.insert(service.clone());
+                PlaneFact::Refused { service, have: None, why }
+            }
             _ => return Err(io::ErrorKind::InvalidData.into()),
         });
         Ok(())

@@ -44,9 +44,13 @@ impl Ports {
         Some(port)
     }
 
-    /// `port` is in use by a process that was found.
-    pub fn claim(&mut self, port: u16) {
-        self.taken.insert(port);
+    /// Only these are in use: the others are released.
+    pub fn keep(&mut self, used: &BTreeSet<u16>, now: Timestamp) {
+        let gone: Vec<u16> = self.taken.difference(used).copied().collect();
+        for port in gone {
+            self.release(port, now);
+        }
+        self.taken.extend(used);
     }
 
     /// Its process is gone: the port rests, then it may be taken again.
@@ -89,12 +93,14 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_held_by_others_or_claimed_is_skipped() {
+    fn a_port_that_is_held_by_others_or_in_use_is_skipped() {
         let mut ports = Ports::new(11_200, 0);
-        ports.claim(10_001);
+        ports.keep(&BTreeSet::from([10_001]), Timestamp(0));
         assert_eq!(ports.take(Timestamp(0), |port| port != 10_000), Some(10_002));
         ports.release(10_777, Timestamp(0));
         assert_eq!(ports.take(Timestamp(0), |port| port == 10_777), Some(10_777));
+        ports.keep(&BTreeSet::from([10_001]), Timestamp(0));
+        assert_eq!(ports.take(Timestamp(60_000), |port| port == 10_002), Some(10_002));
     }
 
     #[test]

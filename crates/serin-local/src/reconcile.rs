@@ -277,7 +277,9 @@ fn explain(id: &InstanceId, instance: &Instance, now: Timestamp) -> Option<Actio
     }
     let cause = match &instance.phase {
         Phase::Exited { cause, .. } => cause.clone(),
-        Phase::Starting { since } if now >= since.plus(TELL_AFTER) => ExitCause::NotReady,
+        Phase::Starting { since } if instance.pid.is_some() && now >= since.plus(TELL_AFTER) => {
+            ExitCause::NotReady
+        }
         _ => return None,
     };
     Some(Action::Explain { instance: id.clone(), cause })

@@ -57,10 +57,9 @@ impl Samples {
         }
     }
 
-    /// The newest sample of each instance.
-    pub fn latest(&self) -> BTreeMap<String, Usage> {
-        let last = |(id, series): (&String, &Series)| Some((id.clone(), *series.kept.back()?));
-        self.by_instance.iter().filter_map(last).collect()
+    /// The newest sample of one instance.
+    pub fn latest(&self, id: &str) -> Option<Usage> {
+        self.by_instance.get(id)?.kept.back().copied()
     }
 
     /// All samples kept of one instance, oldest first, [`PERIOD`] apart.

@@ -33,7 +33,7 @@ impl Actor {
             Action::Stop { instance, grace } => {
                 self.order(Request::Stop { instance, grace_ms: grace.0 });
             }
-            Action::Forget { instance } => self.order(Request::Forget { instance }),
+            Action::Forget { instance } => self.forget(instance),
             Action::Explain { instance, cause } => self.explain(name, instance, cause),
             Action::Probe { instance, probing } => self.probe(name, instance, probing),
             Action::Drain { .. } => self.next_poll = now,
@@ -55,6 +55,13 @@ impl Actor {
             // A refusal means that the process is gone, which the journal says, too.
             let _ = keeper.insist(request).await;
         });
+    }
+
+    /// The keeper's memory of an ended process goes, and its log.
+    fn forget(&self, instance: String) {
+        let path = log::path(&self.settings.data, &instance);
+        self.order(Request::Forget { instance });
+        tokio::task::spawn_blocking(move || log::remove(&path));
     }
 
     fn start(

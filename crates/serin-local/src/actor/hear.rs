@@ -68,16 +68,13 @@ impl Actor {
         for name in names {
             let list = by_service.remove(&name).unwrap_or_default();
             self.with(&name, |fleet| fleet.listed(&list, now));
-            let Some(served) = self.services.get(&name) else { continue };
-            let ports: Vec<u16> = served.fleet.ports().collect();
-            for port in ports {
-                self.ports.claim(port);
-            }
             let listen = self.services[&name].plan.as_ref().map(|plan| plan.listen);
             if let Some(listen) = listen.filter(|addr| addr.port() != 0) {
                 self.bind(&name, listen);
             }
         }
+        let used = self.services.values().flat_map(|s| s.fleet.ports()).collect();
+        self.ports.keep(&used, now);
     }
 
     fn entry(&mut self, entry: &JournalEntry, now: Timestamp) {
@@ -124,6 +121,9 @@ impl Actor {
             }
             PlaneFact::Applied { service, order, durable, error } => {
                 self.with_named(&service, |fleet| fleet.applied(order, durable, error, now));
+                if self.any_draining() {
+                    self.next_poll = now;
+                }
             }
             PlaneFact::Refused { service, have, why } => {
                 self.with_named(&service, |fleet| fleet.refused(have, why));
