@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{Mutex, Notify, oneshot};
 
 /// Longest request line.
@@ -35,6 +35,8 @@ pub struct Control {
     workers: Vec<UnboundedSender<worker::Order>>,
     listeners: RefCell<BTreeMap<SocketAddr, TcpListener>>,
     opening: Mutex<()>,
+    /// Some address could not be opened.
+    unopened: Notify,
     seq: Cell<u64>,
     closed_through_s: Cell<u64>,
     draining: Cell<bool>,
@@ -54,6 +56,7 @@ impl Control {
             workers,
             listeners: RefCell::default(),
             opening: Mutex::new(()),
+            unopened: Notify::new(),
             seq: Cell::new(0),
             closed_through_s: Cell::new(0),
             draining: Cell::new(false),
@@ -83,25 +86,19 @@ impl Control {
 
     async fn drain(&self, deadline: Duration) {
         self.draining.set(true);
-        let opening = self.opening.lock().await;
         self.listeners.borrow_mut().clear();
-        if let Some(first) = self.workers.first() {
-            // It passes the word on, behind the connections it has dealt out.
-            let _ = first.send(worker::Order::Drain);
-        }
-        let all = async {
-            for worker in &self.workers {
-                worker.closed().await;
-            }
-        };
-        let _ = tokio::time::timeout(deadline, all).await;
-        drop(opening);
+        let (done, mut all_done) = mpsc::unbounded_channel();
+        // The first passes the word on.
+        self.tell_first(worker::Order::Drain(done));
+        let _ = tokio::time::timeout(deadline, all_done.recv()).await;
     }
 
     /// Opens what the table asks for; what fails is tried again until it works.
     async fn keep_open(self: Rc<Self>) {
         loop {
-            self.open_listeners().await;
+            if self.open_listeners().await.is_empty() {
+                self.unopened.notified().await;
+            }
             tokio::time::sleep(REOPEN).await;
         }
     }
@@ -120,6 +117,7 @@ impl Control {
             if !self.listeners.borrow().contains_key(&addr)
                 && let Err(error) = self.open(addr).await
             {
+                self.unopened.notify_one();
                 failed.insert(addr, error);
             }
         }
@@ -143,6 +141,9 @@ impl Control {
             None => fds::bind(addr),
         };
         let listener = tokio::task::spawn_blocking(open).await.map_err(io::Error::other)??;
+        if self.draining.get() {
+            return Ok(());
+        }
         self.tell_first(worker::Order::Listen(addr, listener.try_clone()?));
         self.listeners.borrow_mut().insert(addr, listener);
         Ok(())

@@ -6,8 +6,9 @@
 //! comes after the deadline is ignored, and what is missing is found when the cohort is folded.
 
 use crate::clock::Clock;
-use crate::hist::{Hist, bucket_of_us};
+use crate::hist::Hist;
 use crate::wire::{self, ArmCounters, Judged, Role};
+use serin_stats::bucket_of_us;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
@@ -45,7 +46,7 @@ impl Pace {
             return None;
         }
         let p99 = recent.quantile_us(0.99)?;
-        Some(((4.0 * p99 / 1_000.0) as u64).clamp(MIN_DELAY_MS, MAX_DELAY_MS))
+        Some((4 * p99 / 1_000).clamp(MIN_DELAY_MS, MAX_DELAY_MS))
     }
 }
 

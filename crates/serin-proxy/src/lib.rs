@@ -129,13 +129,27 @@ fn start(count: usize, table: &Table) -> std::io::Result<Vec<UnboundedSender<wor
         let others = if index == 0 { senders[1..].to_vec() } else { Vec::new() };
         let name = format!("worker-{index}");
         let work = move || {
+            let _whole = Whole;
             if let Err(error) = worker::run(shared, orders, others) {
                 eprintln!("worker {index} could not start: {error}");
+                std::process::abort();
             }
         };
         std::thread::Builder::new().name(name).spawn(work)?;
     }
     Ok(senders)
+}
+
+/// A process that lost a worker would leave its connections hanging: it ends, and the keeper
+/// starts another.
+struct Whole;
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
 }
 
 /// Each request in progress takes two descriptors.

@@ -40,9 +40,12 @@ pub enum Order {
     CatchUp,
     /// Report the counters.
     Report(oneshot::Sender<Counters>),
-    /// Finish what runs, then end.
-    Drain,
+    /// Finish what runs, then say so by dropping this. Reports are given until the end.
+    Drain(UnboundedSender<Never>),
 }
+
+/// What is never sent: a channel of it only closes.
+pub enum Never {}
 
 /// An address that users connect to.
 pub struct Port {
@@ -218,37 +221,29 @@ async fn obey(
     mut orders: UnboundedReceiver<Order>,
     workers: Vec<UnboundedSender<Order>>,
 ) {
-    let mut accepting: HashMap<SocketAddr, AbortHandle> = HashMap::new();
+    let mut accepting = Accepting { worker: worker.clone(), workers, tasks: HashMap::new() };
     let mut sweep = tokio::time::interval(SWEEP);
-    let mut drain = None;
     loop {
         let order = tokio::select! {
             order = orders.recv() => order,
-            _ = sweep.tick() => { worker.sweep(); continue }
-            () = async { drain.as_mut().unwrap_or(&mut never()).await }, if drain.is_some() => return,
+            _ = sweep.tick() => {
+                worker.sweep();
+                continue;
+            }
         };
         match order {
             None => return,
-            Some(Order::Drain) => {
-                for (_, task) in accepting.drain() {
-                    task.abort();
-                }
-                // Behind the connections already dealt out.
-                for other in &workers {
-                    let _ = other.send(Order::Drain);
-                }
+            Some(Order::Drain(done)) => {
+                accepting.end(&done);
                 let worker = worker.clone();
-                drain = Some(Box::pin(async move { worker.drained().await }) as Ended);
+                tokio::task::spawn_local(async move {
+                    worker.drained().await;
+                    drop(done);
+                });
             }
-            Some(Order::Listen(addr, listener)) => {
-                if let Ok(listener) = TcpListener::from_std(listener) {
-                    let accept = accept(worker.clone(), addr, listener, workers.clone());
-                    let task = tokio::task::spawn_local(accept).abort_handle();
-                    accepting.insert(addr, task).inspect(AbortHandle::abort);
-                }
-            }
+            Some(Order::Listen(addr, listener)) => accepting.begin(addr, listener),
             Some(Order::Unlisten(addr)) => {
-                accepting.remove(&addr).inspect(AbortHandle::abort);
+                accepting.tasks.remove(&addr).inspect(AbortHandle::abort);
             }
             Some(Order::Serve(stream, port, peer, permit)) => {
                 if let Ok(stream) = TcpStream::from_std(stream) {
@@ -263,10 +258,31 @@ async fn obey(
     }
 }
 
-type Ended = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+/// Worker 0's listeners; `workers` are the others.
+struct Accepting {
+    worker: Rc<Worker>,
+    workers: Vec<UnboundedSender<Order>>,
+    tasks: HashMap<SocketAddr, AbortHandle>,
+}
 
-fn never() -> Ended {
-    Box::pin(std::future::pending())
+impl Accepting {
+    fn begin(&mut self, addr: SocketAddr, listener: std::net::TcpListener) {
+        if let Ok(listener) = TcpListener::from_std(listener) {
+            let accept = accept(self.worker.clone(), addr, listener, self.workers.clone());
+            let task = tokio::task::spawn_local(accept).abort_handle();
+            self.tasks.insert(addr, task).inspect(AbortHandle::abort);
+        }
+    }
+
+    /// Ends accepting, and passes the word on behind the connections already dealt out.
+    fn end(&mut self, done: &UnboundedSender<Never>) {
+        for (_, task) in self.tasks.drain() {
+            task.abort();
+        }
+        for other in &self.workers {
+            let _ = other.send(Order::Drain(done.clone()));
+        }
+    }
 }
 
 /// Accepts for all workers; `workers` are the others, after this one.

@@ -133,6 +133,38 @@ fn a_slow_reader_holds_the_app_back() {
     assert!(count < LOTS / 8, "{count} bytes left the app for a user who reads nothing");
 }
 
+#[test]
+fn a_user_who_stops_reading_is_cut_off_without_blame() {
+    let app = App::start(|asked| {
+        write!(asked.stream, "HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n", 1_u64 << 30)?;
+        io::copy(&mut io::repeat(7).take(1 << 30), &mut asked.stream).map(|_| ())
+    });
+    let proxy = Proxy::start();
+    let mut route = proxy.route(1, vec![arm("v1", 100_000, &[&app])]);
+    route.request_timeout_ms = 300;
+    proxy.apply_route(route);
+    let mut user = User::connect(proxy.addr);
+    user.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let arm = proxy.arm_when(1, "v1", |arm| arm.totals.requests == 1);
+    assert_eq!((arm.totals.client_aborts, arm.totals.timeouts), (1, 0));
+    assert_eq!(proxy.counters().dropped_total(), 0);
+}
+
+#[test]
+fn a_user_who_stops_sending_is_told_so_without_blame() {
+    let app = App::named("v1");
+    let proxy = Proxy::start();
+    let mut route = proxy.route(1, vec![arm("v1", 100_000, &[&app])]);
+    route.request_timeout_ms = 300;
+    proxy.apply_route(route);
+    let mut user = User::connect(proxy.addr);
+    user.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf");
+    assert_eq!(user.receive().status, 408);
+    let arm = proxy.arm_when(1, "v1", |arm| arm.totals.requests == 1);
+    assert_eq!((arm.totals.client_aborts, arm.totals.timeouts), (1, 0));
+    assert_eq!(proxy.counters().dropped_total(), 0);
+}
+
 /// Accepts an upgrade, then echoes lines, with a greeting right behind the head.
 fn echo() -> App {
     App::start(|asked| {
