@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How the sentence of a passed verdict begins.
+const PASSED: &str = "no harm";
+
 /// How a rollout went.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Course {
@@ -82,9 +85,12 @@ impl Follower<'_, '_> {
                 let text = format!("of the requests go to {}", revision.version);
                 self.teller.say(&weight.to_string(), &text);
             }
-            Fact::Verdict { assessment } if assessment.canary_n == 0 => {}
-            Fact::Verdict { .. } => self.teller.say("Verdict", &line.text),
-            Fact::Reverting { .. } => self.teller.tell(Tone::Bad, "Going back", &line.text),
+            // "Not yet" is in the line below the story; harm is told with what follows from it.
+            Fact::Verdict { .. } if !line.text.starts_with(PASSED) => {}
+            Fact::Verdict { .. } => self.teller.tell(Tone::Good, "Evidence", &line.text),
+            Fact::Reverting { cause, .. } => {
+                self.teller.tell(Tone::Bad, "Rolled back", &cause.text);
+            }
             Fact::Promoted { .. } => self.teller.tell(Tone::Good, "Promoted", &line.text),
             _ => self.teller.tell(Tone::Warn, "Note", &line.text),
         }
@@ -112,6 +118,6 @@ impl Follower<'_, '_> {
             let tally = load.tally();
             text += &format!("; {} requests so far, {} errors", tally.done(), tally.errors());
         }
-        self.teller.progress("waiting", &text);
+        self.teller.progress("Waiting", &text);
     }
 }

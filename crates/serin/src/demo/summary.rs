@@ -88,20 +88,22 @@ impl Findings {
         self.tally.dropped().max(self.dropped_by_server)
     }
 
-    /// From the bad version's first request to the verdict, and from there to its last. By the
-    /// data plane's clock; if it has forgotten them, by the users'.
+    /// From the bad version's first request to the verdict, and from there to its last.
     fn times(&self) -> Option<(Millis, Millis)> {
         let ship = self.ships.iter().find(|ship| ship.version == BAD)?;
         let verdict = ship.course.record.as_ref()?.verdict_at?;
-        let (first, last) = self.first_and_last(ship)?;
-        Some((verdict.since(first), last.since(verdict)))
+        let (first, last) = self.first_and_last(ship);
+        Some((verdict.since(first?), last?.since(verdict)))
     }
 
-    fn first_and_last(&self, ship: &Ship) -> Option<(Timestamp, Timestamp)> {
-        let seen = ship.course.arm.as_ref();
-        let seen = seen.and_then(|arm| Some((arm.first_request_at?, arm.last_request_at?)));
+    /// By the data plane's clock and the users': the earlier first, the later last. The data
+    /// plane's view may be a moment old, or gone.
+    fn first_and_last(&self, ship: &Ship) -> (Option<Timestamp>, Option<Timestamp>) {
         let users = self.tally.version(ship.version);
-        seen.or(users.first_sent_at.zip(users.last_sent_at))
+        let plane = ship.course.arm.as_ref();
+        let first = plane.and_then(|arm| arm.first_request_at);
+        let last = plane.and_then(|arm| arm.last_request_at);
+        (first.into_iter().chain(users.first_sent_at).min(), last.max(users.last_sent_at))
     }
 
     /// What was not as promised, each in a sentence.
