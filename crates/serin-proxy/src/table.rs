@@ -91,9 +91,10 @@ struct Saved {
 pub struct Table {
     pub shared: Arc<Shared>,
     path: PathBuf,
-    /// Held while a change is made and while the file is written: the file never goes back.
+    /// Generations up to which removed services stay removed. Locked while a change is made.
     removed: Mutex<BTreeMap<String, Generation>>,
-    file: Mutex<()>,
+    /// Version that the file holds. Locked while the file is written.
+    on_disk: Mutex<u64>,
 }
 
 impl Table {
@@ -113,7 +114,7 @@ impl Table {
             shared: Shared::new(saved.routes.into_iter().map(named).collect()),
             path: path.to_owned(),
             removed: Mutex::new(saved.removed),
-            file: Mutex::new(()),
+            on_disk: Mutex::new(0),
         })
     }
 
@@ -155,29 +156,39 @@ impl Table {
             *held = generation.max(*held);
         }
         let mut routes = Routes::clone(&self.shared.routes());
-        if routes.remove(service).is_some() {
-            self.shared.set(routes);
-        }
+        routes.remove(service);
+        self.shared.set(routes);
     }
 
-    /// Puts the table as it is now on disk: a new file, synced, in place of the old one.
+    /// Puts the table as it is now on disk, unless a save that others waited for has done so.
     ///
     /// # Errors
     /// Whatever the file system says; the old file is whole.
     pub fn save(&self) -> io::Result<()> {
-        let _file = lock(&self.file);
-        let saved = {
+        let wanted = self.shared.version();
+        let mut on_disk = lock(&self.on_disk);
+        if *on_disk >= wanted {
+            return Ok(());
+        }
+        let (version, saved) = {
             let removed = lock(&self.removed);
             let routes = self.shared.routes().values().map(|route| Route::clone(route)).collect();
-            Saved { format: FORMAT, routes, removed: removed.clone() }
+            (self.shared.version(), Saved { format: FORMAT, routes, removed: removed.clone() })
         };
-        let text = serde_json::to_vec(&saved).map_err(io::Error::other)?;
+        self.write(&saved)?;
+        *on_disk = version;
+        Ok(())
+    }
+
+    /// A new file, synced, in place of the old one.
+    fn write(&self, saved: &Saved) -> io::Result<()> {
+        let text = serde_json::to_vec(saved).map_err(io::Error::other)?;
         let temp = self.path.with_extension("tmp");
         let mut options = File::options();
         options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = options.open(&temp)?;
         file.write_all(&text)?;
-        file.sync_all()?;
+        file.sync_data()?;
         fs::rename(&temp, &self.path)?;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()

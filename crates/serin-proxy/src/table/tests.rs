@@ -73,3 +73,21 @@ fn what_is_saved_is_loaded_and_a_failed_save_keeps_the_old_file() {
     table.save().unwrap_err();
     assert_eq!(Table::load(&path).unwrap().shared.routes()["a"].generation.n, 1);
 }
+
+#[test]
+fn what_is_on_disk_is_not_written_again_and_what_is_not_is() {
+    let (folder, table) = table();
+    let temp = folder.path().join("table.tmp");
+    table.apply(route("a", 1, 1, 0)).unwrap();
+    table.save().unwrap();
+    fs::create_dir(&temp).unwrap();
+    table.apply(route("a", 1, 1, 0)).unwrap();
+    table.save().unwrap();
+    table.remove("b", Some(Generation { epoch: 1, n: 1 }));
+    table.save().unwrap_err();
+    table.save().unwrap_err();
+    fs::remove_dir(&temp).unwrap();
+    table.save().unwrap();
+    let again = Table::load(&folder.path().join("table.json")).unwrap();
+    assert!(matches!(again.apply(route("b", 2, 1, 0)), Err(Refused::Stale(_))));
+}
