@@ -1,11 +1,13 @@
 //! The API's client: HTTP/1.1 over the server's socket, one connection a request.
 
 mod connect;
+mod document;
 mod endpoint;
 mod events;
 #[cfg(test)]
 mod tests;
 
+pub use document::Document;
 pub use endpoint::{Endpoint, SOCKET, default_data_dir};
 pub use events::Events;
 
@@ -72,22 +74,30 @@ impl Client {
         &self.0.endpoint
     }
 
-    /// `GET path`.
+    /// `GET path`, read.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        let answer = self.ask(Method::GET, path, Bytes::new());
-        self.in_time(answer).await.and_then(|body| self.read(&body))
+        self.document(path).await?.read()
     }
 
-    /// `POST path` with a document.
+    /// `GET path`.
+    pub async fn document(&self, path: &str) -> Result<Document, Failure> {
+        self.in_time(self.ask(Method::GET, path, Bytes::new())).await
+    }
+
+    /// `POST path` with a document, read.
     pub async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
-        document: &impl Serialize,
+        request: &impl Serialize,
     ) -> Result<T, Failure> {
-        let body = serde_json::to_vec(document)
+        self.submit(path, request).await?.read()
+    }
+
+    /// `POST path` with a document.
+    pub async fn submit(&self, path: &str, request: &impl Serialize) -> Result<Document, Failure> {
+        let body = serde_json::to_vec(request)
             .map_err(|error| Failure::internal(format!("cannot write the request: {error}")))?;
-        let answer = self.ask(Method::POST, path, body.into());
-        self.in_time(answer).await.and_then(|body| self.read(&body))
+        self.in_time(self.ask(Method::POST, path, body.into())).await
     }
 
     /// `GET path` as a stream of events.
@@ -102,11 +112,11 @@ impl Client {
         Err(self.refused(status, &body))
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, Failure> {
+    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Document, Failure> {
         let answer = self.send(method, path, body).await?;
         let status = answer.status();
         let body = self.collect(answer.into_body()).await?;
-        if status.is_success() { Ok(body) } else { Err(self.refused(status.as_u16(), &body)) }
+        if status.is_success() { Ok(Document(body)) } else { Err(self.refused(status.as_u16(), &body)) }
     }
 
     async fn send(
@@ -163,13 +173,6 @@ impl Client {
     async fn collect(&self, body: Incoming) -> Result<Bytes, Failure> {
         let all = Limited::new(body, LARGEST).collect().await;
         all.map(http_body_util::Collected::to_bytes).map_err(|error| self.unreachable(error))
-    }
-
-    fn read<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Failure> {
-        serde_json::from_slice(body).map_err(|error| {
-            let message = format!("the answer of {} cannot be read: {error}", self.endpoint());
-            Failure::internal(message).hint("command and server may be of different versions")
-        })
     }
 
     fn unreachable(&self, error: impl std::fmt::Display) -> Failure {

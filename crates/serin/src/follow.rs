@@ -5,6 +5,7 @@ mod goal;
 mod screen;
 
 use crate::cli::Goal;
+use crate::client::Document;
 use crate::context::{Context, path_of};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -12,7 +13,6 @@ use crate::printer::{Channel, Line};
 use crate::render::{self, words};
 use feed::Feed;
 use screen::Screen;
-use serde_json::Value;
 use serin_core::{Fact, Millis};
 use serin_server::api::view::{Explanation, JournalLine, RolloutStatus};
 use std::time::{Duration, Instant};
@@ -127,10 +127,9 @@ impl<'c> Follower<'c> {
 
     async fn look_once(&mut self) -> Result<Option<Exit>, Failure> {
         let Wish { service, rollout, goal, .. } = self.wish;
-        let document: Value =
-            self.context.client.get(&path_of(service, &format!("/rollouts/{rollout}"))).await?;
-        let status: RolloutStatus = serde_json::from_value(document.clone())
-            .map_err(|error| Failure::internal(format!("the rollout cannot be read: {error}")))?;
+        let path = path_of(service, &format!("/rollouts/{rollout}"));
+        let document = self.context.client.document(&path).await?;
+        let status: RolloutStatus = document.read()?;
         if status.record.is_some() {
             return self.ended(&status, &document).await.map(Some);
         }
@@ -164,7 +163,7 @@ impl<'c> Follower<'c> {
     }
 
     /// It is over: the rest of the story, then the last words.
-    async fn ended(&mut self, status: &RolloutStatus, document: &Value) -> Result<Exit, Failure> {
+    async fn ended(&mut self, status: &RolloutStatus, document: &Document) -> Result<Exit, Failure> {
         while let Some(line) = self.feed.ready() {
             self.show(&line);
         }
@@ -174,19 +173,23 @@ impl<'c> Follower<'c> {
         let Some(record) = &status.record else { return Ok(Exit::Internal) };
         let exit = goal::at_end(self.wish.goal, record);
         let frame = render::Frame::of(&self.context.printer, self.wish.channel);
-        let end = render::end(&self.wish.service, record, exit == Exit::Reached, &frame);
-        self.screen.conclude(&end, exit == Exit::Reached);
+        let wanted = exit == Exit::Reached;
+        let service = self.wish.service.as_str();
+        let traffic = self.context.view(service).await.map_or_else(|_| Vec::new(), |v| v.traffic);
+        let ended = render::Ended { service, record, traffic: &traffic, wanted };
+        let end = render::end(ended, &frame);
+        self.screen.conclude(&end, wanted);
         if self.context.printer.is_json() {
-            self.context.printer.document(document);
+            self.context.printer.pass(document);
         }
         Ok(exit)
     }
 
     /// It is where it was wanted.
-    fn arrived(&mut self, document: &Value, waiting_for: &str) -> Exit {
+    fn arrived(&mut self, document: &Document, waiting_for: &str) -> Exit {
         self.screen.clear();
         if self.context.printer.is_json() {
-            self.context.printer.document(document);
+            self.context.printer.pass(document);
         } else {
             let text = format!("{}: waiting on {waiting_for}", self.wish.service);
             self.context.printer.note(&Line::plain(text));

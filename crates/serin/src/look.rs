@@ -7,7 +7,6 @@ use crate::failure::Failure;
 use crate::printer::{Channel, Line, Tone};
 use crate::render::{self, Frame};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use serin_server::api::view::{
     Explanation, History, InstanceLog, Logs, PlanPreview, ServiceView, Services,
 };
@@ -88,8 +87,7 @@ async fn show<T: DeserializeOwned>(
     render: impl Fn(&T, &Frame) -> Vec<Line>,
 ) -> Result<Exit, Failure> {
     if context.printer.is_json() {
-        let document: Value = context.client.get(&path).await?;
-        context.printer.document(&document);
+        context.printer.pass(&context.client.document(&path).await?);
         return Ok(Exit::Reached);
     }
     let document: T = context.client.get(&path).await?;

@@ -11,6 +11,7 @@ pub use live::Live;
 pub use style::{Glyphs, Line, Tone, wrap};
 pub use terminal::{Channel, ColorChoice, can_ask};
 
+use crate::client::Document;
 use crate::failure::Failure;
 use serde::Serialize;
 use std::io::{self, BufRead as _, ErrorKind};
@@ -99,6 +100,11 @@ impl Printer {
             Ok(text) => self.raw(Channel::Out, &with_end(&text)),
             Err(error) => self.failure(&Failure::internal(format!("cannot write JSON: {error}"))),
         }
+    }
+
+    /// A document of the server, as it came.
+    pub fn pass(&self, document: &Document) {
+        self.raw(Channel::Out, &with_end(&document.text()));
     }
 
     /// A line beside what was asked for; not with `--quiet`.

@@ -14,7 +14,7 @@ mod verdict;
 pub mod words;
 
 pub use detail::detail;
-pub use end::{End, end, removed};
+pub use end::{End, Ended, end, removed};
 pub use explain::{entry, explain};
 pub use history::history;
 pub use live::live;

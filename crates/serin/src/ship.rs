@@ -3,6 +3,7 @@
 use crate::cli::{
     AbortArgs, ActArgs, ApplyArgs, DeployArgs, Goal, PromoteArgs, RollbackArgs, Stay, WaitArgs,
 };
+use crate::client::Document;
 use crate::context::{Context, path_of};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -10,7 +11,6 @@ use crate::file::File;
 use crate::follow::{Wish, follow};
 use crate::printer::{Channel, Line, Tone};
 use crate::render;
-use serde_json::Value;
 use serin_server::api::view::{Applied, AppliedService, ApplyRequest, ServiceView, VerbRequest};
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub async fn apply(context: &Context, args: ApplyArgs) -> Result<Exit, Failure> 
         dry_run: args.dry_run,
         allow_bad: args.allow_bad,
     };
-    let document: Value = context.client.post("/api/v1/apply", &request).await?;
+    let document = context.client.submit("/api/v1/apply", &request).await?;
     settle(context, &document, args.dry_run, args.stay).await
 }
 
@@ -47,21 +47,20 @@ pub async fn deploy(context: &Context, args: DeployArgs) -> Result<Exit, Failure
         reason: args.why.reason,
         ..asked()
     };
-    let document: Value = context.client.post(&verb_path(&service, "deploy"), &request).await?;
+    let document = context.client.submit(&verb_path(&service, "deploy"), &request).await?;
     settle(context, &document, args.dry_run, args.stay).await
 }
 
 /// Says what an apply did, and stays with the rollouts it started.
 async fn settle(
     context: &Context,
-    document: &Value,
+    document: &Document,
     dry_run: bool,
     stay: Stay,
 ) -> Result<Exit, Failure> {
-    let applied: Applied = serde_json::from_value(document.clone())
-        .map_err(|error| Failure::internal(format!("the answer cannot be read: {error}")))?;
+    let applied: Applied = document.read()?;
     if context.printer.is_json() {
-        context.printer.document(document);
+        context.printer.pass(document);
     } else {
         applied.services.iter().for_each(|service| say_applied(context, service, dry_run));
     }
@@ -81,16 +80,17 @@ async fn settle(
 fn say_applied(context: &Context, service: &AppliedService, dry_run: bool) {
     let revision = service.revision.version.as_str();
     let what = match (service.action.as_str(), service.rollout) {
+        ("created", _) if dry_run => format!("would be created with {revision}"),
         ("created", _) => format!("created with {revision}"),
+        ("rollout-started", _) if dry_run => format!("a rollout to {revision} would start"),
         ("rollout-started", Some(id)) => format!("rollout {id} to {revision} started"),
-        ("rollout-started", None) => format!("rollout to {revision}"),
+        ("configured", _) if dry_run => "configuration would change, no new revision".into(),
         ("configured", _) => "configuration changed, no new revision".into(),
         ("unchanged", Some(id)) => format!("rollout {id} to {revision} is under way already"),
         ("unchanged", None) => format!("unchanged, {revision} runs already"),
         (other, _) => format!("{other} {revision}"),
     };
-    let would = if dry_run { " (dry run, nothing was changed)" } else { "" };
-    let line = Line::toned(Tone::Bold, service.service.as_str()).text(format!(": {what}{would}"));
+    let line = Line::toned(Tone::Bold, service.service.as_str()).text(format!(": {what}"));
     context.printer.data(&line);
     for warning in &service.warnings {
         context.printer.alarm(&Line::toned(Tone::Warn, "warning").text(": ").text(warning));
@@ -116,12 +116,12 @@ async fn act(
     verb: &str,
     request: &VerbRequest,
 ) -> Result<Exit, Failure> {
-    let document: Value = context.client.post(&verb_path(service, verb), request).await?;
+    let document = context.client.submit(&verb_path(service, verb), request).await?;
     if context.printer.is_json() {
-        context.printer.document(&document);
+        context.printer.pass(&document);
         return Ok(Exit::Reached);
     }
-    let view = read_view(&document)?;
+    let view = document.read::<ServiceView>()?;
     let line = Line::toned(Tone::Bold, service).text(format!(": {}", view.state));
     let step = view.rollout.as_ref().filter(|r| r.steps > 0).map(|rollout| {
         format!(" at step {} of {}", rollout.step.min(rollout.steps), rollout.steps)
@@ -153,10 +153,10 @@ async fn go_back(
     goal: Goal,
     stay: Stay,
 ) -> Result<Exit, Failure> {
-    let document: Value = context.client.post(&verb_path(&service, verb), request).await?;
-    let view = read_view(&document)?;
+    let document = context.client.submit(&verb_path(&service, verb), request).await?;
+    let view = document.read::<ServiceView>()?;
     if context.printer.is_json() {
-        context.printer.document(&document);
+        context.printer.pass(&document);
     }
     match view.rollout {
         Some(rollout) if !stay.detach => {
@@ -215,11 +215,6 @@ pub async fn watch(context: &Context, service: Option<String>) -> Result<Exit, F
 
 fn verb_path(service: &str, verb: &str) -> String {
     path_of(service, &format!(":{verb}"))
-}
-
-fn read_view(document: &Value) -> Result<ServiceView, Failure> {
-    serde_json::from_value(document.clone())
-        .map_err(|error| Failure::internal(format!("the answer cannot be read: {error}")))
 }
 
 /// A request that says who asks.

@@ -31,6 +31,9 @@ impl<'p> Live<'p> {
         let fitting = lines.iter().take(rows.saturating_sub(1));
         let next: Vec<String> = fitting.map(|line| self.paint(line, width)).collect();
         let before = if width == self.width { self.shown.as_slice() } else { &[] };
+        if before == next {
+            return;
+        }
         let text = update(self.shown.len(), before, &next);
         self.width = width;
         self.printer.raw(self.channel, &text);

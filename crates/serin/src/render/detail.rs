@@ -122,8 +122,20 @@ fn verdict_lines(rollout: &RolloutView, frame: &Frame) -> Vec<Line> {
 fn instances(service: &ServiceView, frame: &Frame) -> Vec<Line> {
     let heads = ["NAME", "REVISION", "STATE", "PORT", "PID", "RESTARTS", "CPU", "MEMORY"];
     let mut table = Table::new(&heads, &[3, 4, 5, 6, 7]);
-    service.instances.iter().for_each(|instance| table.row(instance_cells(instance)));
-    if service.instances.is_empty() { Vec::new() } else { table.lines(frame, "  ") }
+    let mut shown = service.instances.iter().filter(|i| !is_past(service, i)).peekable();
+    if shown.peek().is_none() {
+        return Vec::new();
+    }
+    shown.for_each(|instance| table.row(instance_cells(instance)));
+    table.lines(frame, "  ")
+}
+
+/// Ended, and of a revision that is out of play.
+fn is_past(service: &ServiceView, instance: &InstanceRow) -> bool {
+    let rollout = service.rollout.as_ref();
+    let candidate = rollout.is_some_and(|rollout| rollout.candidate == instance.revision);
+    let stable = service.stable.as_ref() == Some(&instance.revision);
+    instance.phase == "exited" && !candidate && !stable
 }
 
 fn instance_cells(instance: &InstanceRow) -> Vec<Line> {

@@ -1,8 +1,9 @@
 //! How a rollout ended: what happened, why, what it meant for users, and what to do.
 
-use super::words::{clock, count, span};
+use super::words::{clock, count, span, thousands};
 use super::{Frame, state_tone, version};
 use crate::printer::{Line, Tone, wrap};
+use serin_server::api::view::ArmView;
 use serin_core::{Cause, ExitCause, Outcome, RolloutKind, RolloutRecord, StartFailure};
 
 /// The last words about a rollout.
@@ -14,12 +15,26 @@ pub struct End {
     pub hint: Option<String>,
 }
 
-/// The final block of a rollout of `service`. `wanted`: this end is what was asked for.
-pub fn end(service: &str, record: &RolloutRecord, wanted: bool, frame: &Frame) -> End {
+/// A rollout that is over, and what is known around it.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended<'a> {
+    /// The service's name.
+    pub service: &'a str,
+    /// What stayed of the rollout.
+    pub record: &'a RolloutRecord,
+    /// Traffic of the service's revisions.
+    pub traffic: &'a [ArmView],
+    /// This end is what was asked for.
+    pub wanted: bool,
+}
+
+/// The final block of a rollout.
+pub fn end(ended: Ended<'_>, frame: &Frame) -> End {
+    let Ended { service, record, wanted, .. } = ended;
     match record.outcome {
         Outcome::Promoted => promoted(service, record, frame),
-        _ if wanted => stopped(service, record, frame),
-        _ => failed(service, record, frame),
+        _ if wanted => stopped(ended, frame),
+        _ => failed(ended, frame),
     }
 }
 
@@ -59,16 +74,18 @@ fn promoted(service: &str, record: &RolloutRecord, frame: &Frame) -> End {
     End { lines: std::iter::once(line.text(steps)).chain(skipped).collect(), hint: None }
 }
 
-fn stopped(service: &str, record: &RolloutRecord, frame: &Frame) -> End {
+fn stopped(ended: Ended<'_>, frame: &Frame) -> End {
+    let Ended { service, record, .. } = ended;
     let line = Line::toned(Tone::Good, frame.glyphs.done).text(format!(
         " {service}: rollout of {} {}",
         version(&record.to),
         record.outcome.as_str()
     ));
-    End { lines: vec![line, fact("effect", &effect(record))], hint: None }
+    End { lines: vec![line, fact("effect", &effect(ended))], hint: None }
 }
 
-fn failed(service: &str, record: &RolloutRecord, frame: &Frame) -> End {
+fn failed(ended: Ended<'_>, frame: &Frame) -> End {
+    let Ended { service, record, .. } = ended;
     let what = match record.outcome {
         Outcome::RolledBack => "was rolled back",
         Outcome::Aborted => "was aborted",
@@ -81,7 +98,7 @@ fn failed(service: &str, record: &RolloutRecord, frame: &Frame) -> End {
         lines.extend(wrapped("because", &cause.text, frame));
         lines.extend(cause.failure.iter().flat_map(|failure| start_failure(failure, frame)));
     }
-    lines.push(fact("effect", &effect(record)));
+    lines.push(fact("effect", &effect(ended)));
     End { lines, hint: Some(hint(service, record)) }
 }
 
@@ -92,11 +109,21 @@ fn place(cause: &Cause, record: &RolloutRecord) -> String {
     }
 }
 
-fn effect(record: &RolloutRecord) -> String {
+fn effect(ended: Ended<'_>) -> String {
+    let record = ended.record;
     let since = clock(record.verdict_at.unwrap_or(record.ended_at));
-    match &record.from {
-        Some(from) => format!("all traffic on {} since {since}", version(from)),
-        None => format!("there is no older revision: answers are 503 since {since}"),
+    let Some(from) = &record.from else {
+        return format!("there is no older revision: answers are 503 since {since}");
+    };
+    let stable = format!("all traffic on {} since {since}", version(from));
+    match ended.traffic.iter().find(|arm| arm.revision == record.to) {
+        Some(arm) if arm.requests > 0 => format!(
+            "{stable}; {} got {} in all, {} of them failed",
+            version(&record.to),
+            count(arm.requests, "request"),
+            thousands(arm.errors)
+        ),
+        _ => format!("{stable}; no request reached {}", version(&record.to)),
     }
 }
 
@@ -118,16 +145,11 @@ fn start_failure(failure: &StartFailure, frame: &Frame) -> Vec<Line> {
 }
 
 fn exit_words(cause: &ExitCause) -> String {
-    match cause {
-        ExitCause::Code(code) => format!("exit code {code}"),
-        ExitCause::Signal(signal) => match signal_name(*signal) {
-            Some(name) => format!("killed by signal {signal} ({name})"),
-            None => format!("killed by signal {signal}"),
-        },
-        ExitCause::NotStarted(why) => format!("could not be started: {why}"),
-        ExitCause::Unknown => "gone, and nobody saw how".into(),
-        ExitCause::NotReady => "runs, but did not become ready in time".into(),
-    }
+    let name = match cause {
+        ExitCause::Signal(signal) => signal_name(*signal),
+        _ => None,
+    };
+    name.map_or_else(|| cause.to_string(), |name| format!("{cause} ({name})"))
 }
 
 fn signal_name(signal: i32) -> Option<&'static str> {

@@ -2,7 +2,8 @@
 
 use super::verdict::verdict;
 use super::words::clock;
-use super::{Frame, end, waiting};
+use super::end::{Ended, end};
+use super::{Frame, waiting};
 use crate::printer::{Line, Tone};
 use serin_core::Fact;
 use serin_server::api::view::{Explanation, JournalLine};
@@ -21,7 +22,8 @@ pub fn explain(explanation: &Explanation, frame: &Frame) -> Vec<Line> {
         lines.extend(verdict(rollout, frame));
     } else if let Some(last) = &service.last {
         let wanted = last.cause.is_none();
-        lines.extend(end(service.name.as_str(), last, wanted, frame).lines);
+        let (service, traffic) = (service.name.as_str(), service.traffic.as_slice());
+        lines.extend(end(Ended { service, record: last, traffic, wanted }, frame).lines);
     }
     if !explanation.entries.is_empty() {
         lines.push(Line::toned(Tone::Bold, "journal"));

@@ -68,7 +68,7 @@ pub fn summary(rollout: &RolloutView) -> Vec<Line> {
         Line::plain(format!("  {name:<12} {values} on {baseline}")).add(
             Tone::Dim,
             format!(
-                "   evidence: promote {}, roll back {}, after {} requests",
+                "   promote {}, roll back {}, n={}",
                 part(m.pass_evidence, m.pass_needed),
                 part(m.fail_evidence, m.fail_needed),
                 thousands(m.canary_n)

@@ -1,13 +1,13 @@
 //! `serin remove`: the one verb that cannot be taken back.
 
-use super::{asked, read_view, verb_path};
+use super::{asked, verb_path};
 use crate::cli::RemoveArgs;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::printer::{Line, Tone, can_ask};
 use crate::render;
-use serde_json::{Value, json};
+use serde_json::json;
 use serin_server::api::view::{ServiceView, VerbRequest};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -22,8 +22,8 @@ pub async fn remove(context: &Context, args: RemoveArgs) -> Result<Exit, Failure
         return Err(Failure::usage("not-confirmed", "nothing was changed"));
     }
     let request = VerbRequest { reason: args.why.reason, ..asked() };
-    let document: Value = context.client.post(&verb_path(&service, "remove"), &request).await?;
-    read_view(&document)?;
+    let document = context.client.submit(&verb_path(&service, "remove"), &request).await?;
+    document.read::<ServiceView>()?;
     if args.stay.detach {
         context.printer.note(&Line::plain(format!("{service}: removing")));
         return Ok(Exit::Reached);
