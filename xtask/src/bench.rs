@@ -4,6 +4,7 @@
 //! fails by a figure: a busy machine is no reason for a red build.
 
 mod data_plane;
+mod demo;
 mod flips;
 mod idle;
 mod machine;
@@ -19,16 +20,25 @@ use crate::{
     failure::{Failure, Result},
 };
 use options::Options;
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Runs one benchmark.
 pub fn run(words: &[&str]) -> Result<()> {
     match words {
         ["proxy", rest @ ..] => proxy::run(&Options::parse(rest)?),
         ["flips", rest @ ..] => flips::run(&Options::parse(rest)?),
+        ["demo", rest @ ..] => demo::run(&Options::parse(rest)?),
         ["idle", rest @ ..] => idle::run(&Options::parse(rest)?),
-        _ => Err(Failure::usage("which benchmark? `bench proxy`, `flips` or `idle`")),
+        _ => Err(Failure::usage("which benchmark? `bench proxy`, `flips`, `idle` or `demo`")),
     }
+}
+
+/// Runs the demo with one seed; a failure unless it told the whole story.
+pub fn soak_demo(program: &Path, seed: usize) -> Result<()> {
+    demo::demo(program, seed).map(|document| println!("{document}"))
 }
 
 /// Flips weights for a long time; a failure if anybody noticed.

@@ -18,7 +18,8 @@ usage: cargo xtask <task>
 
   ci [--no-install]       everything a change must pass, in order; the first failure stops it
   tidy                    the house rules that no compiler knows
-  bench proxy|flips|idle  what docs/benchmarks.md reports (tables, and JSON in target/bench)
+  bench proxy|flips|idle|demo
+                          what docs/benchmarks.md reports (tables, and JSON in target/bench)
   soak [--minutes N]      long runs: simulation seeds, weight flips, the demo again and again
 ";
 

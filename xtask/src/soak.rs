@@ -7,13 +7,10 @@ use crate::{
     bench, command,
     failure::{Failure, Result},
 };
-use std::{
-    process::Command,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Simulated rollouts in one call of the simulator.
-const SEEDS_PER_CALL: u64 = 2_000;
+const SEEDS_PER_CALL: usize = 2_000;
 
 /// Runs the long runs one after the other, each for a third of the time.
 pub fn run(words: &[&str]) -> Result<()> {
@@ -39,7 +36,7 @@ fn parse(words: &[&str]) -> Result<u64> {
 }
 
 /// Calls `work` with 0, 1, 2... until time is up, at least once.
-fn repeat(time: Duration, mut work: impl FnMut(u64) -> Result<()>) -> Result<u64> {
+fn repeat(time: Duration, mut work: impl FnMut(usize) -> Result<()>) -> Result<usize> {
     let started = Instant::now();
     for count in 0.. {
         if count > 0 && started.elapsed() >= time {
@@ -53,7 +50,7 @@ fn repeat(time: Duration, mut work: impl FnMut(u64) -> Result<()>) -> Result<u64
 /// Seeds follow the clock, so that each soak runs new ones; the printed command repeats one.
 fn simulation(time: Duration) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let first = now.as_secs() * SEEDS_PER_CALL;
+    let first = now.as_secs() as usize * SEEDS_PER_CALL;
     let calls = repeat(time, |count| {
         let from = (first + count * SEEDS_PER_CALL).to_string();
         let seeds = SEEDS_PER_CALL.to_string();
@@ -68,13 +65,7 @@ fn simulation(time: Duration) -> Result<()> {
 fn demo(time: Duration) -> Result<()> {
     command::run(&mut command::cargo(&["build", "--quiet", "--release", "-p", "serin"]))?;
     let program = crate::root::target().join("release/serin");
-    let runs = repeat(time, |seed| {
-        let seed = seed.to_string();
-        let output =
-            command::capture(Command::new(&program).args(["demo", "--json", "--seed", &seed]))?;
-        print!("{output}");
-        Ok(())
-    })?;
+    let runs = repeat(time, |seed| bench::soak_demo(&program, seed))?;
     println!("{runs} demos, each promoted the good version and caught the bad one");
     Ok(())
 }

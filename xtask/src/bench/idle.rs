@@ -73,7 +73,7 @@ fn apply(program: &Path, folder: &Path) -> Result<Vec<SocketAddr>> {
     fs::write(&file, documents.join("---\n")).doing(|| format!("writing {}", file.display()))?;
     let mut apply = Command::new(program);
     apply.args(["--server", &format!("unix:{}", data(folder).join("serin.sock").display())]);
-    command::run(apply.arg("apply").arg("-f").arg(&file))?;
+    command::capture(apply.arg("--quiet").arg("apply").arg("-f").arg(&file))?;
     Ok(addresses)
 }
 
