@@ -48,6 +48,9 @@ pub fn run(args: &DemoArgs, printer: &Printer) -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             printer.failure(&failure);
+            if printer.is_json() {
+                printer.document(&failure.document());
+            }
             failure.exit.into()
         }
     }

@@ -9,10 +9,13 @@ use serin_server::api::view::ServerView;
 use std::{
     cell::RefCell,
     env,
-    fs::{self, File, Permissions},
-    io,
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    os::unix::{
+        fs::{OpenOptionsExt as _, PermissionsExt as _},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -29,6 +32,9 @@ const START: Duration = Duration::from_secs(20);
 /// Time its processes have to end; then it is told to hurry, then it is killed.
 const PATIENCE: Duration = Duration::from_secs(8);
 const HURRY: Duration = Duration::from_secs(8);
+
+/// The server's log, in its data directory.
+const LOG: &str = "serve.log";
 
 /// Lines of the server's log that are shown when it failed.
 const LAST_LINES: usize = 20;
@@ -49,16 +55,22 @@ pub(super) struct Kept {
     pub(super) data: PathBuf,
     pub(super) shop: SocketAddr,
     pub(super) pid: u32,
+    /// How this binary is called from here.
+    pub(super) program: String,
 }
 
 impl Server {
     pub(super) fn start() -> Result<Self, Failure> {
         let program = env::current_exe().map_err(failed("find this program"))?;
+        let command = Command::new(&program);
+        Self::launch(program, command)
+    }
+
+    fn launch(program: PathBuf, mut command: Command) -> Result<Self, Failure> {
         let data = data_directory().map_err(failed("make a data directory"))?;
         let shop = free_address()?;
-        let log = File::create(data.path().join("serve.log")).map_err(failed("make a log"))?;
+        let log = private(&data.path().join(LOG)).map_err(failed("make a log"))?;
         let errors = log.try_clone().map_err(failed("share the log"))?;
-        let mut command = Command::new(&program);
         command.args(["serve".as_ref(), "--data-dir".as_ref(), data.path().as_os_str()]);
         // What the user has set is meant for another server.
         for (name, _) in env::vars_os() {
@@ -70,6 +82,12 @@ impl Server {
         command.process_group(0).stdin(Stdio::null()).stdout(log).stderr(errors);
         let child = RefCell::new(command.spawn().map_err(failed("start the server"))?);
         Ok(Self { program, child, data, shop, is_stopped: false })
+    }
+
+    /// Writes a file of the data directory.
+    pub(super) fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
+        let mut file = private(&self.data().join(name)).map_err(failed("make a file"))?;
+        file.write_all(text.as_bytes()).map_err(failed("write a file"))
     }
 
     pub(super) fn data(&self) -> &Path {
@@ -125,7 +143,7 @@ impl Server {
 
     /// The end of its log.
     pub(super) fn last_words(&self) -> Option<String> {
-        let text = fs::read_to_string(self.data().join("serve.log")).ok()?;
+        let text = fs::read_to_string(self.data().join(LOG)).ok()?;
         let lines: Vec<_> = text.lines().collect();
         let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
         (!last.is_empty()).then(|| last.join("\n"))
@@ -149,7 +167,8 @@ impl Server {
         self.is_stopped = true;
         self.data.disable_cleanup(true);
         let pid = self.child.borrow().id();
-        Ok(Kept { data: self.data().to_owned(), shop: self.shop, pid })
+        let program = called(&self.program);
+        Ok(Kept { data: self.data().to_owned(), shop: self.shop, pid, program })
     }
 
     fn end(&mut self) -> Result<(), Failure> {
@@ -202,6 +221,11 @@ fn ends_within(child: &mut Child, patience: Duration) -> bool {
     false
 }
 
+/// A new file for its owner only.
+fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
 fn failed(doing: &'static str) -> impl Fn(io::Error) -> Failure {
     move |error| Failure::internal(format!("cannot {doing}: {error}"))
 }
@@ -225,21 +249,18 @@ fn free_address() -> Result<SocketAddr, Failure> {
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::MetadataExt as _;
-
-    #[test]
-    fn the_data_directory_is_private_and_short() {
-        let data = data_directory().unwrap();
-        assert_eq!(fs::metadata(data.path()).unwrap().mode() & 0o777, 0o700);
-        assert!(data.path().join(SOCKET).as_os_str().len() < 100);
+/// What to type to start `program`: its name if the shell finds it, else its path.
+pub(super) fn called(program: &Path) -> String {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let is_it = |found: PathBuf| found.canonicalize().is_ok_and(|found| found == program);
+    let name = program.file_name().unwrap_or_default();
+    if env::split_paths(&path).any(|directory| is_it(directory.join(name))) {
+        return Path::new(name).display().to_string();
     }
-
-    #[test]
-    fn the_shop_gets_a_port_nobody_has() {
-        let address = free_address().unwrap();
-        TcpListener::bind(address).unwrap();
-    }
+    let here = env::current_dir().ok();
+    let below = here.and_then(|here| program.strip_prefix(here).ok().map(Path::to_owned));
+    below.unwrap_or_else(|| program.to_owned()).display().to_string()
 }
+
+#[cfg(test)]
+mod tests;

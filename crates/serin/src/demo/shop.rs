@@ -16,24 +16,29 @@ pub(super) struct Shop {
     pub(super) seed: u64,
 }
 
-/// Faults of the bad version.
-const FAULTS: &str = r#"
-      ERROR_RATE: "0.05"             # one request in twenty fails,
-      SLOW_RATE: "0.1"               # one in ten takes
-      SLOW_MS: "200"                 # 200 ms longer"#;
+/// What is wrong with a version.
+struct Faults {
+    errors: &'static str,
+    slow: &'static str,
+}
+
+const NONE: Faults = Faults { errors: "0", slow: "0" };
+
+/// One request in twenty fails, one in ten takes 200 ms longer.
+const BAD: Faults = Faults { errors: "0.05", slow: "0.1" };
 
 impl Shop {
     /// The file of the good versions.
     pub(super) fn good(&self) -> String {
-        self.text("")
+        self.text(&NONE)
     }
 
     /// The file of the bad version.
     pub(super) fn bad(&self) -> String {
-        self.text(FAULTS)
+        self.text(&BAD)
     }
 
-    fn text(&self, faults: &str) -> String {
+    fn text(&self, Faults { errors, slow }: &Faults) -> String {
         let Self { program, listen, seed } = self;
         // A JSON string is a YAML string.
         let program = serde_json::Value::from(program.as_str());
@@ -50,9 +55,12 @@ spec:
       PORT: "$(PORT)"
       VERSION: "$(REVISION)"
       INSTANCE: "$(INSTANCE)"
-      SEED: "{seed}"{faults}
-    readiness: {{ httpGet: {{ path: /ready }}, periodSeconds: 1 }}
-    liveness: {{ httpGet: {{ path: /health }}, periodSeconds: 5 }}
+      SEED: "{seed}"
+      ERROR_RATE: "{errors}"
+      SLOW_RATE: "{slow}"
+      SLOW_MS: "200"
+    readiness: {{ httpGet: {{ path: /ready }} }}
+    liveness: {{ httpGet: {{ path: /health }} }}
     terminationGracePeriodSeconds: 5
   traffic: {{ listen: "{listen}" }}
   strategy:
@@ -68,5 +76,34 @@ spec:
       keepWarm: 3s
 "#
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serin_spec::Source;
+    use std::path::Path;
+
+    #[test]
+    fn both_files_are_valid_and_differ_in_their_faults_only() {
+        let program = "/odd \"path\"/\\serin: #1".to_owned();
+        let listen = "127.0.0.1:20480".parse().unwrap();
+        let shop = Shop { program: program.clone(), listen, seed: 7 };
+        let specs = [shop.good(), shop.bad()].map(|text| {
+            let source = Source { name: "shop.yaml", text: &text, base_dir: Path::new("/") };
+            let loaded = serin_spec::load(&source).unwrap_or_else(|p| panic!("{p:?}"));
+            assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+            loaded.services[0].value.clone()
+        });
+        let [good, mut bad] = specs;
+        assert_eq!(good.run.command, [program.as_str(), "__demo-app"]);
+        assert_eq!(good.traffic.listen, listen);
+        assert_eq!(good.schedule.rungs(), 2);
+        assert_ne!(good, bad);
+        for name in ["ERROR_RATE", "SLOW_RATE"] {
+            bad.run.env.insert(name.into(), good.run.env[name].clone());
+        }
+        assert_eq!(good, bad);
     }
 }

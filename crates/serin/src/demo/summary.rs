@@ -6,7 +6,7 @@ mod tests;
 use super::{
     follow::Course,
     load::{Arm, Tally},
-    server::Kept,
+    server::{Kept, called},
     story::went,
 };
 use crate::printer::{Line, Printer, Tone};
@@ -211,27 +211,41 @@ fn thousands(n: u64) -> String {
 
 /// Commands to try now.
 fn next(kept: Option<&Kept>) -> Vec<Line> {
-    let mut lines = vec![Line::new()];
-    let Some(Kept { data, shop, pid }) = kept else {
-        lines.extend([
-            try_this("serin demo --keep", "the same, left running to look around in"),
-            try_this("serin serve", "and with your own app: serin apply -f serin.yaml"),
-        ]);
-        return lines;
+    let words = match kept {
+        None => called_here(),
+        Some(kept) => kept.program.clone(),
     };
-    let data = data.display().to_string();
-    lines.extend([
-        try_this(&format!("export SERIN_DATA={data}"), "it is still running; look at it"),
-        try_this("serin status", ""),
-        try_this("serin explain", "why v3 was rolled back"),
-        try_this("serin apply -f $SERIN_DATA/good.yaml --revision v4", ""),
-        try_this(&format!("curl http://{shop}"), ""),
-        try_this(&format!("kill {pid} && rm -r {data}"), "stop and remove it"),
-    ]);
-    lines
+    let tries = kept.map_or_else(|| without(&words), |kept| with(kept, &words));
+    let width = tries.iter().map(|(command, _)| command.chars().count()).max().unwrap_or(0);
+    let line = |(command, why): &(String, &str)| {
+        let command = Line::plain("  ").add(Tone::Accent, command);
+        let why = if why.is_empty() { String::new() } else { format!("  # {why}") };
+        command.pad(width + 2).add(Tone::Dim, why)
+    };
+    std::iter::once(Line::new()).chain(tries.iter().map(line)).collect()
 }
 
-fn try_this(command: &str, why: &str) -> Line {
-    let command = Line::plain("  ").add(Tone::Accent, command).pad(34);
-    if why.is_empty() { command } else { command.text("  # ").add(Tone::Dim, why) }
+fn called_here() -> String {
+    std::env::current_exe().map_or_else(|_| "serin".into(), |program| called(&program))
+}
+
+fn without(serin: &str) -> Vec<(String, &'static str)> {
+    vec![
+        (format!("{serin} demo --keep"), "the same, left running to look around in"),
+        (format!("{serin} serve"), "for your own app; then:"),
+        (format!("{serin} apply -f serin.yaml"), "see examples/ for one"),
+    ]
+}
+
+fn with(Kept { data, shop, pid, .. }: &Kept, serin: &str) -> Vec<(String, &'static str)> {
+    let data = data.display();
+    vec![
+        (format!("export SERIN_DATA={data}"), "everything is still running there"),
+        (format!("{serin} status shop"), ""),
+        (format!("{serin} explain shop"), "why v3 was rolled back"),
+        (format!("{serin} apply -f {data}/good.yaml --revision v4"), "ship another one"),
+        (format!("curl http://{shop}"), "be a user"),
+        (format!("kill {pid}"), "stop everything"),
+        (format!("rm -r {data}"), "and forget it"),
+    ]
 }

@@ -55,7 +55,11 @@ fn ship(version: &'static str, wanted: Outcome, got: Outcome) -> Ship {
 }
 
 fn findings() -> Findings {
-    let arm = |requests, errors| Arm { requests, errors, ..Arm::default() };
+    let arm = |requests, errors| {
+        let mut arm = Arm::default();
+        (arm.requests, arm.errors) = (requests, errors);
+        arm
+    };
     let by_version = [("v1", arm(4000, 0)), ("v2", arm(12_649, 0)), ("v3", arm(163, 9))];
     let tally = Tally {
         sent: 16_812,
@@ -186,6 +190,7 @@ fn what_is_kept_can_be_reached_and_stopped() {
         data: "/tmp/serin-demo-x".into(),
         shop: "127.0.0.1:20480".parse().unwrap(),
         pid: 4711,
+        program: "serin".into(),
     };
     let text: String = next(Some(&kept)).iter().map(|line| line.paint(false) + "\n").collect();
     for part in ["SERIN_DATA=/tmp/serin-demo-x", "http://127.0.0.1:20480", "kill 4711"] {
