@@ -88,6 +88,9 @@ fn admit(request: &mut Request<Incoming>, session: &Session) -> Result<Option<On
     if request.method() == Method::CONNECT {
         return Err((StatusCode::METHOD_NOT_ALLOWED, "serin: no CONNECT here\n"));
     }
+    if seen.any(Seen::TRANSFER_ENCODING) && !headers::is_plain_chunked(request.headers()) {
+        return Err((StatusCode::NOT_IMPLEMENTED, "serin: no transfer coding but chunked\n"));
+    }
     settle_host(request, seen, session)?;
     let upgrade = headers::asks_upgrade(request.headers(), seen).then(|| take_upgrade(request));
     headers::strip(request.headers_mut(), seen);
@@ -347,6 +350,11 @@ impl Carry {
             return Response::from_parts(parts, Download::Empty);
         }
         let seen = headers::scan(&parts.headers);
+        if seen.any(Seen::TRANSFER_ENCODING) && !headers::is_plain_chunked(&parts.headers) {
+            ticket.reset();
+            ticket.failed();
+            return self.bad_gateway();
+        }
         headers::strip(&mut parts.headers, seen);
         let server_error = parts.status.is_server_error();
         if server_error {

@@ -26,20 +26,18 @@ impl Seen {
     pub const TRANSFER_ENCODING: u16 = 1 << 3;
     /// `Upgrade`.
     pub const UPGRADE: u16 = 1 << 4;
-    /// `Content-Length`.
-    pub const CONTENT_LENGTH: u16 = 1 << 5;
     /// `Expect`.
-    pub const EXPECT: u16 = 1 << 6;
+    pub const EXPECT: u16 = 1 << 5;
     /// `Host`.
-    pub const HOST: u16 = 1 << 7;
+    pub const HOST: u16 = 1 << 6;
     /// `Host`, again.
-    pub const HOST_TWICE: u16 = 1 << 8;
+    pub const HOST_TWICE: u16 = 1 << 7;
     /// `X-Forwarded-For`.
-    pub const FOR: u16 = 1 << 9;
+    pub const FOR: u16 = 1 << 8;
     /// `X-Forwarded-Proto`.
-    pub const PROTO: u16 = 1 << 10;
+    pub const PROTO: u16 = 1 << 9;
     /// `X-Forwarded-Host`.
-    pub const FORWARDED_HOST: u16 = 1 << 11;
+    pub const FORWARDED_HOST: u16 = 1 << 10;
 
     /// Everything that [`strip`] acts on.
     const STRIP: u16 = Self::CONNECTION
@@ -67,7 +65,6 @@ pub fn scan(headers: &HeaderMap) -> Seen {
         seen |= match name.as_str() {
             "host" if seen & Seen::HOST != 0 => Seen::HOST_TWICE,
             "host" => Seen::HOST,
-            "content-length" => Seen::CONTENT_LENGTH,
             "connection" => Seen::CONNECTION,
             "keep-alive" | "proxy-connection" | "proxy-authenticate" | "proxy-authorization" => {
                 Seen::HOP
@@ -119,6 +116,13 @@ fn keeps_trailers(headers: &mut HeaderMap) -> bool {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     wanted
+}
+
+/// Whether the body's only coding is `chunked`, which the codec undoes. Another one would be lost
+/// with its header.
+pub fn is_plain_chunked(headers: &HeaderMap) -> bool {
+    let mut codings = tokens(headers, &header::TRANSFER_ENCODING);
+    codings.all(|coding| coding.eq_ignore_ascii_case("chunked"))
 }
 
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {

@@ -99,6 +99,9 @@ fn ambiguous_requests_are_refused() {
         assert!(user.is_closed(), "{request:?}");
     }
     let mut user = User::connect(proxy.addr);
+    user.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n");
+    assert_eq!(user.receive().status, 501);
+    let mut user = User::connect(proxy.addr);
     user.send("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
     assert_eq!(user.receive().status, 405);
     let mut user = User::connect(proxy.addr);
@@ -256,6 +259,7 @@ fn pipelined_requests_are_answered_in_order() {
 fn nonsense_from_the_app_is_a_bad_gateway() {
     let app = App::start(|asked| {
         asked.stream.write_all(match asked.path.as_str() {
+            "/gzip" => b"HTTP/1.1 200 X\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
             "/101" => b"HTTP/1.1 101 X\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n".as_slice(),
             _ => b"nonsense\r\n\r\n",
         })
@@ -263,5 +267,6 @@ fn nonsense_from_the_app_is_a_bad_gateway() {
     let (proxy, mut user) = serve(&app);
     assert_eq!(user.get("/").status, 502);
     assert_eq!(user.get("/101").status, 502);
-    assert_eq!(proxy.counters().dropped[0].failed, 2);
+    assert_eq!(user.get("/gzip").status, 502);
+    assert_eq!(proxy.counters().dropped[0].failed, 3);
 }

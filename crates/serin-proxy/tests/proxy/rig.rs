@@ -123,6 +123,7 @@ impl Proxy {
                 Some(arm) if wanted(&arm) => return arm,
                 other => last = other,
             }
+            // tidy: sleep: the counters are another process's, and are asked for
             std::thread::sleep(Duration::from_millis(10));
         }
         panic!("the counters stayed at {last:?}");
@@ -162,6 +163,7 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(started.elapsed() < LIMIT, "{what} did not come");
+        // tidy: sleep: another process's doing, seen only by looking
         std::thread::sleep(Duration::from_millis(5));
     }
 }
