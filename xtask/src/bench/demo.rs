@@ -38,7 +38,8 @@ pub fn run(options: &Options) -> Result<()> {
 /// One demo; anything but a good version promoted and a bad one caught is a failure.
 pub fn demo(program: &Path, seed: usize) -> Result<Value> {
     let mut demo = Command::new(program);
-    let output = command::capture(demo.args(["demo", "--json", "--seed", &seed.to_string()]))?;
+    let output =
+        command::capture(demo.args(["--quiet", "demo", "--json", "--seed", &seed.to_string()]))?;
     let document: Value = serde_json::from_str(&output)
         .doing(|| format!("reading the demo's `{}`", output.trim()))?;
     if document["outcome"] != "ok" {
