@@ -124,7 +124,7 @@ fn simulation() -> Result<()> {
         return Err(Failure::new("crates/serin-sim has no main.rs: there is no simulator to run"));
     }
     let arguments =
-        ["run", "--quiet", "--release", "-p", "serin-sim", "--", "--seeds", SIMULATION_SEEDS];
+        ["run", "--quiet", "-p", "serin-sim", "--", "--seeds", SIMULATION_SEEDS];
     command::run(&mut command::cargo(&arguments))
 }
 

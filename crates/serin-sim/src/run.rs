@@ -7,7 +7,7 @@ use crate::network::{Faults, Network};
 use fastrand::Rng;
 use serin_core::{
     Actor, Ask, Counts, DeployAsk, Event, Observation, Outcome, Plan, RevisionId, RolloutRecord,
-    ServiceName, Timestamp, Weight,
+    ServiceName, Timestamp,
 };
 use serin_server::executor::{Effect, Error, Executor};
 use serin_store::Store;
@@ -278,7 +278,9 @@ impl Sim {
         let truth = self.truth(&record.to);
         let spec = self.executor().service(name).map(|(service, _)| service.spec.clone());
         let rungs = spec.map_or(0, |spec| spec.schedule.rungs());
-        let wrong = check::record(record, truth, rungs > 0);
+        // Compared with a bad stable, a bad candidate may well be no worse.
+        let fair = record.from.as_ref().is_some_and(|from| self.truth(from) == Truth::Good);
+        let wrong = check::record(record, truth, rungs > 0 && fair);
         self.violations(wrong);
         let judged = record.assessment.as_ref().is_some_and(|a| a.canary_n > 0);
         let by_evidence =

@@ -5,9 +5,6 @@ use crate::{ArmCounts, Counts, Fact, RevisionId, Rollout};
 use serin_stats::{ArmTick, Rung, Tick};
 use std::collections::BTreeMap;
 
-/// Generations whose counts are remembered; cohorts of the last weights may still close.
-const GENERATIONS_KEPT: usize = 8;
-
 impl Turn {
     pub(super) fn count(&mut self, reports: &[Counts]) {
         let Some(rollout) = self.service.rollout.as_mut() else { return };
@@ -25,9 +22,8 @@ impl Turn {
             rollout.take(counts, baseline.as_ref());
         }
         rollout.counted.key = key;
-        while rollout.counted.at.len() > GENERATIONS_KEPT {
-            rollout.counted.at.pop_first();
-        }
+        // What the data plane no longer reports cannot be counted again; what it does, could.
+        rollout.counted.at.retain(|held, _| reports.iter().any(|c| c.generation == *held));
         self.assess();
     }
 
