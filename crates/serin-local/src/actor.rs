@@ -177,7 +177,7 @@ impl Actor {
         let service = plan.service.clone();
         let served = self.served(&service);
         served.told = None;
-        let known = served.plan.as_ref();
+        let known = served.plan.as_ref().filter(|_| !served.fleet.table.withdrawn);
         if known.is_none_or(|known| plan.generation > known.generation) {
             let moved = known.is_none_or(|known| known.listen != plan.listen);
             served.fleet.welcome();
@@ -195,10 +195,9 @@ impl Actor {
 
     fn remove(&mut self, service: ServiceName) {
         let served = self.served(&service);
-        let generation = served.plan.as_ref().map(|p| crate::route::wire_generation(p.generation));
         served.plan = Some(empty(&service, served.plan.as_ref()));
         served.fleet.table.withdrawn = true;
-        self.plane.order(service.as_str(), crate::plane::Wanted::Withdrawn(generation));
+        self.plane.order(service.as_str(), crate::plane::Wanted::Withdrawn);
         self.touched.insert(service);
     }
 

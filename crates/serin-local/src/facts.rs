@@ -321,6 +321,7 @@ impl Fleet {
     /// The data plane was met: it holds `held` for this service.
     pub fn met(&mut self, held: Option<wire::Order>, now: Timestamp) {
         self.table.known = true;
+        self.table.reachable = true;
         self.table.acked = held;
         self.note_acked(now);
     }
@@ -342,10 +343,13 @@ impl Fleet {
         self.note_acked(now);
     }
 
-    /// It refused an order because it holds a newer one, or could not do it.
+    /// It refused an order because it holds a newer one, or could not do it. A newer order of the
+    /// same plan is simply overtaken; a newer plan is another controller's.
     pub fn refused(&mut self, have: Option<wire::Order>, why: String) {
         self.table.acked = self.table.acked.max(have);
-        self.table.trouble = have.is_none().then_some(why);
+        let asked = self.table.sent.as_ref().map(|sent| sent.generation);
+        let ours = have.is_some_and(|have| asked.is_none_or(|asked| have.generation <= asked));
+        self.table.trouble = (!ours).then_some(why);
     }
 
     /// It has forgotten the service.
@@ -359,6 +363,9 @@ impl Fleet {
     fn note_acked(&mut self, now: Timestamp) {
         let held = self.table.acked;
         for instance in self.instances.values_mut() {
+            if let Some(routed) = &mut instance.routed {
+                routed.acked |= held >= Some(routed.from);
+            }
             if let Phase::Draining { left, acked, .. } = &mut instance.phase
                 && held.is_some_and(|held| held >= *left)
             {

@@ -44,7 +44,8 @@ pub struct InstanceView {
 /// Moves times of the steady clock to the wall clock, in milliseconds.
 pub(crate) type Shift = i64;
 
-/// What the engine is told. `seq` is for the caller to fill in.
+/// What the engine is told: ready is an instance that is ready and that the data plane knows as
+/// such. `seq` is for the caller to fill in.
 pub fn observation(plan: Option<&Plan>, fleet: &Fleet, shift: Shift) -> Observation {
     let planned = plan.into_iter().flat_map(|p| p.revisions.keys());
     let alive = fleet.instances.values().filter(|i| i.is_alive()).map(|i| &i.revision);
@@ -59,13 +60,19 @@ pub fn observation(plan: Option<&Plan>, fleet: &Fleet, shift: Shift) -> Observat
 
 fn revision(fleet: &Fleet, id: &RevisionId, shift: Shift) -> RevisionObservation {
     let of = || fleet.instances.values().filter(|i| i.revision == *id);
-    let count = |is: fn(&Phase) -> bool| of().filter(|i| is(&i.phase)).count() as u32;
+    let serving = || of().filter(|i| i.is_serving(&fleet.table));
+    let leaving =
+        |i: &&Instance| matches!(i.phase, Phase::Draining { .. } | Phase::Stopping { .. });
+    let ready = serving().count() as u32;
     let tally = fleet.tally(id);
     RevisionObservation {
-        starting: count(|p| matches!(p, Phase::Starting { .. } | Phase::Unready { .. })),
-        ready: count(|p| matches!(p, Phase::Ready { .. })),
-        stopping: count(|p| matches!(p, Phase::Draining { .. } | Phase::Stopping { .. })),
-        youngest_ready_at: of().filter_map(Instance::ready_since).max().map(|t| shifted(t, shift)),
+        starting: of().filter(|i| i.holds_slot()).count() as u32 - ready,
+        ready,
+        stopping: of().filter(leaving).count() as u32,
+        youngest_ready_at: serving()
+            .filter_map(Instance::ready_since)
+            .max()
+            .map(|t| shifted(t, shift)),
         restarts: tally.restarts,
         in_flight: of().filter(|i| i.is_alive()).map(|i| i.load.in_flight).sum(),
         failure: tally.failure.map(|(_, failure)| failure),

@@ -2,7 +2,7 @@
 //! until the data plane holds it on its disk, also to one that was started again.
 
 use crate::error::Error;
-use serin_proxy::wire::{Counters, Generation, Held, Order, Reply, Request, Route};
+use serin_proxy::wire::{Counters, Held, Order, Reply, Request, Route};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,8 +41,8 @@ pub(crate) enum PlaneFact {
 pub(crate) enum Wanted {
     /// This table.
     Route(Box<Route>),
-    /// Nothing, and no order up to this generation is taken any more.
-    Withdrawn(Option<Generation>),
+    /// Nothing. It may come back under any generation: all its orders come from us, in order.
+    Withdrawn,
 }
 
 /// A handle; cheap to clone.
@@ -154,7 +154,7 @@ impl Task {
         let orders: BTreeMap<&str, Order> = held.iter().map(|h| (&*h.service, h.order)).collect();
         let behind = |(service, wanted): (&String, &Wanted)| match wanted {
             Wanted::Route(route) => orders.get(service.as_str()) != Some(&route.order()),
-            Wanted::Withdrawn(_) => true,
+            Wanted::Withdrawn => true,
         };
         let due = self.wanted.iter().filter(|(s, w)| behind((s, w))).map(|(s, _)| s.clone());
         self.due = due.collect();
@@ -206,9 +206,7 @@ impl Task {
         let Some(wanted) = self.wanted.get(&service) else { return Ok(()) };
         let request = match wanted.clone() {
             Wanted::Route(route) => Request::Apply(*route),
-            Wanted::Withdrawn(generation) => {
-                Request::Remove { service: service.clone(), generation }
-            }
+            Wanted::Withdrawn => Request::Remove { service: service.clone(), generation: None },
         };
         let reply = connection.call(&request).await?;
         self.unsettled.remove(&service);

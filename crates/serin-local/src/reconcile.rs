@@ -3,8 +3,8 @@
 
 use crate::facts::backoff;
 use crate::label::{Label, instance_name};
-use crate::route::{route, same_way};
-use crate::world::{Fleet, Instance, InstanceId, Phase, Probing, WITHDRAWN, Why};
+use crate::route::{route, same_way, wire_generation};
+use crate::world::{Fleet, Instance, InstanceId, Phase, Probing, Routed, WITHDRAWN, Why};
 use serin_core::{ExitCause, Millis, Plan, Probe, RevisionId, RevisionPlan, Timestamp};
 use serin_proxy::wire;
 use std::borrow::Cow;
@@ -89,7 +89,7 @@ pub fn reconcile(plan: &Plan, fleet: &Fleet, now: Timestamp) -> Vec<Action> {
     }
     let mut actions = Vec::new();
     let mut leaving = Vec::new();
-    if fleet.table.known && !holding(plan, fleet, now) {
+    if fleet.table.known && !superseded(plan, fleet) && !holding(plan, fleet, now) {
         leaving = leavers(plan, fleet);
         let recalled = recalls(plan, fleet, &leaving);
         actions.extend(steer(plan, fleet, &leaving, &recalled));
@@ -103,6 +103,13 @@ pub fn reconcile(plan: &Plan, fleet: &Fleet, now: Timestamp) -> Vec<Action> {
     }
     actions.extend(forgets(fleet));
     actions
+}
+
+/// Whether the data plane serves a newer plan: then ours is not for it, and it would say so again
+/// and again.
+fn superseded(plan: &Plan, fleet: &Fleet) -> bool {
+    let generation = wire_generation(plan.generation);
+    !fleet.table.withdrawn && fleet.table.acked.is_some_and(|acked| acked.generation > generation)
 }
 
 /// Whether the table has to stay as it is: instances were taken over, nobody knows yet which of
@@ -337,7 +344,7 @@ impl Fleet {
     /// `action` is being carried out. A start is noted by [`Fleet::begun`], with its port.
     pub fn note(&mut self, action: &Action, now: Timestamp) {
         match action {
-            Action::Route(route) => self.table.sent = Some((**route).clone()),
+            Action::Route(route) => self.routed_by(route),
             Action::Start { .. } => {}
             Action::Drain { instance, why, left } => self.drained(instance, *why, *left, now),
             Action::Recall { instance } => self.recalled(instance, now),
@@ -352,6 +359,19 @@ impl Fleet {
                 self.instances.remove(instance);
             }
         }
+    }
+
+    fn routed_by(&mut self, route: &wire::Route) {
+        let backends = route.arms.iter().flat_map(|arm| &arm.backends);
+        let inside: BTreeSet<&str> = backends.map(|b| b.instance.as_str()).collect();
+        for (id, instance) in &mut self.instances {
+            if inside.contains(id.as_str()) {
+                instance.routed.get_or_insert(Routed { from: route.order(), acked: false });
+            } else {
+                instance.routed = None;
+            }
+        }
+        self.table.sent = Some(route.clone());
     }
 
     fn stopped(&mut self, id: &str, now: Timestamp) {

@@ -65,6 +65,8 @@ pub struct Instance {
     pub longest_ready: Millis,
     /// How it was taken over from the keeper's list, if it was.
     pub adopted: Option<Adoption>,
+    /// Its place in the table, if it has one.
+    pub routed: Option<Routed>,
     /// Whether it failed its liveness probe.
     pub dead: bool,
     /// Time between SIGTERM and SIGKILL.
@@ -84,6 +86,15 @@ pub struct Adoption {
     pub since: Timestamp,
     /// Whether probes have shown since what it is.
     pub proven: bool,
+}
+
+/// A place in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Routed {
+    /// The first order with it.
+    pub from: wire::Order,
+    /// Whether the data plane has acknowledged that order.
+    pub acked: bool,
 }
 
 /// What the data plane last said an instance holds.
@@ -188,6 +199,8 @@ pub struct Tally {
 pub struct Table {
     /// Whether the data plane has said what it holds: before that, it is given no order.
     pub known: bool,
+    /// Whether it is there.
+    pub reachable: bool,
     /// The first plan since this process began: mostly the one its predecessor left.
     pub first_plan: Option<Generation>,
     /// The last order; nothing after a restart until the first one is given.
@@ -259,6 +272,7 @@ impl Instance {
             ever_ready: false,
             longest_ready: Millis(0),
             adopted: None,
+            routed: None,
             dead: false,
             grace: label.grace,
             artefact: label.artefact.clone(),
@@ -275,6 +289,12 @@ impl Instance {
     /// Whether it is ready.
     pub fn is_ready(&self) -> bool {
         matches!(self.phase, Phase::Ready { .. })
+    }
+
+    /// Whether it is ready and requests reach it. A data plane that is away cannot say so: then
+    /// readiness has to do.
+    pub fn is_serving(&self, table: &Table) -> bool {
+        self.is_ready() && (self.routed.is_some_and(|routed| routed.acked) || !table.reachable)
     }
 
     /// Whether its process may still run.
@@ -333,9 +353,16 @@ impl Fleet {
 
     /// The service is wanted again after it was withdrawn.
     pub(crate) fn welcome(&mut self) {
-        if self.table.withdrawn {
-            self.table.withdrawn = false;
-            (self.table.sent, self.table.acked) = (None, None);
+        if !self.table.withdrawn {
+            return;
+        }
+        self.table.withdrawn = false;
+        (self.table.sent, self.table.acked, self.table.first_plan) = (None, None, None);
+        for instance in self.instances.values_mut() {
+            if let Phase::Draining { left, .. } = &mut instance.phase {
+                // No table from now on has it: the first one that is acknowledged will do.
+                *left = wire::Order::default();
+            }
         }
     }
 

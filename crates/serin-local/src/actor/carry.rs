@@ -49,7 +49,7 @@ impl Actor {
     }
 
     /// An order to the keeper that may be repeated and whose effect the journal tells.
-    fn order(&self, request: Request) {
+    pub(super) fn order(&self, request: Request) {
         let keeper = self.keeper.clone();
         tokio::spawn(async move {
             // A refusal means that the process is gone, which the journal says, too.

@@ -8,7 +8,7 @@ use crate::launch::Launched;
 use crate::plane::PlaneFact;
 use crate::world::{Fleet, Phase};
 use serin_core::{ExitCause, ServiceName, Timestamp};
-use serin_keeper::protocol::{JournalEntry, JournalEvent, ProcessInfo, ProcessState};
+use serin_keeper::protocol::{JournalEntry, JournalEvent, ProcessInfo, ProcessState, Request};
 use serin_proxy::wire;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -117,6 +117,9 @@ impl Actor {
             }
             PlaneFact::Down => {
                 self.plane_away = Some(now);
+                for served in self.services.values_mut() {
+                    served.fleet.table.reachable = false;
+                }
                 self.touch_all();
             }
             PlaneFact::Applied { service, order, durable, error } => {
@@ -130,6 +133,23 @@ impl Actor {
             }
             PlaneFact::Withdrawn { service } => {
                 self.with_named(&service, |fleet| fleet.withdrawn(now));
+                self.unbind(&service);
+            }
+        }
+    }
+
+    /// Nobody answers for a withdrawn service: whoever connects shall be told at once.
+    fn unbind(&self, service: &str) {
+        let of = |(name, s): (&ServiceName, &super::Served)| {
+            let plan =
+                s.plan.as_ref().filter(|_| s.fleet.table.withdrawn == (name.as_str() == service));
+            plan.map(|plan| (name.as_str() == service, plan.listen))
+        };
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            self.services.iter().filter_map(of).partition(|(gone, _)| *gone);
+        for (_, addr) in gone.iter().filter(|(_, addr)| addr.port() != 0) {
+            if !kept.iter().any(|(_, other)| other == addr) {
+                self.order(Request::Unbind { addr: addr.to_string() });
             }
         }
     }

@@ -7,7 +7,6 @@ mod traffic;
 
 use super::*;
 use crate::facts::{Listed, ListedState};
-use crate::route::wire_generation;
 use serin_core::{Generation, Limits, LogLimits, ProbeKind, Role, RunSpec, Weight};
 use std::collections::BTreeMap;
 

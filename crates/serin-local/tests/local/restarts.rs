@@ -65,10 +65,11 @@ async fn the_keepers_death_stops_nothing_and_its_return_is_noticed() {
     assert_eq!(rig.get("/").await.0, 200);
     rig.until("trouble", |seen| seen.trouble.as_deref().is_some_and(|t| t.contains("keeper")))
         .await;
+    let generation = rig.apply(&[("v1", 100, 3, app())]);
+    rig.until("the table", |seen| seen.applied == Some(generation)).await;
     rig.start_keeper();
-    rig.until("no trouble", |seen| seen.trouble.is_none()).await;
-    assert_eq!(rig.app_pids(), before);
-    let seen = rig.settle(&[("v1", 100, 3, app())]).await;
+    let seen = rig.until("three", |seen| seen.trouble.is_none() && of(seen, "v1").ready == 3).await;
     assert_eq!(of(&seen, "v1").restarts, 0);
-    assert!(before.iter().all(|pid| rig.app_pids().contains(pid)));
+    let after = rig.app_pids();
+    assert!(after.len() == 3 && before.iter().all(|pid| after.contains(pid)), "{after:?}");
 }

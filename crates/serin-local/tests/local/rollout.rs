@@ -1,7 +1,9 @@
 //! Moving traffic between revisions.
 
-use crate::rig::{Rig, app, get, id, of};
+use crate::rig::{PATIENCE, Rig, app, get, id, of};
 use serin_core::Plan;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn traffic_follows_the_weights_and_the_old_revision_goes() {
@@ -40,9 +42,12 @@ async fn a_leaving_instance_finishes_what_it_has() {
     let listen = rig.listen;
     let held = tokio::spawn(async move { get(listen, "/hold").await });
     rig.until("a request on v2", |seen| of(seen, "v2").in_flight == 1).await;
-    rig.apply(&[("v1", 100, 1, app())]);
-    rig.until("v2 drains", |seen| of(seen, "v2").stopping == 1 && of(seen, "v2").in_flight == 1)
-        .await;
+    let generation = rig.apply(&[("v1", 100, 1, app())]);
+    rig.until("v2 drains", |seen| {
+        let v2 = of(seen, "v2");
+        seen.applied == Some(generation) && (v2.stopping, v2.in_flight) == (1, 1)
+    })
+    .await;
     assert!(rig.get("/").await.1.starts_with("v1"), "new requests go elsewhere");
     let v2 = rig.instances().into_iter().find(|i| i.revision == id("v2")).unwrap();
     assert_eq!(rig.tell(&v2, "/release").await.0, 200);
@@ -93,6 +98,8 @@ async fn a_removed_service_ends() {
     rig.local.remove("shop".parse().unwrap());
     rig.until("the end", |seen| seen.revisions.is_empty()).await;
     assert_eq!(rig.app_pids(), [0; 0]);
+    let refused = async { while TcpStream::connect(rig.listen).await.is_ok() {} };
+    timeout(PATIENCE, refused).await.expect("nobody listens any more");
     rig.settle(&[("v1", 100, 1, app())]).await;
     assert_eq!(rig.get("/").await.0, 200, "it may come back");
 }

@@ -85,6 +85,29 @@ fn an_order_the_data_plane_finds_old_is_given_again_above_its_own() {
 }
 
 #[test]
+fn a_data_plane_that_follows_a_newer_plan_is_left_alone() {
+    let mut world = World::settled(&[("v1", 100, 1)]);
+    world.want(2, &[("v1", 50, 1), ("v2", 50, 0)]).go();
+    world.fleet.refused(Some(held(7, 0)), "it follows 1.7".into());
+    assert_eq!(world.pass(1000).go(), [""; 0]);
+    assert_eq!(world.fleet.table.trouble.as_deref(), Some("it follows 1.7"));
+    world.want(8, &[("v1", 100, 1)]);
+    assert_eq!(world.go(), ["route 8/0 v1=100[1]"]);
+}
+
+#[test]
+fn a_service_that_comes_back_while_it_leaves_lets_the_old_instances_go() {
+    let mut world = World::settled(&[("v1", 100, 1)]);
+    world.plan.revisions.clear();
+    world.fleet.table.withdrawn = true;
+    world.go();
+    world.fleet.welcome();
+    world.want(1, &[("v2", 100, 1)]);
+    assert_eq!(world.go(), ["route 1/0 v2=100[]", "start s-v2-aa-2 slot 0"]);
+    assert_eq!(world.ack().count(&[]).go(), ["stop s-v1-aa-1 10 s"]);
+}
+
+#[test]
 fn a_new_data_plane_that_holds_less_is_no_reason_for_a_new_order() {
     // The client gives the last order again by itself.
     let mut world = World::settled(&[("v1", 100, 1)]);
@@ -104,6 +127,30 @@ fn a_removed_service_is_drained_stopped_and_forgotten() {
     world.fleet.withdrawn(world.now);
     assert_eq!(world.count(&[]).go(), ["stop s-v1-aa-1 10 s"]);
     assert_eq!(world.exit("s-v1-aa-1", 0).go(), ["forget s-v1-aa-1"]);
+}
+
+#[test]
+fn ready_is_told_when_requests_can_reach_the_instance() {
+    let mut world = World::new(&[("v1", 100, 1)]);
+    let told = |world: &World| {
+        let seen = crate::observation(Some(&world.plan), &world.fleet, 0);
+        let v1 = seen.revisions.values().next().cloned().unwrap();
+        (v1.starting, v1.ready, v1.youngest_ready_at.is_some())
+    };
+    world.go();
+    world.ack();
+    world.spawn("s-v1-aa-1").ok("s-v1-aa-1").go();
+    assert_eq!(told(&world), (1, 0, false), "the data plane does not know it yet");
+    world.ack();
+    assert_eq!(told(&world), (0, 1, true));
+    world.fleet.met(None, world.now);
+    assert_eq!(told(&world), (0, 1, true), "a new data plane is no news about the instance");
+    world.exit("s-v1-aa-1", 1).go();
+    world.pass(200).go();
+    world.spawn("s-v1-aa-2").ok("s-v1-aa-2").go();
+    assert_eq!(told(&world), (1, 0, false));
+    world.fleet.table.reachable = false;
+    assert_eq!(told(&world), (0, 1, true), "nobody can say more");
 }
 
 #[test]
