@@ -11,7 +11,7 @@ use crate::local::{Report, Settings, Shared};
 use crate::observe::{observation, views};
 use crate::plane::{Plane, PlaneFact};
 use crate::ports::Ports;
-use crate::reconcile::{reconcile, wake_at};
+use crate::reconcile::{is_telling, reconcile, wake_at};
 use crate::usage;
 use crate::world::{Fleet, Probing};
 use serin_core::{ExitCause, Millis, Observation, Plan, Probe, ServiceName, Timestamp};
@@ -75,6 +75,8 @@ struct Served {
     fleet: Fleet,
     /// What the keeper said about its address.
     unbound: Option<String>,
+    /// Whether enough was known to tell of it; from then on everything is told.
+    telling: bool,
     /// The last report without its number, and when it was made.
     told: Option<(Observation, Timestamp)>,
     /// When time alone asks for something.
@@ -212,7 +214,7 @@ impl Actor {
             if let Some(held) = held {
                 fleet.met(held, now);
             }
-            Served { plan: None, fleet, unbound: None, told: None, wake: None }
+            Served { plan: None, fleet, unbound: None, telling: false, told: None, wake: None }
         })
     }
 }
@@ -285,6 +287,8 @@ impl Actor {
         let shift = self.clock.shift();
         let away = [self.keeper_away, self.plane_away].into_iter().flatten();
         let doubt = away.map(|since| since.plus(AWAY)).filter(|at| *at > now).min();
+        // Both are away when we begin: that is no news for a while.
+        let starting = self.plane_away.is_some_and(|since| now < since.plus(AWAY));
         let Some(served) = self.services.get_mut(name) else { return };
         let mut seen = observation(served.plan.as_ref(), &served.fleet, shift);
         seen.trouble = trouble.or(served.unbound.clone()).or(seen.trouble);
@@ -293,7 +297,11 @@ impl Actor {
             Some((told, at)) if *told == seen => at.plus(HEARTBEAT),
             Some((_, at)) => at.plus(REPORT_GAP),
         };
-        if next <= now && served.fleet.listed {
+        served.telling |= served.plan.as_ref().is_some_and(|plan| {
+            let sure = served.fleet.table.reachable || !starting;
+            sure && is_telling(plan, &served.fleet, now)
+        });
+        if next <= now && served.telling {
             let report = Observation { seq: (self.settings.epoch, self.seq + 1), ..seen.clone() };
             // A full queue is a slow reader: it gets the newest state a moment later.
             let sent = self.reports.try_send(Report::Observed(name.clone(), report)).is_ok();
@@ -305,7 +313,7 @@ impl Actor {
         }
         let views = views(served.plan.as_ref(), &served.fleet, shift);
         let timed = served.plan.as_ref().and_then(|plan| wake_at(plan, &served.fleet, now));
-        let told = served.fleet.listed.then_some(next);
+        let told = served.telling.then_some(next);
         served.wake = timed.into_iter().chain(told).chain(doubt).min();
         self.shared.publish(name, views);
     }

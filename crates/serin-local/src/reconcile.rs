@@ -112,17 +112,30 @@ fn superseded(plan: &Plan, fleet: &Fleet) -> bool {
     !fleet.table.withdrawn && fleet.table.acked.is_some_and(|acked| acked.generation > generation)
 }
 
+/// Whether enough is known of a service to tell of it. What was taken over has to be probed first,
+/// and the data plane to hold our table: before that, instances that serve would be told as not
+/// ready, and a rollout that is well would be taken back because we were restarted.
+pub fn is_telling(plan: &Plan, fleet: &Fleet, now: Timestamp) -> bool {
+    let table = &fleet.table;
+    let held = table.sent.as_ref().is_some_and(|sent| table.holds(sent.order()));
+    let answered = held || table.withdrawn || table.trouble.is_some() || superseded(plan, fleet);
+    let unknown = fleet.instances.values().any(|i| is_unproven(i, now));
+    fleet.listed && !unknown && (answered || !table.reachable)
+}
+
+/// Whether an instance was taken over so lately that its probes may not have answered.
+fn is_unproven(instance: &Instance, now: Timestamp) -> bool {
+    let until = instance.unproven_since().map(|since| since.plus(PROOF_DEADLINE));
+    instance.holds_slot() && until.is_some_and(|until| now < until)
+}
+
 /// Whether the table has to stay as it is: instances were taken over, nobody knows yet which of
 /// them are ready, and the data plane serves them by the table of our predecessor. A plan that is
 /// newer than the one taken over does not wait.
 fn holding(plan: &Plan, fleet: &Fleet, now: Timestamp) -> bool {
-    let unknown = |i: &Instance| {
-        let until = i.unproven_since().map(|since| since.plus(PROOF_DEADLINE));
-        i.holds_slot() && until.is_some_and(|until| now < until)
-    };
     let inherited = fleet.table.first_plan.is_none_or(|first| plan.generation <= first);
     let serves = fleet.table.acked.is_some() && !fleet.table.withdrawn;
-    inherited && serves && fleet.instances.values().any(unknown)
+    inherited && serves && fleet.instances.values().any(|i| is_unproven(i, now))
 }
 
 /// Instances that have to go: dead ones, those of revisions out of the plan, and those beyond a

@@ -19,7 +19,10 @@ async fn a_new_control_plane_restarts_nothing() {
         statuses
     });
     rig.take_over().await;
-    let seen = rig.settle(&[("v1", 100, 2, app())]).await;
+    let generation = rig.apply(&[("v1", 100, 2, app())]);
+    let first = rig.until("a first look", |_| true).await;
+    assert_eq!((of(&first, "v1").ready, of(&first, "v1").starting), (2, 0), "nothing looks lost");
+    let seen = rig.until("the table", |seen| seen.applied == Some(generation)).await;
     stop.send(true).unwrap();
     assert_eq!(rig.app_pids(), before);
     assert_eq!((seen.seq.0, of(&seen, "v1").restarts), (2, 0));

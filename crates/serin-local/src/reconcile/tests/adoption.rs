@@ -27,6 +27,21 @@ fn nothing_is_started_and_no_smaller_table_is_given_before_the_first_probes() {
 }
 
 #[test]
+fn nothing_is_told_before_the_first_probes_and_the_first_table() {
+    let mut world = found();
+    let telling = |world: &World| is_telling(&world.plan, &world.fleet, world.now);
+    world.go();
+    assert!(!telling(&world));
+    world.ok("s-v1-aa-4").ok("s-v1-aa-7").go();
+    assert!(!telling(&world), "the table is on its way");
+    world.ack();
+    assert!(telling(&world));
+    let mut slow = found();
+    slow.ok("s-v1-aa-4").pass(3_000).go();
+    assert!(telling(slow.ack()), "in doubt it is told after three seconds");
+}
+
+#[test]
 fn one_failed_probe_proves_nothing_and_three_do() {
     let mut world = found();
     world.ok("s-v1-aa-4").fail("s-v1-aa-7", 2);
