@@ -1,5 +1,7 @@
 //! The whole demo with the real binary: real processes, real sockets, real traffic.
 
+#![allow(clippy::unwrap_used)] // every function here is part of a test
+
 use std::{
     collections::BTreeSet,
     fs,

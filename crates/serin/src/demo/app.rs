@@ -223,9 +223,10 @@ impl App {
     }
 
     fn state(&self, good: bool, else_because: &str) -> Response<Full<Bytes>> {
-        match good {
-            true => self.text(StatusCode::OK, "ok"),
-            false => self.text(StatusCode::SERVICE_UNAVAILABLE, else_because),
+        if good {
+            self.text(StatusCode::OK, "ok")
+        } else {
+            self.text(StatusCode::SERVICE_UNAVAILABLE, else_because)
         }
     }
 

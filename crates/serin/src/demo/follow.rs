@@ -113,11 +113,10 @@ impl Follower<'_, '_> {
     }
 
     fn progress(&mut self, view: &ServiceView) {
-        let mut text = format!("for {}", view.waiting_for);
-        if let Some(load) = self.load {
+        let seen = self.load.map_or_else(String::new, |load| {
             let tally = load.tally();
-            text += &format!("; {} requests so far, {} errors", tally.done(), tally.errors());
-        }
-        self.teller.progress("Waiting", &text);
+            format!("; {} requests so far, {} errors", tally.done(), tally.errors())
+        });
+        self.teller.progress("Waiting", &format!("for {}{seen}", view.waiting_for));
     }
 }

@@ -117,9 +117,8 @@ impl Server {
     pub(super) async fn ready(&self) -> Result<(), Failure> {
         let (client, start) = (self.client(), Instant::now());
         loop {
-            let failure = match client.get::<ServerView>("/api/v1/server").await {
-                Ok(_) => return Ok(()),
-                Err(failure) => failure,
+            let Err(failure) = client.get::<ServerView>("/api/v1/server").await else {
+                return Ok(());
             };
             self.check_alive()?;
             if failure.exit != Exit::Unreachable || start.elapsed() > START {
