@@ -1,0 +1,125 @@
+//! What needs no server: files, help, usage, and a server that is not there.
+
+mod support;
+
+use serde_json::Value;
+use support::{said, serin};
+
+fn run(words: &[&str]) -> support::Said {
+    said(serin(words))
+}
+
+#[test]
+fn check_shows_all_errors_of_a_file_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("serin.yaml");
+    let text = "\
+apiVersion: serin.dev/v1alpha1
+kind: Service
+metadata: { name: shop }
+spec:
+  replicas: 0
+  run: { command: [\"./shop\", \"$(PORT)\"] }
+  trafic: { listen: \"127.0.0.1:8080\" }
+";
+    std::fs::write(&path, text).unwrap();
+    let said = run(&["check", path.to_str().unwrap()]);
+    assert_eq!(said.code, Some(2));
+    assert_eq!(said.out, "");
+    for part in ["serin.yaml:5:13", "allowed are 1 to 100", "did you mean `traffic`?", "has 3 errors"] {
+        assert!(said.err.contains(part), "{part}: {}", said.err);
+    }
+    let said = run(&["check", "--json", path.to_str().unwrap()]);
+    let document: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((said.code, &document["schema"]), (Some(2), &"serin.check/v1".into()));
+    assert_eq!(document["problems"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn check_asks_this_machine_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("serin.yaml");
+    let text = "\
+apiVersion: serin.dev/v1alpha1
+kind: Service
+metadata: { name: shop }
+spec:
+  run: { command: [\"./no-such-program\", \"$(PORT)\"] }
+  traffic: { listen: \"127.0.0.1:8080\" }
+";
+    std::fs::write(&path, text).unwrap();
+    let said = run(&["check", path.to_str().unwrap()]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("`./no-such-program` is not there"), "{}", said.err);
+    std::fs::write(&path, text.replace("./no-such-program", "/bin/sh")).unwrap();
+    let said = run(&["check", path.to_str().unwrap()]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    assert!(said.out.ends_with("serin.yaml: shop\n"), "{}", said.out);
+}
+
+#[test]
+fn a_file_that_is_not_there_or_not_text() {
+    let said = run(&["check", "/nonexistent/serin.yaml"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("cannot read `/nonexistent/serin.yaml`"), "{}", said.err);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("serin.yaml");
+    std::fs::write(&path, b"abc\xff").unwrap();
+    let said = run(&["check", path.to_str().unwrap()]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("byte 3"), "{}", said.err);
+}
+
+#[test]
+fn wrong_words_are_usage_errors() {
+    for words in [&["deploi"][..], &["deploy", "shop"], &["wait", "--for", "never"]] {
+        let said = run(words);
+        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{words:?}");
+        assert!(said.err.contains("--help"), "{words:?}: {}", said.err);
+    }
+}
+
+#[test]
+fn without_a_word_the_short_help_is_an_error() {
+    let said = run(&[]);
+    assert_eq!((said.code, said.out.as_str()), (Some(2), ""));
+    assert!(said.err.contains("serin <verb>"), "{}", said.err);
+}
+
+#[test]
+fn help_and_version() {
+    let short = run(&["-h"]);
+    assert_eq!(short.code, Some(0));
+    assert!(short.out.lines().count() <= 25);
+    let codes = run(&["help", "exit-codes"]);
+    assert!(codes.out.contains("3     rolled back"), "{}", codes.out);
+    assert!(run(&["help", "deploy"]).out.contains("--allow-bad"));
+    assert_eq!(run(&["help", "nothing"]).code, Some(2));
+    assert_eq!(run(&["version"]).out, format!("serin {}\n", env!("CARGO_PKG_VERSION")));
+    assert!(run(&["completions", "bash"]).out.contains("_serin"));
+}
+
+#[test]
+fn without_a_server_the_outcome_is_unknown() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = format!("unix:{}/serin.sock", dir.path().display());
+    for words in [&["status"][..], &["deploy", "shop", "-r", "v2"]] {
+        let said = run(&[&["--server", &server], words].concat());
+        assert_eq!(said.code, Some(7), "{words:?}");
+        assert!(said.err.contains("start it with `serin serve`"), "{}", said.err);
+    }
+    let closed = format!("http://{}", support::free_address());
+    let said = run(&["--json", "--server", &closed, "status"]);
+    let document: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((said.code, &document["code"]), (Some(7), &"unreachable".into()));
+}
+
+#[test]
+fn what_is_piped_has_no_control_codes() {
+    for words in [&["-h"][..], &["check", "/nonexistent"], &["help", "deploy"]] {
+        let said = run(words);
+        assert!(!said.out.contains('\x1b') && !said.err.contains('\x1b'), "{words:?}");
+    }
+    let colored = run(&["--color", "always", "check", "/nonexistent"]);
+    assert!(colored.err.contains("\x1b["), "{}", colored.err);
+}
