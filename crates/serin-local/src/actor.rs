@@ -183,6 +183,9 @@ impl Actor {
         if known.is_none_or(|known| plan.generation > known.generation) {
             let moved = known.is_none_or(|known| known.listen != plan.listen);
             served.fleet.welcome();
+            if let Some(old) = &served.plan {
+                served.fleet.replan(old, &plan);
+            }
             served.fleet.table.first_plan.get_or_insert(plan.generation);
             let listen = plan.listen;
             served.plan = Some(plan);

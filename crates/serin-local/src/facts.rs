@@ -3,7 +3,7 @@
 
 use crate::label::Label;
 use crate::world::{Adoption, Fleet, Instance, Load, Phase, Probing, Tally, WITHDRAWN, Why};
-use serin_core::{ExitCause, Generation, Millis, Probe, RevisionId, StartFailure, Timestamp};
+use serin_core::{ExitCause, Generation, Millis, Plan, Probe, RevisionId, StartFailure, Timestamp};
 use serin_proxy::wire;
 use std::collections::BTreeMap;
 
@@ -118,6 +118,9 @@ impl Fleet {
         let last_probe = instance.readiness.last.clone();
         let failure = StartFailure { instance: id.into(), cause, last_probe, log };
         let slot = instance.slot;
+        if self.holders(&instance.revision).any(|(_, i)| i.slot == slot && i.is_ready()) {
+            return;
+        }
         self.tallies.entry(instance.revision.clone()).or_default().failure = Some((slot, failure));
     }
 }
@@ -128,6 +131,19 @@ impl Instance {
         if let Some(since) = self.ready_since() {
             self.longest_ready = self.longest_ready.max(now.since(since));
         }
+    }
+}
+
+// === plans ===
+
+impl Fleet {
+    /// `new` takes the place of `old`: a revision that was not wanted a moment ago begins with a
+    /// clean slate, whatever became of it the last time.
+    pub fn replan(&mut self, old: &Plan, new: &Plan) {
+        let fresh =
+            |id: &RevisionId| new.revisions.contains_key(id) && !old.revisions.contains_key(id);
+        self.tallies.retain(|id, _| !fresh(id));
+        self.slots.retain(|(id, _), _| !fresh(id));
     }
 }
 
@@ -184,13 +200,17 @@ impl Fleet {
     /// newest process, and exits after that start are added.
     fn recall_losses(&mut self, list: &[Listed]) {
         let unknown = |p: &&Listed| !self.instances.contains_key(&p.instance);
-        let fresh: Vec<&Listed> = list.iter().filter(unknown).collect();
+        let mut fresh: Vec<&Listed> = list.iter().filter(unknown).collect();
+        fresh.sort_by_key(|p| (p.label.started, p.label.number));
+        let mut restarts = BTreeMap::new();
         for process in &fresh {
             let label = &process.label;
-            let tally = self.tallies.entry(label.revision.clone()).or_default();
-            let restarts = label.restarts + exits_after(&fresh, label);
-            tally.restarts = tally.restarts.max(restarts);
+            restarts.insert(&label.revision, label.restarts + exits_after(&fresh, label));
             self.recall_slot(process);
+        }
+        for (revision, count) in restarts {
+            let tally = self.tallies.entry(revision.clone()).or_default();
+            tally.restarts = tally.restarts.max(count);
         }
     }
 

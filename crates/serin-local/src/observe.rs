@@ -53,18 +53,28 @@ pub fn observation(plan: Option<&Plan>, fleet: &Fleet, shift: Shift) -> Observat
     Observation {
         seq: (0, 0),
         applied: fleet.table.durable,
-        revisions: named.into_iter().map(|r| (r.clone(), revision(fleet, r, shift))).collect(),
+        revisions: named
+            .into_iter()
+            .map(|r| (r.clone(), revision(plan, fleet, r, shift)))
+            .collect(),
         trouble: fleet.table.trouble.clone(),
     }
 }
 
-fn revision(fleet: &Fleet, id: &RevisionId, shift: Shift) -> RevisionObservation {
+fn revision(
+    plan: Option<&Plan>,
+    fleet: &Fleet,
+    id: &RevisionId,
+    shift: Shift,
+) -> RevisionObservation {
     let of = || fleet.instances.values().filter(|i| i.revision == *id);
     let serving = || of().filter(|i| i.is_serving(&fleet.table));
     let leaving =
         |i: &&Instance| matches!(i.phase, Phase::Draining { .. } | Phase::Stopping { .. });
     let ready = serving().count() as u32;
     let tally = fleet.tally(id);
+    let wanted = plan.and_then(|p| p.revisions.get(id));
+    let slots = wanted.map_or(u32::MAX, |w| w.replicas);
     RevisionObservation {
         starting: of().filter(|i| i.holds_slot()).count() as u32 - ready,
         ready,
@@ -75,7 +85,7 @@ fn revision(fleet: &Fleet, id: &RevisionId, shift: Shift) -> RevisionObservation
             .map(|t| shifted(t, shift)),
         restarts: tally.restarts,
         in_flight: of().filter(|i| i.is_alive()).map(|i| i.load.in_flight).sum(),
-        failure: tally.failure.map(|(_, failure)| failure),
+        failure: tally.failure.filter(|(slot, _)| *slot < slots).map(|(_, failure)| failure),
         drift: drift(of()),
     }
 }

@@ -90,7 +90,9 @@ impl World {
     }
 
     fn want(&mut self, n: u64, revisions: &[(&str, u32, u32)]) -> &mut Self {
-        self.plan = plan(n, revisions);
+        let new = plan(n, revisions);
+        self.fleet.replan(&self.plan, &new);
+        self.plan = new;
         self
     }
 

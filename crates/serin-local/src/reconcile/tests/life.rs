@@ -84,6 +84,26 @@ fn an_instance_that_ends_before_it_was_ready_is_explained_until_its_slot_is_read
 }
 
 #[test]
+fn a_revision_that_is_wanted_again_begins_anew() {
+    let mut world = World::new(&[("v1", 100, 1), ("v2", 0, 1)]);
+    world.go();
+    let id = "s-v2-aa-2";
+    world.spawn(id).exit(id, 3).go();
+    world.fleet.explained(id, ExitCause::Code(3), vec![]);
+    let told = |world: &World| {
+        let seen = crate::observation(Some(&world.plan), &world.fleet, 0);
+        let v2 = seen.revisions.get(&"v2@aa".parse().unwrap()).cloned();
+        v2.map(|v2| (v2.restarts, v2.failure.is_some()))
+    };
+    assert_eq!(told(&world), Some((1, true)));
+    world.want(2, &[("v1", 100, 1)]).go();
+    assert_eq!(told(&world), None);
+    world.want(3, &[("v1", 100, 1), ("v2", 0, 1)]);
+    assert_eq!(told(&world), Some((0, false)));
+    assert!(world.go().contains(&"start s-v2-aa-3 slot 0".to_string()), "and does not wait");
+}
+
+#[test]
 fn what_could_not_be_started_is_explained_too() {
     let mut world = World::new(&[("v1", 100, 1)]);
     world.go();
