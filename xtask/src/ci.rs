@@ -123,8 +123,7 @@ fn simulation() -> Result<()> {
     if !sources.is_file() {
         return Err(Failure::new("crates/serin-sim has no main.rs: there is no simulator to run"));
     }
-    let arguments =
-        ["run", "--quiet", "-p", "serin-sim", "--", "--seeds", SIMULATION_SEEDS];
+    let arguments = ["run", "--quiet", "-p", "serin-sim", "--", "--seeds", SIMULATION_SEEDS];
     command::run(&mut command::cargo(&arguments))
 }
 
