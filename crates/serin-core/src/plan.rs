@@ -16,6 +16,8 @@ pub struct Plan {
     pub listen: SocketAddr,
     /// Time a request may take until its answer starts; zero for no limit.
     pub request_timeout: Millis,
+    /// Requests on instances that have been ready for less than this are no evidence.
+    pub warm_up: Millis,
     /// Revisions that shall exist. One that is not named here shall be drained and stopped.
     pub revisions: BTreeMap<RevisionId, RevisionPlan>,
 }

@@ -229,6 +229,7 @@ fn empty(service: &ServiceName, last: Option<&Plan>) -> Plan {
         generation: last.map(|p| p.generation).unwrap_or_default(),
         listen: last.map_or_else(|| crate::route::address(0), |p| p.listen),
         request_timeout: Millis(0),
+        warm_up: Millis::secs(5),
         revisions: BTreeMap::new(),
     }
 }

@@ -33,7 +33,7 @@ pub fn route(plan: &Plan, fleet: &Fleet, leaving: &BTreeSet<InstanceId>) -> wire
         sub,
         arms: plan.revisions.iter().map(arm).collect(),
         request_timeout_ms: plan.request_timeout.0,
-        warmup_ms: wire::DEFAULT_WARMUP_MS,
+        warmup_ms: plan.warm_up.0,
     }
 }
 

@@ -4,8 +4,8 @@
 use crate::executor::{Effect, Error, Executor};
 use crate::views;
 use serin_core::{Event, Observation, ServiceName, Timestamp};
+use serin_local::wire::Counters;
 use serin_local::{Local, Report, counts_of};
-use serin_proxy::wire::Counters;
 use serin_store::{Ballast, Store};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -166,6 +166,10 @@ impl Core {
 
     fn seen(&mut self, report: Report) {
         let Report::Observed(service, observation) = report;
+        if self.executor.service(&service).is_none() {
+            // Left over from a removal that was interrupted.
+            return self.local.remove(service);
+        }
         let observation = self.without_noise(&service, observation);
         self.note(&service, &Event::Observed(observation));
     }

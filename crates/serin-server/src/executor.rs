@@ -47,6 +47,9 @@ pub struct Executor {
     epoch: u64,
     services: BTreeMap<ServiceName, Held>,
     trouble: Option<String>,
+    /// Ways back that were taken and could not be written; bounded by what a full disk allows:
+    /// one for each service, as nothing else is decided meanwhile.
+    unwritten: Vec<(Timestamp, Event, Transition)>,
 }
 
 /// One service in memory, equal to what the store holds.
@@ -73,7 +76,8 @@ impl Executor {
             Err(error) => return Err(Box::new((store, error.into()))),
         };
         let services = stored.into_iter().map(|s| (s.name.clone(), Held::new(s))).collect();
-        let mut executor = Self { store, ballast, epoch, services, trouble: None };
+        let mut executor =
+            Self { store, ballast, epoch, services, trouble: None, unwritten: vec![] };
         let names: Vec<_> = executor.services.keys().cloned().collect();
         let mut effects = Vec::new();
         for name in names {
@@ -209,12 +213,8 @@ impl Executor {
     ) -> Result<Vec<Effect>, Error> {
         let name = transition.next.name.clone();
         let last = self.write(event, &transition, now)?;
-        if let (Event::Observed(_), Some(applied)) = (event, transition.next.observed.applied) {
-            self.store.acknowledge(&name, applied)?;
-        }
         let mut effects = effects(&transition, last);
         if transition.next.is_gone() {
-            self.store.forget(&name)?;
             self.services.remove(&name);
             effects.push(Effect::Forget(name));
         } else {
@@ -223,24 +223,16 @@ impl Executor {
         Ok(effects)
     }
 
-    /// Writes in one transaction. On a full disk nothing new is decided, but the way back is
-    /// open: held-back space is given up for it, and if even that is not enough it is taken
-    /// unwritten.
+    /// Writes in one transaction, together with what could not be written before. On a full disk
+    /// nothing new is decided, but the way back is open: held-back space is given up for it, and
+    /// if even that is not enough it is taken at once and written later.
     fn write(
         &mut self,
         event: &Event,
         transition: &Transition,
         now: Timestamp,
     ) -> Result<Option<u64>, Error> {
-        let commit = Commit {
-            at: now,
-            event,
-            service: &transition.next,
-            apply: transition.apply.as_ref(),
-            journal: &transition.journal,
-            records: &transition.records,
-        };
-        match self.store.commit(&commit) {
+        match self.commit(event, transition, now) {
             Err(StoreError::Full) => {}
             other => return Ok(other?),
         }
@@ -251,13 +243,33 @@ impl Executor {
         if let Some(ballast) = &self.ballast {
             ballast.release();
         }
-        Ok(self.store.commit(&commit).unwrap_or(None))
+        let written = self.commit(event, transition, now);
+        if written.is_err() {
+            self.unwritten.push((now, event.clone(), transition.clone()));
+        }
+        Ok(written.unwrap_or(None))
     }
 
+    fn commit(
+        &mut self,
+        event: &Event,
+        transition: &Transition,
+        now: Timestamp,
+    ) -> Result<Option<u64>, StoreError> {
+        let older = self.unwritten.iter().map(|(at, event, t)| commit_of(*at, event, t));
+        let all: Vec<_> = older.chain([commit_of(now, event, transition)]).collect();
+        let last = self.store.commit(&all)?;
+        self.unwritten.clear();
+        Ok(last)
+    }
+
+    /// Whether it only moves traffic to stable and starts nothing.
     fn is_way_back(&self, transition: &Transition) -> bool {
         let before = self.services.get(&transition.next.name);
         let before = before.and_then(|held| held.service.plan.as_ref());
-        transition.apply.as_ref().is_some_and(|plan| moves_only_to_stable(plan, before))
+        let Some((plan, before)) = transition.apply.as_ref().zip(before) else { return false };
+        let starts_nothing = plan.revisions.keys().all(|id| before.revisions.contains_key(id));
+        starts_nothing && moves_only_to_stable(plan, Some(before))
     }
 }
 
@@ -269,6 +281,17 @@ impl Held {
     fn after(transition: Transition) -> Self {
         let Transition { next, waiting_on, wake_at, .. } = transition;
         Self { service: next, waiting_on, wake_at }
+    }
+}
+
+fn commit_of<'a>(at: Timestamp, event: &'a Event, transition: &'a Transition) -> Commit<'a> {
+    Commit {
+        at,
+        event,
+        service: &transition.next,
+        apply: transition.apply.as_ref(),
+        journal: &transition.journal,
+        records: &transition.records,
     }
 }
 

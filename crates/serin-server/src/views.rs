@@ -5,8 +5,8 @@ use serin_core::{
     Entry, PauseReason, Phase, RevisionId, Rollout, Service, ServiceName, Timestamp, WaitingOn,
     Weight, describe, verdict_sentence,
 };
+use serin_local::wire::{ArmCounters, Counters, Role};
 use serin_local::{InstanceView, PhaseName};
-use serin_proxy::wire::{ArmCounters, Counters, Role};
 use serin_stats::Histogram;
 use std::collections::BTreeMap;
 

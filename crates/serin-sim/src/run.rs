@@ -205,7 +205,7 @@ impl Sim {
 
     fn fill_disk(&mut self, full: bool) {
         self.disk_full = full;
-        let pages = full.then_some(0);
+        let pages = full.then_some(1);
         self.executor().store().limit_pages(pages);
     }
 

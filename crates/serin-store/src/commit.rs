@@ -2,7 +2,7 @@
 
 use crate::{Error, Store};
 use rusqlite::{Transaction, params};
-use serin_core::{Entry, Event, Generation, Plan, RolloutRecord, Service, ServiceName, Timestamp};
+use serin_core::{Entry, Event, Plan, RolloutRecord, Service, Timestamp};
 
 /// Events kept for each service; older ones are dropped as new ones come.
 const EVENTS_KEPT: i64 = 50_000;
@@ -25,42 +25,35 @@ pub struct Commit<'a> {
 }
 
 impl Store {
-    /// Writes `commit` in one transaction. Returns the number of its last journal entry, if any.
+    /// Writes `commits`, oldest first, in one transaction. Returns the number of the last journal
+    /// entry, if there is one. A plan leaves the outbox with the event that says it was applied;
+    /// a service that is gone leaves with the event that says so, its history stays.
     ///
     /// # Errors
     /// [`Error::Full`] when there is no room; then nothing was written.
-    pub fn commit(&mut self, commit: &Commit) -> Result<Option<u64>, Error> {
+    pub fn commit(&mut self, commits: &[Commit]) -> Result<Option<u64>, Error> {
         let tx = self.connection.transaction()?;
-        let name = commit.service.name.as_str();
-        write_event(&tx, name, commit)?;
-        write_state(&tx, name, commit)?;
-        let last = write_journal(&tx, name, commit)?;
-        write_records(&tx, name, commit)?;
+        let mut last = None;
+        for commit in commits {
+            let name = commit.service.name.as_str();
+            write_event(&tx, name, commit)?;
+            last = write_journal(&tx, name, commit)?.or(last);
+            write_records(&tx, name, commit)?;
+            if commit.service.is_gone() {
+                forget(&tx, name)?;
+            } else {
+                write_state(&tx, name, commit)?;
+            }
+        }
         tx.commit()?;
         Ok(last)
     }
+}
 
-    /// Takes the plan of `service` out of the outbox if it is not newer than `generation`.
-    pub fn acknowledge(
-        &mut self,
-        service: &ServiceName,
-        generation: Generation,
-    ) -> Result<(), Error> {
-        let owed = self.owed(service)?;
-        if owed.is_some_and(|plan| plan.generation <= generation) {
-            let sql = "DELETE FROM outbox WHERE service = ?1";
-            self.connection.execute(sql, [service.as_str()])?;
-        }
-        Ok(())
-    }
-
-    /// Forgets a service that is gone. Its events, journal and records stay.
-    pub fn forget(&mut self, service: &ServiceName) -> Result<(), Error> {
-        let tx = self.connection.transaction()?;
-        tx.execute("DELETE FROM service WHERE name = ?1", [service.as_str()])?;
-        tx.execute("DELETE FROM outbox WHERE service = ?1", [service.as_str()])?;
-        Ok(tx.commit()?)
-    }
+fn forget(tx: &Transaction, name: &str) -> Result<(), Error> {
+    tx.execute("DELETE FROM service WHERE name = ?1", [name])?;
+    tx.execute("DELETE FROM outbox WHERE service = ?1", [name])?;
+    Ok(())
 }
 
 fn write_event(tx: &Transaction, name: &str, commit: &Commit) -> Result<(), Error> {
@@ -82,7 +75,9 @@ fn write_state(tx: &Transaction, name: &str, commit: &Commit) -> Result<(), Erro
     let state = serde_json::to_string(commit.service)?;
     tx.prepare_cached("INSERT OR REPLACE INTO service (name, state) VALUES (?1, ?2)")?
         .execute(params![name, state])?;
-    if let Some(plan) = commit.apply {
+    if commit.service.is_applied() {
+        tx.prepare_cached("DELETE FROM outbox WHERE service = ?1")?.execute([name])?;
+    } else if let Some(plan) = commit.apply {
         let (generation, plan) = (plan.generation.to_string(), serde_json::to_string(plan)?);
         tx.prepare_cached(
             "INSERT OR REPLACE INTO outbox (service, generation, plan) VALUES (?1, ?2, ?3)",

@@ -55,11 +55,6 @@ impl Store {
         rows.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
     }
 
-    pub(crate) fn owed(&self, service: &ServiceName) -> Result<Option<Plan>, Error> {
-        let sql = "SELECT plan FROM outbox WHERE service = ?1";
-        self.document(sql, service.as_str())
-    }
-
     /// The log of one service from its first kept event, oldest first.
     pub fn events(&self, service: &ServiceName) -> Result<Vec<LoggedEvent>, Error> {
         let sql = "SELECT seq, at, body FROM event WHERE service = ?1 ORDER BY seq";

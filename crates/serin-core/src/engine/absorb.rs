@@ -16,8 +16,12 @@ impl Turn {
     }
 
     /// A new controller's plans outrank every plan of the one before, so the last plan is
-    /// issued again under the new epoch.
+    /// issued again under the new epoch. A service without a plan starts its numbers at the
+    /// present second: one of the same name may have been removed under the same epoch.
     fn take_over(&mut self, epoch: u64) {
+        if self.service.plan.is_none() {
+            self.service.generation.n = self.now.0.unsigned_abs() / 1000;
+        }
         if epoch > self.service.generation.epoch {
             self.service.generation.epoch = epoch;
             self.force_apply = self.service.plan.is_some();

@@ -137,7 +137,7 @@ impl Turn {
             judge: self.judge(&schedule, to, kind),
             assessment: None,
             counted: Counted::default(),
-            restarts_before: 0,
+            restarts_before: self.restarts(to),
             verdict_at: None,
             skipped: vec![],
             schedule,
@@ -145,6 +145,10 @@ impl Turn {
         self.service.next_rollout += 1;
         self.announce(&rollout);
         self.service.rollout = Some(rollout);
+    }
+
+    fn restarts(&self, of: &RevisionId) -> u32 {
+        self.service.observed.revisions.get(of).map_or(0, |seen| seen.restarts)
     }
 
     fn announce(&mut self, rollout: &Rollout) {

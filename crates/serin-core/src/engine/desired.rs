@@ -10,6 +10,7 @@ pub(super) fn plan(service: &Service, generation: Generation) -> Plan {
         generation,
         listen: service.spec.traffic.listen,
         request_timeout: service.spec.traffic.request_timeout,
+        warm_up: service.spec.schedule.warm_up,
         revisions: if service.removing { BTreeMap::new() } else { revisions(service) },
     }
 }

@@ -55,6 +55,7 @@ fn plan(n: u64, revisions: &[(&str, u32, u32)]) -> Plan {
         generation: Generation { epoch: 1, n },
         listen: "127.0.0.1:80".parse().unwrap(),
         request_timeout: Millis(0),
+        warm_up: Millis::secs(5),
         revisions: revisions.iter().map(revision).collect(),
     }
 }

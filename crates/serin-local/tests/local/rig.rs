@@ -101,6 +101,7 @@ impl Rig {
             generation: Generation { epoch: self.epoch, n: self.n },
             listen: self.listen,
             request_timeout: Millis::secs(20),
+            warm_up: Millis::secs(5),
             revisions: revisions.iter().map(revision).collect(),
         }
     }

@@ -5,6 +5,8 @@ use crate::control::{Core, Handle};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use serin_local::wire::{ArmCounters, Counters, Role};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// `GET /metrics`.
@@ -16,75 +18,77 @@ pub(super) async fn metrics(State(handle): State<Handle>) -> Result<impl IntoRes
 fn text(core: &Core) -> Result<String, ApiError> {
     let mut out = String::new();
     rolled_back(core, &mut out)?;
-    traffic(core, &mut out);
+    if let Some(counts) = &core.counts {
+        traffic(counts, &mut out);
+        dropped(counts, &mut out);
+    }
     Ok(out)
 }
 
 fn rolled_back(core: &Core, out: &mut String) -> Result<(), ApiError> {
-    head(out, "deployments_rolled_back_total", "counter", "Rollouts that were rolled back.");
+    let name = "deployments_rolled_back_total";
+    head(out, name, "Rollouts that were rolled back.");
     for line in core.executor.store().rolled_back()? {
-        let _ = writeln!(
-            out,
-            "deployments_rolled_back_total{{service=\"{}\",version=\"{}\",reason=\"{}\"}} {}",
-            line.service, line.version, line.reason, line.count
-        );
+        let (service, version, reason) = (line.service, line.version, line.reason);
+        let labels = format!("service=\"{service}\",version=\"{version}\",reason=\"{reason}\"");
+        let _ = writeln!(out, "{name}{{{labels}}} {}", line.count);
     }
     Ok(())
 }
 
-fn traffic(core: &Core, out: &mut String) {
-    let Some(counts) = &core.counts else { return };
-    head(
-        out,
-        "serin_requests_total",
-        "counter",
-        "Requests, by the revision they were assigned to.",
-    );
-    for (service, revision, role, requests, _) in arms(counts) {
-        let _ = writeln!(
-            out,
-            "serin_requests_total{{service=\"{service}\",revision=\"{revision}\",role=\"{role}\"}} {requests}"
-        );
-    }
-    head(out, "serin_errors_total", "counter", "Responses of 500 and above and broken requests.");
-    for (service, revision, role, _, errors) in arms(counts) {
-        let _ = writeln!(
-            out,
-            "serin_errors_total{{service=\"{service}\",revision=\"{revision}\",role=\"{role}\"}} {errors}"
-        );
-    }
-    head(out, "serin_dropped_total", "counter", "Requests without a whole answer from the app.");
-    for dropped in &counts.dropped {
-        let _ = writeln!(
-            out,
-            "serin_dropped_total{{service=\"{}\"}} {}",
-            dropped.service,
-            dropped.total()
-        );
-    }
-}
-
-type Arm<'a> = (&'a str, &'a str, &'static str, u64, u64);
-
-/// Arms of the newest generation of each service.
-fn arms(counts: &serin_proxy::wire::Counters) -> Vec<Arm<'_>> {
-    let newest = |service: &str| {
-        counts.services.iter().rfind(|s| s.service == service).map(|s| s.generation)
+fn traffic(counts: &Counters, out: &mut String) {
+    let sums = sums(counts);
+    let mut family = |name: &str, help: &str, value: fn(&Sum) -> u64| {
+        head(out, name, help);
+        for ((service, revision), sum) in &sums {
+            let role = sum.role;
+            let labels = format!("service=\"{service}\",revision=\"{revision}\",role=\"{role}\"");
+            let _ = writeln!(out, "{name}{{{labels}}} {}", value(sum));
+        }
     };
-    let services = counts.services.iter().filter(|s| newest(&s.service) == Some(s.generation));
-    let arms = services.flat_map(|s| s.arms.iter().map(move |arm| (s.service.as_str(), arm)));
-    arms.map(|(service, arm)| {
-        let t = &arm.totals;
-        let errors = t.responses_5xx + t.timeouts + t.connect_failures + t.resets;
-        let role = match arm.role {
-            serin_proxy::wire::Role::Stable => "stable",
-            serin_proxy::wire::Role::Candidate => "candidate",
-        };
-        (service, arm.revision.as_str(), role, arm.assigned, errors)
-    })
-    .collect()
+    family("serin_requests_total", "Requests, by the revision they were assigned to.", |s| {
+        s.requests
+    });
+    family("serin_errors_total", "Responses of 500 and above and broken requests.", |s| s.errors);
 }
 
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+fn dropped(counts: &Counters, out: &mut String) {
+    let name = "serin_dropped_total";
+    head(out, name, "Requests without a whole answer from the app.");
+    for dropped in &counts.dropped {
+        let _ = writeln!(out, "{name}{{service=\"{}\"}} {}", dropped.service, dropped.total());
+    }
+}
+
+/// Requests and errors of one revision.
+#[derive(Default)]
+struct Sum {
+    role: &'static str,
+    requests: u64,
+    errors: u64,
+}
+
+impl Sum {
+    fn add(&mut self, arm: &ArmCounters) {
+        let t = &arm.totals;
+        self.role = if arm.role == Role::Stable { "stable" } else { "candidate" };
+        self.requests += arm.assigned;
+        self.errors += t.responses_5xx + t.timeouts + t.connect_failures + t.resets;
+    }
+}
+
+/// By (service, revision), over all generations the data plane still reports.
+fn sums(counts: &Counters) -> BTreeMap<(&str, &str), Sum> {
+    let mut sums: BTreeMap<_, Sum> = BTreeMap::new();
+    for service in &counts.services {
+        for arm in &service.arms {
+            let key = (service.service.as_str(), arm.revision.as_str());
+            sums.entry(key).or_default().add(arm);
+        }
+    }
+    sums
+}
+
+fn head(out: &mut String, name: &str, help: &str) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter");
 }

@@ -34,7 +34,7 @@ pub(super) async fn server(State(handle): State<Handle>) -> Answer<ServerView> {
             epoch: core.executor.epoch(),
             pid: std::process::id(),
             data_plane_epoch: counts.map(|c| c.epoch),
-            dropped: counts.map_or(0, serin_proxy::wire::Counters::dropped_total),
+            dropped: counts.map_or(0, serin_local::wire::Counters::dropped_total),
             storage_trouble: core.executor.trouble().map(Into::into),
         }
     });

@@ -1,0 +1,210 @@
+//! Decide, store, act: what the executor promises around a crash and a full disk.
+
+use serin_core::{
+    Actor, Analysis, ArmCounts, Ask, Bake, CountKey, Counts, DeployAsk, Event, Limits, LogLimits,
+    Millis, Observation, Plan, Probe, ProbeKind, RevisionId, RevisionObservation, RunSpec,
+    Schedule, ServiceName, ServiceSpec, Stage, Step, Timestamp, TrafficSpec, Weight,
+};
+use serin_server::executor::{Effect, Error, Executor};
+use serin_store::{Ballast, Store};
+use std::collections::BTreeMap;
+
+const START: Timestamp = Timestamp(1_000_000);
+
+fn shop() -> ServiceName {
+    "shop".parse().unwrap()
+}
+
+fn revision(version: &str) -> RevisionId {
+    format!("{version}@aa").parse().unwrap()
+}
+
+fn spec() -> ServiceSpec {
+    let bake = Bake {
+        at_least: Millis(0),
+        requests: 0,
+        until_evidence: true,
+        deadline: Millis::secs(600),
+    };
+    let steps = vec![
+        Step::SetWeight(Weight::percent(20).unwrap()),
+        Step::Bake(bake),
+        Step::SetWeight(Weight::ALL),
+    ];
+    ServiceSpec {
+        name: shop(),
+        environment: "production".into(),
+        replicas: 2,
+        version: None,
+        run: RunSpec {
+            command: vec!["./shop".into()],
+            env: BTreeMap::new(),
+            env_files: vec![],
+            working_directory: "/srv".into(),
+            user: None,
+            limits: Limits::default(),
+            readiness: Probe {
+                kind: ProbeKind::Tcp,
+                period: Millis::secs(1),
+                timeout: Millis::secs(1),
+                failure_threshold: 3,
+                success_threshold: 1,
+                initial_delay: Millis(0),
+            },
+            liveness: None,
+            grace: Millis::secs(1),
+            log: LogLimits::default(),
+        },
+        traffic: TrafficSpec {
+            listen: "127.0.0.1:8080".parse().unwrap(),
+            request_timeout: Millis(0),
+        },
+        schedule: Schedule {
+            strategy: "canary".into(),
+            stages: vec![Stage { name: "canary".into(), steps }],
+            analysis: Some(Analysis::default()),
+            warm_up: Millis(0),
+            progress_deadline: Millis::secs(60),
+            keep_warm: Millis(0),
+        },
+    }
+}
+
+fn deploy(version: &str) -> Event {
+    let ask = DeployAsk { spec: spec(), revision: revision(version), allow_bad: false };
+    Event::Asked { by: Actor("ada".into()), reason: None, ask: Ask::Deploy(Box::new(ask)) }
+}
+
+/// What a platform that did everything would report.
+fn done(plan: &Plan, n: u64) -> Event {
+    let seen = |replicas| RevisionObservation {
+        ready: replicas,
+        youngest_ready_at: Some(START),
+        ..RevisionObservation::default()
+    };
+    let revisions = plan.revisions.iter().map(|(id, r)| (id.clone(), seen(r.replicas))).collect();
+    Event::Observed(Observation {
+        seq: (plan.generation.epoch, n),
+        applied: Some(plan.generation),
+        revisions,
+        trouble: None,
+    })
+}
+
+fn plan(executor: &Executor) -> Plan {
+    executor.service(&shop()).unwrap().0.plan.clone().unwrap()
+}
+
+fn settle(executor: &mut Executor, from: u64) {
+    for n in from..from + 10 {
+        let seen = done(&plan(executor), n);
+        executor.submit(&shop(), &seen, START).unwrap();
+    }
+}
+
+/// v1 stable, v2 at 20 %.
+fn on_trial(store: Store, ballast: Option<Ballast>) -> Executor {
+    let (mut executor, _) = Executor::open(store, ballast, START).unwrap();
+    executor.submit(&shop(), &deploy("v1"), START).unwrap();
+    settle(&mut executor, 1);
+    executor.submit(&shop(), &deploy("v2"), START).unwrap();
+    settle(&mut executor, 20);
+    assert_eq!(plan(&executor).weight(&revision("v2")), Weight::percent(20).unwrap());
+    executor
+}
+
+/// A report in which half of the candidate's requests failed.
+fn bad_report(executor: &Executor) -> Event {
+    let arm = |n, errors| ArmCounts { n, errors, assigned: n, ..ArmCounts::default() };
+    let arms = [(revision("v1"), arm(800, 0)), (revision("v2"), arm(200, 100))];
+    let generation = plan(executor).generation;
+    let key = CountKey { epoch: 5, seq: 1 };
+    Event::Counted(vec![Counts { key, generation, closed_through: 9, arms: arms.into() }])
+}
+
+fn applied(effects: &[Effect]) -> Vec<&Plan> {
+    effects.iter().filter_map(|e| if let Effect::Apply(p) = e { Some(p) } else { None }).collect()
+}
+
+#[test]
+fn a_crash_between_commit_and_action_loses_no_decision() {
+    let mut executor = on_trial(Store::in_memory().unwrap(), None);
+    let bad = bad_report(&executor);
+    let lost = executor.submit(&shop(), &bad, START).unwrap();
+    let wanted = applied(&lost)[0].clone();
+    assert_eq!(wanted.weight(&revision("v2")), Weight::NONE);
+    // The effects are never carried out; the next controller hands them out itself.
+    let (executor, effects) = Executor::open(executor.into_store(), None, START).unwrap();
+    let again = applied(&effects)[0];
+    assert!(again.same_world(&wanted));
+    assert!(again.generation > wanted.generation, "under its own epoch");
+    assert_eq!(executor.owed().len(), 1);
+}
+
+#[test]
+fn a_plan_is_owed_until_it_is_seen() {
+    let (mut executor, _) = Executor::open(Store::in_memory().unwrap(), None, START).unwrap();
+    executor.submit(&shop(), &deploy("v1"), START).unwrap();
+    assert_eq!(executor.owed(), [plan(&executor)]);
+    settle(&mut executor, 1);
+    assert_eq!(executor.owed(), []);
+    assert_eq!(executor.store().outbox().unwrap(), []);
+}
+
+#[test]
+fn a_full_disk_stops_new_decisions_but_not_the_way_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("serin.db")).unwrap();
+    let ballast = Ballast::new(dir.path().join("ballast"));
+    ballast.hold().unwrap();
+    let mut executor = on_trial(store, Some(ballast.clone()));
+    executor.store().limit_pages(Some(1));
+    // The last page of the file has some room; soon it has not.
+    let deploys = (3..200).map(|n| executor.submit(&shop(), &deploy(&format!("v{n}")), START));
+    let refused = deploys.filter_map(Result::err).next();
+    assert!(matches!(refused, Some(Error::Store(serin_store::Error::Full))), "{refused:?}");
+    assert!(executor.trouble().is_some());
+    let reason = Some("x".repeat(200_000));
+    let abort = Event::Asked { by: Actor("ada".into()), reason, ask: Ask::Abort };
+    let effects = executor.submit(&shop(), &abort, START).unwrap();
+    let back = applied(&effects)[0];
+    assert_eq!(back.weight(&revision("v1")), Weight::ALL);
+    assert!(!ballast.is_held(), "the held-back space was given up for it");
+    executor.store().limit_pages(None);
+    assert!(executor.recover_space());
+    assert!(executor.trouble().is_none());
+    settle(&mut executor, 5000);
+    let logged = executor.store().events(&shop()).unwrap();
+    assert!(logged.iter().any(|e| e.event == abort), "written as soon as there is room");
+}
+
+#[test]
+fn what_says_nothing_new_is_not_logged() {
+    let (mut executor, _) = Executor::open(Store::in_memory().unwrap(), None, START).unwrap();
+    executor.submit(&shop(), &deploy("v1"), START).unwrap();
+    settle(&mut executor, 1);
+    let before = executor.store().events(&shop()).unwrap().len();
+    settle(&mut executor, 50);
+    executor.submit(&shop(), &Event::Woke, START).unwrap();
+    assert_eq!(executor.store().events(&shop()).unwrap().len(), before);
+}
+
+#[test]
+fn only_a_deploy_makes_a_service() {
+    let (mut executor, _) = Executor::open(Store::in_memory().unwrap(), None, START).unwrap();
+    let result = executor.submit(&shop(), &Event::Woke, START);
+    assert!(matches!(result, Err(Error::UnknownService(_))));
+    assert_eq!(executor.services().count(), 0);
+}
+
+#[test]
+fn a_removed_service_is_forgotten_when_nothing_of_it_is_left() {
+    let mut executor = on_trial(Store::in_memory().unwrap(), None);
+    let remove = Event::Asked { by: Actor("ada".into()), reason: None, ask: Ask::Remove };
+    executor.submit(&shop(), &remove, START).unwrap();
+    assert!(plan(&executor).revisions.is_empty());
+    let seen = done(&plan(&executor), 60);
+    let effects = executor.submit(&shop(), &seen, START).unwrap();
+    assert!(effects.contains(&Effect::Forget(shop())), "{effects:?}");
+    assert_eq!(executor.services().count(), 0);
+}

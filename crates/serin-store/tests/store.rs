@@ -1,0 +1,176 @@
+//! What is written is read back, all of it or nothing, also from a file opened again.
+
+use serin_core::{
+    Actor, Ask, DeployAsk, Event, Generation, Observation, RevisionId, Service, ServiceName,
+    ServiceSpec, Timestamp, Transition, step,
+};
+use serin_store::{Ballast, Commit, Error, Store};
+
+const SPEC: &str = r#"{
+  "name": "shop", "environment": "production", "replicas": 2, "version": null,
+  "run": {
+    "command": ["./shop"], "env": {}, "env_files": [], "working_directory": "/srv", "user": null,
+    "limits": {"open_files": null, "memory_bytes": null, "processes": null},
+    "readiness": {"kind": "tcp", "period": 1000, "timeout": 1000, "failure_threshold": 3,
+                  "success_threshold": 1, "initial_delay": 0},
+    "liveness": null, "grace": 30000, "log": {"max_bytes": 1000, "keep": 2}
+  },
+  "traffic": {"listen": "127.0.0.1:8080", "request_timeout": 60000},
+  "schedule": {
+    "strategy": "canary", "stages": [{"name": "canary", "steps": [{"setWeight": 100000}]}],
+    "analysis": null, "warm_up": 0, "progress_deadline": 60000, "keep_warm": 0
+  }
+}"#;
+
+const NOW: Timestamp = Timestamp(1_000);
+
+fn shop() -> ServiceName {
+    "shop".parse().unwrap()
+}
+
+fn deploy() -> (Event, Transition) {
+    let spec: ServiceSpec = serde_json::from_str(SPEC).unwrap();
+    let revision: RevisionId = "v1@aa11".parse().unwrap();
+    let service = Service::new(spec.clone());
+    let ask = Ask::Deploy(Box::new(DeployAsk { spec, revision, allow_bad: false }));
+    let event = Event::Asked { by: Actor("ada".into()), reason: Some("first".into()), ask };
+    let transition = step(&service, &event, NOW);
+    (event, transition)
+}
+
+fn write(store: &mut Store, event: &Event, transition: &Transition) -> Result<Option<u64>, Error> {
+    store.commit(&[Commit {
+        at: NOW,
+        event,
+        service: &transition.next,
+        apply: transition.apply.as_ref(),
+        journal: &transition.journal,
+        records: &transition.records,
+    }])
+}
+
+#[test]
+fn one_commit_holds_event_state_plan_and_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("serin.db");
+    let (event, transition) = deploy();
+    let mut store = Store::open(&path).unwrap();
+    let last = write(&mut store, &event, &transition).unwrap();
+    drop(store);
+    let store = Store::open(&path).unwrap();
+    assert_eq!(store.services().unwrap(), [transition.next]);
+    assert_eq!(store.outbox().unwrap(), [transition.apply.unwrap()]);
+    let logged = store.events(&shop()).unwrap();
+    assert_eq!((logged.len(), &logged[0].event, logged[0].at), (1, &event, NOW));
+    let lines = store.journal(None, 0, 100).unwrap();
+    assert_eq!(last, lines.last().map(|line| line.seq));
+    assert_eq!(lines.len(), transition.journal.len());
+}
+
+/// The platform saw nothing running and has applied `generation`.
+fn seen(generation: Generation) -> Event {
+    let applied = Some(generation);
+    Event::Observed(Observation { seq: (1, generation.n), applied, ..Observation::default() })
+}
+
+#[test]
+fn a_plan_is_owed_until_its_generation_is_seen() {
+    let mut store = Store::in_memory().unwrap();
+    let (event, first) = deploy();
+    write(&mut store, &event, &first).unwrap();
+    let wanted = first.next.generation;
+    let late = seen(Generation { n: wanted.n - 1, ..wanted });
+    let second = step(&first.next, &late, NOW);
+    write(&mut store, &late, &second).unwrap();
+    assert_eq!(store.outbox().unwrap().len(), 1);
+    let now = Event::Observed(Observation {
+        seq: (2, 0),
+        applied: Some(wanted),
+        ..Observation::default()
+    });
+    let third = step(&second.next, &now, NOW);
+    write(&mut store, &now, &third).unwrap();
+    assert_eq!(store.outbox().unwrap(), []);
+}
+
+#[test]
+fn an_epoch_is_never_given_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("serin.db");
+    let epochs: Vec<_> =
+        (0..3).map(|_| Store::open(&path).unwrap().claim_epoch().unwrap()).collect();
+    assert_eq!(epochs, [1, 2, 3]);
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_half_written() {
+    let mut store = Store::in_memory().unwrap();
+    let (event, transition) = deploy();
+    write(&mut store, &event, &transition).unwrap();
+    store.limit_pages(Some(1));
+    let mut changed = transition.clone();
+    changed.next.spec.environment = "x".repeat(1 << 20);
+    assert!(matches!(write(&mut store, &event, &changed), Err(Error::Full)));
+    assert_eq!(store.services().unwrap(), [transition.next.clone()]);
+    assert_eq!(store.events(&shop()).unwrap().len(), 1);
+    store.limit_pages(None);
+    write(&mut store, &event, &changed).unwrap();
+    assert_eq!(store.services().unwrap(), [changed.next]);
+}
+
+#[test]
+fn records_are_counted_by_version_and_reason() {
+    let mut store = Store::in_memory().unwrap();
+    let (event, first) = deploy();
+    let abort = Event::Asked { by: Actor("ada".into()), reason: None, ask: Ask::Abort };
+    let reverting = step(&first.next, &abort, NOW).next;
+    let mut ended = step(&reverting, &seen(reverting.generation), NOW);
+    ended.records[0].outcome = serin_core::Outcome::RolledBack;
+    write(&mut store, &event, &ended).unwrap();
+    let lines = store.rolled_back().unwrap();
+    assert_eq!(
+        (lines[0].version.as_str(), lines[0].reason.as_str(), lines[0].count),
+        ("v1", "person", 1)
+    );
+    assert_eq!(store.record(&shop(), 1).unwrap(), ended.records.first().cloned());
+    assert_eq!(store.records(&shop(), 10).unwrap(), ended.records);
+}
+
+#[test]
+fn a_service_that_is_gone_leaves_its_history() {
+    let mut store = Store::in_memory().unwrap();
+    let (event, first) = deploy();
+    write(&mut store, &event, &first).unwrap();
+    let remove = Event::Asked { by: Actor("ada".into()), reason: None, ask: Ask::Remove };
+    let second = step(&first.next, &remove, NOW);
+    write(&mut store, &remove, &second).unwrap();
+    let gone = seen(second.next.generation);
+    let third = step(&second.next, &gone, NOW);
+    write(&mut store, &gone, &third).unwrap();
+    assert_eq!(store.services().unwrap(), []);
+    assert!(store.outbox().unwrap().is_empty());
+    assert_eq!(store.events(&shop()).unwrap().len(), 3);
+}
+
+#[test]
+fn a_store_of_a_newer_serin_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("serin.db");
+    drop(Store::open(&path).unwrap());
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.pragma_update(None, "user_version", 99).unwrap();
+    drop(raw);
+    assert!(matches!(Store::open(&path), Err(Error::Newer { found: 99, .. })));
+}
+
+#[test]
+fn ballast_holds_real_bytes_and_lets_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let ballast = Ballast::new(dir.path().join("ballast"));
+    ballast.hold().unwrap();
+    ballast.hold().unwrap();
+    let meta = std::fs::metadata(dir.path().join("ballast")).unwrap();
+    assert!(std::os::unix::fs::MetadataExt::blocks(&meta) * 512 >= meta.len());
+    ballast.release();
+    assert!(!ballast.is_held());
+}
