@@ -34,8 +34,15 @@ use tokio::time::timeout;
 const ANSWER: Duration = Duration::from_secs(30);
 /// Largest answer that is read, in bytes.
 const LARGEST: usize = 64 << 20;
+/// Times a question is asked when the connection breaks.
+const TRIES: u32 = 3;
+/// Code of a failure after the request was sent: it may have been carried out.
+const BROKEN: &str = "connection-lost";
 /// What every command says when there is nobody to ask.
 const START_HINT: &str = "start it with `serin serve`, or name it with --server or --data-dir";
+
+/// The request may have been carried out all the same.
+const LOST_HINT: &str = "see with `serin status` and `serin history` whether it was carried out";
 
 /// Asks the server. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -79,9 +86,17 @@ impl Client {
         self.document(path).await?.read()
     }
 
-    /// `GET path`.
+    /// `GET path`. Asked again when the connection breaks: a server that is being replaced breaks
+    /// those it has, and looking twice does no harm.
     pub async fn document(&self, path: &str) -> Result<Document, Failure> {
-        self.in_time(self.ask(Method::GET, path, Bytes::new())).await
+        let mut tries = 1;
+        loop {
+            let answer = self.in_time(self.ask(Method::GET, path, Bytes::new())).await;
+            match answer {
+                Err(failure) if failure.code == BROKEN && tries < TRIES => tries += 1,
+                other => return other,
+            }
+        }
     }
 
     /// `POST path` with a document, read.
@@ -116,7 +131,11 @@ impl Client {
         let answer = self.send(method, path, body).await?;
         let status = answer.status();
         let body = self.collect(answer.into_body()).await?;
-        if status.is_success() { Ok(Document(body)) } else { Err(self.refused(status.as_u16(), &body)) }
+        if status.is_success() {
+            Ok(Document(body))
+        } else {
+            Err(self.refused(status.as_u16(), &body))
+        }
     }
 
     async fn send(
@@ -131,7 +150,7 @@ impl Client {
             Stream::Unix(stream) => exchange(TokioIo::new(stream), request).await,
             Stream::Tcp(stream) => exchange(TokioIo::new(stream), request).await,
         };
-        answer.map_err(|error| self.unreachable(error))
+        answer.map_err(|error| self.broken(&error))
     }
 
     fn request(
@@ -166,18 +185,34 @@ impl Client {
         &self,
         answer: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let late = || self.unreachable(format!("no answer within {} s", ANSWER.as_secs()));
+        let late = || {
+            let message = format!(
+                "the server at {} did not answer within {} s",
+                self.endpoint(),
+                ANSWER.as_secs()
+            );
+            Failure::new(Exit::Unreachable, "no-answer", message).hint(LOST_HINT)
+        };
         timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(late()))
     }
 
     async fn collect(&self, body: Incoming) -> Result<Bytes, Failure> {
         let all = Limited::new(body, LARGEST).collect().await;
-        all.map(http_body_util::Collected::to_bytes).map_err(|error| self.unreachable(error))
+        all.map(http_body_util::Collected::to_bytes).map_err(|error| self.broken(&*error))
     }
 
     fn unreachable(&self, error: impl std::fmt::Display) -> Failure {
         let message = format!("the server at {} cannot be reached: {error}", self.endpoint());
         Failure::new(Exit::Unreachable, "unreachable", message).hint(START_HINT)
+    }
+
+    /// The request was sent, and the answer did not come whole.
+    fn broken(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        let causes: Vec<_> = causes.map(ToString::to_string).collect();
+        let message =
+            format!("the connection to {} was lost: {}", self.endpoint(), causes.join(": "));
+        Failure::new(Exit::Unreachable, BROKEN, message).hint(LOST_HINT)
     }
 
     fn refused(&self, status: u16, body: &[u8]) -> Failure {

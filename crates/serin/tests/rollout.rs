@@ -65,7 +65,9 @@ fn a_bad_version_is_rolled_back_with_3() {
     let file = server.file("bad.yaml", &shop(listen, ", ERROR_RATE: \"0.5\"", JUDGED));
     let said = server.run(&["apply", "-f", &file, "--revision", "v2"]);
     assert_eq!(said.code, Some(3), "{said:?}");
-    for part in ["error: v2 was rolled back", "because: harm shown: errors", "all traffic on v1", "hint: "] {
+    for part in
+        ["error: v2 was rolled back", "because: harm shown: errors", "all traffic on v1", "hint: "]
+    {
         assert!(said.err.contains(part), "{part}: {}", said.err);
     }
     load.wait_for(100);
@@ -83,7 +85,8 @@ fn a_process_that_ends_at_start_fails_with_its_last_lines() {
     let file = server.file("bad.yaml", &file_of(listen, command, "", QUICK));
     let said = server.run(&["apply", "-f", &file, "-r", "v2"]);
     assert_eq!(said.code, Some(3), "{said:?}");
-    for part in ["code 3", "GET /ready", "│ no database", "│ giving up", "no request reached v2"] {
+    for part in ["code 3", "GET /ready", "│ no database", "│ giving up", "no request reached v2"]
+    {
         assert!(said.err.contains(part), "{part}: {}", said.err);
     }
     let logs = server.ok(&["logs", "shop", "--revision", "v2"]);

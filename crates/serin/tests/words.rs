@@ -26,7 +26,9 @@ spec:
     let said = run(&["check", path.to_str().unwrap()]);
     assert_eq!(said.code, Some(2));
     assert_eq!(said.out, "");
-    for part in ["serin.yaml:5:13", "allowed are 1 to 100", "did you mean `traffic`?", "has 3 errors"] {
+    for part in
+        ["serin.yaml:5:13", "allowed are 1 to 100", "did you mean `traffic`?", "has 3 errors"]
+    {
         assert!(said.err.contains(part), "{part}: {}", said.err);
     }
     let said = run(&["check", "--json", path.to_str().unwrap()]);

@@ -112,7 +112,8 @@ impl Server {
     /// A document of the API.
     pub fn get(&self, path: &str) -> Value {
         let mut stream = UnixStream::connect(self.data().join("serin.sock")).unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -123,7 +124,8 @@ impl Server {
     /// The journal's texts from number `after` on, until one contains `text`. Waits for it.
     pub fn journal_until(&self, after: u64, text: &str) -> Vec<String> {
         let mut stream = UnixStream::connect(self.data().join("serin.sock")).unwrap();
-        let request = format!("GET /api/v1/events?after={after} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        let request =
+            format!("GET /api/v1/events?after={after} HTTP/1.1\r\nhost: localhost\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut texts = Vec::new();
         for line in BufReader::new(stream).lines() {
@@ -174,7 +176,11 @@ pub fn serin(words: &[&str]) -> Command {
     let mut command = Command::new(SERIN);
     command.args(words).env_clear().stdin(Stdio::null());
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("USER", "tester").env("LANG", "C.UTF-8").env("TZ", "UTC").env("HOME", "/nonexistent");
+    command
+        .env("USER", "tester")
+        .env("LANG", "C.UTF-8")
+        .env("TZ", "UTC")
+        .env("HOME", "/nonexistent");
     command
 }
 
