@@ -162,6 +162,9 @@ struct Tries {
     failed: usize,
     /// A pooled connection turned out to be closed: open a new one.
     fresh: bool,
+    /// An instance was lost while it held the request. That is repeated once: a request that
+    /// kills whoever gets it must not go through all instances.
+    repeated: bool,
 }
 
 enum Next {
@@ -187,7 +190,7 @@ impl Carry {
             Err(NotReady) => return self.not_ready(),
         };
         let none = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut tries = Tries { seen: [none; ATTEMPTS], failed: 0, fresh: false };
+        let mut tries = Tries { seen: [none; ATTEMPTS], failed: 0, fresh: false, repeated: false };
         while tries.failed < ATTEMPTS {
             let Some(held) = self.hold(arm, &tries, &mut ticket) else { break };
             request = match self.attempt(held, request, &mut ticket, &mut tries).await {
@@ -264,7 +267,7 @@ impl Carry {
             ticket.connect_failed();
             return Err(tries.next(&held, ticket, request));
         };
-        let spare = (replayable && line.reused).then(|| copy(&request));
+        let spare = (replayable && !tries.repeated).then(|| copy(&request));
         match line.exchange(request, &self.session.expired).await {
             Exchange::Response(response) => Ok(Sent { line, held, response }),
             Exchange::Expired => Err(Next::Answer(self.timed_out(ticket))),
@@ -298,6 +301,7 @@ impl Carry {
             close(&mut answer);
             return Next::Answer(answer);
         }
+        tries.repeated = spare.is_some();
         match spare {
             Some(request) if line.idled(self.arrived) > STALE => {
                 tries.fresh = true;

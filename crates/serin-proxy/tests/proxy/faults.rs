@@ -91,6 +91,23 @@ fn a_request_the_app_may_have_seen_is_not_repeated_unless_it_may() {
 }
 
 #[test]
+fn a_get_that_an_instance_took_down_with_it_is_asked_once_more_elsewhere() {
+    let deadly = || {
+        App::start(|asked| match asked.path.as_str() {
+            "/die" => Err(io::ErrorKind::ConnectionAborted.into()),
+            _ => asked.reply(200, "fine"),
+        })
+    };
+    let apps = [deadly(), deadly(), deadly()];
+    let proxy = Proxy::start();
+    proxy.serve(&[&apps[0], &apps[1], &apps[2]]);
+    let mut user = User::connect(proxy.addr);
+    assert_eq!(user.get("/die").status, 502);
+    let asked: u64 = apps.iter().map(|app| app.served() as u64).sum();
+    assert_eq!(asked, 2, "once, and once more; not of everybody");
+}
+
+#[test]
 fn users_of_a_killed_instance_lose_at_most_what_it_held() {
     let (entered, held) = mpsc::channel();
     let victim = App::start(move |asked| {
