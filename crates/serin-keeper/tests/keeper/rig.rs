@@ -201,6 +201,7 @@ impl Drop for Rig {
                 let _ = client.call(Request::Shutdown);
                 signal_pid(pid, Signal::TERM);
             }
+            // tidy: sleep: an adopted process cannot be waited for, only asked after
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -229,6 +230,7 @@ pub fn await_some<T>(mut look: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(Instant::now() < until, "it did not come");
+        // tidy: sleep: only for what nothing announces, and bounded
         std::thread::sleep(Duration::from_millis(5));
     }
 }
