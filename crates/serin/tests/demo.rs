@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // every function here is part of a test
 
+use rustix::process::Signal;
+use serde_json::Value;
 use std::{
     collections::BTreeSet,
     fs,
@@ -9,6 +11,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Stdio},
+    thread,
 };
 
 /// A demo under way. Dropped, it is told to end, and ends what it started.
@@ -49,7 +52,7 @@ impl Demo {
         after[..end].to_owned()
     }
 
-    fn signal(&self, signal: rustix::process::Signal) {
+    fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).unwrap();
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
         rustix::process::kill_process(pid, signal).unwrap();
@@ -67,7 +70,7 @@ impl Demo {
 impl Drop for Demo {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
-            self.signal(rustix::process::Signal::TERM);
+            self.signal(Signal::TERM);
             let _ = self.child.wait();
         }
     }
@@ -91,27 +94,22 @@ fn check_gone(data: &Path, shop: SocketAddr) {
     assert!(TcpStream::connect(shop).is_err(), "somebody still listens on {shop}");
 }
 
-#[test]
-fn a_good_version_is_promoted_and_a_bad_one_rolled_back() {
-    let mut demo = Demo::start(&["--json", "--seed", "7"]);
-    let data = PathBuf::from(demo.value("--data-dir", "--data-dir "));
-    let shop = demo.value("Serving", "http://").parse().unwrap();
-    let (code, out) = demo.end();
-    assert_eq!(code, Some(0), "{out}{}", demo.told);
-    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+const PROMISED: [&str; 9] = [
+    "schema",
+    "promoted",
+    "rolled_back",
+    "requests",
+    "dropped",
+    "bad_version_requests",
+    "verdict_ms",
+    "verdict_to_zero_ms",
+    "outcome",
+];
+
+fn check_document(out: &str) {
+    let document: Value = serde_json::from_str(out).unwrap();
     let keys: BTreeSet<_> = document.as_object().unwrap().keys().map(String::as_str).collect();
-    let promised = [
-        "schema",
-        "promoted",
-        "rolled_back",
-        "requests",
-        "dropped",
-        "bad_version_requests",
-        "verdict_ms",
-        "verdict_to_zero_ms",
-        "outcome",
-    ];
-    assert_eq!(keys, BTreeSet::from(promised), "{out}");
+    assert_eq!(keys, BTreeSet::from(PROMISED), "{out}");
     assert_eq!(document["schema"], "serin.demo/v1");
     assert_eq!(document["promoted"], serde_json::json!(["v2"]));
     assert_eq!(document["rolled_back"], serde_json::json!(["v3"]));
@@ -122,18 +120,62 @@ fn a_good_version_is_promoted_and_a_bad_one_rolled_back() {
     }
     assert!(document["requests"].as_u64() > document["bad_version_requests"].as_u64());
     assert!(document["bad_version_requests"].as_u64() > Some(0));
-    let in_order =
-        ["Sending", "v2", "20 %", "Evidence", "50 %", "100 %", "Promoted", "v3", "Rolled"];
-    let mut rest = demo.told.as_str();
-    for part in in_order {
-        let at = rest.find(part).unwrap_or_else(|| panic!("no `{part}` in order:\n{}", demo.told));
+}
+
+fn check_story(told: &str) {
+    let mut rest = told;
+    for part in
+        ["Sending", "v2", "20 %", "Evidence", "50 %", "100 %", "Promoted", "v3", "Rolled back"]
+    {
+        let at = rest.find(part).unwrap_or_else(|| panic!("no `{part}` in its place in:\n{told}"));
         rest = &rest[at..];
     }
-    assert!(!demo.told.contains('\x1b'), "control codes without a terminal");
+    assert!(!told.contains('\x1b'), "control codes without a terminal");
+}
+
+/// What the server in `data` says of the shop.
+fn status(data: &Path) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
+    let output = command.args(["status", "shop", "--json", "--data-dir"]).arg(data).output();
+    serde_json::from_slice(&output.unwrap().stdout).unwrap()
+}
+
+fn requests(status: &Value, version: &str) -> u64 {
+    let arms = status["traffic"].as_array().unwrap();
+    let of_version = |arm: &&Value| arm["revision"].as_str().unwrap().starts_with(version);
+    arms.iter().find(of_version).unwrap()["requests"].as_u64().unwrap()
+}
+
+fn end_and_await(pid: &str) {
+    let raw = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+    rustix::process::kill_process(raw, Signal::TERM).unwrap();
+    // An ended process that nobody has waited for yet has no words any more.
+    let path = PathBuf::from("/proc").join(pid).join("cmdline");
+    while fs::read(&path).is_ok_and(|words| !words.is_empty()) {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_good_version_is_promoted_and_a_bad_one_rolled_back() {
+    let mut demo = Demo::start(&["--json", "--keep", "--seed", "7"]);
+    let data = PathBuf::from(demo.value("--data-dir", "--data-dir "));
+    let shop = demo.value("Serving", "http://").parse().unwrap();
+    let (code, out) = demo.end();
+    assert_eq!(code, Some(0), "{out}{}", demo.told);
+    check_document(&out);
+    check_story(&demo.told);
+    // Kept: the server answers, and its users are still there.
+    let seen = status(&data);
+    assert_eq!(seen["state"], "stable");
+    while requests(&status(&data), "v2") <= requests(&seen, "v2") {}
+    let (_, pids) = demo.told.split_once("kill ").unwrap();
+    pids.split_whitespace().take(2).for_each(end_and_await);
+    fs::remove_dir_all(&data).unwrap();
     check_gone(&data, shop);
 }
 
-fn check_interrupted(signal: rustix::process::Signal, expected: i32) {
+fn check_interrupted(signal: Signal, expected: i32) {
     let mut demo = Demo::start(&[]);
     let data = PathBuf::from(demo.value("--data-dir", "--data-dir "));
     let shop = demo.value("Serving", "http://").parse().unwrap();
@@ -148,12 +190,12 @@ fn check_interrupted(signal: rustix::process::Signal, expected: i32) {
 
 #[test]
 fn ctrl_c_ends_everything_it_started() {
-    check_interrupted(rustix::process::Signal::INT, 130);
+    check_interrupted(Signal::INT, 130);
 }
 
 #[test]
 fn termination_ends_everything_it_started() {
-    check_interrupted(rustix::process::Signal::TERM, 143);
+    check_interrupted(Signal::TERM, 143);
 }
 
 #[test]

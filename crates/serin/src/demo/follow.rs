@@ -89,7 +89,8 @@ impl Follower<'_, '_> {
             Fact::Verdict { .. } if !line.text.starts_with(PASSED) => {}
             Fact::Verdict { .. } => self.teller.tell(Tone::Good, "Evidence", &line.text),
             Fact::Reverting { cause, .. } => {
-                self.teller.tell(Tone::Bad, "Rolled back", &cause.text);
+                let text = format!("{}: {}", self.version, cause.text);
+                self.teller.tell(Tone::Bad, "Rolled back", &text);
             }
             Fact::Promoted { .. } => self.teller.tell(Tone::Good, "Promoted", &line.text),
             _ => self.teller.tell(Tone::Warn, "Note", &line.text),

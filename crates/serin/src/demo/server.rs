@@ -54,7 +54,8 @@ pub(super) struct Server {
 pub(super) struct Kept {
     pub(super) data: PathBuf,
     pub(super) shop: SocketAddr,
-    pub(super) pid: u32,
+    /// The server's process and that of its users.
+    pub(super) pids: [u32; 2],
     /// How this binary is called from here.
     pub(super) program: String,
 }
@@ -162,12 +163,12 @@ impl Server {
             (load::SEED, args.seed.to_string()),
         ]);
         users.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        users.spawn().map_err(failed("start the users"))?;
+        let users = users.spawn().map_err(failed("start the users"))?;
         self.is_stopped = true;
         self.data.disable_cleanup(true);
-        let pid = self.child.borrow().id();
+        let pids = [self.child.borrow().id(), users.id()];
         let program = called(&self.program);
-        Ok(Kept { data: self.data().to_owned(), shop: self.shop, pid, program })
+        Ok(Kept { data: self.data().to_owned(), shop: self.shop, pids, program })
     }
 
     fn end(&mut self) -> Result<(), Failure> {

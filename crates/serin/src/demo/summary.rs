@@ -237,7 +237,10 @@ fn without(serin: &str) -> Vec<(String, &'static str)> {
     ]
 }
 
-fn with(Kept { data, shop, pid, .. }: &Kept, serin: &str) -> Vec<(String, &'static str)> {
+fn with(
+    Kept { data, shop, pids: [server, users], .. }: &Kept,
+    serin: &str,
+) -> Vec<(String, &'static str)> {
     let data = data.display();
     vec![
         (format!("export SERIN_DATA={data}"), "everything is still running there"),
@@ -245,7 +248,7 @@ fn with(Kept { data, shop, pid, .. }: &Kept, serin: &str) -> Vec<(String, &'stat
         (format!("{serin} explain shop"), "why v3 was rolled back"),
         (format!("{serin} apply -f {data}/good.yaml --revision v4"), "ship another one"),
         (format!("curl http://{shop}"), "be a user"),
-        (format!("kill {pid}"), "stop everything"),
+        (format!("kill {server} {users}"), "stop everything"),
         (format!("rm -r {data}"), "and forget it"),
     ]
 }

@@ -189,11 +189,11 @@ fn what_is_kept_can_be_reached_and_stopped() {
     let kept = Kept {
         data: "/tmp/serin-demo-x".into(),
         shop: "127.0.0.1:20480".parse().unwrap(),
-        pid: 4711,
+        pids: [4711, 4712],
         program: "serin".into(),
     };
     let text: String = next(Some(&kept)).iter().map(|line| line.paint(false) + "\n").collect();
-    for part in ["SERIN_DATA=/tmp/serin-demo-x", "http://127.0.0.1:20480", "kill 4711"] {
+    for part in ["SERIN_DATA=/tmp/serin-demo-x", "http://127.0.0.1:20480", "kill 4711 4712"] {
         assert!(text.contains(part), "{text}");
     }
 }
