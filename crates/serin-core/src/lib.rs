@@ -30,7 +30,8 @@ pub use explain::{Entry, Fact, WaitingOn};
 pub use id::{Digest, Generation, IdError, RevisionId, ServiceName, Version, Weight};
 pub use lint::{Note, lint, moves_only_to_stable};
 pub use observation::{
-    ArmCounts, CountKey, Counts, ExitCause, Observation, RevisionObservation, StartFailure,
+    ArmCounts, CountKey, Counts, ExitCause, Observation, REPORTED_GENERATIONS, RevisionObservation,
+    StartFailure,
 };
 pub use outlook::{Outlook, OutlookStep, describe, metric_sentence, outlook, verdict_sentence};
 pub use plan::{Plan, RevisionPlan, Role};

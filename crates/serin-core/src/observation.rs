@@ -77,6 +77,9 @@ pub struct CountKey {
     pub seq: u64,
 }
 
+/// Generations of one service the data plane reports at most: the newest.
+pub const REPORTED_GENERATIONS: usize = 16;
+
 /// Cumulative counts of closed cohorts of one (service, generation).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Counts {

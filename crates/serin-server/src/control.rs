@@ -187,8 +187,11 @@ impl Core {
 
     fn counted(&mut self, report: Counters) {
         for (name, counts) in counts_of(&report) {
-            if self.executor.service(&name).is_some_and(|(service, _)| service.is_judging()) {
-                self.note(&name, &Event::Counted(counts));
+            let Some((service, _)) = self.executor.service(&name) else { continue };
+            let judged = service.rollout.as_ref().filter(|_| service.is_judging());
+            let news = judged.map(|rollout| rollout.news(counts)).unwrap_or_default();
+            if !news.is_empty() {
+                self.note(&name, &Event::Counted(news));
             }
         }
         self.counts = Some(report);

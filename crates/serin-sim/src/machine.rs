@@ -3,8 +3,8 @@
 use crate::draw::Truth;
 use fastrand::Rng;
 use serin_core::{
-    ArmCounts, CountKey, Counts, ExitCause, Generation, Observation, Plan, RevisionId,
-    RevisionObservation, Role, StartFailure, Timestamp, Weight,
+    ArmCounts, CountKey, Counts, ExitCause, Generation, Observation, Plan, REPORTED_GENERATIONS,
+    RevisionId, RevisionObservation, Role, StartFailure, Timestamp, Weight,
 };
 use std::collections::BTreeMap;
 
@@ -224,6 +224,9 @@ impl Machine {
     /// What the load balancer counted so far.
     pub fn report(&mut self, now: Timestamp) -> Vec<Counts> {
         self.key.seq += 1;
+        while self.counts.len() > REPORTED_GENERATIONS {
+            self.counts.pop_first();
+        }
         let report = self.counts.iter().map(|(generation, arms)| Counts {
             key: self.key,
             generation: *generation,

@@ -320,8 +320,12 @@ impl Sim {
             self.submit(&name, &Event::Observed(look));
         }
         for (name, counts) in self.counts.arrived(self.turn, &mut self.rng) {
-            self.submit(&name, &Event::Counted(counts));
-            self.check_counted(&name);
+            let rollout = self.executor().service(&name).and_then(|(s, _)| s.rollout.as_ref());
+            let news = rollout.map(|rollout| rollout.news(counts)).unwrap_or_default();
+            if !news.is_empty() {
+                self.submit(&name, &Event::Counted(news));
+                self.check_counted(&name);
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use rusqlite::{Transaction, params};
 use serin_core::{Entry, Event, Plan, RolloutRecord, Service, Timestamp};
 
 /// Events kept for each service; older ones are dropped as new ones come.
-const EVENTS_KEPT: i64 = 50_000;
+const EVENTS_KEPT: i64 = 20_000;
 
 /// One event and what it led to.
 #[derive(Debug, Clone, Copy)]

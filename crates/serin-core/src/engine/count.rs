@@ -1,8 +1,8 @@
 //! Turns cumulative counts into ticks for the judge, so that each request counts exactly once.
 
 use super::Turn;
-use crate::{ArmCounts, Counts, Fact, RevisionId, Rollout};
-use serin_stats::{ArmTick, Rung, Tick};
+use crate::{ArmCounts, Counts, Fact, REPORTED_GENERATIONS, RevisionId, Rollout};
+use serin_stats::{ArmTick, Outcome, Rung, Tick};
 use std::collections::BTreeMap;
 
 impl Turn {
@@ -23,7 +23,9 @@ impl Turn {
         }
         rollout.counted.key = key;
         // What the data plane no longer reports cannot be counted again; what it does, could.
-        rollout.counted.at.retain(|held, _| reports.iter().any(|c| c.generation == *held));
+        while rollout.counted.at.len() > REPORTED_GENERATIONS {
+            rollout.counted.at.pop_first();
+        }
         self.assess();
     }
 
@@ -34,13 +36,28 @@ impl Turn {
         let assessment = judge.assess(rollout.rung());
         let changed = rollout.assessment.as_ref().map(|a| a.outcome) != Some(assessment.outcome);
         rollout.assessment = Some(assessment.clone());
-        if changed {
+        // That nothing is decided yet is said by what the rollout waits for.
+        let decided = !matches!(assessment.outcome, Outcome::NoData | Outcome::Continue);
+        if changed && decided {
             self.tell(Fact::Verdict { assessment: Box::new(assessment) });
         }
     }
 }
 
 impl Rollout {
+    /// Those of `reports` that hold something not used yet.
+    pub fn news(&self, reports: Vec<Counts>) -> Vec<Counts> {
+        let known = |c: &Counts| {
+            c.key.epoch == self.counted.key.epoch
+                && self.counted.at.get(&c.generation) == Some(&c.arms)
+        };
+        let counts = |c: &Counts| c.arms.values().any(|arm| arm.n > 0);
+        reports
+            .into_iter()
+            .filter(|c| c.generation > self.after && counts(c) && !known(c))
+            .collect()
+    }
+
     /// The rung the present step asks for: rung j of m, m for promotion.
     pub(crate) fn rung(&self) -> Rung {
         let m = self.schedule.rungs().max(1);
