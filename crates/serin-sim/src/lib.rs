@@ -13,5 +13,6 @@ pub mod draw;
 pub mod machine;
 pub mod network;
 pub mod run;
+pub mod script;
 
 pub use run::{Report, Violation, run};

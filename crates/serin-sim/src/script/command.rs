@@ -1,0 +1,195 @@
+//! One line of a script as a command.
+
+use super::words;
+use crate::draw::Truth;
+use serin_core::Version;
+
+/// The forms of all commands, for whoever mistyped one.
+const FORMS: &str = "service NAME [KEY=VALUE ...], deploy NAME VERSION [allow-bad] [because=WHY], \
+    advance TIME, traffic NAME REQUESTS-A-SECOND, truth VERSION WHAT, promote [full], pause, resume, \
+    abort [because=WHY], rollback [to VERSION], remove, drop next apply|observation, \
+    duplicate next apply|observation, delay next apply|observation TIME, \
+    crash controller [after next decision], restart data plane, disk full|ok, clock +TIME|-TIME, show";
+
+/// What a line asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Command {
+    /// Describes the service, or changes some of its settings; takes effect with a deploy.
+    Service(String, Vec<(String, String)>),
+    /// As `serin deploy`, or `serin apply` with a changed file.
+    Deploy { service: String, version: Version, allow_bad: bool, because: Option<String> },
+    /// Seconds go by.
+    Advance(u64),
+    /// Requests a second.
+    Traffic(String, u64),
+    /// What a version is really like.
+    Truth(Version, Truth),
+    /// A button.
+    Press(Button, Option<String>),
+    /// What becomes of the next message.
+    Next(Kind, Fate),
+    /// The controller dies, now or between its next decision and the action.
+    Crash { after_decision: bool },
+    /// The load balancer dies and begins to count anew.
+    RestartDataPlane,
+    /// Whether the disk is full.
+    Disk { full: bool },
+    /// The wall clock is moved by so many milliseconds.
+    Clock(i64),
+    /// Shows everything.
+    Show,
+}
+
+/// What a person can press.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Button {
+    Promote { full: bool },
+    Pause,
+    Resume,
+    Abort,
+    Rollback(Option<Version>),
+    Remove,
+}
+
+/// Kinds of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// An order to the machine.
+    Apply,
+    /// What the machine saw.
+    Observation,
+}
+
+/// What becomes of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Lost,
+    Twice,
+    /// By so many seconds.
+    Late(u64),
+}
+
+impl Command {
+    /// The command of a line; none when it is empty or a comment.
+    pub(super) fn parse(line: &str) -> Result<Option<Self>, String> {
+        let words = words::split(line)?;
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let Some((verb, rest)) = words.split_first() else { return Ok(None) };
+        parse(verb, rest).map(Some)
+    }
+}
+
+fn parse(verb: &str, rest: &[&str]) -> Result<Command, String> {
+    match (verb, rest) {
+        ("service", [name, settings @ ..]) => service(name, settings),
+        ("deploy", [name, version, terms @ ..]) => deploy(name, version, terms),
+        ("advance", [time]) => words::seconds(time).map(Command::Advance),
+        ("traffic", [name, rate]) => {
+            Ok(Command::Traffic((*name).into(), words::number(rate, 0, 10_000)?))
+        }
+        ("truth", [version, what @ ..]) => {
+            Ok(Command::Truth(self::version(version)?, truth(what)?))
+        }
+        ("drop", ["next", kind]) => next(kind, Fate::Lost),
+        ("duplicate", ["next", kind]) => next(kind, Fate::Twice),
+        ("delay", ["next", kind, time]) => next(kind, Fate::Late(words::seconds(time)?)),
+        ("crash", ["controller"]) => Ok(Command::Crash { after_decision: false }),
+        ("crash", ["controller", "after", "next", "decision"]) => {
+            Ok(Command::Crash { after_decision: true })
+        }
+        ("restart", ["data", "plane"]) => Ok(Command::RestartDataPlane),
+        ("disk", ["full"]) => Ok(Command::Disk { full: true }),
+        ("disk", ["ok"]) => Ok(Command::Disk { full: false }),
+        ("clock", [by]) => clock(by),
+        ("show", []) => Ok(Command::Show),
+        _ => button(verb, rest),
+    }
+}
+
+fn button(verb: &str, rest: &[&str]) -> Result<Command, String> {
+    let (because, rest) = because(rest);
+    let button = match (verb, rest) {
+        ("promote", []) => Button::Promote { full: false },
+        ("promote", ["full"]) => Button::Promote { full: true },
+        ("pause", []) => Button::Pause,
+        ("resume", []) => Button::Resume,
+        ("abort", []) => Button::Abort,
+        ("rollback", []) => Button::Rollback(None),
+        ("rollback", ["to", to]) => Button::Rollback(Some(version(to)?)),
+        ("remove", []) => Button::Remove,
+        _ => {
+            let line = [&[verb], rest].concat().join(" ");
+            return Err(format!("`{line}` is not a command; allowed: {FORMS}"));
+        }
+    };
+    Ok(Command::Press(button, because))
+}
+
+/// The reason at the end, and what is before it.
+fn because<'a, 'b>(words: &'b [&'a str]) -> (Option<String>, &'b [&'a str]) {
+    match words.split_last() {
+        Some((last, rest)) if last.starts_with("because=") => {
+            (last.strip_prefix("because=").map(ToOwned::to_owned), rest)
+        }
+        _ => (None, words),
+    }
+}
+
+fn service(name: &str, settings: &[&str]) -> Result<Command, String> {
+    let pair = |word: &&str| {
+        let pair = word.split_once('=');
+        let pair = pair.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        pair.ok_or_else(|| format!("`{word}` is not KEY=VALUE"))
+    };
+    let settings = settings.iter().map(pair).collect::<Result<_, _>>()?;
+    Ok(Command::Service(name.into(), settings))
+}
+
+fn deploy(name: &str, version: &str, terms: &[&str]) -> Result<Command, String> {
+    let (because, terms) = because(terms);
+    let allow_bad = match terms {
+        [] => false,
+        ["allow-bad"] => true,
+        _ => return Err(format!("after the version `{}` is not allowed", terms.join(" "))),
+    };
+    let version = self::version(version)?;
+    Ok(Command::Deploy { service: name.into(), version, allow_bad, because })
+}
+
+fn version(word: &str) -> Result<Version, String> {
+    word.parse().map_err(|e: serin_core::IdError| e.to_string())
+}
+
+fn truth(what: &[&str]) -> Result<Truth, String> {
+    match what {
+        ["good"] => Ok(Truth::Good),
+        ["errors", share] => words::share(share).map(Truth::Errors),
+        ["slow", time] => words::span(time).map(|span| Truth::Slow(span.0)),
+        ["wont-start"] => Ok(Truth::WontStart),
+        ["never-ready"] => Ok(Truth::NeverReady),
+        ["crashes", share] => words::share(share).map(Truth::Crashes),
+        _ => Err(format!(
+            "`{}` is not a truth; allowed: good, errors 4%, slow 200ms, wont-start, never-ready, \
+             crashes 10% (of seconds)",
+            what.join(" ")
+        )),
+    }
+}
+
+fn next(kind: &str, fate: Fate) -> Result<Command, String> {
+    match kind {
+        "apply" => Ok(Command::Next(Kind::Apply, fate)),
+        "observation" => Ok(Command::Next(Kind::Observation, fate)),
+        _ => Err(format!("`{kind}` is not a message; allowed: apply, observation")),
+    }
+}
+
+fn clock(by: &str) -> Result<Command, String> {
+    let wrong = || format!("`{by}` is not a move of the clock such as +30s or -5s");
+    let (sign, time) = match by.strip_prefix('-') {
+        Some(time) => (-1, time),
+        None => (1, by.strip_prefix('+').ok_or_else(wrong)?),
+    };
+    let span = words::span(time).map_err(|_| wrong())?;
+    Ok(Command::Clock(sign * i64::try_from(span.0).map_err(|_| wrong())?))
+}

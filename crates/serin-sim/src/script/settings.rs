@@ -1,0 +1,133 @@
+//! What a script says of its service: `key=value` words, and the steps in short.
+
+use super::words;
+use crate::draw;
+use fastrand::Rng;
+use serin_core::{
+    Analysis, Bake, Millis, OnInconclusive, Schedule, ServiceSpec, Stage, Step, Weight,
+};
+
+const KEYS: &str = "replicas, steps, alpha, beta, onInconclusive, keepWarm, warmUp, \
+                    progressDeadline, analysis";
+
+/// How long a bake waits unless said.
+const BAKE_DEADLINE: Millis = Millis::secs(600);
+
+/// A service with the defaults of the file format.
+pub(super) fn service(name: &str) -> Result<ServiceSpec, String> {
+    name.parse::<serin_core::ServiceName>().map_err(|e| e.to_string())?;
+    let schedule = Schedule {
+        strategy: "canary".into(),
+        stages: stages(steps("20 bake(10s,evidence) 50 bake(10s,evidence) 100")?),
+        analysis: Some(Analysis::default()),
+        warm_up: Millis::secs(5),
+        progress_deadline: Millis::secs(60),
+        keep_warm: Millis::secs(30),
+    };
+    let spec = draw::spec(name, 8080, &mut Rng::with_seed(0));
+    Ok(ServiceSpec { replicas: 3, schedule, ..spec })
+}
+
+fn stages(steps: Vec<Step>) -> Vec<Stage> {
+    vec![Stage { name: "canary".into(), steps }]
+}
+
+/// Takes one `key=value`.
+pub(super) fn change(spec: &mut ServiceSpec, key: &str, value: &str) -> Result<(), String> {
+    let schedule = &mut spec.schedule;
+    match key {
+        "replicas" => spec.replicas = words::number(value, 1, 100)? as u32,
+        "steps" => schedule.stages = stages(steps(value)?),
+        "keepWarm" => schedule.keep_warm = words::span(value)?,
+        "warmUp" => schedule.warm_up = words::span(value)?,
+        "progressDeadline" => schedule.progress_deadline = words::span(value)?,
+        "analysis" => schedule.analysis = analysis(value)?,
+        "alpha" => judged(schedule)?.alpha = risk(value)?,
+        "beta" => judged(schedule)?.beta = risk(value)?,
+        "onInconclusive" => judged(schedule)?.on_inconclusive = on_inconclusive(value)?,
+        _ => return Err(format!("`{key}` is not a setting; allowed: {KEYS}")),
+    }
+    Ok(())
+}
+
+fn judged(schedule: &mut Schedule) -> Result<&mut Analysis, String> {
+    schedule.analysis.as_mut().ok_or_else(|| "the service has analysis=off".into())
+}
+
+fn analysis(word: &str) -> Result<Option<Analysis>, String> {
+    let only = |errors, latency| Some(Analysis { errors, latency, ..Analysis::default() });
+    match word {
+        "off" => Ok(None),
+        "errors" => Ok(only(true, false)),
+        "latency" => Ok(only(false, true)),
+        "both" => Ok(only(true, true)),
+        _ => Err(format!("`{word}` is not an analysis; allowed: both, errors, latency, off")),
+    }
+}
+
+fn risk(word: &str) -> Result<f64, String> {
+    let risk = word.parse::<f64>().ok().filter(|r| *r > 0.0 && *r < 0.5);
+    risk.ok_or_else(|| format!("`{word}` is not a chance above 0 and below 0.5"))
+}
+
+fn on_inconclusive(word: &str) -> Result<OnInconclusive, String> {
+    match word {
+        "pause" => Ok(OnInconclusive::Pause),
+        "rollback" => Ok(OnInconclusive::Rollback),
+        "promote" => Ok(OnInconclusive::Promote),
+        _ => Err(format!("`{word}` is not allowed; allowed: pause, rollback, promote")),
+    }
+}
+
+/// Steps in short: `20 bake(10s,evidence) pause(5m) pause 100`.
+pub(super) fn steps(text: &str) -> Result<Vec<Step>, String> {
+    let steps = text.split_whitespace().map(step).collect::<Result<Vec<_>, _>>()?;
+    let weights = steps.iter().filter_map(|step| match step {
+        Step::SetWeight(weight) => Some(*weight),
+        _ => None,
+    });
+    let weights: Vec<_> = weights.collect();
+    if !weights.is_sorted() || weights.last() != Some(&Weight::ALL) {
+        return Err(format!("the weights of `{text}` do not rise to 100"));
+    }
+    Ok(steps)
+}
+
+fn step(word: &str) -> Result<Step, String> {
+    let (verb, inside) = match word.split_once('(') {
+        Some((verb, rest)) => {
+            let inside = rest.strip_suffix(')');
+            (verb, Some(inside.ok_or_else(|| format!("`{word}` has no `)`"))?))
+        }
+        None => (word, None),
+    };
+    match (verb, inside) {
+        ("pause", None) => Ok(Step::Pause(None)),
+        ("pause", Some(time)) => Ok(Step::Pause(Some(words::span(time)?))),
+        ("bake", Some(conditions)) => bake(conditions).map(Step::Bake),
+        (number, None) if number.starts_with(|c: char| c.is_ascii_digit()) => {
+            words::weight(number).map(Step::SetWeight)
+        }
+        _ => Err(format!(
+            "`{word}` is not a step; allowed: 20, pause, pause(5m), \
+             bake(10s,requests=200,evidence,deadline=10m)"
+        )),
+    }
+}
+
+fn bake(conditions: &str) -> Result<Bake, String> {
+    let mut bake =
+        Bake { at_least: Millis(0), requests: 0, until_evidence: false, deadline: BAKE_DEADLINE };
+    for condition in conditions.split(',') {
+        match condition.split_once('=') {
+            None if condition == "evidence" => bake.until_evidence = true,
+            None => bake.at_least = words::span(condition)?,
+            Some(("requests", n)) => bake.requests = words::number(n, 1, 1_000_000_000)?,
+            Some(("deadline", time)) => bake.deadline = words::span(time)?,
+            Some((key, _)) => {
+                return Err(format!("`{key}` is not of a bake; allowed: requests, deadline"));
+            }
+        }
+    }
+    Ok(bake)
+}
