@@ -163,7 +163,11 @@ impl<'c> Follower<'c> {
     }
 
     /// It is over: the rest of the story, then the last words.
-    async fn ended(&mut self, status: &RolloutStatus, document: &Document) -> Result<Exit, Failure> {
+    async fn ended(
+        &mut self,
+        status: &RolloutStatus,
+        document: &Document,
+    ) -> Result<Exit, Failure> {
         while let Some(line) = self.feed.ready() {
             self.show(&line);
         }

@@ -64,16 +64,17 @@ fn run(cli: Cli) -> Exit {
     let Cli { global, verb } = cli;
     let printer = Printer::new(global.settings());
     let result = match verb {
-        Verb::Serve(args) => return ended(&Printer::new(global.settings()), serve::serve(&global, printer, &args)),
+        Verb::Serve(args) => {
+            let result = serve::serve(&global, Printer::new(global.settings()), &args);
+            return ended(&printer, result);
+        }
         Verb::Check(args) => check::check(&printer, &args),
         Verb::Help(args) => info::help(&printer, &args),
         Verb::Version => Ok(info::version(&printer)),
         Verb::Completions(args) => Ok(info::completions(&printer, &args)),
         verb => {
-            return match Context::new(&global, Printer::new(global.settings())) {
-                Ok(context) => ended(&printer, with_server(&context, verb)),
-                Err(failure) => ended(&printer, Err(failure)),
-            };
+            let context = Context::new(&global, Printer::new(global.settings()));
+            context.and_then(|context| with_server(&context, verb))
         }
     };
     ended(&printer, result)
@@ -107,7 +108,11 @@ async fn asked(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Explain(args) => look::explain(context, args.service).await,
         Verb::History(args) => look::history(context, args.service).await,
         Verb::Logs(args) => look::logs(context, args).await,
-        Verb::Serve(_) | Verb::Demo(_) | Verb::Check(_) | Verb::Help(_) | Verb::Version
+        Verb::Serve(_)
+        | Verb::Demo(_)
+        | Verb::Check(_)
+        | Verb::Help(_)
+        | Verb::Version
         | Verb::Completions(_) => Err(Failure::internal("this verb needs no server")),
     }
 }

@@ -1,4 +1,5 @@
 //! The commands in the README of each example, typed in order by a shell.
+#![allow(clippy::unwrap_used)] // clippy allows it in the test functions only
 
 mod support;
 

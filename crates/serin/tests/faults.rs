@@ -1,4 +1,5 @@
 //! Kill -9 of each part under load: what users see, and what goes on.
+#![allow(clippy::unwrap_used)] // clippy allows it in the test functions only
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Real rollouts of a real app, and the exit code of each end.
+#![allow(clippy::unwrap_used)] // clippy allows it in the test functions only
 
 mod support;
 

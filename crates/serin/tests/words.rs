@@ -1,4 +1,5 @@
 //! What needs no server: files, help, usage, and a server that is not there.
+#![allow(clippy::unwrap_used)] // clippy allows it in the test functions only
 
 mod support;
 

@@ -3,8 +3,8 @@
 use super::words::{clock, count, span, thousands};
 use super::{Frame, state_tone, version};
 use crate::printer::{Line, Tone, wrap};
-use serin_server::api::view::ArmView;
 use serin_core::{Cause, ExitCause, Outcome, RolloutKind, RolloutRecord, StartFailure};
+use serin_server::api::view::ArmView;
 
 /// The last words about a rollout.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! Why it is waiting, or why it ended, from the journal.
 
+use super::end::{Ended, end};
 use super::verdict::verdict;
 use super::words::clock;
-use super::end::{Ended, end};
 use super::{Frame, waiting};
 use crate::printer::{Line, Tone};
 use serin_core::Fact;

@@ -4,7 +4,7 @@ use crate::printer::{Line, Tone};
 use crate::render::Frame;
 
 /// Narrower than this, the last column is no use.
-const NARROWEST: usize = 16;
+const NARROWEST: usize = 12;
 const GAP: &str = "  ";
 
 /// Rows under a heading. Only the last column may be cut to fit.
@@ -61,8 +61,11 @@ impl<'a> Table<'a> {
     fn joined(&self, row: Vec<Line>, widths: &[usize], indent: &str) -> Line {
         let mut line = Line::plain(indent);
         for (column, cell) in row.into_iter().enumerate() {
-            let right = self.right.contains(&column);
-            let cell = if right { cell.pad_left(widths[column]) } else { cell.pad(widths[column]) };
+            let cell = match (self.right.contains(&column), column + 1 == widths.len()) {
+                (true, _) => cell.pad_left(widths[column]),
+                (false, true) => cell,
+                (false, false) => cell.pad(widths[column]),
+            };
             line = if column == 0 { line.then(cell) } else { line.text(GAP).then(cell) };
         }
         line
@@ -122,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_narrow_terminal_gets_blocks() {
-        let lines = shown(Some(24));
-        assert_eq!(lines[..3], ["shop", "  n 12", "  waiting on more reque…"]);
+        let lines = shown(Some(20));
+        assert_eq!(lines[..3], ["shop", "  n 12", "  waiting on more r…"]);
     }
 }

@@ -121,9 +121,9 @@ fn the_table_of_services_names_what_each_waits_for() {
     assert_eq!(
         shown(&status(&[service(json!({})), idle], &wide())),
         "\
-SERVICE  STATE        REVISION  TRAFFIC             STEP  WAITING ON
-shop     rolling-out  v1 → v2   v1 80 % / v2 20 %   2/3   more requests on the …
-mail     stable       v1        v1 100 %                  nothing
+SERVICE  STATE        REVISION  TRAFFIC            STEP  WAITING ON
+shop     rolling-out  v1 → v2   v1 80 % / v2 20 %  2/3   more requests on the c…
+mail     stable       v1        v1 100 %                 nothing
 "
     );
 }
@@ -149,27 +149,164 @@ shop  rolling-out  v1 → v2  http://127.0.0.1:8080  production
   ◷ 2 bake at least 30 s  for 41 s
   · 3 give the candidate 100 %
   traffic
-  REVISION  ROLE       ASKED     GOT  REQUESTS  ERRORS   MEDIAN     P99
-  v2        candidate  20.0 %  19.7 %    12,345      36  25.1 ms  207 ms
+  REVISION  ROLE        ASKED     GOT  REQUESTS  ERRORS  MEDIAN     P99
+  v2        candidate  20.0 %  19.7 %    12,345      36   25 ms  207 ms
+  v1        stable     80.0 %  80.3 %    12,345      36   25 ms  207 ms
+  verdict  not decided yet  1,204 requests judged
+  METRIC         CANDIDATE  STABLE   LIMIT  REQUESTS  PROMOTE  ROLL BACK
+  errors            0.33 %  0.29 %  0.58 %     1,204     62 %       10 %
+  latency: slow     1.08 %  1.00 %  212 ms     1,204    100 %        0 %
+    median           25 ms   25 ms
+    p99             212 ms  207 ms
+  instances
+  NAME          REVISION  STATE      PORT   PID  RESTARTS  CPU  MEMORY
+  shop-v1-bb-1  v1        ready     12339  5434         0  3 %   21 MB
+  shop-v2-aa-2  v2        starting  12339  5434         0  3 %   21 MB
+  note: one replica is two too few
+  waiting on: more requests on the candidate (1204 of 2000)
 "
     );
 }
 
 #[test]
-fn nothing_is_wider_than_the_terminal() {
-    let last = record(json!({}));
-    let view = service(json!({ "last": last }));
-    for width in [40, 60, 80, 200] {
+fn the_live_view() {
+    assert_eq!(
+        shown(&live(&service(json!({})), &wide())),
+        "\
+shop  rolling-out  v1 → v2
+  step 2 of 3  ✔◷·  bake at least 30 s  41 s
+  ━━━━━───────────────────  v2 20 % (got 19.7 %)  v1 80 %
+  errors       0.33 % vs 0.29 % on v1   promote 62 %, roll back 10 %, n=1,204
+  latency p99  212 ms vs 207 ms on v1   promote 100 %, roll back 0 %, n=1,204
+  waiting on: more requests on the candidate (1204 of 2000)
+"
+    );
+}
+
+#[test]
+fn only_sentences_are_wider_than_a_narrow_terminal() {
+    let view = service(json!({ "last": record(json!({})) }));
+    for width in [20, 40, 60, 80] {
         let frame = test_frame(Some(width));
-        let pages = [status(std::slice::from_ref(&view), &frame), live(&view, &frame)];
-        for line in pages[0].iter() {
+        for line in status(std::slice::from_ref(&view), &frame) {
             assert!(line.width() <= width, "{width}: {}", line.paint(false));
         }
-        for line in detail(&view, &frame) {
-            let text = line.paint(false);
-            // Sentences break where the terminal breaks them; tables must not.
-            let sentence = text.contains("waiting on") || text.contains("note") || text.contains("rollout 2");
-            assert!(sentence || line.width() <= width.max(62), "{width}: {text}");
+        let tables: Vec<_> = detail(&view, &frame).into_iter().skip(5).collect();
+        for line in tables.iter().filter(|line| !shown(&[(*line).clone()]).contains(": ")) {
+            assert!(line.width() <= width.max(50), "{width}: {}", line.paint(false));
         }
     }
+}
+
+fn ending(record: &RolloutRecord, wanted: bool) -> String {
+    let traffic = service(json!({})).traffic;
+    let block = end(Ended { service: "shop", record, traffic: &traffic, wanted }, &wide());
+    let hint = block.hint.map_or_else(String::new, |hint| format!("hint: {hint}\n"));
+    shown(&block.lines) + &hint
+}
+
+#[test]
+fn a_bad_version_shows_both_numbers_the_limit_and_the_sample() {
+    assert_eq!(
+        ending(&record(json!({})), false),
+        "\
+error: v2 was rolled back at step 2 of 3
+  because: harm shown: errors 2.90 % vs 0.30 % on stable (limit 0.60 %), after
+           3,988 candidate requests
+  effect:  all traffic on v1 since 08:55:00; v2 got 12,345 requests in all, 36 of them failed
+hint: compare logs with `serin logs shop --revision v2`; all numbers: `serin explain shop`
+"
+        .replace("08:55:00", &words::clock(Timestamp(START + 95_000)))
+    );
+}
+
+#[test]
+fn a_failed_start_shows_code_probe_and_lines() {
+    let failure = json!({
+        "instance": "shop-v2-aa-2", "cause": { "signal": 9 },
+        "last_probe": "GET /ready: connection refused", "log": ["no database", "\u{1b}[2Jgiving up"]
+    });
+    let cause = json!({
+        "code": "start", "text": "v2 did not start", "stage": "canary", "step": 1, "failure": failure
+    });
+    let text = ending(&record(json!({ "cause": cause })), false);
+    for part in [
+        "  ended:   shop-v2-aa-2: ended by signal 9 (SIGKILL)\n",
+        "  probe:   GET /ready: connection refused\n",
+        "  log:     its last 2 lines\n    │ no database\n    │  [2Jgiving up\n",
+        "`serin logs shop --revision v2`",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn other_ends() {
+    let promoted = record(json!({ "outcome": "promoted", "cause": null, "skipped": ["errors"] }));
+    assert_eq!(
+        ending(&promoted, true),
+        "✔ shop: v2 is promoted, after 1 min 35 s and 3 steps\n  skipped: errors\n"
+    );
+    let back = record(json!({ "outcome": "promoted", "kind": "rollback", "cause": null }));
+    assert_eq!(ending(&back, true), "✔ shop: v2 is stable again, after 1 min 35 s\n");
+    let superseded = record(json!({ "outcome": "superseded", "cause": null, "from": null }));
+    let text = ending(&superseded, false);
+    assert!(text.starts_with("error: v2 was superseded by a newer rollout\n"), "{text}");
+    assert!(text.contains("answers are 503"), "{text}");
+    let aborted = record(json!({ "outcome": "aborted" }));
+    assert!(ending(&aborted, true).starts_with("✔ shop: rollout of v2 aborted\n"));
+}
+
+fn journal() -> Value {
+    json!([
+        {
+            "seq": 7, "service": "shop", "at": START, "rollout": 2,
+            "fact": { "fact": "stepDone", "step": 1, "steps": 3 }, "text": "step 1 of 3 done"
+        }
+    ])
+}
+
+#[test]
+fn explaining_a_rollout_under_way() {
+    let explanation: Explanation = serde_json::from_value(json!({
+        "schema": "serin.explain/v1", "service": service(json!({})), "entries": journal()
+    }))
+    .unwrap();
+    let text = shown(&explain(&explanation, &wide()));
+    let start =
+        "waiting on: more requests on the candidate (1204 of 2000)\nverdict: not decided yet";
+    assert!(text.starts_with(start), "{text}");
+    assert!(text.ends_with("  step 1 of 3 done\n"), "{text}");
+}
+
+#[test]
+fn history_and_plan() {
+    let history = History { schema: String::new(), rollouts: vec![record(json!({}))] };
+    let text = shown(&super::history(&history, &wide()));
+    assert!(text.contains("v1 → v2   rolled-back  1 min 35 s  mark"), "{text}");
+    let preview: PlanPreview = serde_json::from_value(json!({
+        "schema": "serin.plan/v1", "service": "shop", "from": "v1@bb", "to": "v2@aa",
+        "action": "release", "requests_per_second": 200.0, "requests_to_catch": 3664,
+        "outlook": {
+            "steps": [{
+                "stage": "canary", "does": "bake", "weight": 20_000, "instances": 2,
+                "at_least": 30_000, "requests": 1200
+            }],
+            "shortest": 30_000, "requests": 1200, "notes": ["two are better"]
+        }
+    }))
+    .unwrap();
+    assert_eq!(
+        shown(&plan(&preview, &wide())),
+        "\
+shop  v1 → v2
+  STEP  WEIGHT  INSTANCES  AT LEAST  REQUESTS  WHAT
+     1    20 %          2      30 s     1,200  bake
+  shortest time: 30 s
+  to promote: 1,200 judged requests on the candidate
+  to catch a doubled error rate: about 3,664 requests on the candidate
+  traffic now: 200 requests a second: the slowest step needs about 30 s of it
+  note: two are better
+"
+    );
 }

@@ -71,9 +71,9 @@ pub fn clock(at: Timestamp) -> String {
     local(at, "%H:%M:%S")
 }
 
-/// Local date and time with its zone: `2026-11-20 14:03 CET`.
+/// Local date and time: `2026-11-20 14:03`.
 pub fn moment(at: Timestamp) -> String {
-    local(at, "%Y-%m-%d %H:%M %Z")
+    local(at, "%Y-%m-%d %H:%M")
 }
 
 fn local(at: Timestamp, format: &str) -> String {

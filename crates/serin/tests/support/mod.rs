@@ -1,5 +1,7 @@
 //! A real server with its data in a temporary directory, real apps, and users.
-#![allow(dead_code)] // each test binary uses its own part
+// Each test binary uses its own part. Clippy allows unwrap in test functions only, and all of this
+// is for them.
+#![allow(dead_code, clippy::unwrap_used)]
 
 pub mod load;
 
