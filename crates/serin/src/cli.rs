@@ -115,6 +115,8 @@ pub enum Verb {
     History(ServiceArg),
     /// The last lines of a service's instances
     Logs(LogsArgs),
+    /// An annotated file with every key
+    Docs,
     /// Help on a verb, or on `exit-codes`
     Help(HelpArgs),
     /// The version of this binary

@@ -9,16 +9,16 @@ use serin_server::api::view::{ServiceView, Services};
 
 /// The server and the output.
 #[derive(Debug)]
-pub struct Context {
+pub struct Context<'p> {
     /// Asks the server.
     pub client: Client,
     /// Says what is to be said.
-    pub printer: Printer,
+    pub printer: &'p Printer,
 }
 
-impl Context {
+impl<'p> Context<'p> {
     /// For what the global flags say.
-    pub fn new(global: &Global, printer: Printer) -> Result<Self, Failure> {
+    pub fn new(global: &Global, printer: &'p Printer) -> Result<Self, Failure> {
         let client = Client::new(global)?;
         printer.trace(&format!("server: {}", client.endpoint()));
         Ok(Self { client, printer })
@@ -26,7 +26,7 @@ impl Context {
 
     /// What the page of stdout looks like.
     pub fn frame(&self) -> Frame {
-        Frame::of(&self.printer, Channel::Out)
+        Frame::of(self.printer, Channel::Out)
     }
 
     /// The service that was named, or the only one.

@@ -39,7 +39,7 @@ pub struct Wish {
 }
 
 /// Follows a rollout; the exit code says how it went.
-pub async fn follow(context: &Context, wish: Wish) -> Result<Exit, Failure> {
+pub async fn follow(context: &Context<'_>, wish: Wish) -> Result<Exit, Failure> {
     let mut follower = Follower::new(context, &wish).await?;
     let late = async {
         match wish.timeout {
@@ -63,7 +63,7 @@ pub async fn follow(context: &Context, wish: Wish) -> Result<Exit, Failure> {
 }
 
 struct Follower<'c> {
-    context: &'c Context,
+    context: &'c Context<'c>,
     wish: &'c Wish,
     screen: Screen<'c>,
     feed: Feed,
@@ -74,11 +74,11 @@ struct Follower<'c> {
 
 impl<'c> Follower<'c> {
     /// Shows what happened before, and opens the feed of what comes.
-    async fn new(context: &'c Context, wish: &'c Wish) -> Result<Self, Failure> {
+    async fn new(context: &'c Context<'c>, wish: &'c Wish) -> Result<Self, Failure> {
         let past = story(context, &wish.service).await?;
         let seen = past.entries.iter().map(|line| line.seq).max().unwrap_or(0);
         let feed = Feed::open(context.client.clone(), &wish.service, seen);
-        let screen = Screen::new(&context.printer, wish.channel);
+        let screen = Screen::new(context.printer, wish.channel);
         let answered_at = Instant::now();
         let mut follower = Self { context, wish, screen, feed, seen: 0, answered_at, away: false };
         past.entries.iter().for_each(|line| follower.show(line));
@@ -176,7 +176,7 @@ impl<'c> Follower<'c> {
         }
         let Some(record) = &status.record else { return Ok(Exit::Internal) };
         let exit = goal::at_end(self.wish.goal, record);
-        let frame = render::Frame::of(&self.context.printer, self.wish.channel);
+        let frame = render::Frame::of(self.context.printer, self.wish.channel);
         let wanted = exit == Exit::Reached;
         let service = self.wish.service.as_str();
         let traffic = self.context.view(service).await.map_or_else(|_| Vec::new(), |v| v.traffic);
@@ -210,11 +210,11 @@ fn matters(line: &JournalLine) -> bool {
     )
 }
 
-async fn story(context: &Context, service: &str) -> Result<Explanation, Failure> {
+async fn story(context: &Context<'_>, service: &str) -> Result<Explanation, Failure> {
     context.client.get(&path_of(service, "/explain")).await
 }
 
-fn detached(context: &Context, wish: &Wish) {
+fn detached(context: &Context<'_>, wish: &Wish) {
     let service = &wish.service;
     context.printer.alarm(&Line::plain(format!(
         "detached: rollout {} of {service} goes on; stop it with `serin abort {service}`, \
@@ -223,7 +223,7 @@ fn detached(context: &Context, wish: &Wish) {
     )));
 }
 
-async fn too_late(context: &Context, wish: &Wish) -> Failure {
+async fn too_late(context: &Context<'_>, wish: &Wish) -> Failure {
     let service = &wish.service;
     let time = words::span(Millis(wish.timeout.map_or(0, |t| t.as_millis() as u64)));
     let waits = match context.view(service).await {

@@ -1,4 +1,4 @@
-//! help, version, completions.
+//! help, docs, version, completions.
 
 use crate::cli::{self, CompletionsArgs, HelpArgs};
 use crate::exit::{self, Exit};
@@ -29,6 +29,17 @@ fn verb_help(verb: &str) -> Result<String, Failure> {
         None => Err(Failure::usage("no-topic", format!("there is no help on `{verb}`"))
             .hint("topics are the verbs of `serin -h`, and `exit-codes`")),
     }
+}
+
+/// `serin docs`: the file format by example.
+pub fn docs(printer: &Printer) -> Exit {
+    let text = serin_spec::reference();
+    if printer.is_json() {
+        printer.document(&json!({ "schema": "serin.docs/v1", "text": text }));
+    } else {
+        printer.data_text(text);
+    }
+    Exit::Reached
 }
 
 /// `serin version`.

@@ -12,7 +12,7 @@ use serin_server::api::view::{
 };
 
 /// `serin status`.
-pub async fn status(context: &Context, service: Option<String>) -> Result<Exit, Failure> {
+pub async fn status(context: &Context<'_>, service: Option<String>) -> Result<Exit, Failure> {
     let Some(service) = service else {
         let all = "/api/v1/services".to_owned();
         return show(context, all, |all: &Services, frame| table(&all.services, frame)).await;
@@ -30,28 +30,28 @@ fn table(services: &[ServiceView], frame: &Frame) -> Vec<Line> {
 }
 
 /// `serin explain`.
-pub async fn explain(context: &Context, service: Option<String>) -> Result<Exit, Failure> {
+pub async fn explain(context: &Context<'_>, service: Option<String>) -> Result<Exit, Failure> {
     let service = context.moving_service(service).await?;
     let path = path_of(&service, "/explain");
     show(context, path, |found: &Explanation, frame| render::explain(found, frame)).await
 }
 
 /// `serin history`.
-pub async fn history(context: &Context, service: Option<String>) -> Result<Exit, Failure> {
+pub async fn history(context: &Context<'_>, service: Option<String>) -> Result<Exit, Failure> {
     let service = context.service(service).await?;
     let path = path_of(&service, "/history");
     show(context, path, |found: &History, frame| render::history(found, frame)).await
 }
 
 /// `serin plan`.
-pub async fn plan(context: &Context, args: PlanArgs) -> Result<Exit, Failure> {
+pub async fn plan(context: &Context<'_>, args: PlanArgs) -> Result<Exit, Failure> {
     let service = context.service(args.service).await?;
     let path = path_of(&service, "/plan") + &query(&[("revision", args.revision)]);
     show(context, path, |found: &PlanPreview, frame| render::plan(found, frame)).await
 }
 
 /// `serin logs`.
-pub async fn logs(context: &Context, args: LogsArgs) -> Result<Exit, Failure> {
+pub async fn logs(context: &Context<'_>, args: LogsArgs) -> Result<Exit, Failure> {
     let service = context.service(args.service).await?;
     let query = query(&[("revision", args.revision), ("lines", Some(args.lines.to_string()))]);
     let path = path_of(&service, "/logs") + &query;
@@ -68,7 +68,7 @@ pub async fn logs(context: &Context, args: LogsArgs) -> Result<Exit, Failure> {
 }
 
 /// On a terminal, nothing an app wrote may move the cursor; a pipe gets its bytes.
-fn say_log(context: &Context, log: &InstanceLog, named: bool) {
+fn say_log(context: &Context<'_>, log: &InstanceLog, named: bool) {
     let rule = context.printer.glyphs().rule;
     for text in &log.lines {
         let name = if named { format!("{} {rule} ", log.instance) } else { String::new() };
@@ -82,7 +82,7 @@ fn say_log(context: &Context, log: &InstanceLog, named: bool) {
 
 /// Gets a document and shows it: as it came, or as lines.
 async fn show<T: DeserializeOwned>(
-    context: &Context,
+    context: &Context<'_>,
     path: String,
     render: impl Fn(&T, &Frame) -> Vec<Line>,
 ) -> Result<Exit, Failure> {

@@ -70,28 +70,22 @@ fn run(cli: Cli) -> Exit {
         }
         Verb::Check(args) => check::check(&printer, &args),
         Verb::Help(args) => info::help(&printer, &args),
+        Verb::Docs => Ok(info::docs(&printer)),
         Verb::Version => Ok(info::version(&printer)),
         Verb::Completions(args) => Ok(info::completions(&printer, &args)),
-        verb => {
-            let context = Context::new(&global, Printer::new(global.settings()));
-            context.and_then(|context| with_server(&context, verb))
-        }
+        verb => Context::new(&global, &printer).and_then(|context| with_server(&context, verb)),
     };
     ended(&printer, result)
 }
 
-fn with_server(context: &Context, verb: Verb) -> Result<Exit, Failure> {
+fn with_server(context: &Context<'_>, verb: Verb) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Failure::internal(format!("cannot start a runtime: {error}")))?;
-    let exit = runtime.block_on(asked(context, verb));
-    if context.printer.is_broken() {
-        return Err(Failure::internal("stdout could not be written"));
-    }
-    exit
+    runtime.block_on(asked(context, verb))
 }
 
-async fn asked(context: &Context, verb: Verb) -> Result<Exit, Failure> {
+async fn asked(context: &Context<'_>, verb: Verb) -> Result<Exit, Failure> {
     match verb {
         Verb::Plan(args) => look::plan(context, args).await,
         Verb::Apply(args) => ship::apply(context, args).await,
@@ -112,6 +106,7 @@ async fn asked(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         | Verb::Demo(_)
         | Verb::Check(_)
         | Verb::Help(_)
+        | Verb::Docs
         | Verb::Version
         | Verb::Completions(_) => Err(Failure::internal("this verb needs no server")),
     }
@@ -119,6 +114,8 @@ async fn asked(context: &Context, verb: Verb) -> Result<Exit, Failure> {
 
 /// Prints why a command failed, once, and turns the end to its code.
 fn ended(printer: &Printer, result: Result<Exit, Failure>) -> Exit {
+    let broken = || Failure::internal("what was asked for could not be written to stdout");
+    let result = if printer.is_broken() { Err(broken()) } else { result };
     result.unwrap_or_else(|failure| {
         printer.failure(&failure);
         if printer.is_json() {

@@ -19,7 +19,7 @@ mod remove;
 pub use remove::remove;
 
 /// `serin apply`.
-pub async fn apply(context: &Context, args: ApplyArgs) -> Result<Exit, Failure> {
+pub async fn apply(context: &Context<'_>, args: ApplyArgs) -> Result<Exit, Failure> {
     let file = File::read(&args.file)?;
     // What is wrong with the file itself is said without a server.
     file.load(context.printer.has_color(Channel::Err))?;
@@ -38,7 +38,7 @@ pub async fn apply(context: &Context, args: ApplyArgs) -> Result<Exit, Failure> 
 }
 
 /// `serin deploy`.
-pub async fn deploy(context: &Context, args: DeployArgs) -> Result<Exit, Failure> {
+pub async fn deploy(context: &Context<'_>, args: DeployArgs) -> Result<Exit, Failure> {
     let service = context.service(args.service).await?;
     let request = VerbRequest {
         revision: Some(args.revision),
@@ -53,7 +53,7 @@ pub async fn deploy(context: &Context, args: DeployArgs) -> Result<Exit, Failure
 
 /// Says what an apply did, and stays with the rollouts it started.
 async fn settle(
-    context: &Context,
+    context: &Context<'_>,
     document: &Document,
     dry_run: bool,
     stay: Stay,
@@ -77,7 +77,7 @@ async fn settle(
     Ok(exit)
 }
 
-fn say_applied(context: &Context, service: &AppliedService, dry_run: bool) {
+fn say_applied(context: &Context<'_>, service: &AppliedService, dry_run: bool) {
     let revision = service.revision.version.as_str();
     let what = match (service.action.as_str(), service.rollout) {
         ("created", _) if dry_run => format!("would be created with {revision}"),
@@ -98,20 +98,20 @@ fn say_applied(context: &Context, service: &AppliedService, dry_run: bool) {
 }
 
 /// `serin promote`.
-pub async fn promote(context: &Context, args: PromoteArgs) -> Result<Exit, Failure> {
+pub async fn promote(context: &Context<'_>, args: PromoteArgs) -> Result<Exit, Failure> {
     let service = context.moving_service(args.service).await?;
     let request = VerbRequest { full: args.full, reason: args.why.reason, ..asked() };
     act(context, &service, "promote", &request).await
 }
 
 /// `serin pause` and `serin resume`.
-pub async fn hold(context: &Context, verb: &str, args: ActArgs) -> Result<Exit, Failure> {
+pub async fn hold(context: &Context<'_>, verb: &str, args: ActArgs) -> Result<Exit, Failure> {
     let service = context.moving_service(args.service).await?;
     act(context, &service, verb, &VerbRequest { reason: args.why.reason, ..asked() }).await
 }
 
 async fn act(
-    context: &Context,
+    context: &Context<'_>,
     service: &str,
     verb: &str,
     request: &VerbRequest,
@@ -132,21 +132,21 @@ async fn act(
 }
 
 /// `serin abort`.
-pub async fn abort(context: &Context, args: AbortArgs) -> Result<Exit, Failure> {
+pub async fn abort(context: &Context<'_>, args: AbortArgs) -> Result<Exit, Failure> {
     let service = context.moving_service(args.service).await?;
     let request = VerbRequest { reason: args.why.reason, ..asked() };
     go_back(context, service, "abort", &request, Goal::Stopped, args.stay).await
 }
 
 /// `serin rollback`.
-pub async fn rollback(context: &Context, args: RollbackArgs) -> Result<Exit, Failure> {
+pub async fn rollback(context: &Context<'_>, args: RollbackArgs) -> Result<Exit, Failure> {
     let service = context.service(args.service).await?;
     let request = VerbRequest { revision: args.to, reason: args.why.reason, ..asked() };
     go_back(context, service, "rollback", &request, Goal::Promoted, args.stay).await
 }
 
 async fn go_back(
-    context: &Context,
+    context: &Context<'_>,
     service: String,
     verb: &str,
     request: &VerbRequest,
@@ -171,7 +171,7 @@ async fn go_back(
 }
 
 /// `serin wait`.
-pub async fn wait(context: &Context, args: WaitArgs) -> Result<Exit, Failure> {
+pub async fn wait(context: &Context<'_>, args: WaitArgs) -> Result<Exit, Failure> {
     let service = context.moving_service(args.service).await?;
     let view = context.view(&service).await?;
     let id = view.rollout.map(|rollout| rollout.id).or(view.last.map(|record| record.id));
@@ -183,7 +183,7 @@ pub async fn wait(context: &Context, args: WaitArgs) -> Result<Exit, Failure> {
 }
 
 async fn stay_with(
-    context: &Context,
+    context: &Context<'_>,
     service: String,
     rollout: u64,
     goal: Goal,
@@ -194,7 +194,7 @@ async fn stay_with(
 }
 
 /// `serin watch`: the story itself is what was asked for.
-pub async fn watch(context: &Context, service: Option<String>) -> Result<Exit, Failure> {
+pub async fn watch(context: &Context<'_>, service: Option<String>) -> Result<Exit, Failure> {
     let service = context.moving_service(service).await?;
     let view = context.view(&service).await?;
     if let Some(rollout) = &view.rollout {

@@ -86,7 +86,7 @@ fn a_process_that_ends_at_start_fails_with_its_last_lines() {
     let file = server.file("bad.yaml", &file_of(listen, command, "", QUICK));
     let said = server.run(&["apply", "-f", &file, "-r", "v2"]);
     assert_eq!(said.code, Some(3), "{said:?}");
-    for part in ["code 3", "GET /ready", "│ no database", "│ giving up", "no request reached v2"]
+    for part in ["code 3", "  probe:   ", "│ no database", "│ giving up", "no request reached v2"]
     {
         assert!(said.err.contains(part), "{part}: {}", said.err);
     }
@@ -108,6 +108,23 @@ fn a_held_rollout_can_be_waited_for_and_aborted() {
     let waited = wait.wait_with_output().unwrap();
     assert_eq!(waited.status.code(), Some(4));
     assert_eq!(server.run(&["promote"]).code, Some(6));
+}
+
+#[test]
+fn a_newer_rollout_takes_the_place_of_an_older_one() {
+    let (server, _) = serving(HELD);
+    let mut command = server.command(&["--no-progress", "watch", "shop"]);
+    server.ok(&["deploy", "-r", "v2", "--detach"]);
+    let watch = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    server.ok(&["wait", "--for", "step=2"]);
+    server.ok(&["deploy", "-r", "v3", "--detach"]);
+    let watched = watch.wait_with_output().unwrap();
+    let story = String::from_utf8(watched.stdout).unwrap();
+    assert_eq!(watched.status.code(), Some(4), "{story}");
+    assert!(story.contains("rollout of v2 ended: superseded"), "{story}");
+    assert!(!story.contains('\x1b'), "{story}");
+    server.ok(&["wait", "--for", "step=2"]);
+    assert_eq!(server.json(&["status", "shop"])["rollout"]["id"], 3);
 }
 
 #[test]

@@ -99,6 +99,7 @@ fn help_and_version() {
     assert!(run(&["help", "deploy"]).out.contains("--allow-bad"));
     assert_eq!(run(&["help", "nothing"]).code, Some(2));
     assert_eq!(run(&["version"]).out, format!("serin {}\n", env!("CARGO_PKG_VERSION")));
+    assert!(run(&["docs"]).out.contains("kind: Service"));
     assert!(run(&["completions", "bash"]).out.contains("_serin"));
 }
 
@@ -115,6 +116,15 @@ fn without_a_server_the_outcome_is_unknown() {
     let said = run(&["--json", "--server", &closed, "status"]);
     let document: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!((said.code, &document["code"]), (Some(7), &"unreachable".into()));
+}
+
+#[test]
+fn what_cannot_be_written_is_an_internal_error() {
+    let mut command = serin(&["help"]);
+    command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let said = said(command);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("could not be written"), "{}", said.err);
 }
 
 #[test]

@@ -40,6 +40,7 @@ impl<'p> Screen<'p> {
     /// A line of the journal.
     pub fn entry(&mut self, line: &JournalLine) {
         if self.printer.is_json() {
+            self.spoke_at = Instant::now();
             self.printer.document(&EventDocument { schema: "serin.event/v1", line });
         } else {
             self.line(&render::entry(line, true));

@@ -131,7 +131,7 @@ fn effect(ended: Ended<'_>) -> String {
 fn start_failure(failure: &StartFailure, frame: &Frame) -> Vec<Line> {
     let mut lines =
         vec![fact("ended", &format!("{}: {}", failure.instance, exit_words(&failure.cause)))];
-    lines.extend(failure.last_probe.as_ref().map(|probe| fact("probe", probe)));
+    lines.push(fact("probe", failure.last_probe.as_deref().unwrap_or("none was made before")));
     if failure.log.is_empty() {
         lines.push(fact("log", "it wrote nothing"));
         return lines;

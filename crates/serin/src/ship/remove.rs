@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 const PACE: Duration = Duration::from_millis(200);
 
 /// `serin remove`.
-pub async fn remove(context: &Context, args: RemoveArgs) -> Result<Exit, Failure> {
+pub async fn remove(context: &Context<'_>, args: RemoveArgs) -> Result<Exit, Failure> {
     let service = args.service;
     let view = context.view(&service).await?;
     if !args.yes && !is_meant(context, &view)? {
@@ -45,7 +45,7 @@ pub async fn remove(context: &Context, args: RemoveArgs) -> Result<Exit, Failure
     }
 }
 
-fn said(context: &Context, service: &str) -> Exit {
+fn said(context: &Context<'_>, service: &str) -> Exit {
     if context.printer.is_json() {
         context.printer.document(&json!({ "schema": "serin.removed/v1", "service": service }));
     } else {
@@ -55,7 +55,7 @@ fn said(context: &Context, service: &str) -> Exit {
 }
 
 /// Waits until the server does not know it any more.
-async fn gone(context: &Context, service: &str) -> Result<(), Failure> {
+async fn gone(context: &Context<'_>, service: &str) -> Result<(), Failure> {
     loop {
         match context.view(service).await {
             Err(failure) if failure.exit == Exit::Usage => return Ok(()),
@@ -66,7 +66,7 @@ async fn gone(context: &Context, service: &str) -> Result<(), Failure> {
 }
 
 /// Asks with the effect in the question.
-fn is_meant(context: &Context, view: &ServiceView) -> Result<bool, Failure> {
+fn is_meant(context: &Context<'_>, view: &ServiceView) -> Result<bool, Failure> {
     let effect = format!(
         "{}: stops {}, closes {} and forgets its revisions",
         view.name,
