@@ -11,21 +11,22 @@ fn folder() -> PathBuf {
 
 /// Names of the files with this extension.
 fn named(extension: &str) -> BTreeSet<String> {
-    let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let files =
+        fs::read_dir(folder()).expect("a folder").map(|entry| entry.expect("a file").path());
     let files = files.filter(|path| path.extension().is_some_and(|e| e == extension));
-    files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+    files.map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned()).collect()
 }
 
 /// What is wrong with a scenario, if anything.
 fn check(name: &str) -> Option<String> {
-    let script = fs::read_to_string(folder().join(format!("{name}.txt"))).unwrap();
+    let script = fs::read_to_string(folder().join(format!("{name}.txt"))).expect("a script");
     let transcript = match script::run(&script) {
         Ok(transcript) => transcript,
         Err(error) => return Some(format!("{name}.txt: {error}")),
     };
     let golden = folder().join(format!("{name}.out"));
     if std::env::var_os("SERIN_BLESS").is_some() {
-        fs::write(golden, transcript).unwrap();
+        fs::write(golden, transcript).expect("room for the transcript");
         return None;
     }
     let expected = fs::read_to_string(golden).unwrap_or_default();

@@ -9,7 +9,7 @@ const FORMS: &str = "service NAME [KEY=VALUE ...], deploy NAME VERSION [allow-ba
     advance TIME, traffic NAME REQUESTS-A-SECOND, truth VERSION WHAT, promote [full], pause, resume, \
     abort [because=WHY], rollback [to VERSION], remove, drop next apply|observation, \
     duplicate next apply|observation, delay next apply|observation TIME, \
-    crash controller [after next decision], restart data plane, disk full|ok, clock +TIME|-TIME, show";
+    crash controller [after next decision], restart data plane, disk full|ok, clock +TIME|-TIME, plan, show";
 
 /// What a line asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +36,8 @@ pub(super) enum Command {
     Disk { full: bool },
     /// The wall clock is moved by so many milliseconds.
     Clock(i64),
+    /// Shows what a deploy would do.
+    Plan,
     /// Shows everything.
     Show,
 }
@@ -101,6 +103,7 @@ fn parse(verb: &str, rest: &[&str]) -> Result<Command, String> {
         ("disk", ["full"]) => Ok(Command::Disk { full: true }),
         ("disk", ["ok"]) => Ok(Command::Disk { full: false }),
         ("clock", [by]) => clock(by),
+        ("plan", []) => Ok(Command::Plan),
         ("show", []) => Ok(Command::Show),
         _ => button(verb, rest),
     }

@@ -1,8 +1,8 @@
 //! The block that `show` writes: what a person would look at.
 
 use serin_core::{
-    Observation, Phase, Plan, RevisionId, RevisionObservation, RolloutRecord, Service, Timestamp,
-    WaitingOn, describe, verdict_sentence,
+    Observation, Outlook, Phase, Plan, RevisionId, RevisionObservation, RolloutRecord, Service,
+    Timestamp, WaitingOn, describe, verdict_sentence,
 };
 use serin_store::JournalRow;
 use std::fmt::Write as _;
@@ -53,13 +53,29 @@ pub(super) fn block(scene: &Scene<'_>) -> String {
     out
 }
 
+/// What a deploy would do.
+pub(super) fn plan(outlook: &Outlook) -> String {
+    let mut out = String::new();
+    for (number, step) in (1..).zip(&outlook.steps) {
+        let (does, instances) = (&step.does, step.instances);
+        let time = step.at_least.map_or("a person".into(), |span| format!("at least {span}"));
+        let requests = step.requests.map_or(String::new(), |n| format!(", {n} requests"));
+        let text = format!("{does} (candidate instances: {instances}, {time}{requests})");
+        line(&mut out, &format!("step {number}"), &text);
+    }
+    let requests = outlook.requests.map_or(String::new(), |n| format!(", {n} candidate requests"));
+    line(&mut out, "shortest", &format!("{}{requests}", outlook.shortest));
+    outlook.notes.iter().for_each(|note| line(&mut out, "note", note));
+    out
+}
+
 fn line(out: &mut String, key: &str, text: &str) {
     let _ = writeln!(out, "   | {key:<11}{text}");
 }
 
 fn state(service: &Service) -> String {
     let stable = service.stable.as_ref().map_or("no stable revision".to_owned(), |id| {
-        format!("{} is stable, {} replicas", id.version, service.spec.replicas)
+        format!("{} is stable, replicas: {}", id.version, service.spec.replicas)
     });
     let Some(rollout) = &service.rollout else {
         return format!("no rollout; {stable}{}", if service.removing { "; removing" } else { "" });

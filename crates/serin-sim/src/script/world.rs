@@ -6,8 +6,8 @@ use crate::draw::{self, Truth};
 use crate::{check, machine::Machine};
 use fastrand::Rng;
 use serin_core::{
-    Actor, Ask, DeployAsk, Entry, Event, Generation, Observation, Plan, RevisionId, ServiceName,
-    ServiceSpec, Timestamp, Version,
+    Actor, Ask, DeployAsk, Entry, Event, Generation, Observation, Plan, RevisionId, RolloutKind,
+    Service, ServiceName, ServiceSpec, Timestamp, Version, outlook,
 };
 use serin_server::executor::{Effect, Error, Executor};
 use serin_store::Store;
@@ -107,6 +107,7 @@ impl World {
             Command::RestartDataPlane => self.machine.restart_data_plane(),
             Command::Disk { full } => self.fill_disk(full),
             Command::Clock(by) => self.now = Timestamp(self.now.0 + by),
+            Command::Plan => self.plan()?,
             Command::Show => self.show()?,
         }
         self.sound()
@@ -252,13 +253,16 @@ impl World {
         self.late_looks.extend(late.map(|by| (self.turn + by, look)));
     }
 
-    /// As the shell: counts are asked for while a judge is at work.
+    /// As the shell: only what says something new to a judge at work.
     fn count(&mut self, name: &ServiceName) {
-        let judging = matches!(&self.controller, Controller::Up(executor)
-            if executor.service(name).is_some_and(|(service, _)| service.is_judging()));
-        if judging {
-            let counts = self.machine.report(self.now);
-            self.note(name, &Event::Counted(counts));
+        let Controller::Up(executor) = &self.controller else { return };
+        let judging = executor.service(name).filter(|(service, _)| service.is_judging());
+        let Some(rollout) = judging.and_then(|(service, _)| service.rollout.as_ref()) else {
+            return;
+        };
+        let news = rollout.news(self.machine.report(self.now));
+        if !news.is_empty() {
+            self.note(name, &Event::Counted(news));
         }
     }
 
@@ -415,6 +419,24 @@ impl World {
             Controller::Changing => return,
         };
         store.limit_pages(full.then_some(1));
+    }
+
+    fn plan(&mut self) -> Result<(), String> {
+        let name = self.name()?;
+        let Some(spec) = self.spec.clone() else { return Ok(()) };
+        let known = match &self.controller {
+            Controller::Up(executor) => executor.service(&name).map(|(service, _)| service),
+            _ => None,
+        };
+        let schedule = spec.schedule.clone();
+        let kind = match known.and_then(|service| service.stable.as_ref()) {
+            Some(_) => RolloutKind::Release,
+            None => RolloutKind::First,
+        };
+        let service =
+            Service { spec: spec.clone(), ..known.cloned().unwrap_or(Service::new(spec)) };
+        self.out.push_str(&show::plan(&outlook(&service, &schedule, kind)));
+        Ok(())
     }
 
     fn show(&mut self) -> Result<(), String> {
