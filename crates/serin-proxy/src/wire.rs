@@ -65,8 +65,8 @@ pub struct Route {
     /// Grows when only the backends change within a generation.
     #[serde(default)]
     pub sub: u64,
-    /// The revisions that take traffic. Weights sum to [`WEIGHT_TOTAL`]; without arms every
-    /// request is answered 503.
+    /// The revisions that take traffic. Weights sum to [`WEIGHT_TOTAL`], or all of them are 0:
+    /// then every request is answered 503, while instances may already get ready.
     #[serde(default)]
     pub arms: Vec<Arm>,
     /// Milliseconds without progress (to the response head, then between parts of the body)
@@ -102,7 +102,7 @@ impl Route {
             return Err(RouteError::NoName);
         }
         let sum: u64 = self.arms.iter().map(|arm| u64::from(arm.weight)).sum();
-        if !self.arms.is_empty() && sum != u64::from(WEIGHT_TOTAL) {
+        if sum != 0 && sum != u64::from(WEIGHT_TOTAL) {
             return Err(RouteError::Weights { service: self.service.clone(), sum });
         }
         let mut seen = BTreeSet::new();

@@ -7,6 +7,17 @@ use serin_proxy::wire::Role;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
+fn a_revision_may_get_ready_before_anyone_is_led_to_it() {
+    let (app, proxy) = (App::named("v1"), Proxy::start());
+    proxy.apply(1, vec![arm("v1", 0, &[&app])]);
+    let mut user = User::connect(proxy.addr);
+    assert_eq!(user.get("/").status, 503);
+    proxy.apply(2, vec![arm("v1", 100_000, &[&app])]);
+    assert_eq!(user.get("/").status, 200);
+    assert_eq!(app.served(), 1);
+}
+
+#[test]
 fn a_new_table_holds_for_the_next_request_on_an_old_connection() {
     let (old, new) = (App::named("v1"), App::named("v2"));
     let proxy = Proxy::start();
