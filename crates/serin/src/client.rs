@@ -66,8 +66,9 @@ impl Client {
             Some(text) => Endpoint::parse(text)?,
             None => Endpoint::Unix(data_dir(global)?.join(SOCKET)),
         };
-        let token = std::env::var("SERIN_TOKEN").ok().or_else(|| stored_token(&endpoint, global));
-        let token = token.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
+        let given = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let token = std::env::var("SERIN_TOKEN").ok().and_then(given);
+        let token = token.or_else(|| stored_token(&endpoint, global).and_then(given));
         Ok(Self::at(endpoint, token))
     }
 
@@ -234,10 +235,13 @@ fn of_problem(exit: Exit, problem: Problem) -> Failure {
     Failure { exit, code, message: title, detail, hint }
 }
 
-/// The token the server wrote, if this user may read it.
+/// The token the server of this machine wrote, if this user may read it. It goes to no other one.
 fn stored_token(endpoint: &Endpoint, global: &Global) -> Option<String> {
-    let local = endpoint.data_dir().map(std::path::Path::to_path_buf);
-    let directory = local.or_else(|| data_dir(global).ok())?;
+    let directory = match endpoint {
+        Endpoint::Unix(socket) => socket.parent()?.to_path_buf(),
+        Endpoint::Tcp(_) if endpoint.is_local() => data_dir(global).ok()?,
+        Endpoint::Tcp(_) => return None,
+    };
     std::fs::read_to_string(directory.join("token")).ok()
 }
 

@@ -66,7 +66,6 @@ fn typed(name: &str) -> support::Said {
     let script = format!("set -e\ntrap 'kill $(cat data/lock)' EXIT\n{script}");
     shell.args(["-c", &script]).current_dir(&here).env_clear().stdin(Stdio::null());
     shell.env("PATH", path).env("LANG", "C.UTF-8").env("USER", "tester").env("HOME", dir.path());
-    shell.env("SERIN_DATA", here.join("data"));
     said(shell)
 }
 

@@ -4,6 +4,7 @@
 mod support;
 
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt as _;
 use support::{said, serin};
 
 fn run(words: &[&str]) -> support::Said {
@@ -116,6 +117,21 @@ fn without_a_server_the_outcome_is_unknown() {
     let said = run(&["--json", "--server", &closed, "status"]);
     let document: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!((said.code, &document["code"]), (Some(7), &"unreachable".into()));
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_used_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = dir.path().join("x".repeat(100));
+    let open = dir.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::write(open.join("file"), "").unwrap();
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for (path, part) in [(&long, "a shorter path"), (&open, "chmod 700")] {
+        let said = run(&["serve", "--data-dir", path.to_str().unwrap()]);
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.err.contains(part), "{}", said.err);
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use crate::failure::Failure;
 use std::env;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// Name of the API's socket in the data directory.
 pub const SOCKET: &str = "serin.sock";
@@ -31,11 +32,15 @@ impl Endpoint {
         }
     }
 
-    /// The data directory, if it is on this machine.
-    pub fn data_dir(&self) -> Option<&Path> {
+    /// Whether it is on this machine for certain.
+    pub fn is_local(&self) -> bool {
         match self {
-            Self::Unix(path) => path.parent(),
-            Self::Tcp(_) => None,
+            Self::Unix(_) => true,
+            Self::Tcp(host) => {
+                let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+                let name = name.trim_matches(['[', ']']);
+                name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+            }
         }
     }
 }
@@ -88,9 +93,18 @@ mod tests {
     fn addresses() {
         let unix = Endpoint::parse("unix:/run/serin.sock").unwrap();
         assert_eq!(unix, Endpoint::Unix("/run/serin.sock".into()));
-        assert_eq!(unix.data_dir(), Some(Path::new("/run")));
+        assert!(unix.is_local());
         let tcp = Endpoint::parse("http://127.0.0.1:7171/").unwrap();
         assert_eq!(tcp.to_string(), "http://127.0.0.1:7171");
+    }
+
+    #[test]
+    fn only_this_machine_is_local() {
+        let local = |text| Endpoint::parse(text).unwrap().is_local();
+        let here = ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1"];
+        assert!(here.into_iter().all(local));
+        let elsewhere = ["http://10.0.0.1:1", "http://127.0.0.1.example.com:1"];
+        assert!(!elsewhere.into_iter().any(local));
     }
 
     #[test]

@@ -130,12 +130,14 @@ fn instances(service: &ServiceView, frame: &Frame) -> Vec<Line> {
     table.lines(frame, "  ")
 }
 
-/// Ended, and of a revision that is out of play.
+/// Ended, and either replaced or of a revision that is out of play.
 fn is_past(service: &ServiceView, instance: &InstanceRow) -> bool {
+    let same = |other: &&InstanceRow| other.revision == instance.revision;
+    let replaced = service.instances.iter().filter(same).any(|other| other.phase != "exited");
     let rollout = service.rollout.as_ref();
     let candidate = rollout.is_some_and(|rollout| rollout.candidate == instance.revision);
-    let stable = service.stable.as_ref() == Some(&instance.revision);
-    instance.phase == "exited" && !candidate && !stable
+    let in_play = candidate || service.stable.as_ref() == Some(&instance.revision);
+    instance.phase == "exited" && (replaced || !in_play)
 }
 
 fn instance_cells(instance: &InstanceRow) -> Vec<Line> {
