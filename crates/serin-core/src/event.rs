@@ -11,6 +11,8 @@ pub enum Event {
     TookOver {
         /// The controller's epoch, higher than any before.
         epoch: u64,
+        /// Rollouts that an earlier service of this name had.
+        rollouts: u64,
     },
     /// A person or a program asked for something.
     Asked {
@@ -99,6 +101,10 @@ pub enum RefusalCode {
     NothingToSkip,
     /// It is that way already.
     Already,
+    /// The service is being removed.
+    Removing,
+    /// The settings of the analysis cannot work.
+    InvalidAnalysis,
 }
 
 impl Refusal {

@@ -45,15 +45,17 @@ pub enum Fact {
     /// The verdict on the candidate changed.
     Verdict { assessment: Box<Assessment> },
     /// The rollout is held.
-    Paused { why: PauseReason },
-    /// It goes on.
-    Resumed,
+    Paused { text: String },
+    /// It goes on; without a name because the evidence came after all.
+    Resumed { by: Option<Actor>, reason: Option<String> },
+    /// The candidate has all traffic; the old revision is kept for a while.
+    Warming { revision: RevisionId, kept: RevisionId, span: Millis },
     /// All traffic has been ordered back to stable.
     Reverting { outcome: Outcome, cause: Box<Cause> },
     /// The candidate became stable; the old one drains.
     Promoted { revision: RevisionId },
     /// The rollout is over.
-    Ended { outcome: Outcome, revision: RevisionId },
+    Ended { kind: RolloutKind, outcome: Outcome, revision: RevisionId },
     /// A plan was not handed out because it breaks a rule.
     PlanRefused { notes: Vec<String> },
     /// The service is being taken away.
@@ -81,15 +83,23 @@ impl fmt::Display for Fact {
             Self::Verdict { assessment } => {
                 f.write_str(&crate::outlook::verdict_sentence(assessment))
             }
-            Self::Paused { why } => write!(f, "paused: {}", pause_words(why)),
-            Self::Resumed => f.write_str("resumed"),
-            Self::Reverting { outcome, cause } => {
-                write!(f, "{}: {}", outcome.as_str(), cause.text)
+            Self::Paused { text } => write!(f, "paused: {text}"),
+            Self::Resumed { by: None, .. } => f.write_str("resumed: the evidence is there"),
+            Self::Resumed { by: Some(by), reason } => {
+                write!(f, "resumed by {}", by.0)?;
+                reason.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
             }
+            Self::Warming { revision, kept, span } => write!(
+                f,
+                "{} has all traffic; {} is kept warm for {span}",
+                revision.version, kept.version
+            ),
+            Self::Reverting { outcome: Outcome::RolledBack, cause } => {
+                write!(f, "rolled back: {}", cause.text)
+            }
+            Self::Reverting { cause, .. } => f.write_str(&cause.text),
             Self::Promoted { revision } => write!(f, "{} is stable now", revision.version),
-            Self::Ended { outcome, revision } => {
-                write!(f, "rollout of {} ended: {}", revision.version, outcome.as_str())
-            }
+            Self::Ended { kind, outcome, revision } => fmt_ended(f, *kind, *outcome, revision),
             Self::PlanRefused { notes } => write!(f, "plan not applied: {}", notes.join("; ")),
             Self::Removing { by } => write!(f, "removal asked by {}", by.0),
         }
@@ -108,12 +118,17 @@ fn fmt_started(
     from.map_or(Ok(()), |from| write!(f, " (from {})", from.version))
 }
 
-fn pause_words(why: &PauseReason) -> String {
-    match why {
-        PauseReason::Person(who) => format!("by {}", who.0),
-        PauseReason::Inconclusive => {
-            "the time for evidence is over and neither harm nor its absence is shown".into()
-        }
+fn fmt_ended(
+    f: &mut fmt::Formatter<'_>,
+    kind: RolloutKind,
+    outcome: Outcome,
+    revision: &RevisionId,
+) -> fmt::Result {
+    let version = &revision.version;
+    match (kind, outcome) {
+        (RolloutKind::Rollback, Outcome::Promoted) => write!(f, "rollback to {version} is done"),
+        (RolloutKind::Rollback, _) => write!(f, "rollback to {version} failed"),
+        (_, outcome) => write!(f, "rollout of {version} ended: {}", outcome.as_str()),
     }
 }
 
@@ -151,9 +166,7 @@ impl fmt::Display for WaitingOn {
         match self {
             Self::Nothing => f.write_str("nothing"),
             Self::Platform { trouble } => f.write_str(trouble),
-            Self::Acknowledgement { .. } => {
-                f.write_str("the data plane to confirm the new weights")
-            }
+            Self::Acknowledgement { .. } => f.write_str("the data plane to confirm the plan"),
             Self::Instances { revision, ready, wanted } => {
                 write!(f, "instances of {}: {ready} of {wanted} ready", revision.version)
             }
@@ -184,7 +197,7 @@ impl fmt::Display for WaitingOn {
 }
 
 /// What `service` waits for at `now`.
-pub(crate) fn waiting_on(service: &Service, now: Timestamp) -> WaitingOn {
+pub fn waiting_on(service: &Service, now: Timestamp) -> WaitingOn {
     if let Some(trouble) = &service.observed.trouble {
         return WaitingOn::Platform { trouble: trouble.clone() };
     }
@@ -203,19 +216,22 @@ fn rollout_waits(service: &Service, rollout: &Rollout, now: Timestamp) -> Waitin
     match &rollout.phase {
         _ if rollout.paused.is_some() => paused(rollout),
         Phase::Stepping => step_waits(service, rollout, now),
-        Phase::Warm { since } => WaitingOn::Time {
-            left: rollout.schedule.keep_warm_left(*since, now),
-            what: "the old revision kept warm for a fast way back".into(),
-        },
+        Phase::Warm { since } => warm_waits(rollout, *since, now),
         Phase::Retiring => leaving(service, rollout.baseline.as_ref()),
         Phase::Reverting { .. } => leaving(service, Some(&rollout.candidate)),
     }
 }
 
+fn warm_waits(rollout: &Rollout, since: Timestamp, now: Timestamp) -> WaitingOn {
+    let left = left(since, rollout.schedule.keep_warm, now);
+    let kept = rollout.baseline.as_ref().map_or("the old revision", |id| id.version.as_str());
+    WaitingOn::Time { left, what: format!("{kept} kept warm for a fast way back") }
+}
+
 fn paused(rollout: &Rollout) -> WaitingOn {
     let why = match &rollout.paused {
         Some(PauseReason::Inconclusive) => {
-            "a person: the evidence is inconclusive; promote, abort or resume".to_owned()
+            "a person: no decision by the deadline; promote, abort or resume".to_owned()
         }
         Some(PauseReason::Person(who)) => format!("a person: paused by {}", who.0),
         None => "a person".to_owned(),
@@ -294,10 +310,4 @@ fn evidence(assessment: &Assessment) -> WaitingOn {
 
 fn left(since: Timestamp, span: Millis, now: Timestamp) -> Millis {
     Millis(span.0.saturating_sub(now.since(since).0))
-}
-
-impl crate::Schedule {
-    fn keep_warm_left(&self, since: Timestamp, now: Timestamp) -> Millis {
-        left(since, self.keep_warm, now)
-    }
 }

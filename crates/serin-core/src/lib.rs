@@ -26,7 +26,7 @@ mod time;
 
 pub use engine::{Transition, step};
 pub use event::{Actor, Ask, DeployAsk, Event, Refusal, RefusalCode};
-pub use explain::{Entry, Fact, WaitingOn};
+pub use explain::{Entry, Fact, WaitingOn, waiting_on};
 pub use id::{Digest, Generation, IdError, RevisionId, ServiceName, Version, Weight};
 pub use lint::{Note, lint, moves_only_to_stable};
 pub use observation::{

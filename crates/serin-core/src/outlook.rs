@@ -38,18 +38,20 @@ pub struct OutlookStep {
 /// What `schedule` would do on `service`.
 pub fn outlook(service: &Service, schedule: &Schedule, kind: RolloutKind) -> Outlook {
     let analysed = schedule.analysis.is_some() && kind == RolloutKind::Release;
-    let mut weight = Weight::NONE;
+    let (mut weight, mut instances) = (Weight::NONE, 0);
     let mut steps = Vec::new();
     for (index, (stage, step)) in schedule.steps().enumerate() {
         if let Step::SetWeight(to) = step {
             weight = *to;
         }
+        let before = instances;
+        instances = service.candidate_size(weight, analysed);
         steps.push(OutlookStep {
             stage: stage.into(),
             does: describe(step),
             weight,
-            instances: service.candidate_size(weight, analysed),
-            at_least: at_least(step, schedule),
+            instances,
+            at_least: at_least(step, schedule, instances > before),
             requests: requests(step, schedule, index, weight),
         });
     }
@@ -81,9 +83,9 @@ pub fn describe(step: &Step) -> String {
     }
 }
 
-fn at_least(step: &Step, schedule: &Schedule) -> Option<Millis> {
+fn at_least(step: &Step, schedule: &Schedule, grows: bool) -> Option<Millis> {
     match step {
-        Step::SetWeight(_) => Some(schedule.warm_up),
+        Step::SetWeight(_) => Some(if grows { schedule.warm_up } else { Millis(0) }),
         Step::Pause(span) => *span,
         Step::Bake(bake) => Some(bake.at_least),
     }
@@ -106,7 +108,9 @@ fn notes(service: &Service, schedule: &Schedule, analysed: bool) -> Vec<String> 
             "one replica: a bad instance and a bad version look the same; two are better".into(),
         );
     }
-    if schedule.rungs() == 0 {
+    if schedule.analysis.is_none() {
+        notes.push("nothing is compared: only health is watched".into());
+    } else if schedule.rungs() == 0 {
         notes.push(
             "no step waits for evidence: harm is watched for, its absence is not shown".into(),
         );
@@ -119,7 +123,7 @@ pub fn verdict_sentence(assessment: &Assessment) -> String {
     match assessment.outcome {
         Outcome::NoData => "no data: no candidate request could be judged yet".into(),
         Outcome::Invalid => "the comparison is not valid".into(),
-        Outcome::Fail => told(assessment, &assessment.blame, "harm shown"),
+        Outcome::Fail => told(assessment, &assessment.blame, "worse than stable"),
         Outcome::Pass => told(assessment, &[], "no harm"),
         Outcome::Continue => told(assessment, &[], "not decided yet"),
     }
@@ -127,25 +131,23 @@ pub fn verdict_sentence(assessment: &Assessment) -> String {
 
 fn told(assessment: &Assessment, only: &[Metric], verdict: &str) -> String {
     let chosen = assessment.metrics.iter().filter(|m| only.is_empty() || only.contains(&m.metric));
-    let parts: Vec<_> = chosen.map(metric_sentence).collect();
-    format!("{verdict}: {}", parts.join("; "))
+    let parts: Vec<_> = chosen.map(rates).collect();
+    let sample = thousands(assessment.canary_n);
+    format!("{verdict}: {}, after {sample} candidate requests", parts.join("; "))
 }
 
 /// One metric's numbers in words.
 pub fn metric_sentence(m: &MetricAssessment) -> String {
-    let sample = format!("after {} candidate requests", thousands(m.canary_n));
+    format!("{}, after {} candidate requests", rates(m), thousands(m.canary_n))
+}
+
+fn rates(m: &MetricAssessment) -> String {
     let (canary, baseline) = (percent(m.canary_rate), percent(m.baseline_rate));
-    match (m.metric, m.limit) {
-        (Metric::Errors, limit) => {
-            format!("errors {canary} vs {baseline} on stable (limit {}), {sample}", percent(limit))
+    match m.metric {
+        Metric::Errors => {
+            format!("errors {canary} vs {baseline} on stable (harm from {})", percent(m.limit))
         }
-        (Metric::Latency, Some(slow)) => {
-            let times = latency_words(m.latency.as_ref());
-            format!("{times}; slower than {slow:.0} ms: {canary} vs {baseline}, {sample}")
-        }
-        (Metric::Latency, None) => {
-            format!("{}, {sample}", latency_words(m.latency.as_ref()))
-        }
+        Metric::Latency => latency_words(m.latency.as_ref()),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::{Assessment, Judge};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A rollout under way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,12 @@ pub struct Rollout {
     pub size_for: Weight,
     /// Why it is held, if it is.
     pub paused: Option<PauseReason>,
+    /// Since when.
+    pub paused_at: Option<Timestamp>,
+    /// When a new controller took over during it; instances get a while to come back then.
+    pub took_over_at: Option<Timestamp>,
+    /// The plan from which on the candidate has all traffic and nothing to be compared with.
+    pub alone_from: Option<Generation>,
     /// The judge with all evidence so far.
     pub judge: Option<Judge>,
     /// Its last verdict in full.
@@ -165,6 +171,8 @@ pub enum PauseReason {
 pub struct Counted {
     /// The last report used.
     pub key: CountKey,
+    /// Earlier runs of the data plane; a late report of one is not used.
+    pub past_epochs: BTreeSet<u64>,
     /// The last closed second seen.
     pub closed_through: i64,
     /// By generation: the counts at that report.

@@ -1,8 +1,8 @@
 //! The aggregate: one service with everything the engine knows of it.
 
 use crate::{
-    Generation, Millis, Observation, Plan, RevisionId, Rollout, RolloutRecord, RunSpec,
-    ServiceName, ServiceSpec, Timestamp,
+    Generation, Millis, Observation, Phase, Plan, RevisionId, Rollout, RolloutKind, RolloutRecord,
+    RunSpec, ServiceName, ServiceSpec, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::Judge;
@@ -73,6 +73,20 @@ pub enum RevisionStanding {
     Good,
     /// It was rolled back by evidence or health.
     Bad,
+    /// It was good until a person rolled back from it.
+    Left,
+}
+
+impl RevisionStanding {
+    /// How much a revision of this standing is worth keeping.
+    fn worth(self) -> u8 {
+        match self {
+            Self::Untried => 0,
+            Self::Bad => 1,
+            Self::Left => 2,
+            Self::Good => 3,
+        }
+    }
 }
 
 impl Service {
@@ -103,9 +117,25 @@ impl Service {
         }
     }
 
-    /// Whether counts are wanted now: a judge is at work.
-    pub fn is_judging(&self) -> bool {
-        self.rollout.as_ref().is_some_and(|r| r.judge.is_some() && r.is_on_trial())
+    /// Whether counts are wanted now: a candidate is on trial.
+    pub fn wants_counts(&self) -> bool {
+        let on_trial = |r: &Rollout| r.kind == RolloutKind::Release && r.is_on_trial();
+        self.rollout.as_ref().is_some_and(on_trial)
+    }
+
+    /// The state in one word: `stable`, `starting`, `rolling-out`, `paused`, `rolling-back`,
+    /// `finishing`, `removing` or `down`.
+    pub fn state(&self) -> &'static str {
+        match &self.rollout {
+            _ if self.removing => "removing",
+            None if self.stable.is_some() => "stable",
+            None => "down",
+            Some(r) if matches!(r.phase, Phase::Reverting { .. }) => "rolling-back",
+            Some(r) if matches!(r.phase, Phase::Retiring) => "finishing",
+            Some(r) if r.paused.is_some() => "paused",
+            Some(r) if r.baseline.is_none() => "starting",
+            Some(_) => "rolling-out",
+        }
     }
 
     /// Whether it was removed and nothing of it is left.
@@ -139,16 +169,23 @@ impl Service {
 
     pub(crate) fn forget_old_revisions(&mut self) {
         while self.revisions.len() > REVISIONS_KEPT {
-            let in_use = |id: &RevisionId| {
-                self.stable.as_ref() == Some(id)
-                    || self.rollout.as_ref().is_some_and(|r| r.involves(id))
-            };
-            let oldest = self.revisions.iter().filter(|(id, _)| !in_use(id));
-            let Some(oldest) = oldest.min_by_key(|(id, r)| (r.created_at, *id)) else { return };
-            let oldest = oldest.0.clone();
-            self.revisions.remove(&oldest);
-            self.evidence.remove(&oldest);
+            let Some(least) = self.least_wanted().cloned() else { return };
+            self.revisions.remove(&least);
+            self.evidence.remove(&least);
         }
+    }
+
+    /// What is forgotten first: what never was good, then the oldest; never what is in use and
+    /// never the way back.
+    fn least_wanted(&self) -> Option<&RevisionId> {
+        let in_use = |id: &RevisionId| {
+            self.stable.as_ref() == Some(id)
+                || self.rollout.as_ref().is_some_and(|r| r.involves(id))
+                || self.last_good() == Some(id)
+        };
+        let free = self.revisions.iter().filter(|(id, _)| !in_use(id));
+        let least = free.min_by_key(|(id, r)| (r.standing.worth(), r.created_at, *id));
+        least.map(|(id, _)| id)
     }
 
     /// How long the ready instances of `revision` have all been ready.

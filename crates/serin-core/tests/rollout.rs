@@ -48,7 +48,7 @@ fn a_step_is_done_only_when_the_data_plane_confirmed_it() {
     world.settle();
     world.advance(5);
     assert_eq!(world.service.rollout.as_ref().unwrap().step.index, 0);
-    assert_eq!(world.waiting, "the data plane to confirm the new weights");
+    assert_eq!(world.waiting, "the data plane to confirm the plan");
     world.settle();
     assert_eq!(world.service.rollout.as_ref().unwrap().step.index, 1);
 }
@@ -81,7 +81,7 @@ fn without_traffic_nothing_is_promoted_and_at_the_deadline_a_person_decides() {
     assert_eq!(world.weight("v2"), 20);
     let rollout = world.service.rollout.as_ref().unwrap();
     assert_eq!(rollout.paused, Some(PauseReason::Inconclusive));
-    assert!(world.waiting.contains("inconclusive"), "{}", world.waiting);
+    assert!(world.waiting.contains("no decision"), "{}", world.waiting);
 }
 
 #[test]
@@ -176,6 +176,9 @@ fn pauses_hold_and_promote_skips_with_a_trace() {
     assert_eq!(world.waiting, "a person: paused by ada");
     assert_eq!(world.weight("v2"), 20);
     world.ask(Ask::Resume).unwrap();
+    world.advance(299);
+    assert_eq!(world.replicas("v2"), 2, "the step's clock stood still during the pause");
+    world.advance(1);
     world.settle();
     world.advance(5);
     assert_eq!(world.weight("v2"), 100);
@@ -248,7 +251,7 @@ fn old_observations_and_old_generations_change_nothing() {
 fn a_new_controller_issues_the_last_plan_under_its_epoch() {
     let mut world = v2_on_trial(ladder());
     let before = world.plan().clone();
-    world.event(&Event::TookOver { epoch: 2 }).unwrap();
+    world.event(&Event::TookOver { epoch: 2, rollouts: 0 }).unwrap();
     assert!(world.plan().generation > before.generation);
     assert!(world.plan().same_world(&before));
     assert_eq!(world.plan().generation.epoch, 2);

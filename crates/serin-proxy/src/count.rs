@@ -139,6 +139,11 @@ impl ArmCount {
         &self.revision
     }
 
+    /// Whether its revision is on trial.
+    pub fn is_candidate(&self) -> bool {
+        self.role.get() == Role::Candidate
+    }
+
     /// Takes over role and weight of a newer order of the same generation.
     pub fn set_asked(&self, role: Role, weight: u32) {
         self.role.set(role);

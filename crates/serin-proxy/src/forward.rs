@@ -221,7 +221,11 @@ impl Carry {
         if !arm.backends.is_empty() {
             return Ok((ticket, arm));
         }
-        ticket.judge();
+        // Held against a candidate. A stable revision that is away says nothing about one: its
+        // errors would only make harm look usual.
+        if arm.count.is_candidate() {
+            ticket.judge();
+        }
         let Some(index) = route.substitute(&mut rng) else {
             ticket.failed();
             return Err(NotReady);

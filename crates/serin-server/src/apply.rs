@@ -15,6 +15,8 @@ use std::path::Path;
 #[derive(Debug, Clone)]
 struct Wanted {
     spec: ServiceSpec,
+    /// The spec it was made from, when that was the service's own.
+    from: Option<ServiceSpec>,
     revision: RevisionId,
     warnings: Vec<String>,
 }
@@ -79,7 +81,7 @@ pub(crate) async fn deploy(
     let revision = revision_id(&spec, version)
         .await
         .map_err(|why| ApiError::invalid(format!("{name} cannot be deployed: {why}")))?;
-    let wanted = Wanted { spec, revision, warnings: vec![] };
+    let wanted = Wanted { from: Some(spec.clone()), spec, revision, warnings: vec![] };
     let terms = Terms {
         by,
         reason: request.reason,
@@ -94,7 +96,7 @@ pub(crate) async fn spec_of(handle: &Handle, name: &ServiceName) -> Result<Servi
     let wanted = name.clone();
     let found = handle
         .ask(move |core| {
-            let spec = core.executor.service(&wanted).map(|(service, _)| service.spec.clone());
+            let spec = core.executor.service(&wanted).map(|service| service.spec.clone());
             spec.ok_or_else(|| crate::api::unknown_service(core, &wanted))
         })
         .await;
@@ -132,13 +134,13 @@ async fn want(
     };
     let revision = revision_id(&spec, version).await;
     let revision = revision.map_err(|why| error("spec.run.command[0]", "run", why.to_string()))?;
-    Ok(Wanted { spec, revision, warnings: vec![] })
+    Ok(Wanted { spec, from: None, revision, warnings: vec![] })
 }
 
 async fn addresses(handle: &Handle) -> Result<Vec<(ServiceName, SocketAddr)>, ApiError> {
     let all = handle.ask(|core| {
         let all = core.executor.services();
-        all.map(|(s, _)| (s.name.clone(), s.spec.traffic.listen)).collect()
+        all.map(|s| (s.name.clone(), s.spec.traffic.listen)).collect()
     });
     all.await.ok_or_else(ApiError::ending)
 }
@@ -165,28 +167,32 @@ async fn deploy_all(
         return Ok(Applied { schema: schema_of("applied"), services: checked });
     }
     let before = addresses(handle).await?;
-    reserve_all(handle, &wanted, &before).await?;
-    let terms = terms.clone();
+    let fresh = reserve_all(handle, &wanted, &before).await?;
     let names: Vec<_> =
         wanted.iter().map(|w| (w.spec.name.clone(), w.spec.traffic.listen)).collect();
-    let done = handle.ask(move |core| {
-        wanted.into_iter().map(|one| submit(core, one, &terms)).collect::<Result<Vec<_>, _>>()
-    });
-    let services = done.await.ok_or_else(ApiError::ending)??;
-    for (name, old) in before {
-        if names.iter().any(|(n, new)| *n == name && *new != old) {
-            // Kept too long is harmless; the keeper drops it when it ends.
-            let _ = handle.local().release(old).await;
-        }
+    let terms = terms.clone();
+    let done = handle.ask(move |core| submit_all(core, wanted, &terms));
+    let done = done.await.ok_or_else(ApiError::ending)?;
+    let moved = |(name, old): &(ServiceName, SocketAddr)| {
+        names.iter().any(|(n, new)| n == name && new != old)
+    };
+    let unused: Vec<_> = match &done {
+        Ok(_) => before.iter().filter(|one| moved(one)).map(|(_, old)| *old).collect(),
+        Err(_) => fresh,
+    };
+    for address in unused {
+        // Kept too long is harmless; the keeper drops it when it ends.
+        let _ = handle.local().release(address).await;
     }
-    Ok(Applied { schema: schema_of("applied"), services })
+    Ok(Applied { schema: schema_of("applied"), services: done? })
 }
 
+/// Claims the addresses; gives back those nobody held before.
 async fn reserve_all(
     handle: &Handle,
     wanted: &[Wanted],
     before: &[(ServiceName, SocketAddr)],
-) -> Result<(), ApiError> {
+) -> Result<Vec<SocketAddr>, ApiError> {
     let held = |at: SocketAddr| before.iter().any(|(_, held)| *held == at);
     let mut fresh = Vec::new();
     for one in wanted {
@@ -196,11 +202,52 @@ async fn reserve_all(
                 let _ = handle.local().release(address).await;
             }
             let title = format!("{} cannot listen: {error}", one.spec.name);
-            return Err(ApiError::invalid(title).hint("choose another `traffic.listen`"));
+            return Err(ApiError::invalid(title));
         }
         if !held(listen) {
             fresh.push(listen);
         }
+    }
+    Ok(fresh)
+}
+
+/// The only place where deploys reach the engine. What may have changed since the request was
+/// checked is checked again here, where nothing else happens at the same time.
+fn submit_all(
+    core: &mut Core,
+    wanted: Vec<Wanted>,
+    terms: &Terms,
+) -> Result<Vec<AppliedService>, ApiError> {
+    wanted.iter().try_for_each(|one| unchanged(core, one))?;
+    let mut done: Vec<AppliedService> = Vec::new();
+    for one in wanted {
+        let name = one.spec.name.clone();
+        match submit(core, one, terms) {
+            Ok(applied) => done.push(applied),
+            Err(error) if done.is_empty() => return Err(error),
+            Err(error) => {
+                let names: Vec<_> = done.iter().map(|d| d.service.to_string()).collect();
+                let title = format!("{name}: {}; done before: {}", error.0.title, names.join(", "));
+                return Err(ApiError(crate::api::view::Problem { title, ..error.0 }));
+            }
+        }
+    }
+    Ok(done)
+}
+
+fn unchanged(core: &Core, one: &Wanted) -> Result<(), ApiError> {
+    let (name, listen) = (&one.spec.name, one.spec.traffic.listen);
+    let other =
+        core.executor.services().find(|s| s.spec.traffic.listen == listen && s.name != *name);
+    if let Some(other) = other {
+        let title = format!("{listen} belongs to service `{}`", other.name);
+        return Err(ApiError::invalid(title).hint("choose another `traffic.listen`"));
+    }
+    let present = core.executor.service(name).map(|service| &service.spec);
+    if one.from.is_some() && one.from.as_ref() != present {
+        let title = format!("{name} was changed while this was being prepared");
+        return Err(ApiError::new(axum::http::StatusCode::CONFLICT, "changed", title)
+            .hint("look at it with `serin status` and try again"));
     }
     Ok(())
 }
@@ -212,7 +259,7 @@ async fn check(
 ) -> Result<Vec<AppliedService>, ApiError> {
     let checked = handle.ask(move |core| {
         let check = |one: Wanted| {
-            let before = core.executor.service(&one.spec.name).map(|(s, _)| s.clone());
+            let before = core.executor.service(&one.spec.name).cloned();
             let event = event(&one, &terms);
             let next = core.executor.preview(&one.spec.name, &event, now())?.next;
             Ok(outcome(before.as_ref(), &next, one))
@@ -224,9 +271,9 @@ async fn check(
 
 fn submit(core: &mut Core, one: Wanted, terms: &Terms) -> Result<AppliedService, ApiError> {
     let name = one.spec.name.clone();
-    let before = core.executor.service(&name).map(|(service, _)| service.clone());
+    let before = core.executor.service(&name).cloned();
     core.submit(&name, &event(&one, terms))?;
-    let after = core.executor.service(&name).map(|(service, _)| service.clone());
+    let after = core.executor.service(&name).cloned();
     let after = after.ok_or_else(ApiError::ending)?;
     Ok(outcome(before.as_ref(), &after, one))
 }
@@ -242,7 +289,7 @@ fn event(one: &Wanted, terms: &Terms) -> Event {
 }
 
 fn outcome(before: Option<&Service>, after: &Service, one: Wanted) -> AppliedService {
-    let rollout = after.rollout.as_ref().map(|r| r.id);
+    let rollout = after.rollout.as_ref().filter(|r| r.candidate == one.revision).map(|r| r.id);
     let started = before.is_some_and(|b| b.next_rollout != after.next_rollout);
     let action = match before {
         None => "created",

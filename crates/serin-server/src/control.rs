@@ -176,7 +176,7 @@ impl Core {
 
     /// Requests in flight change all the time; they only matter on revisions that leave.
     fn without_noise(&self, name: &ServiceName, mut seen: Observation) -> Observation {
-        let plan = self.executor.service(name).and_then(|(service, _)| service.plan.as_ref());
+        let plan = self.executor.service(name).and_then(|service| service.plan.as_ref());
         for (id, revision) in &mut seen.revisions {
             if plan.is_some_and(|plan| plan.revisions.contains_key(id)) {
                 revision.in_flight = 0;
@@ -187,8 +187,8 @@ impl Core {
 
     fn counted(&mut self, report: Counters) {
         for (name, counts) in counts_of(&report) {
-            let Some((service, _)) = self.executor.service(&name) else { continue };
-            let judged = service.rollout.as_ref().filter(|_| service.is_judging());
+            let Some(service) = self.executor.service(&name) else { continue };
+            let judged = service.rollout.as_ref().filter(|_| service.wants_counts());
             let news = judged.map(|rollout| rollout.news(counts)).unwrap_or_default();
             if !news.is_empty() {
                 self.note(&name, &Event::Counted(news));
@@ -205,9 +205,9 @@ impl Core {
             self.local.apply(plan);
         }
         if self.executor.trouble().is_some() {
-            self.executor.recover_space();
+            self.executor.recover(now());
         }
-        let judging = self.executor.services().any(|(s, _)| s.is_judging());
+        let judging = self.executor.services().any(serin_core::Service::wants_counts);
         if judging || self.looks.is_multiple_of(IDLE_LOOKS) {
             let (local, counted) = (self.local.clone(), counted.clone());
             tokio::spawn(async move {

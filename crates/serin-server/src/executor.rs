@@ -4,7 +4,7 @@
 
 use serin_core::{
     Ask, DeployAsk, Entry, Event, Observation, Plan, Refusal, RolloutRecord, Service, ServiceName,
-    Timestamp, Transition, WaitingOn, moves_only_to_stable, step,
+    Timestamp, Transition, moves_only_to_stable, step,
 };
 use serin_store::{Ballast, Commit, Error as StoreError, Store};
 use std::collections::BTreeMap;
@@ -56,7 +56,6 @@ pub struct Executor {
 #[derive(Debug)]
 struct Held {
     service: Service,
-    waiting_on: WaitingOn,
     wake_at: Option<Timestamp>,
 }
 
@@ -81,7 +80,7 @@ impl Executor {
         let names: Vec<_> = executor.services.keys().cloned().collect();
         let mut effects = Vec::new();
         for name in names {
-            match executor.submit(&name, &Event::TookOver { epoch }, now) {
+            match executor.submit(&name, &Event::TookOver { epoch, rollouts: 0 }, now) {
                 Ok(more) => effects.extend(more),
                 Err(error) => return Err(Box::new((executor.store, error))),
             }
@@ -109,14 +108,14 @@ impl Executor {
         self.trouble.as_deref()
     }
 
-    /// All services with what each waits for.
-    pub fn services(&self) -> impl Iterator<Item = (&Service, &WaitingOn)> {
-        self.services.values().map(|held| (&held.service, &held.waiting_on))
+    /// All services, by name.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.values().map(|held| &held.service)
     }
 
-    /// One service with what it waits for.
-    pub fn service(&self, name: &ServiceName) -> Option<(&Service, &WaitingOn)> {
-        self.services.get(name).map(|held| (&held.service, &held.waiting_on))
+    /// One service.
+    pub fn service(&self, name: &ServiceName) -> Option<&Service> {
+        self.services.get(name).map(|held| &held.service)
     }
 
     /// The soonest time a service wants to be woken.
@@ -147,12 +146,7 @@ impl Executor {
         event: &Event,
         now: Timestamp,
     ) -> Result<Vec<Effect>, Error> {
-        if !self.services.contains_key(name) {
-            self.create(name, event, now)?;
-        }
-        let Some(held) = self.services.get(name) else {
-            return Err(Error::UnknownService(name.clone()));
-        };
+        let Some(held) = self.services.get(name) else { return self.create(name, event, now) };
         if is_old_news(&held.service, event) {
             return Ok(vec![]);
         }
@@ -164,7 +158,7 @@ impl Executor {
             self.services.insert(name.clone(), Held::after(transition));
             return Ok(vec![]);
         }
-        self.settle(event, transition, now)
+        self.settle(&[(event, &transition)], now)
     }
 
     /// What `event` would lead to, without doing it.
@@ -181,83 +175,91 @@ impl Executor {
         transition.refused.take().map_or(Ok(transition), |refusal| Err(refusal.into()))
     }
 
-    /// Takes the held-back disk space again when there is room, and reports whether storing works.
-    pub fn recover_space(&mut self) -> bool {
+    /// Writes what could not be written, and takes the held-back disk space again when there is
+    /// room. Whether storing works.
+    pub fn recover(&mut self, now: Timestamp) -> bool {
+        let written = self.unwritten.is_empty() || self.commit(&[], now).is_ok();
         let held = self.ballast.as_ref().is_none_or(|ballast| ballast.hold().is_ok());
-        if held {
+        if written && held {
             self.trouble = None;
         }
-        held
+        written && held
     }
 
-    /// A first deploy makes the service; it begins under this controller's epoch.
-    fn create(&mut self, name: &ServiceName, event: &Event, now: Timestamp) -> Result<(), Error> {
-        let ask = deploy_of(event).ok_or_else(|| Error::UnknownService(name.clone()))?;
-        let blank = Service::new(ask.spec.clone());
-        let took_over = Event::TookOver { epoch: self.epoch };
-        let transition = step(&blank, &took_over, now);
-        self.services.insert(name.clone(), Held::new(blank));
-        let stored = self.settle(&took_over, transition, now);
-        if stored.is_err() {
-            self.services.remove(name);
-        }
-        stored.map(|_| ())
-    }
-
-    /// Makes a transition durable, then takes it as the truth.
-    fn settle(
+    /// A first deploy makes the service; it begins under this controller's epoch, after the
+    /// rollouts of an earlier service of its name. Both events are stored or neither.
+    fn create(
         &mut self,
+        name: &ServiceName,
         event: &Event,
-        transition: Transition,
         now: Timestamp,
     ) -> Result<Vec<Effect>, Error> {
-        let name = transition.next.name.clone();
-        let last = self.write(event, &transition, now)?;
-        let mut effects = effects(&transition, last);
-        if transition.next.is_gone() {
+        let ask = deploy_of(event).ok_or_else(|| Error::UnknownService(name.clone()))?;
+        let rollouts = self.store.last_rollout(name)?;
+        let took_over = Event::TookOver { epoch: self.epoch, rollouts };
+        let first = step(&Service::new(ask.spec.clone()), &took_over, now);
+        let second = step(&first.next, event, now);
+        if let Some(refusal) = second.refused {
+            return Err(refusal.into());
+        }
+        self.settle(&[(&took_over, &first), (event, &second)], now)
+    }
+
+    /// Makes transitions of one service durable, then takes the last as the truth.
+    fn settle(
+        &mut self,
+        turns: &[(&Event, &Transition)],
+        now: Timestamp,
+    ) -> Result<Vec<Effect>, Error> {
+        let Some((_, newest)) = turns.last() else { return Ok(vec![]) };
+        let last = self.write(turns, now)?;
+        let mut effects = effects(newest, last);
+        let name = newest.next.name.clone();
+        if newest.next.is_gone() {
             self.services.remove(&name);
             effects.push(Effect::Forget(name));
         } else {
-            self.services.insert(name, Held::after(transition));
+            self.services.insert(name, Held::after((*newest).clone()));
         }
         Ok(effects)
     }
 
-    /// Writes in one transaction, together with what could not be written before. On a full disk
-    /// nothing new is decided, but the way back is open: held-back space is given up for it, and
-    /// if even that is not enough it is taken at once and written later.
+    /// Writes in one transaction, together with what could not be written before. When nothing
+    /// can be stored nothing new is decided, but the way back is open: on a full disk held-back
+    /// space is given up for it, and if it still cannot be written it is taken at once and
+    /// written later.
     fn write(
         &mut self,
-        event: &Event,
-        transition: &Transition,
+        turns: &[(&Event, &Transition)],
         now: Timestamp,
     ) -> Result<Option<u64>, Error> {
-        match self.commit(event, transition, now) {
-            Err(StoreError::Full) => {}
-            other => return Ok(other?),
+        let error = match self.commit(turns, now) {
+            Ok(last) => return Ok(last),
+            Err(error) => error,
+        };
+        self.trouble = Some(error.to_string());
+        if !turns.iter().all(|(_, transition)| self.is_way_back(transition)) {
+            return Err(error.into());
         }
-        self.trouble = Some(StoreError::Full.to_string());
-        if !self.is_way_back(transition) {
-            return Err(StoreError::Full.into());
-        }
-        if let Some(ballast) = &self.ballast {
+        if let Some(ballast) = self.ballast.as_ref().filter(|_| matches!(error, StoreError::Full)) {
             ballast.release();
         }
-        let written = self.commit(event, transition, now);
+        let written = self.commit(turns, now);
         if written.is_err() {
-            self.unwritten.push((now, event.clone(), transition.clone()));
+            let later = turns.iter().map(|(event, t)| (now, (*event).clone(), (*t).clone()));
+            self.unwritten.extend(later);
         }
         Ok(written.unwrap_or(None))
     }
 
     fn commit(
         &mut self,
-        event: &Event,
-        transition: &Transition,
+        turns: &[(&Event, &Transition)],
         now: Timestamp,
     ) -> Result<Option<u64>, StoreError> {
         let older = self.unwritten.iter().map(|(at, event, t)| commit_of(*at, event, t));
-        let all: Vec<_> = older.chain([commit_of(now, event, transition)]).collect();
+        let newer = turns.iter().map(|(event, t)| commit_of(now, event, t));
+        let all: Vec<_> = older.chain(newer).collect();
         let last = self.store.commit(&all)?;
         self.unwritten.clear();
         Ok(last)
@@ -275,12 +277,11 @@ impl Executor {
 
 impl Held {
     fn new(service: Service) -> Self {
-        Self { service, waiting_on: WaitingOn::Nothing, wake_at: None }
+        Self { service, wake_at: None }
     }
 
     fn after(transition: Transition) -> Self {
-        let Transition { next, waiting_on, wake_at, .. } = transition;
-        Self { service: next, waiting_on, wake_at }
+        Self { service: transition.next, wake_at: transition.wake_at }
     }
 }
 

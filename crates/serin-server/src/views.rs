@@ -18,7 +18,7 @@ pub(crate) fn journal_line(seq: u64, service: ServiceName, entry: Entry) -> Jour
 
 /// What is known besides the service's own state.
 pub(crate) struct Around<'a> {
-    pub(crate) waiting_on: &'a WaitingOn,
+    pub(crate) waiting_on: WaitingOn,
     pub(crate) counts: Option<&'a Counters>,
     pub(crate) instances: Vec<InstanceView>,
     pub(crate) trouble: Option<&'a str>,
@@ -30,31 +30,17 @@ pub(crate) fn service_view(service: &Service, around: Around<'_>) -> ServiceView
         schema: schema_of("service"),
         name: service.name.clone(),
         environment: service.spec.environment.clone(),
-        state: state_word(service).into(),
+        state: service.state().into(),
         listen: service.spec.traffic.listen,
         replicas: service.spec.replicas,
         stable: service.stable.clone(),
         rollout: service.rollout.as_ref().map(rollout_view),
         last: service.last.clone(),
-        waiting_on: around.waiting_on.clone(),
-        waiting_for: around.waiting_on.to_string(),
+        waiting_for: around.trouble.map_or_else(|| around.waiting_on.to_string(), Into::into),
+        waiting_on: around.waiting_on,
         traffic: arms(service, around.counts),
         notes: notes(service, around.trouble),
         instances: around.instances.into_iter().map(instance_row).collect(),
-    }
-}
-
-/// The state in one word.
-fn state_word(service: &Service) -> &'static str {
-    match &service.rollout {
-        _ if service.removing => "removing",
-        None if service.stable.is_some() => "stable",
-        None => "down",
-        Some(r) if matches!(r.phase, Phase::Reverting { .. }) => "rolling-back",
-        Some(r) if matches!(r.phase, Phase::Retiring) => "finishing",
-        Some(r) if r.paused.is_some() => "paused",
-        Some(r) if r.baseline.is_none() => "starting",
-        Some(_) => "rolling-out",
     }
 }
 

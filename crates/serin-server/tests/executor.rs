@@ -92,7 +92,7 @@ fn done(plan: &Plan, n: u64) -> Event {
 }
 
 fn plan(executor: &Executor) -> Plan {
-    executor.service(&shop()).unwrap().0.plan.clone().unwrap()
+    executor.service(&shop()).unwrap().plan.clone().unwrap()
 }
 
 fn settle(executor: &mut Executor, from: u64) {
@@ -171,7 +171,7 @@ fn a_full_disk_stops_new_decisions_but_not_the_way_back() {
     assert_eq!(back.weight(&revision("v1")), Weight::ALL);
     assert!(!ballast.is_held(), "the held-back space was given up for it");
     executor.store().limit_pages(None);
-    assert!(executor.recover_space());
+    assert!(executor.recover(START));
     assert!(executor.trouble().is_none());
     settle(&mut executor, 5000);
     let logged = executor.store().events(&shop()).unwrap();
@@ -207,4 +207,57 @@ fn a_removed_service_is_forgotten_when_nothing_of_it_is_left() {
     let effects = executor.submit(&shop(), &seen, START).unwrap();
     assert!(effects.contains(&Effect::Forget(shop())), "{effects:?}");
     assert_eq!(executor.services().count(), 0);
+}
+
+#[test]
+fn another_writer_of_the_database_does_not_stop_the_way_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("serin.db");
+    let mut executor = on_trial(Store::open(&path).unwrap(), None);
+    let bad = bad_report(&executor);
+    // A backup, or somebody's shell.
+    let mut other = rusqlite::Connection::open(&path).unwrap();
+    let held = other.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
+    let effects = executor.submit(&shop(), &bad, START).unwrap();
+    assert_eq!(applied(&effects)[0].weight(&revision("v1")), Weight::ALL);
+    let refused = executor.submit(&shop(), &deploy("v3"), START);
+    assert!(matches!(refused, Err(Error::Store(_))), "{refused:?}");
+    drop(held);
+    assert!(executor.recover(START));
+    let logged = executor.store().events(&shop()).unwrap();
+    assert!(logged.iter().any(|e| e.event == bad));
+}
+
+#[test]
+fn a_service_made_anew_goes_on_from_the_records_of_the_one_before() {
+    let mut executor = on_trial(Store::in_memory().unwrap(), None);
+    let bad = bad_report(&executor);
+    executor.submit(&shop(), &bad, START).unwrap();
+    settle(&mut executor, 40);
+    let remove = Event::Asked { by: Actor("ada".into()), reason: None, ask: Ask::Remove };
+    executor.submit(&shop(), &remove, START).unwrap();
+    let seen = done(&plan(&executor), 60);
+    executor.submit(&shop(), &seen, START).unwrap();
+    assert!(executor.service(&shop()).is_none());
+    executor.submit(&shop(), &deploy("v1"), START).unwrap();
+    assert_eq!(executor.service(&shop()).unwrap().rollout.as_ref().unwrap().id, 3);
+    settle(&mut executor, 100);
+    assert_eq!(executor.store().rolled_back().unwrap().len(), 1);
+    assert_eq!(executor.store().records(&shop(), 10).unwrap().len(), 3);
+}
+
+#[test]
+fn a_deploy_that_cannot_be_stored_leaves_no_service_behind() {
+    let (mut executor, _) = Executor::open(Store::in_memory().unwrap(), None, START).unwrap();
+    executor.store().limit_pages(Some(1));
+    let mut deploys = (1..100).map(|n| {
+        let mut event = deploy("v1");
+        if let Event::Asked { ask: Ask::Deploy(ask), .. } = &mut event {
+            ask.spec.name = format!("shop-{n}").parse().unwrap();
+            ask.spec.run.command.push("x".repeat(20_000));
+        }
+        let name = format!("shop-{n}").parse().unwrap();
+        (executor.submit(&name, &event, START).is_err(), executor.service(&name).is_some())
+    });
+    assert_eq!(deploys.find(|(refused, _)| *refused), Some((true, false)));
 }

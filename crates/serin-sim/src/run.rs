@@ -230,7 +230,7 @@ impl Sim {
         let revision = draw::revision(&format!("{name}-{}", self.versions));
         let truth = Truth::draw(&mut self.rng);
         self.truths.insert(revision.clone(), truth);
-        let service = self.executor().service(name)?.0;
+        let service = self.executor().service(name)?;
         let mut spec = service.spec.clone();
         if self.rng.f64() < 0.2 {
             spec.replicas = self.rng.u32(1..=6);
@@ -267,7 +267,7 @@ impl Sim {
     }
 
     fn order(&mut self, plan: &Plan) {
-        let found = self.executor().service(&plan.service).map(|(service, _)| service.clone());
+        let found = self.executor().service(&plan.service).map(|service| service.clone());
         let wrong = found.map_or(vec![], |service| check::plan(plan, &service));
         self.violations(wrong);
         self.orders.send(plan.clone(), self.turn, self.faults, &mut self.rng);
@@ -276,7 +276,7 @@ impl Sim {
     fn ended(&mut self, name: &ServiceName, record: &RolloutRecord) {
         *self.report.outcomes.entry(record.outcome.as_str()).or_default() += 1;
         let truth = self.truth(&record.to);
-        let spec = self.executor().service(name).map(|(service, _)| service.spec.clone());
+        let spec = self.executor().service(name).map(|service| service.spec.clone());
         let rungs = spec.map_or(0, |spec| spec.schedule.rungs());
         // Compared with a bad stable, a bad candidate may well be no worse.
         let fair = record.from.as_ref().is_some_and(|from| self.truth(from) == Truth::Good);
@@ -320,7 +320,7 @@ impl Sim {
             self.submit(&name, &Event::Observed(look));
         }
         for (name, counts) in self.counts.arrived(self.turn, &mut self.rng) {
-            let rollout = self.executor().service(&name).and_then(|(s, _)| s.rollout.as_ref());
+            let rollout = self.executor().service(&name).and_then(|s| s.rollout.as_ref());
             let news = rollout.map(|rollout| rollout.news(counts)).unwrap_or_default();
             if !news.is_empty() {
                 self.submit(&name, &Event::Counted(news));
@@ -332,7 +332,7 @@ impl Sim {
     /// No request is ever counted twice.
     fn check_counted(&mut self, name: &ServiceName) {
         let Some(executor) = self.executor.as_ref() else { return };
-        let Some((service, _)) = executor.service(name) else { return };
+        let Some(service) = executor.service(name) else { return };
         let (Some(rollout), Some(machine)) = (&service.rollout, self.machines.get(name)) else {
             return;
         };
@@ -357,7 +357,7 @@ impl Sim {
     fn end(&mut self) {
         let Some(executor) = self.executor.take() else { return };
         let mut wrong = Vec::new();
-        for (service, _) in executor.services() {
+        for service in executor.services() {
             let Some(machine) = self.machines.get(&service.name) else { continue };
             wrong.extend(check::settled(service, machine, &|id| self.truth(id)));
             wrong.extend(check::replay(executor.store(), &service.name, service));

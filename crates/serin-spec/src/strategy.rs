@@ -78,7 +78,8 @@ fn analysis(field: &Field<'_>) -> Option<Analysis> {
         errors,
         latency,
         latency_tolerance: reader.or("latencyTolerance", preset.latency_tolerance, |f| {
-            f.percent(BUCKET_PERCENT..=100.0)
+            // From 25 % on a slowdown is harm; what is tolerated must stay below it.
+            f.percent(BUCKET_PERCENT..=20.0)
         }),
         on_inconclusive: reader
             .or("onInconclusive", preset.on_inconclusive, |f| on_inconclusive(&f)),
@@ -98,10 +99,10 @@ fn preset(field: &Field<'_>) -> Option<Analysis> {
 fn risk(reader: &mut Reader<'_>, key: &'static str, default: f64) -> f64 {
     reader.or(key, default, |field| {
         let risk = field.decimal()?;
-        if risk > 0.0 && risk < 0.5 {
+        if (1e-9..0.5).contains(&risk) {
             return Some(risk);
         }
-        let message = format!("{} is {risk}; it must be above 0 and below 0.5", field.what);
+        let message = format!("{} is {risk}; it must be at least 1e-9 and below 0.5", field.what);
         let hint = "it is a chance of being wrong: 0.01 is one rollout in a hundred";
         field.report(field.problem("out-of-range", message).hint(hint));
         None
@@ -134,10 +135,10 @@ fn harm(field: &Field<'_>, default: &Analysis) -> Option<(f64, f64)> {
 
 fn ratio(field: &Field<'_>) -> Option<f64> {
     let ratio = field.decimal()?;
-    if ratio > 1.0 && ratio <= 100.0 {
+    if (1.05..=100.0).contains(&ratio) {
         return Some(ratio);
     }
-    let message = format!("{} is {ratio}; it must be above 1, at most 100", field.what);
+    let message = format!("{} is {ratio}; it must be from 1.05 to 100", field.what);
     let hint = "harm starts at this multiple of the error rate of stable: 2 is twice";
     field.report(field.problem("out-of-range", message).hint(hint));
     None

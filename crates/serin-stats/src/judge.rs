@@ -2,7 +2,7 @@
 
 use crate::assessment::{Assessment, LatencySummary, MetricAssessment, Outcome, Rung};
 use crate::config::{JudgeConfig, Metric};
-use crate::eprocess::{Counts, Outlook};
+use crate::eprocess::{Counts, Outlook, ceiling};
 use crate::errors::ErrorEvidence;
 use crate::grid::log_mean_exp;
 use crate::hist::Histogram;
@@ -90,7 +90,17 @@ pub struct Judge {
     /// Ticks that contradicted themselves and were not used.
     rejected: u64,
     last_rejected: bool,
+    alone: Option<Alone>,
     failure: Option<Failure>,
+}
+
+/// What is known once the canary has all requests and there is nothing to compare it with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Alone {
+    /// The error rate that is harm, fixed when the comparison ended.
+    p_max: f64,
+    n: u64,
+    errors: u64,
 }
 
 impl Judge {
@@ -109,6 +119,7 @@ impl Judge {
             canary_n: 0,
             rejected: 0,
             last_rejected: false,
+            alone: None,
             failure: None,
         }
     }
@@ -149,6 +160,32 @@ impl Judge {
         self.latch();
     }
 
+    /// Adds one closed tick of a canary that has all requests. Its error rate is held against
+    /// what was harm when the comparison ended: `harm_ratio` times the baseline's rate so far, at
+    /// least the floor (the ceiling test of 2.1). This is a second test with a bound `alpha` of
+    /// its own, and its null is about the canary alone: trouble that would have hit both versions
+    /// counts against it too.
+    pub fn observe_alone(&mut self, canary: &ArmTick) {
+        self.last_rejected = !canary.is_possible();
+        let Some(errors) = self.errors.as_ref().filter(|_| !self.last_rejected) else {
+            self.rejected = self.rejected.saturating_add(u64::from(self.last_rejected));
+            return;
+        };
+        let harm = self.config.error_harm();
+        let usual = errors.counts().baseline_rate().unwrap_or(0.0);
+        let p_max = (usual * harm.ratio).max(harm.floor).min(0.5);
+        let alone = self.alone.get_or_insert(Alone { p_max, n: 0, errors: 0 });
+        alone.n = alone.n.saturating_add(canary.n);
+        alone.errors = alone.errors.saturating_add(canary.errors);
+        self.canary_n = self.canary_n.saturating_add(canary.n);
+        self.latch();
+    }
+
+    /// Log evidence against the canary from the time it was alone.
+    fn alone_evidence(&self) -> f64 {
+        self.alone.as_ref().map_or(0.0, |a| ceiling(a.n, a.errors, a.p_max))
+    }
+
     /// Makes the starts that are due, before the tick is added.
     fn advance_onset(&mut self, tick: &Tick) {
         let onset = self.onset.as_mut().filter(|_| tick.canary.n > 0);
@@ -166,7 +203,11 @@ impl Judge {
         if self.failure.is_some() {
             return;
         }
-        let metrics = self.fail_evidence();
+        let mut metrics = self.fail_evidence();
+        let alone = self.alone_evidence();
+        if alone >= self.config.fail_needed() {
+            metrics = vec![(Metric::Errors, alone)];
+        }
         let evidence = mean(&metrics);
         if evidence >= self.config.fail_needed() {
             self.failure = Some(Failure {
@@ -246,7 +287,12 @@ impl Judge {
         let mut m = self.metric(Metric::Errors, rung, counts);
         m.limit = counts.baseline_rate().map(|p| (p * harm.ratio).max(harm.floor).min(1.0));
         m.interval = errors.interval(self.config.settings().alpha);
-        m.fail_evidence = self.fail_of(Metric::Errors);
+        m.fail_evidence = self.fail_of(Metric::Errors).max(self.alone_evidence());
+        if let Some(alone) = &self.alone {
+            m.canary_n = m.canary_n.saturating_add(alone.n);
+            m.canary_events = m.canary_events.saturating_add(alone.errors);
+            m.canary_rate = Some(m.canary_events as f64 / m.canary_n.max(1) as f64);
+        }
         m.pass_evidence = errors.pass().ln_e(&harm);
         m.requests_missing =
             outlook(counts).and_then(|o| errors.pass().requests_missing(&harm, m.pass_needed, &o));

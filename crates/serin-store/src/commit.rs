@@ -101,7 +101,7 @@ fn write_records(tx: &Transaction, name: &str, commit: &Commit) -> Result<(), Er
     for record in commit.records {
         let cause = record.cause.as_ref().map(|c| c.code.as_str());
         tx.execute(
-            "INSERT OR REPLACE INTO rollout VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT OR IGNORE INTO rollout VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 name,
                 record.id as i64,

@@ -21,6 +21,10 @@ pub use read::{JournalRow, LoggedEvent, RolledBack};
 
 use rusqlite::Connection;
 use std::path::Path;
+use std::time::Duration;
+
+/// Longest wait for a lock that another process holds.
+const BUSY: Duration = Duration::from_millis(100);
 
 /// An open store. One per data directory; the keeper's lock sees to that.
 #[derive(Debug)]
@@ -44,6 +48,8 @@ impl Store {
 
     fn prepare(connection: Connection) -> Result<Self, Error> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
+        // Another process with the file open, such as a backup, must not hold up a decision.
+        connection.busy_timeout(BUSY)?;
         // A commit that was answered must survive a power cut, not only a crash.
         connection.pragma_update(None, "synchronous", "FULL")?;
         schema::migrate(&connection)?;

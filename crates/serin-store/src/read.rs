@@ -119,6 +119,13 @@ impl Store {
         rows.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
     }
 
+    /// The highest number of an ended rollout of any service that ever had this name.
+    pub fn last_rollout(&self, service: &ServiceName) -> Result<u64, Error> {
+        let sql = "SELECT coalesce(max(id), 0) FROM rollout WHERE service = ?1";
+        let id = self.connection.query_row(sql, [service.as_str()], |row| row.get::<_, i64>(0))?;
+        Ok(id as u64)
+    }
+
     /// One ended rollout.
     pub fn record(&self, service: &ServiceName, id: u64) -> Result<Option<RolloutRecord>, Error> {
         let sql = format!("SELECT record FROM rollout WHERE service = ?1 AND id = {id}");

@@ -6,7 +6,7 @@ use crate::{Event, Observation, Refusal};
 impl Turn {
     pub(super) fn absorb(&mut self, event: &Event) -> Result<(), Refusal> {
         match event {
-            Event::TookOver { epoch } => self.take_over(*epoch),
+            Event::TookOver { epoch, rollouts } => self.take_over(*epoch, *rollouts),
             Event::Asked { by, reason, ask } => return self.ask(by, reason.as_deref(), ask),
             Event::Observed(observation) => self.observe(observation),
             Event::Counted(counts) => self.count(counts),
@@ -18,9 +18,13 @@ impl Turn {
     /// A new controller's plans outrank every plan of the one before, so the last plan is
     /// issued again under the new epoch. A service without a plan starts its numbers at the
     /// present second: one of the same name may have been removed under the same epoch.
-    fn take_over(&mut self, epoch: u64) {
+    fn take_over(&mut self, epoch: u64, rollouts: u64) {
         if self.service.plan.is_none() {
+            self.service.next_rollout = rollouts + 1;
             self.service.generation.n = self.now.0.unsigned_abs() / 1000;
+        }
+        if let Some(rollout) = self.service.rollout.as_mut() {
+            rollout.took_over_at = Some(self.now);
         }
         if epoch > self.service.generation.epoch {
             self.service.generation.epoch = epoch;

@@ -3,9 +3,13 @@
 use super::Turn;
 use crate::{
     Bake, Cause, ExitCause, Fact, Inherited, Millis, OnInconclusive, Outcome, PauseReason, Phase,
-    RevisionStanding, Rollout, RolloutKind, Service, Step, Timestamp, Weight, outlook,
+    RevisionStanding, Rollout, RolloutKind, Service, StartFailure, Step, Timestamp, Weight,
+    outlook,
 };
 use serin_stats::Outcome as Verdict;
+
+/// How long a rollback waits for all instances before the ready ones have to do.
+const ROLLBACK_PATIENCE: Millis = Millis::secs(10);
 
 /// Restarts of candidate instances during its rollout that count as a crash loop.
 const RESTARTS_MAX: u32 = 3;
@@ -41,6 +45,13 @@ impl Turn {
         rollout.weight = Weight::NONE;
         rollout.paused = None;
         rollout.phase = Phase::Reverting { outcome, cause: cause.clone() };
+        let bad = outcome == Outcome::RolledBack
+            && rollout.kind != RolloutKind::Rollback
+            && cause.code != "inconclusive";
+        let candidate = rollout.candidate.clone();
+        if let Some(known) = self.service.revisions.get_mut(&candidate).filter(|_| bad) {
+            known.standing = RevisionStanding::Bad;
+        }
         self.tell(Fact::Reverting { outcome, cause });
     }
 
@@ -84,10 +95,7 @@ impl Turn {
     }
 
     fn is_ready_for(&self, rollout: &Rollout, weight: Weight) -> bool {
-        let wanted = self.service.candidate_size(weight, rollout.is_analysed());
-        let warm = rollout.kind == RolloutKind::First
-            || self.service.ready_for(&rollout.candidate, self.now) >= rollout.schedule.warm_up;
-        self.service.ready(&rollout.candidate) >= wanted && warm
+        is_ready_for(&self.service, rollout, weight, self.now)
     }
 
     fn is_confirmed(&self, rollout: &Rollout, weight: Weight) -> bool {
@@ -117,11 +125,22 @@ impl Turn {
         over && rollout.paused.is_none() && self.inconclusive()
     }
 
+    /// The evidence came after all.
     fn resume(&mut self) {
         let Some(rollout) = self.service.rollout.as_mut() else { return };
         if rollout.paused.take().is_some() {
-            self.tell(Fact::Resumed);
+            self.tell(Fact::Resumed { by: None, reason: None });
         }
+    }
+
+    /// Holds the rollout.
+    pub(super) fn hold(&mut self, why: PauseReason, text: String) {
+        let now = self.now;
+        let Some(rollout) = self.service.rollout.as_mut() else { return };
+        rollout.paused_at =
+            Some(rollout.paused_at.filter(|_| rollout.paused.is_some()).unwrap_or(now));
+        rollout.paused = Some(why);
+        self.tell(Fact::Paused { text });
     }
 
     fn inconclusive(&mut self) -> bool {
@@ -129,8 +148,8 @@ impl Turn {
         let analysis = rollout.schedule.analysis.as_ref();
         match analysis.map_or(OnInconclusive::Pause, |a| a.on_inconclusive) {
             OnInconclusive::Pause => {
-                rollout.paused = Some(PauseReason::Inconclusive);
-                self.tell(Fact::Paused { why: PauseReason::Inconclusive });
+                let text = inconclusive_text(rollout);
+                self.hold(PauseReason::Inconclusive, text);
             }
             OnInconclusive::Rollback => {
                 let cause = rollout.cause("inconclusive", inconclusive_text(rollout), None);
@@ -150,16 +169,21 @@ impl Turn {
         let step = rollout.step.index + 1;
         rollout.skipped.push(format!("step {step}: {what}"));
         self.tell(Fact::StepSkipped { step, what });
-        self.next_step(now);
+        self.enter_next(now);
     }
 
-    pub(super) fn next_step(&mut self, now: Timestamp) {
+    fn next_step(&mut self, now: Timestamp) {
+        let Some(rollout) = self.service.rollout.as_ref() else { return };
+        let (step, steps) = (rollout.step.index + 1, rollout.schedule.len());
+        self.tell(Fact::StepDone { step, steps });
+        self.enter_next(now);
+    }
+
+    fn enter_next(&mut self, now: Timestamp) {
         let Some(rollout) = self.service.rollout.as_mut() else { return };
         rollout.step.index += 1;
         rollout.step.entered_at = now;
         rollout.step.judged_before = rollout.counted.judged;
-        let (step, steps) = (rollout.step.index, rollout.schedule.len());
-        self.tell(Fact::StepDone { step, steps });
         self.assess();
     }
 
@@ -167,6 +191,10 @@ impl Turn {
         let now = self.now;
         let Some(rollout) = self.service.rollout.as_mut() else { return false };
         rollout.phase = Phase::Warm { since: now };
+        if let Some(kept) = rollout.baseline.clone() {
+            let (revision, span) = (rollout.candidate.clone(), rollout.schedule.keep_warm);
+            self.tell(Fact::Warming { revision, kept, span });
+        }
         true
     }
 
@@ -187,6 +215,10 @@ impl Turn {
         let Some(rollout) = self.service.rollout.as_mut() else { return };
         rollout.phase = Phase::Retiring;
         let revision = rollout.candidate.clone();
+        let left = rollout.baseline.clone().filter(|_| rollout.kind == RolloutKind::Rollback);
+        if let Some(left) = left.and_then(|id| self.service.revisions.get_mut(&id)) {
+            left.standing = RevisionStanding::Left;
+        }
         self.service.stable = Some(revision.clone());
         self.service.evidence.remove(&revision);
         if let Some(known) = self.service.revisions.get_mut(&revision) {
@@ -221,12 +253,10 @@ impl Turn {
         let Some(rollout) = self.service.rollout.take() else { return };
         self.keep_evidence(&rollout);
         let record = rollout.into_record(self.now);
-        let outcome = record.outcome;
-        self.mark(&record);
+        let (outcome, kind) = (record.outcome, record.kind);
         self.service.last = Some(record.clone());
         self.records.push(record);
-        self.service.forget_old_revisions();
-        let fact = Fact::Ended { outcome, revision };
+        let fact = Fact::Ended { kind, outcome, revision };
         self.journal.push(crate::Entry { at: self.now, rollout: Some(id), fact });
     }
 
@@ -238,14 +268,19 @@ impl Turn {
             self.service.evidence.insert(rollout.candidate.clone(), kept);
         }
     }
+}
 
-    fn mark(&mut self, record: &crate::RolloutRecord) {
-        let bad = record.outcome == Outcome::RolledBack
-            && record.cause.as_ref().is_none_or(|c| c.code != "inconclusive");
-        if let Some(known) = self.service.revisions.get_mut(&record.to).filter(|_| bad) {
-            known.standing = RevisionStanding::Bad;
-        }
-    }
+/// Whether the candidate's instances may take `weight`. On the way back to a good revision the
+/// part of them that is ready has to do after a while.
+fn is_ready_for(service: &Service, rollout: &Rollout, weight: Weight, now: Timestamp) -> bool {
+    let wanted = service.candidate_size(weight, rollout.is_analysed());
+    let ready = service.ready(&rollout.candidate);
+    let warm = rollout.kind == RolloutKind::First
+        || service.ready_for(&rollout.candidate, now) >= rollout.schedule.warm_up;
+    let urgent = rollout.kind == RolloutKind::Rollback
+        && ready > 0
+        && now >= rollout.step.entered_at.plus(ROLLBACK_PATIENCE);
+    (ready >= wanted && warm) || urgent
 }
 
 fn is_baked(rollout: &Rollout, bake: &Bake, now: Timestamp) -> bool {
@@ -253,13 +288,16 @@ fn is_baked(rollout: &Rollout, bake: &Bake, now: Timestamp) -> bool {
     let passed = rollout.assessment.as_ref().is_some_and(|a| a.outcome == Verdict::Pass);
     now >= rollout.step.entered_at.plus(bake.at_least)
         && judged >= bake.requests
-        && (!bake.until_evidence || passed)
+        && (!bake.until_evidence || (passed && judged > 0))
 }
 
 fn inconclusive_text(rollout: &Rollout) -> String {
-    let found = rollout.assessment.as_ref().map(outlook::verdict_sentence);
-    let found = found.unwrap_or_else(|| "no request could be judged".into());
-    format!("the time for evidence is over: {found}")
+    let judged = rollout.assessment.as_ref().filter(|a| a.canary_n > 0);
+    let Some(assessment) = judged else {
+        return "no request on the candidate could be judged by the deadline".into();
+    };
+    let found = outlook::verdict_sentence(assessment);
+    format!("not enough evidence by the deadline; {found}")
 }
 
 /// Evidence against the candidate.
@@ -269,42 +307,67 @@ fn evidence(rollout: &Rollout) -> Option<Cause> {
     Some(rollout.cause(&code, outlook::verdict_sentence(assessment), None))
 }
 
-/// Health against the candidate.
+/// Health against the candidate. Nothing is held against it in the time after a controller took
+/// over, when the machine may have been started anew, nor on the way back to a good revision,
+/// which only ends when nothing of it gets ready.
 fn health(service: &Service, rollout: &Rollout, now: Timestamp) -> Option<Cause> {
-    let version = &rollout.candidate.version;
     let seen = service.observed.revisions.get(&rollout.candidate);
     let failure = seen.and_then(|r| r.failure.clone());
-    if let Some(failure) = failure.clone().filter(|f| f.cause != ExitCause::NotReady) {
-        let text = format!("{version} did not start: {}", failure.cause);
-        return Some(rollout.cause("start", text, Some(failure)));
-    }
-    let restarts = seen.map_or(0, |r| r.restarts.saturating_sub(rollout.restarts_before));
-    if restarts >= RESTARTS_MAX {
-        let text = format!("{version} crashed {restarts} times (limit {RESTARTS_MAX})");
-        return Some(rollout.cause("crash", text, failure));
-    }
-    let ready = seen.map_or(0, |r| r.ready);
-    if rollout.weight > Weight::NONE && ready == 0 && rollout.kind != RolloutKind::First {
-        let text = format!("{version} has traffic and no ready instance");
-        return Some(rollout.cause("not-ready", text, failure));
+    let deadline = rollout.schedule.progress_deadline;
+    let settling = rollout.took_over_at.is_some_and(|at| now < at.plus(deadline));
+    if rollout.kind != RolloutKind::Rollback && !settling {
+        let lost = not_started(rollout, failure.as_ref())
+            .or_else(|| crashed(service, rollout, failure.as_ref()))
+            .or_else(|| all_lost(service, rollout, failure.as_ref()));
+        if lost.is_some() {
+            return lost;
+        }
     }
     late(service, rollout, now).map(|text| rollout.cause("not-ready", text, failure))
 }
 
-/// Set when instances did not become ready in time. Crash loops cannot move this deadline.
+fn not_started(rollout: &Rollout, failure: Option<&StartFailure>) -> Option<Cause> {
+    let failure = failure.filter(|f| f.cause != ExitCause::NotReady)?;
+    let text = format!("{} did not start: {}", rollout.candidate.version, failure.cause);
+    Some(rollout.cause("start", text, Some(failure.clone())))
+}
+
+fn crashed(service: &Service, r: &Rollout, failure: Option<&StartFailure>) -> Option<Cause> {
+    let seen = service.observed.revisions.get(&r.candidate)?;
+    let restarts = seen.restarts.saturating_sub(r.restarts_before);
+    let text = format!("{} crashed {restarts} times (limit {RESTARTS_MAX})", r.candidate.version);
+    (restarts >= RESTARTS_MAX).then(|| r.cause("crash", text, failure.cloned()))
+}
+
+/// The candidate has traffic and no ready instance, while stable has.
+fn all_lost(service: &Service, r: &Rollout, failure: Option<&StartFailure>) -> Option<Cause> {
+    let stable_ready = service.stable.as_ref().is_some_and(|id| service.ready(id) > 0);
+    let lost = r.weight > Weight::NONE && service.ready(&r.candidate) == 0 && stable_ready;
+    let text = format!("{} has traffic and no ready instance", r.candidate.version);
+    lost.then(|| r.cause("not-ready", text, failure.cloned()))
+}
+
+/// When instances must be ready. Crash loops cannot move it; a pause does.
+fn ready_by(rollout: &Rollout) -> Timestamp {
+    let from =
+        rollout.took_over_at.map_or(rollout.step.entered_at, |at| at.max(rollout.step.entered_at));
+    let schedule = &rollout.schedule;
+    from.plus(schedule.progress_deadline).plus(schedule.warm_up)
+}
+
+/// Set when instances did not become ready in time.
 fn late(service: &Service, rollout: &Rollout, now: Timestamp) -> Option<String> {
     let Some(Step::SetWeight(weight)) = rollout.schedule.step(rollout.step.index) else {
         return None;
     };
+    let waiting = rollout.weight != *weight && !is_ready_for(service, rollout, *weight, now);
+    let over = rollout.paused.is_none() && now >= ready_by(rollout);
     let wanted = service.candidate_size(*weight, rollout.is_analysed());
     let ready = service.ready(&rollout.candidate);
-    let deadline = rollout.step.entered_at.plus(rollout.schedule.progress_deadline);
-    (rollout.weight != *weight && ready < wanted && now >= deadline).then(|| {
-        format!(
-            "{ready} of {wanted} instances of {} were ready after {}",
-            rollout.candidate.version, rollout.schedule.progress_deadline
-        )
-    })
+    let (version, span) = (&rollout.candidate.version, rollout.schedule.progress_deadline);
+    let short = || format!("{ready} of {wanted} instances of {version} were ready after {span}");
+    let unsteady = || format!("instances of {version} did not stay ready for {span}");
+    (waiting && over).then(|| if ready < wanted { short() } else { unsteady() })
 }
 
 /// When the engine must look again although nothing happened.
@@ -321,10 +384,11 @@ pub(super) fn next_wake(service: &Service, now: Timestamp) -> Option<Timestamp> 
             let youngest = service.observed.revisions.get(&rollout.candidate);
             let ready_at = youngest.and_then(|r| r.youngest_ready_at);
             let warm = ready_at.map(|at| at.plus(rollout.schedule.warm_up));
-            let late = entered.plus(rollout.schedule.progress_deadline);
-            warm.into_iter().chain([late]).collect()
+            let patience = entered.plus(ROLLBACK_PATIENCE);
+            warm.into_iter().chain([ready_by(rollout), patience]).collect()
         }
         _ => vec![],
     };
-    times.into_iter().filter(|at| *at > now).min()
+    let settled = rollout.took_over_at.map(|at| at.plus(rollout.schedule.progress_deadline));
+    times.into_iter().chain(settled).filter(|at| *at > now).min()
 }

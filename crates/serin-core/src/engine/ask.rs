@@ -4,7 +4,7 @@ use super::Turn;
 use crate::{
     Actor, Ask, Counted, DeployAsk, Fact, Millis, Outcome, PauseReason, Phase, Refusal,
     RefusalCode as Code, Revision, RevisionId, RevisionStanding, Rollout, RolloutKind, Schedule,
-    Stage, Step, StepState, Weight,
+    Stage, Step, StepState, Version, Weight,
 };
 use serin_stats::{Judge, JudgeConfig, JudgeSettings};
 
@@ -12,11 +12,15 @@ type Answer = Result<(), Refusal>;
 
 impl Turn {
     pub(super) fn ask(&mut self, by: &Actor, reason: Option<&str>, ask: &Ask) -> Answer {
+        if self.service.removing && !matches!(ask, Ask::Deploy(_) | Ask::Remove) {
+            let message = format!("{} is being removed", self.service.name);
+            return Err(Refusal::new(Code::Removing, message, "deploy it again to keep it"));
+        }
         match ask {
             Ask::Deploy(ask) => self.deploy(by, reason, ask),
-            Ask::Promote { full } => self.promote_by_hand(by, *full),
-            Ask::Pause => self.pause(by),
-            Ask::Resume => self.resume_by_hand(),
+            Ask::Promote { full } => self.promote_by_hand(by, reason, *full),
+            Ask::Pause => self.pause(by, reason),
+            Ask::Resume => self.resume_by_hand(by, reason),
             Ask::Abort => self.abort(by, reason),
             Ask::Rollback { to } => self.rollback(by, reason, to.as_ref()),
             Ask::Remove => {
@@ -36,6 +40,7 @@ impl Turn {
     }
 
     fn deploy(&mut self, by: &Actor, reason: Option<&str>, ask: &DeployAsk) -> Answer {
+        refuse_unjudgeable(ask)?;
         self.refuse_bad(ask)?;
         let changed = self.service.spec != ask.spec;
         self.service.spec = ask.spec.clone();
@@ -55,6 +60,9 @@ impl Turn {
             return Ok(());
         }
         self.supersede_and_end(&ask.revision);
+        if ask.allow_bad {
+            self.service.evidence.remove(&ask.revision);
+        }
         self.start(by, reason, &ask.revision, RolloutKind::Release);
         Ok(())
     }
@@ -66,7 +74,6 @@ impl Turn {
         }
         if ask.allow_bad {
             known.standing = RevisionStanding::Untried;
-            self.service.evidence.remove(&ask.revision);
             return Ok(());
         }
         let message = format!(
@@ -134,6 +141,9 @@ impl Turn {
             weight: Weight::NONE,
             size_for: Weight::NONE,
             paused: None,
+            paused_at: None,
+            took_over_at: None,
+            alone_from: None,
             judge: self.judge(&schedule, to, kind),
             assessment: None,
             counted: Counted::default(),
@@ -179,21 +189,17 @@ impl Turn {
         Some(inherited.map_or_else(|| Judge::new(config), |kept| kept.judge.clone()))
     }
 
-    fn promote_by_hand(&mut self, by: &Actor, full: bool) -> Answer {
+    fn promote_by_hand(&mut self, by: &Actor, reason: Option<&str>, full: bool) -> Answer {
         let rollout = self.on_trial()?;
         let step = rollout.schedule.step(rollout.step.index).cloned();
-        let what = format!("promoted by {}", by.0);
+        let what = format!("promoted by {}{}", by.0, because(reason));
         match step {
-            Some(_) if full => self.skip_all(&what),
-            Some(Step::Pause(_) | Step::Bake(_)) => self.skip_step(what),
-            Some(Step::SetWeight(weight)) => {
-                let message = format!("the step under way sets the weight to {weight}");
-                return Err(Refusal::new(
-                    Code::NothingToSkip,
-                    message,
-                    "see `serin explain`; `--full` skips all steps",
-                ));
+            Some(Step::SetWeight(Weight::ALL)) => return Err(nothing_to_skip(Weight::ALL, "")),
+            Some(Step::SetWeight(weight)) if !full => {
+                return Err(nothing_to_skip(weight, "; `--full` skips all steps"));
             }
+            Some(_) if full => self.skip_all(&what),
+            Some(_) => self.skip_step(what),
             None => self.skip_warm(),
         }
         if let Some(rollout) = self.service.rollout.as_mut() {
@@ -202,13 +208,15 @@ impl Turn {
         Ok(())
     }
 
-    /// Goes to the step that gives the candidate everything; readiness is still waited for.
+    /// Goes to the step that gives the candidate everything, where readiness is still waited
+    /// for; from beyond it, to the end.
     fn skip_all(&mut self, what: &str) {
-        let last = |r: &Rollout| {
+        let goal = |r: &Rollout| {
             let all = r.schedule.steps().position(|(_, s)| *s == Step::SetWeight(Weight::ALL));
-            all.unwrap_or(r.schedule.len())
+            all.filter(|all| r.step.index < *all).unwrap_or(r.schedule.len())
         };
-        while self.service.rollout.as_ref().is_some_and(|r| r.step.index < last(r)) {
+        let Some(goal) = self.service.rollout.as_ref().map(goal) else { return };
+        while self.service.rollout.as_ref().is_some_and(|r| r.step.index < goal) {
             self.skip_step(what.to_owned());
         }
     }
@@ -219,34 +227,37 @@ impl Turn {
         }
     }
 
-    fn pause(&mut self, by: &Actor) -> Answer {
+    fn pause(&mut self, by: &Actor, reason: Option<&str>) -> Answer {
         let rollout = self.on_trial()?;
-        let why = PauseReason::Person(by.clone());
         if matches!(rollout.paused, Some(PauseReason::Person(_))) {
-            return Err(Refusal::new(
-                Code::Already,
-                "the rollout is paused already",
-                "go on with `serin resume`",
-            ));
+            let hint = "go on with `serin resume`";
+            return Err(Refusal::new(Code::Already, "the rollout is paused already", hint));
         }
-        rollout.paused = Some(why.clone());
-        self.tell(Fact::Paused { why });
+        self.hold(PauseReason::Person(by.clone()), format!("by {}{}", by.0, because(reason)));
         Ok(())
     }
 
-    fn resume_by_hand(&mut self) -> Answer {
+    /// Goes on. The step's clock stood still meanwhile; a bake whose time was over gets it anew,
+    /// or it would be held again at once.
+    fn resume_by_hand(&mut self, by: &Actor, reason: Option<&str>) -> Answer {
         let now = self.now;
         let rollout = self.on_trial()?;
-        match rollout.paused.take() {
-            None => {
-                let hint = "see `serin explain`";
-                return Err(Refusal::new(Code::Already, "the rollout is not paused", hint));
-            }
-            // The deadline of the bake starts anew, or it would pause again at once.
-            Some(PauseReason::Inconclusive) => rollout.step.entered_at = now,
-            Some(PauseReason::Person(_)) => {}
+        let step = rollout.schedule.step(rollout.step.index).cloned();
+        if rollout.paused.take().is_none() {
+            let hint = match step {
+                Some(Step::Pause(_)) => "`serin promote` ends a pause step",
+                _ => "see `serin explain`",
+            };
+            return Err(Refusal::new(Code::Already, "the rollout is not paused", hint));
         }
-        self.tell(Fact::Resumed);
+        let held = rollout.paused_at.take().map_or(Millis(0), |at| now.since(at));
+        rollout.step.entered_at = rollout.step.entered_at.plus(held);
+        if let Some(Step::Bake(bake)) = step
+            && now >= rollout.step.entered_at.plus(bake.deadline)
+        {
+            rollout.step.entered_at = now;
+        }
+        self.tell(Fact::Resumed { by: Some(by.clone()), reason: reason.map(Into::into) });
         Ok(())
     }
 
@@ -255,29 +266,50 @@ impl Turn {
         {
             return Ok(());
         }
-        let why = reason.map(|r| format!(": {r}")).unwrap_or_default();
         let rollout = self.on_trial()?;
-        let cause = rollout.cause("person", format!("aborted by {}{why}", by.0), None);
+        let text = format!("aborted by {}{}", by.0, because(reason));
+        let cause = rollout.cause("person", text, None);
         self.revert(Outcome::Aborted, cause);
         Ok(())
     }
 
     fn rollback(&mut self, by: &Actor, reason: Option<&str>, to: Option<&RevisionId>) -> Answer {
-        let on_trial = self.service.rollout.as_ref().is_some_and(Rollout::is_on_trial);
-        if on_trial && (to.is_none() || to == self.service.stable.as_ref()) {
-            return self.abort(by, reason);
+        if let Some(rollout) = self.service.rollout.as_ref() {
+            let to_stable = to.is_none() || to == self.service.stable.as_ref();
+            let to_candidate = to.is_none_or(|to| *to == rollout.candidate);
+            match rollout.phase {
+                // Asked for twice is wanted once.
+                Phase::Reverting { .. } if to_stable => return Ok(()),
+                _ if !rollout.is_on_trial() => {}
+                _ if rollout.kind == RolloutKind::Rollback && to_candidate => return Ok(()),
+                _ if to_stable => return self.abort(by, reason),
+                _ => {}
+            }
         }
-        let target = match to.or_else(|| self.service.last_good()) {
-            Some(target) if self.service.revisions.contains_key(target) => target.clone(),
-            _ => return Err(no_revision(self.service.name.as_str())),
-        };
-        if self.service.stable.as_ref() == Some(&target) {
-            let message = format!("{} is what runs now", target.version);
-            return Err(Refusal::new(Code::Already, message, "see `serin history`"));
-        }
+        let target = self.way_back(to)?;
         self.supersede_and_end(&target);
         self.start(by, reason, &target, RolloutKind::Rollback);
         Ok(())
+    }
+
+    /// The revision a rollback leads to: one that was good. Anything else has to be deployed, so
+    /// that it is tried.
+    fn way_back(&self, to: Option<&RevisionId>) -> Result<RevisionId, Refusal> {
+        let name = self.service.name.as_str();
+        let Some(target) = to.or_else(|| self.service.last_good()) else {
+            return Err(no_revision(format!("{name} has no earlier good revision to go back to")));
+        };
+        let version = &target.version;
+        if self.service.stable.as_ref() == Some(target) {
+            let message = format!("{version} is what runs now");
+            return Err(Refusal::new(Code::Already, message, "see `serin history`"));
+        }
+        match self.service.revisions.get(target).map(|r| r.standing) {
+            Some(RevisionStanding::Good | RevisionStanding::Left) => Ok(target.clone()),
+            Some(RevisionStanding::Bad) => Err(untrusted(version, "was rolled back before")),
+            Some(RevisionStanding::Untried) => Err(untrusted(version, "was never promoted")),
+            None => Err(no_revision(format!("{name} has no revision {version}"))),
+        }
     }
 
     fn on_trial(&mut self) -> Result<&mut Rollout, Refusal> {
@@ -296,9 +328,34 @@ impl Turn {
     }
 }
 
-fn no_revision(service: &str) -> Refusal {
-    let message = format!("{service} has no earlier good revision to go back to");
+fn no_revision(message: String) -> Refusal {
     Refusal::new(Code::NoRevision, message, "see `serin history`")
+}
+
+fn untrusted(version: &Version, why: &str) -> Refusal {
+    let hint = "bring it out step by step with `serin deploy`";
+    Refusal::new(Code::BadRevision, format!("{version} {why}, so it gets no traffic untried"), hint)
+}
+
+fn nothing_to_skip(weight: Weight, more: &str) -> Refusal {
+    let message = format!("the step under way gives the candidate {weight}, which is not skipped");
+    Refusal::new(Code::NothingToSkip, message, &format!("see `serin explain`{more}"))
+}
+
+/// A judge that cannot be made must not be left out silently.
+fn refuse_unjudgeable(ask: &DeployAsk) -> Answer {
+    let config = ask.spec.schedule.analysis.as_ref().map(crate::Analysis::judge_config);
+    match config {
+        Some(Err(why)) => {
+            let message = format!("the analysis cannot work: {why}");
+            Err(Refusal::new(Code::InvalidAnalysis, message, "mend `analysis` in the file"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
 }
 
 impl Schedule {

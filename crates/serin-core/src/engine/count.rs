@@ -1,7 +1,9 @@
 //! Turns cumulative counts into ticks for the judge, so that each request counts exactly once.
 
 use super::Turn;
-use crate::{ArmCounts, Counts, Fact, REPORTED_GENERATIONS, RevisionId, Rollout};
+use crate::{
+    ArmCounts, CountKey, Counted, Counts, Fact, REPORTED_GENERATIONS, RevisionId, Rollout,
+};
 use serin_stats::{ArmTick, Outcome, Rung, Tick};
 use std::collections::BTreeMap;
 
@@ -9,19 +11,14 @@ impl Turn {
     pub(super) fn count(&mut self, reports: &[Counts]) {
         let Some(rollout) = self.service.rollout.as_mut() else { return };
         let Some(key) = reports.iter().map(|c| c.key).max() else { return };
-        if key <= rollout.counted.key {
+        if !rollout.counted.begin(key) {
             return;
         }
         let baseline = rollout.baseline.clone();
-        let new_epoch = key.epoch != rollout.counted.key.epoch;
-        if new_epoch {
-            rollout.counted.at.clear();
-        }
         let since = rollout.after;
         for counts in reports.iter().filter(|c| c.key == key && c.generation > since) {
             rollout.take(counts, baseline.as_ref());
         }
-        rollout.counted.key = key;
         // What the data plane no longer reports cannot be counted again; what it does, could.
         while rollout.counted.at.len() > REPORTED_GENERATIONS {
             rollout.counted.at.pop_first();
@@ -36,11 +33,27 @@ impl Turn {
         let assessment = judge.assess(rollout.rung());
         let changed = rollout.assessment.as_ref().map(|a| a.outcome) != Some(assessment.outcome);
         rollout.assessment = Some(assessment.clone());
-        // That nothing is decided yet is said by what the rollout waits for.
-        let decided = !matches!(assessment.outcome, Outcome::NoData | Outcome::Continue);
-        if changed && decided {
+        // What is not decided is said by what the rollout waits for, harm by its end.
+        if changed && matches!(assessment.outcome, Outcome::Pass | Outcome::Invalid) {
             self.tell(Fact::Verdict { assessment: Box::new(assessment) });
         }
+    }
+}
+
+impl Counted {
+    /// Whether report `key` is new. Runs of the data plane are told apart, not compared: its
+    /// clock may have been set back between two of them.
+    fn begin(&mut self, key: CountKey) -> bool {
+        let same_run = key.epoch == self.key.epoch;
+        if self.past_epochs.contains(&key.epoch) || (same_run && key.seq <= self.key.seq) {
+            return false;
+        }
+        if !same_run {
+            self.past_epochs.insert(self.key.epoch);
+            self.at.clear();
+        }
+        self.key = key;
+        true
     }
 }
 
@@ -72,12 +85,14 @@ impl Rollout {
         self.counted.judged += canary.n;
         let seconds = counts.closed_through.saturating_sub(self.counted.closed_through);
         self.counted.closed_through = self.counted.closed_through.max(counts.closed_through);
-        if let (Some(judge), Some(baseline)) = (self.judge.as_mut(), baseline) {
-            let stable = fresh(baseline);
-            if canary.n + stable.n > 0 {
-                let seconds = seconds.clamp(1, 3600) as u32;
-                judge.observe(&Tick { seconds, baseline: stable, canary });
-            }
+        let alone = self.alone_from.is_some_and(|from| counts.generation >= from);
+        let (Some(judge), Some(baseline)) = (self.judge.as_mut(), baseline) else { return };
+        let stable = fresh(baseline);
+        if alone {
+            judge.observe_alone(&canary);
+        } else if canary.n + stable.n > 0 {
+            let seconds = seconds.clamp(1, 3600) as u32;
+            judge.observe(&Tick { seconds, baseline: stable, canary });
         }
     }
 }

@@ -8,7 +8,7 @@ mod desired;
 
 use crate::{
     Entry, Event, Fact, Generation, Plan, Refusal, RolloutRecord, Service, Timestamp, WaitingOn,
-    explain, lint, moves_only_to_stable,
+    Weight, explain, lint, moves_only_to_stable,
 };
 
 /// Most decisions one event may set off; a bound, never reached by a sound schedule.
@@ -40,6 +40,7 @@ pub fn step(service: &Service, event: &Event, now: Timestamp) -> Transition {
         return refused(service, refusal, now);
     }
     turn.decide();
+    turn.service.forget_old_revisions();
     turn.replan();
     turn.finish()
 }
@@ -87,6 +88,11 @@ impl Turn {
             return self.tell_once(Fact::PlanRefused { notes });
         }
         self.service.generation = generation;
+        if let Some(rollout) = self.service.rollout.as_mut()
+            && wanted.weight(&rollout.candidate) == Weight::ALL
+        {
+            rollout.alone_from.get_or_insert(generation);
+        }
         self.service.plan = Some(wanted.clone());
         self.apply = Some(wanted);
     }

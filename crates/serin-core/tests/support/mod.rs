@@ -105,7 +105,7 @@ impl World {
             count_seq: 0,
             totals: BTreeMap::new(),
         };
-        world.event(&Event::TookOver { epoch: 1 }).unwrap();
+        world.event(&Event::TookOver { epoch: 1, rollouts: 0 }).unwrap();
         world
     }
 

@@ -77,7 +77,7 @@ async fn guard(State(token): State<Arc<String>>, request: Request, next: Next) -
 
 /// The error for a service nobody knows, with the names that are near.
 pub(crate) fn unknown_service(core: &Core, name: &ServiceName) -> ApiError {
-    let names: Vec<_> = core.executor.services().map(|(s, _)| s.name.to_string()).collect();
+    let names: Vec<_> = core.executor.services().map(|s| s.name.to_string()).collect();
     let near = |other: &&String| strsim::jaro_winkler(other, name.as_str()) > 0.75;
     let near: Vec<_> = names.iter().filter(near).map(|n| format!("`{n}`")).collect();
     let title = format!("there is no service `{name}`");

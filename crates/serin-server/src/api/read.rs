@@ -5,13 +5,13 @@ use super::view::{
     Explanation, History, InstanceLog, Logs, PlanPreview, RolloutStatus, ServerView, ServiceView,
     Services, schema_of,
 };
-use crate::control::{Core, Handle};
+use crate::control::{Core, Handle, now};
 use crate::{apply, views};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
-use serin_core::{RevisionId, RolloutKind, Service, ServiceName, Version, WaitingOn, outlook};
+use serin_core::{RevisionId, RolloutKind, Service, ServiceName, Version, outlook, waiting_on};
 use serin_stats::planner;
 
 type Answer<T> = Result<Json<T>, ApiError>;
@@ -42,7 +42,7 @@ pub(super) async fn server(State(handle): State<Handle>) -> Answer<ServerView> {
 }
 
 pub(super) async fn services(State(handle): State<Handle>) -> Answer<Services> {
-    let all = handle.ask(|core| core.executor.services().map(|(s, _)| s.name.clone()).collect());
+    let all = handle.ask(|core| core.executor.services().map(|s| s.name.clone()).collect());
     let names: Vec<ServiceName> = all.await.ok_or_else(ApiError::ending)?;
     let mut services = Vec::new();
     for name in names {
@@ -63,9 +63,9 @@ pub(super) async fn service(
 pub(crate) async fn view(handle: &Handle, name: ServiceName) -> Result<ServiceView, ApiError> {
     let fresh = handle.local().counters().await.ok();
     let instances = handle.local().instances(&name);
-    ask(handle, name, move |core, service, waiting_on| {
+    ask(handle, name, move |core, service| {
         let around = views::Around {
-            waiting_on,
+            waiting_on: waiting_on(service, now()),
             counts: fresh.as_ref().or(core.counts.as_ref()),
             instances,
             trouble: core.executor.trouble(),
@@ -79,10 +79,10 @@ pub(crate) async fn view(handle: &Handle, name: ServiceName) -> Result<ServiceVi
 async fn ask<T: Send + 'static>(
     handle: &Handle,
     name: ServiceName,
-    read: impl FnOnce(&Core, &Service, &WaitingOn) -> Result<T, ApiError> + Send + 'static,
+    read: impl FnOnce(&Core, &Service) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let answer = handle.ask(move |core| match core.executor.service(&name) {
-        Some((service, waiting_on)) => read(core, service, waiting_on),
+        Some(service) => read(core, service),
         None => Err(super::unknown_service(core, &name)),
     });
     answer.await.ok_or_else(ApiError::ending)?
@@ -93,15 +93,16 @@ pub(super) async fn rollout(
     Path((name, id)): Path<(String, u64)>,
 ) -> Answer<RolloutStatus> {
     let name = named(&name)?;
-    let answer = ask(&handle, name.clone(), move |core, service, waiting_on| {
+    let answer = ask(&handle, name.clone(), move |core, service| {
         let running = service.rollout.as_ref().filter(|r| r.id == id).map(views::rollout_view);
-        let record = core.executor.store().record(&name, id)?;
+        let ended = if running.is_none() { core.executor.store().record(&name, id)? } else { None };
+        let record = ended;
         if running.is_none() && record.is_none() {
             let title = format!("{name} has no rollout {id}");
             return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown-rollout", title)
                 .hint("see `serin history`"));
         }
-        let waiting_for = waiting_on.to_string();
+        let waiting_for = waiting_on(service, now()).to_string();
         Ok(RolloutStatus { schema: schema_of("rollout"), running, record, waiting_for })
     });
     Ok(Json(answer.await?))
@@ -112,7 +113,7 @@ pub(super) async fn history(
     Path(name): Path<String>,
 ) -> Answer<History> {
     let name = named(&name)?;
-    let answer = ask(&handle, name.clone(), move |core, _, _| {
+    let answer = ask(&handle, name.clone(), move |core, _| {
         let rollouts = core.executor.store().records(&name, HISTORY_MAX)?;
         Ok(History { schema: schema_of("history"), rollouts })
     });
@@ -127,7 +128,7 @@ pub(super) async fn explain(
     let service = view(&handle, name.clone()).await?;
     let newest = service.rollout.as_ref().map(|r| r.id);
     let newest = newest.or_else(|| service.last.as_ref().map(|r| r.id)).unwrap_or(0);
-    let lines = ask(&handle, name.clone(), move |core, _, _| {
+    let lines = ask(&handle, name.clone(), move |core, _| {
         Ok(core.executor.store().journal_of(&name, newest, ENTRIES_MAX)?)
     });
     let entries = lines.await?.into_iter();
@@ -158,7 +159,7 @@ pub(super) async fn plan(
         None => None,
     };
     let rate = view(&handle, name.clone()).await.ok().and_then(|view| requests_per_second(&view));
-    let answer = ask(&handle, name, move |_, service, _| {
+    let answer = ask(&handle, name, move |_, service| {
         let nothing = to.is_some() && service.stable == to;
         let kind = if service.stable.is_some() { RolloutKind::Release } else { RolloutKind::First };
         Ok(PlanPreview {
@@ -208,7 +209,7 @@ pub(super) async fn logs(
 ) -> Answer<Logs> {
     let name = named(&name)?;
     let wanted = query.revision.clone();
-    let revision = ask(&handle, name.clone(), move |_, service, _| {
+    let revision = ask(&handle, name.clone(), move |_, service| {
         wanted.as_deref().map(|text| known_revision(service, text)).transpose()
     });
     let revision = revision.await?;

@@ -45,7 +45,7 @@ async fn ask(
 ) -> Result<ServiceView, ApiError> {
     let wanted = name.clone();
     let done = handle.ask(move |core| {
-        let Some((service, _)) = core.executor.service(&wanted) else {
+        let Some(service) = core.executor.service(&wanted) else {
             return Err(super::unknown_service(core, &wanted));
         };
         let ask = ask_of(service, &verb, &request)?;

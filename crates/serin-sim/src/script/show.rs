@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 /// Everything there is to show.
 pub(super) struct Scene<'a> {
     pub(super) service: &'a Service,
-    pub(super) waiting_on: &'a WaitingOn,
+    pub(super) waiting_on: WaitingOn,
     pub(super) trouble: Option<&'a str>,
     /// The order the machine holds.
     pub(super) held: Option<&'a Plan>,

@@ -7,7 +7,7 @@ use crate::{check, machine::Machine};
 use fastrand::Rng;
 use serin_core::{
     Actor, Ask, DeployAsk, Entry, Event, Generation, Observation, Plan, RevisionId, RolloutKind,
-    Service, ServiceName, ServiceSpec, Timestamp, Version, outlook,
+    Service, ServiceName, ServiceSpec, Timestamp, Version, outlook, waiting_on,
 };
 use serin_server::executor::{Effect, Error, Executor};
 use serin_store::Store;
@@ -117,7 +117,7 @@ impl World {
     pub(super) fn end(mut self) -> Result<String, String> {
         if let (Controller::Up(executor), Ok(name)) = (&self.controller, self.name()) {
             let service = executor.service(&name).filter(|_| executor.trouble().is_none());
-            let wrong = service.map(|(s, _)| check::replay(executor.store(), &name, s));
+            let wrong = service.map(|s| check::replay(executor.store(), &name, s));
             self.wrong.extend(wrong.unwrap_or_default());
         }
         self.sound().map(|()| self.out)
@@ -256,8 +256,8 @@ impl World {
     /// As the shell: only what says something new to a judge at work.
     fn count(&mut self, name: &ServiceName) {
         let Controller::Up(executor) = &self.controller else { return };
-        let judging = executor.service(name).filter(|(service, _)| service.is_judging());
-        let Some(rollout) = judging.and_then(|(service, _)| service.rollout.as_ref()) else {
+        let judging = executor.service(name).filter(|service| service.wants_counts());
+        let Some(rollout) = judging.and_then(|service| service.rollout.as_ref()) else {
             return;
         };
         let news = rollout.news(self.machine.report(self.now));
@@ -269,7 +269,7 @@ impl World {
     fn wake_and_owe(&mut self) {
         let Controller::Up(executor) = &mut self.controller else { return };
         if executor.trouble().is_some() && !self.disk_full {
-            executor.recover_space();
+            executor.recover(self.now);
         }
         let due = executor.due(self.now);
         for name in due {
@@ -337,7 +337,7 @@ impl World {
     /// Sends an order for the first time.
     fn order(&mut self, plan: &Plan) {
         if let Controller::Up(executor) = &self.controller
-            && let Some((service, _)) = executor.service(&plan.service)
+            && let Some(service) = executor.service(&plan.service)
         {
             self.wrong.extend(check::plan(plan, service));
         }
@@ -425,7 +425,7 @@ impl World {
         let name = self.name()?;
         let Some(spec) = self.spec.clone() else { return Ok(()) };
         let known = match &self.controller {
-            Controller::Up(executor) => executor.service(&name).map(|(service, _)| service),
+            Controller::Up(executor) => executor.service(&name).map(|service| service),
             _ => None,
         };
         let schedule = spec.schedule.clone();
@@ -445,7 +445,7 @@ impl World {
             self.out.push_str("   | the controller is down\n");
             return Ok(());
         };
-        let Some((service, waiting_on)) = executor.service(&name) else {
+        let Some(service) = executor.service(&name) else {
             self.out.push_str("   | there is no such service\n");
             return Ok(());
         };
@@ -454,7 +454,7 @@ impl World {
         let seen = self.machine.look(executor.epoch());
         let scene = show::Scene {
             service,
-            waiting_on,
+            waiting_on: waiting_on(service, self.now),
             trouble: executor.trouble(),
             held: self.machine.plan.as_ref(),
             seen: &seen,
