@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 impl Turn {
     pub(super) fn count(&mut self, reports: &[Counts]) {
-        let Some(rollout) = self.service.rollout.as_mut() else { return };
+        let on_trial = self.service.rollout.as_mut().filter(|r| r.is_on_trial());
+        let Some(rollout) = on_trial else { return };
         let Some(key) = reports.iter().map(|c| c.key).max() else { return };
         if !rollout.counted.begin(key) {
             return;
