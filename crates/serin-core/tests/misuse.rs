@@ -1,4 +1,5 @@
 //! What impatient people, restarts and odd settings do to a rollout.
+#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 #![allow(clippy::many_single_char_names)]
 
 mod support;

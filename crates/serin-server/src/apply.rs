@@ -4,6 +4,7 @@
 use crate::api::error::ApiError;
 use crate::api::view::{Applied, AppliedService, ApplyRequest, VerbRequest, schema_of};
 use crate::control::{Core, Handle, now};
+use crate::machine;
 use serin_core::{
     Actor, Ask, DeployAsk, Event, RevisionId, Service, ServiceName, ServiceSpec, Version,
 };
@@ -48,10 +49,14 @@ pub(crate) async fn apply(
     let loaded = serin_spec::load(&source).map_err(|p| invalid_file(&p, &source))?;
     let taken = addresses(handle).await?;
     let mut problems = clashes(&loaded.services, &taken);
+    problems.extend(machine::problems(&loaded.services));
+    let lacking = !problems.is_empty();
     let mut wanted = Vec::new();
     for service in &loaded.services {
         match want(service, request.revision.as_deref()).await {
             Ok(one) => wanted.push(one),
+            // Said already, with its place, when the machine lacks it.
+            Err(problem) if lacking && problem.code == "run" => {}
             Err(problem) => problems.push(*problem),
         }
     }

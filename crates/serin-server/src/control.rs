@@ -2,14 +2,15 @@
 //! answer back, so there is no lock and no second copy of the truth.
 
 use crate::executor::{Effect, Error, Executor};
-use crate::views;
+use crate::{machine, views};
 use serin_core::{Event, Observation, ServiceName, Timestamp};
 use serin_local::wire::Counters;
 use serin_local::{Local, Report, counts_of};
 use serin_store::{Ballast, Store};
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::api::view::JournalLine;
 
@@ -18,6 +19,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Looks skipped between two when no judge is at work.
 const IDLE_LOOKS: u32 = 5;
+
+/// Longest wait for the data plane's counters when somebody asks for a view.
+const COUNTERS_MAX: Duration = Duration::from_millis(500);
 
 /// Journal lines a slow listener may lag behind before it must read them from the store.
 const TELL_BACKLOG: usize = 1024;
@@ -41,6 +45,7 @@ pub(crate) struct Core {
     pub(crate) counts: Option<Counters>,
     tells: broadcast::Sender<JournalLine>,
     looks: u32,
+    data: PathBuf,
 }
 
 /// An executor that has taken over, with what it wants done first.
@@ -73,11 +78,16 @@ pub(crate) fn open(store: Store, ballast: Ballast) -> Result<Opened, Error> {
 }
 
 /// Starts the owner.
-pub(crate) fn spawn(opened: Opened, local: Local, reports: mpsc::Receiver<Report>) -> Handle {
+pub(crate) fn spawn(
+    opened: Opened,
+    data: PathBuf,
+    local: Local,
+    reports: mpsc::Receiver<Report>,
+) -> Handle {
     let (questions, inbox) = mpsc::channel(256);
     let (tells, _) = broadcast::channel(TELL_BACKLOG);
     let handle = Handle { questions, tells: tells.clone(), local: local.clone() };
-    let mut core = Core { executor: opened.executor, local, counts: None, tells, looks: 0 };
+    let mut core = Core { executor: opened.executor, local, counts: None, tells, looks: 0, data };
     core.carry_out(opened.effects);
     tokio::spawn(own(core, inbox, reports));
     handle
@@ -100,6 +110,11 @@ impl Handle {
     /// Journal lines as they are written.
     pub(crate) fn listen(&self) -> broadcast::Receiver<JournalLine> {
         self.tells.subscribe()
+    }
+
+    /// The data plane's counters, unless it takes too long to answer.
+    pub(crate) async fn counters(&self) -> Option<Counters> {
+        timeout(COUNTERS_MAX, self.local.counters()).await.ok()?.ok()
     }
 
     /// The platform.
@@ -204,14 +219,16 @@ impl Core {
         for plan in self.executor.owed() {
             self.local.apply(plan);
         }
-        if self.executor.trouble().is_some() {
+        if self.looks.is_multiple_of(IDLE_LOOKS) && machine::is_disk_full(&self.data) {
+            self.executor.note_full_disk();
+        } else if self.executor.trouble().is_some() {
             self.executor.recover(now());
         }
         let judging = self.executor.services().any(serin_core::Service::wants_counts);
         if judging || self.looks.is_multiple_of(IDLE_LOOKS) {
             let (local, counted) = (self.local.clone(), counted.clone());
             tokio::spawn(async move {
-                if let Ok(report) = local.counters().await {
+                if let Ok(Ok(report)) = timeout(LOOK, local.counters()).await {
                     let _ = counted.try_send(report);
                 }
             });

@@ -175,6 +175,11 @@ impl Executor {
         transition.refused.take().map_or(Ok(transition), |refusal| Err(refusal.into()))
     }
 
+    /// Says that the disk is as good as full, before a decision finds out.
+    pub fn note_full_disk(&mut self) {
+        self.trouble.get_or_insert_with(|| StoreError::Full.to_string());
+    }
+
     /// Writes what could not be written, and takes the held-back disk space again when there is
     /// room. Whether storing works.
     pub fn recover(&mut self, now: Timestamp) -> bool {

@@ -80,7 +80,7 @@ async fn serve(options: &Options) -> Result<(), Error> {
     let settings =
         Settings { data: data.clone(), epoch: opened.epoch(), drain_deadline: DRAIN_DEADLINE };
     let (local, reports) = serin_local::start(settings).await?;
-    let handle = control::spawn(opened, local, reports);
+    let handle = control::spawn(opened, data.clone(), local, reports);
     let token = token::load_or_create(&data.join("token"))
         .map_err(Error::io("the token file cannot be used"))?;
     let unix = bind_unix(&data.join("serin.sock"))?;

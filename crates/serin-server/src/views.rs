@@ -40,7 +40,7 @@ pub(crate) fn service_view(service: &Service, around: Around<'_>) -> ServiceView
         waiting_on: around.waiting_on,
         traffic: arms(service, around.counts),
         notes: notes(service, around.trouble),
-        instances: around.instances.into_iter().map(instance_row).collect(),
+        instances: instances(service, around.instances),
     }
 }
 
@@ -125,7 +125,7 @@ fn arms(service: &Service, counts: Option<&Counters>) -> Vec<ArmView> {
     let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
     for generation in of {
         for sum in sums.values_mut() {
-            (sum.asked, sum.newest_assigned) = (0, 0);
+            (sum.asked, sum.newest_assigned, sum.role) = (0, 0, None);
         }
         for arm in &generation.arms {
             sums.entry(arm.revision.clone()).or_default().add(arm);
@@ -156,7 +156,12 @@ impl Sum {
         let quantile = |q| self.latency.quantile_us(q).map(|(low, high)| middle_ms(low, high));
         ArmView {
             revision,
-            role: if self.role == Some(Role::Candidate) { "candidate" } else { "stable" }.into(),
+            role: match self.role {
+                Some(Role::Stable) => "stable",
+                Some(Role::Candidate) => "candidate",
+                None => "former",
+            }
+            .into(),
             asked: Weight::try_from(u64::from(self.asked)).unwrap_or(Weight::NONE),
             realised: (newest > 0).then(|| self.newest_assigned as f64 / newest as f64),
             requests: self.requests,
@@ -171,6 +176,14 @@ impl Sum {
 
 fn middle_ms(low_us: u64, high_us: u64) -> f64 {
     (low_us + high_us) as f64 / 2000.0
+}
+
+/// What runs, and what ended of the revisions that should run.
+fn instances(service: &Service, views: Vec<InstanceView>) -> Vec<InstanceRow> {
+    let planned = service.plan.as_ref().map(|plan| &plan.revisions);
+    let is_planned = |v: &InstanceView| planned.is_some_and(|all| all.contains_key(&v.revision));
+    let shown = views.into_iter().filter(|v| v.exit.is_none() || is_planned(v));
+    shown.map(instance_row).collect()
 }
 
 fn instance_row(view: InstanceView) -> InstanceRow {

@@ -1,4 +1,5 @@
 //! Decide, store, act: what the executor promises around a crash and a full disk.
+#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
 use serin_core::{
     Actor, Analysis, ArmCounts, Ask, Bake, CountKey, Counts, DeployAsk, Event, Limits, LogLimits,

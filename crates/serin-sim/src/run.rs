@@ -267,7 +267,7 @@ impl Sim {
     }
 
     fn order(&mut self, plan: &Plan) {
-        let found = self.executor().service(&plan.service).map(|service| service.clone());
+        let found = self.executor().service(&plan.service).cloned();
         let wrong = found.map_or(vec![], |service| check::plan(plan, &service));
         self.violations(wrong);
         self.orders.send(plan.clone(), self.turn, self.faults, &mut self.rng);

@@ -1,4 +1,5 @@
 //! What is written is read back, all of it or nothing, also from a file opened again.
+#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
 use serin_core::{
     Actor, Ask, DeployAsk, Event, Generation, Observation, RevisionId, Service, ServiceName,

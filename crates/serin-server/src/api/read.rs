@@ -11,7 +11,10 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
-use serin_core::{RevisionId, RolloutKind, Service, ServiceName, Version, outlook, waiting_on};
+use serin_core::{
+    Actor, Ask, DeployAsk, Event, Outlook, RevisionId, RolloutKind, Service, ServiceName, Version,
+    outlook, waiting_on,
+};
 use serin_stats::planner;
 
 type Answer<T> = Result<Json<T>, ApiError>;
@@ -61,7 +64,7 @@ pub(super) async fn service(
 
 /// The view of one service, with fresh counters.
 pub(crate) async fn view(handle: &Handle, name: ServiceName) -> Result<ServiceView, ApiError> {
-    let fresh = handle.local().counters().await.ok();
+    let fresh = handle.counters().await;
     let instances = handle.local().instances(&name);
     ask(handle, name, move |core, service| {
         let around = views::Around {
@@ -159,21 +162,33 @@ pub(super) async fn plan(
         None => None,
     };
     let rate = view(&handle, name.clone()).await.ok().and_then(|view| requests_per_second(&view));
-    let answer = ask(&handle, name, move |_, service| {
+    let answer = ask(&handle, name, move |core, service| {
+        let refused = to.as_ref().and_then(|to| refusal(core, service, to));
         let nothing = to.is_some() && service.stable == to;
         let kind = if service.stable.is_some() { RolloutKind::Release } else { RolloutKind::First };
+        let foreseen = outlook(service, &service.spec.schedule, kind);
+        let notes = refused.into_iter().chain(foreseen.notes.clone()).collect();
         Ok(PlanPreview {
             schema: schema_of("plan"),
             service: service.name.clone(),
             from: service.stable.clone(),
             to: version.map_or_else(|| "a new revision".into(), |v| v.to_string()),
             action: if nothing { "nothing" } else { kind.as_str() }.into(),
-            outlook: outlook(service, &service.spec.schedule, kind),
+            outlook: Outlook { notes, ..foreseen },
             requests_per_second: rate,
             requests_to_catch: requests_to_catch(service),
         })
     });
     Ok(Json(answer.await?))
+}
+
+/// Why a deploy of `to` would be refused, if it would.
+fn refusal(core: &Core, service: &Service, to: &RevisionId) -> Option<String> {
+    let ask = DeployAsk { spec: service.spec.clone(), revision: to.clone(), allow_bad: false };
+    let ask = Ask::Deploy(Box::new(ask));
+    let event = Event::Asked { by: Actor("plan".into()), reason: None, ask };
+    let refused = core.executor.preview(&service.name, &event, now()).err()?;
+    Some(format!("a deploy would be refused: {refused}"))
 }
 
 /// Average over the time the present weights have held.

@@ -99,7 +99,7 @@ pub struct RolloutView {
 pub struct ArmView {
     /// Which.
     pub revision: RevisionId,
-    /// `stable` or `candidate`.
+    /// `stable`, `candidate`, or `former` when it is in no plan now.
     pub role: String,
     /// The share asked for.
     pub asked: Weight,

@@ -425,7 +425,7 @@ impl World {
         let name = self.name()?;
         let Some(spec) = self.spec.clone() else { return Ok(()) };
         let known = match &self.controller {
-            Controller::Up(executor) => executor.service(&name).map(|service| service),
+            Controller::Up(executor) => executor.service(&name),
             _ => None,
         };
         let schedule = spec.schedule.clone();
