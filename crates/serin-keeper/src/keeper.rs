@@ -18,7 +18,7 @@ use crate::procfs;
 use crate::pump::{CHUNK, Pump};
 use crate::report::say;
 use crate::signals::Signals;
-use crate::state::Role;
+use crate::state::{Role, State};
 
 mod adopt;
 mod connection;
@@ -56,10 +56,13 @@ pub struct Options {
 ///
 /// # Errors
 /// When the data directory cannot be used: [`Error::Locked`] by another keeper,
-/// [`Error::PathTooLong`], [`Error::Exposed`], or any call to the system.
+/// [`Error::PathTooLong`], [`Error::Exposed`], or any call to the system; also when the state file
+/// of a keeper before this one cannot be read, for then what it had started may still run.
 pub fn run(options: Options) -> Result<(), Error> {
-    let mut keeper = Keeper::start(options)?;
-    keeper.adopt();
+    let (mut keeper, left) = Keeper::start(options)?;
+    if let Some(state) = left {
+        keeper.adopt(state);
+    }
     keeper.start_planes();
     say(format_args!("ready, pid {}, data in {}", std::process::id(), keeper.paths.data.display()));
     while !keeper.is_done() {
@@ -101,15 +104,17 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn start(mut options: Options) -> Result<Self, Error> {
+    /// Also returns what a keeper before this one has left.
+    fn start(mut options: Options) -> Result<(Self, Option<State>), Error> {
         let paths = Paths::prepare(&options.data)?;
         let lock = paths.lock()?;
+        let left = State::load(&paths.state).map_err(Error::io("read", &paths.state))?;
         options.exe =
             std::path::absolute(&options.exe).map_err(Error::io("resolve", &options.exe))?;
         let journal = Journal::open(&paths.journal).map_err(Error::io("open", &paths.journal))?;
         let signals = Signals::register().map_err(Error::io("watch signals for", &paths.data))?;
         let socket = listen(&paths).map_err(Error::io("listen on", &paths.socket))?;
-        Ok(Self {
+        let keeper = Self {
             options,
             _lock: lock,
             signals,
@@ -131,7 +136,8 @@ impl Keeper {
             soft_files: raise_open_files(),
             buffer: vec![0; CHUNK],
             paths,
-        })
+        };
+        Ok((keeper, left))
     }
 
     /// One round: wait, handle what came, do what is due, save.

@@ -20,6 +20,9 @@
 //!   own parent gave it open and inheritable is passed on; closing that would need `unsafe`.)
 //! - Nothing a disk, an app or an asker does blocks the loop for long: reads are bounded per
 //!   turn, and a log or journal that cannot be written is counted and reported, not waited for.
+//! - A state file that cannot be read stops the start: nothing is ever started a second time because
+//!   the keeper has forgotten the first.
+//! - From the beginning of a shutdown the keeper holds no listener: what nobody will serve is refused.
 //! - With nothing to do, the loop sleeps without a timer.
 
 pub mod client;

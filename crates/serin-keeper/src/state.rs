@@ -61,20 +61,21 @@ pub(crate) enum Role {
 }
 
 impl State {
-    /// Reads the file; `None` when there is none. One that makes no sense is set aside.
+    /// Reads the file; `None` when there is none. One that makes no sense is an error: what it
+    /// named may still run.
     pub(crate) fn load(path: &Path) -> io::Result<Option<Self>> {
         let text = match fs::read(path) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e),
         };
-        match serde_json::from_slice(&text) {
-            Ok(state) => Ok(Some(state)),
-            Err(e) => {
-                fs::rename(path, path.with_extension("json.unreadable"))?;
-                Err(io::Error::other(format!("{e}; it is now called keeper.json.unreadable")))
-            }
-        }
+        let state = serde_json::from_slice(&text).map_err(|e| {
+            io::Error::other(format!(
+                "{e}; processes of this directory may still run: stop them, then move the file \
+                 away to start afresh"
+            ))
+        })?;
+        Ok(Some(state))
     }
 
     /// Writes the file anew, whole or not at all.
@@ -92,16 +93,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn saved_is_loaded_and_rubbish_is_set_aside() {
+    fn saved_is_loaded_and_rubbish_stays_where_it_is() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keeper.json");
         assert_eq!(State::load(&path).unwrap(), None);
         let state = State { boot_id: "b".into(), listeners: vec!["x".into()], ..State::default() };
         state.save(&path).unwrap();
         assert_eq!(State::load(&path).unwrap(), Some(state));
-        fs::write(&path, "{\"boot").unwrap();
-        assert!(State::load(&path).is_err());
-        assert_eq!(State::load(&path).unwrap(), None);
-        assert!(dir.path().join("keeper.json.unreadable").exists());
+        for rubbish in ["{\"boot", "", "[]"] {
+            fs::write(&path, rubbish).unwrap();
+            let error = State::load(&path).unwrap_err().to_string();
+            assert!(error.contains("may still run"), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), rubbish);
+        }
     }
 }

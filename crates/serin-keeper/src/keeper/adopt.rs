@@ -23,15 +23,7 @@ const MAX_LISTENER_REST: Duration = Duration::from_secs(60);
 const SAVE_REST: Duration = Duration::from_secs(1);
 
 impl Keeper {
-    pub(super) fn adopt(&mut self) {
-        let state = match State::load(&self.paths.state) {
-            Ok(Some(state)) => state,
-            Ok(None) => return,
-            Err(e) => {
-                say(format_args!("cannot read {}: {e}", self.paths.state.display()));
-                return;
-            }
-        };
+    pub(super) fn adopt(&mut self, state: State) {
         let same_boot = !state.boot_id.is_empty() && state.boot_id == self.boot_id;
         if !same_boot {
             self.journal.rebooted();

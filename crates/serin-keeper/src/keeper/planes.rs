@@ -8,6 +8,7 @@ use super::process::Process;
 use super::shutdown::Phase;
 use crate::launch::{self, Order};
 use crate::listeners;
+use crate::log::tail;
 use crate::protocol::{CONTROL, JournalEvent, Limits, LogSpec, PROXY};
 use crate::pump::Pump;
 use crate::report::say;
@@ -15,6 +16,12 @@ use crate::state::Role;
 
 /// A plane that lived shorter than this died at its start.
 const QUICK_DEATH: Duration = Duration::from_secs(1);
+
+/// The quick death in a row at which the operator is told what the plane has said.
+const TELLING_DEATH: u32 = 3;
+
+/// Lines at the end of its log among which there should be one that is not empty.
+const LAST_WORDS: usize = 10;
 
 /// Longest wait before a plane is started again.
 const MAX_BACKOFF_MS: u64 = 2000;
@@ -156,8 +163,25 @@ impl Keeper {
         } else {
             say(format_args!("{name} ended {}; it is started again", how(process)));
             self.plane_due(process.role, process.lived());
+            self.tell_last_words(process.role);
         }
         self.hold_missing_listeners();
+    }
+
+    /// Once for each row of quick deaths: why, in the plane's own words.
+    fn tell_last_words(&self, role: Role) {
+        let (name, plane) = match role {
+            Role::Control => (CONTROL, &self.planes.control),
+            _ => (PROXY, &self.planes.proxy),
+        };
+        if plane.quick_deaths != TELLING_DEATH {
+            return;
+        }
+        let path = self.paths.logs.join(format!("{name}.log"));
+        let last = tail(&path, LAST_WORDS).into_iter().rfind(|line| !line.trim().is_empty());
+        let last = last.as_deref().unwrap_or("nothing");
+        let path = path.display();
+        say(format_args!("{name} keeps dying at its start; the end of {path}: {last}"));
     }
 
     fn plane_due(&mut self, role: Role, lived: Duration) {

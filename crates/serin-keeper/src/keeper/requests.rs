@@ -3,6 +3,7 @@
 use std::os::fd::BorrowedFd;
 
 use super::Keeper;
+use super::shutdown::{Phase, STOPPING};
 use crate::listeners::BindError;
 use crate::protocol::{ErrorCode, ListenerLine, ListenerReply, Reply, Request, RequestLine};
 
@@ -97,7 +98,12 @@ impl Keeper {
     }
 
     /// A socket that went missing when a keeper died may still be in the data plane's hands.
+    /// While everything is stopped, nothing is held any more.
     fn listener(&mut self, addr: &str) -> Result<(String, BorrowedFd<'_>), BindError> {
+        if self.phase != Phase::Running {
+            let message = format!("{addr} is not held: {STOPPING}");
+            return Err(BindError { code: ErrorCode::ShuttingDown, message });
+        }
         if self.listeners.is_missing(addr) {
             self.take_back_listeners();
         }

@@ -11,6 +11,9 @@ const CONTROL_GRACE_MS: u64 = 10_000;
 /// Milliseconds a data plane has: its own drain of 30 s and some room.
 pub(super) const PROXY_GRACE_MS: u64 = 35_000;
 
+/// Said to whoever wants something new.
+pub(super) const STOPPING: &str = "the keeper is stopping everything";
+
 /// Where the keeper is in its own life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -44,7 +47,16 @@ impl Keeper {
             let count = self.processes.values().filter(|p| p.is_live()).count();
             say(format_args!("stopping {count} processes; a second signal stops them at once"));
             self.phase = Phase::Stopping { hurry: false };
+            self.release_listeners();
         }
+    }
+
+    /// Only the data plane's own copies are left: when it closes them, whoever connects is refused
+    /// at once instead of waiting in a queue that nobody will serve.
+    fn release_listeners(&mut self) {
+        self.listeners.clear();
+        self.listener_rest = None;
+        self.unsaved = true;
     }
 
     /// Orders the next ends: only when nothing of one step lives, the next one begins.

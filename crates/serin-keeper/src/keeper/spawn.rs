@@ -8,7 +8,7 @@ use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
 use super::Keeper;
 use super::process::Process;
 use super::requests::refuse;
-use super::shutdown::Phase;
+use super::shutdown::{Phase, STOPPING};
 use crate::launch::{self, Order};
 use crate::protocol::{CONTROL, ErrorCode, JournalEvent, PROXY, ProcessSpec, ProcessState, Reply};
 use crate::pump::Pump;
@@ -53,8 +53,7 @@ impl Keeper {
     fn refusal(&self, spec: &ProcessSpec) -> Option<Reply> {
         let name = &spec.instance;
         if !matches!(self.phase, Phase::Running) {
-            let message = "the keeper is stopping everything".to_owned();
-            return Some(refuse(ErrorCode::ShuttingDown, message));
+            return Some(refuse(ErrorCode::ShuttingDown, STOPPING.to_owned()));
         }
         if let Some(problem) = problem_of(spec) {
             return Some(refuse(ErrorCode::BadSpec, problem));

@@ -52,6 +52,28 @@ fn nothing_stops_and_no_line_is_lost() {
 }
 
 #[test]
+fn nothing_is_started_twice_when_the_state_cannot_be_read() {
+    let mut rig = Rig::start();
+    let pid = rig.run("a", "exec sleep 1000");
+    let planes = [rig.started(CONTROL, 1)[0], rig.started(PROXY, 1)[0]];
+    rig.kill_keeper();
+    let state = std::fs::read(rig.path("keeper.json")).unwrap();
+    std::fs::write(rig.path("keeper.json"), "{\"boot").unwrap();
+    let refused = rig.command().output().unwrap();
+    let left = std::fs::read(rig.path("keeper.json")).unwrap();
+    std::fs::write(rig.path("keeper.json"), state).unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && !said.contains("is started"), "{said}");
+    for part in ["keeper.json", "may still run", "move the file away"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!(left, b"{\"boot", "nothing is changed");
+    rig.start_keeper();
+    assert_eq!(rig.info("a").unwrap().pid, pid);
+    assert_eq!([rig.info(CONTROL).unwrap().pid, rig.info(PROXY).unwrap().pid], planes);
+}
+
+#[test]
 fn an_exit_while_no_keeper_ran_is_noticed() {
     let mut rig = Rig::start();
     let pid = rig.run("a", "exec sleep 1000");

@@ -48,6 +48,24 @@ fn fetching_binds_what_is_not_held() {
 }
 
 #[test]
+fn a_keeper_that_stops_lets_nobody_wait() {
+    let rig = Rig::start();
+    let addr = bind(&rig, "127.0.0.1:0");
+    TcpStream::connect(&addr).unwrap();
+    // The end of this one takes longer than the test.
+    rig.run("a", "trap '' TERM; echo up; while :; do sleep 1000; done");
+    rig.await_lines("a", 1);
+    rig.call(Request::Shutdown);
+    assert!(TcpStream::connect(&addr).is_err());
+    match rig.call(Request::Bind { addr: addr.clone() }) {
+        Reply::Error { code: ErrorCode::ShuttingDown, .. } => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(client::listener(&rig.path(SOCKET), &addr).is_err());
+    assert!(TcpStream::connect(&addr).is_err());
+}
+
+#[test]
 fn an_address_in_use_is_named() {
     let rig = Rig::start();
     let other = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -42,6 +42,16 @@ fn a_plane_that_keeps_dying_does_not_stop_the_rest() {
 }
 
 #[test]
+fn a_plane_that_keeps_dying_is_quoted_once() {
+    let rig = Rig::with_planes(&["die"]);
+    let said: Vec<String> = (0..6).flat_map(|_| rig.said_until("control ended")).collect();
+    assert!(said.iter().any(|line| line.contains("control ended with exit code 3")), "{said:?}");
+    let quotes = || said.iter().filter(|line| line.contains("cannot open the database"));
+    assert_eq!(quotes().count(), 1, "{said:?}");
+    assert!(quotes().all(|line| line.contains("control.log")), "{said:?}");
+}
+
+#[test]
 fn a_killed_data_plane_refuses_no_connection() {
     let addr = free_addr();
     let rig = Rig::with_planes(&["idle", "proxy", &addr]);

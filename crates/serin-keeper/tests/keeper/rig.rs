@@ -60,8 +60,17 @@ impl Rig {
 
     /// Waits for a line of the keeper's stderr.
     pub fn await_said(&self, part: &str) {
+        self.said_until(part);
+    }
+
+    /// The next lines of the keeper's stderr up to one with `part`.
+    pub fn said_until(&self, part: &str) -> Vec<String> {
         let said = self.said.as_ref().unwrap();
-        while !said.recv_timeout(PATIENCE).expect(part).contains(part) {}
+        let mut lines: Vec<String> = Vec::new();
+        while lines.last().is_none_or(|line| !line.contains(part)) {
+            lines.push(said.recv_timeout(PATIENCE).expect(part));
+        }
+        lines
     }
 
     pub fn keeper_pid(&self) -> i32 {
