@@ -35,6 +35,9 @@ pub struct RevisionObservation {
     pub in_flight: u64,
     /// The last instance that could not be brought up.
     pub failure: Option<StartFailure>,
+    /// The last ready instance that ended unasked.
+    #[serde(default)]
+    pub lost: Option<StartFailure>,
     /// Instances run different artefacts under one revision.
     pub drift: bool,
 }
@@ -66,6 +69,8 @@ pub enum ExitCause {
     Unknown,
     /// It still runs and does not become ready.
     NotReady,
+    /// It was replaced because its liveness probe failed.
+    NotLive,
 }
 
 /// Which run of the data plane counted, and which of its reports this is. Ordered.
@@ -117,6 +122,7 @@ impl std::fmt::Display for ExitCause {
             Self::Signal(signal) => write!(f, "ended by signal {signal}"),
             Self::NotStarted(why) => f.write_str(why),
             Self::Unknown => f.write_str("ended, nobody saw how"),
+            Self::NotLive => f.write_str("failed its liveness probe"),
             Self::NotReady => f.write_str("runs but does not become ready"),
         }
     }

@@ -234,6 +234,11 @@ impl Rollout {
         name.unwrap_or("start")
     }
 
+    /// Whether a controller took over a short while ago, so that instances may be coming back.
+    pub(crate) fn is_settling(&self, now: Timestamp) -> bool {
+        self.took_over_at.is_some_and(|at| now < at.plus(self.schedule.progress_deadline))
+    }
+
     /// Whether two instances are wanted because a judge compares.
     pub(crate) fn is_analysed(&self) -> bool {
         self.schedule.analysis.is_some() && self.kind == RolloutKind::Release

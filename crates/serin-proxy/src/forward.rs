@@ -221,15 +221,15 @@ impl Carry {
         if !arm.backends.is_empty() {
             return Ok((ticket, arm));
         }
-        // Held against a candidate. A stable revision that is away says nothing about one: its
-        // errors would only make harm look usual.
-        if arm.count.is_candidate() {
-            ticket.judge();
-        }
         let Some(index) = route.substitute(&mut rng) else {
             ticket.failed();
             return Err(NotReady);
         };
+        // Held against a candidate while stable is there. A stable revision that is away says
+        // nothing about the candidate: its errors would only make harm look usual.
+        if arm.count.is_candidate() {
+            ticket.judge();
+        }
         ticket.fallback();
         Ok((ticket, &route.arms[index]))
     }

@@ -161,8 +161,8 @@ fn a_full_disk_stops_new_decisions_but_not_the_way_back() {
     let mut executor = on_trial(store, Some(ballast.clone()));
     executor.store().limit_pages(Some(1));
     // The last page of the file has some room; soon it has not.
-    let deploys = (3..200).map(|n| executor.submit(&shop(), &deploy(&format!("v{n}")), START));
-    let refused = deploys.filter_map(Result::err).next();
+    let mut deploys = (3..200).map(|n| executor.submit(&shop(), &deploy(&format!("v{n}")), START));
+    let refused = deploys.find_map(Result::err);
     assert!(matches!(refused, Some(Error::Store(serin_store::Error::Full))), "{refused:?}");
     assert!(executor.trouble().is_some());
     let reason = Some("x".repeat(200_000));

@@ -84,6 +84,11 @@ impl Machine {
         of.filter(|i| is(&i.life)).count() as u32
     }
 
+    /// All processes end at once, through no fault of theirs.
+    pub fn lose_instances(&mut self) {
+        self.instances.clear();
+    }
+
     /// The load balancer loses its counts.
     pub fn restart_data_plane(&mut self) {
         self.counts.clear();
@@ -180,6 +185,11 @@ impl Machine {
 
     fn request(&mut self, at: Generation, id: &RevisionId, truth: Truth, rng: &mut Rng) {
         let nobody = self.ready(id) == 0;
+        let stable = self.in_role(Role::Stable).cloned();
+        let stable_is_there = stable.as_ref().is_some_and(|stable| self.ready(stable) > 0);
+        if nobody && (!stable_is_there || stable.as_ref() == Some(id)) {
+            return;
+        }
         let arm = self.counts.entry(at).or_default().entry(id.clone()).or_default();
         arm.n += 1;
         arm.assigned += 1;
@@ -217,6 +227,7 @@ impl Machine {
             restarts: known.restarts,
             in_flight: 0,
             failure: known.failure,
+            lost: None,
             drift: false,
         }
     }

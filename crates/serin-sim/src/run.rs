@@ -164,9 +164,21 @@ impl Sim {
                 machine.restart_data_plane();
             }
         }
+        if self.rng.f64() < 0.003 {
+            self.power_cut();
+        }
         if self.rng.f64() < 0.08 {
             self.press_a_button();
         }
+    }
+
+    /// Everything dies at once and comes back.
+    fn power_cut(&mut self) {
+        for machine in self.machines.values_mut() {
+            machine.lose_instances();
+            machine.restart_data_plane();
+        }
+        self.crash();
     }
 
     /// The controller dies and a new one takes over; messages of the old one are still under way.
@@ -218,10 +230,40 @@ impl Sim {
             6 => Some(Ask::Pause),
             7 => Some(Ask::Resume),
             8 => Some(Ask::Abort),
-            _ => Some(Ask::Rollback { to: None }),
+            _ => self.some_rollback(&name),
         };
-        if let Some(ask) = ask {
-            self.ask(&name, ask);
+        let Some(ask) = ask else { return };
+        let again = matches!(ask, Ask::Abort | Ask::Rollback { to: None }) && self.rng.bool();
+        self.ask(&name, ask.clone());
+        if again {
+            self.press_again(&name, ask);
+        }
+    }
+
+    /// To the last good revision, or to any that is known.
+    fn some_rollback(&mut self, name: &ServiceName) -> Option<Ask> {
+        if self.rng.bool() {
+            return Some(Ask::Rollback { to: None });
+        }
+        let known: Vec<_> = self.executor().service(name)?.revisions.keys().cloned().collect();
+        let to = known.get(self.rng.usize(..known.len().max(1)))?.clone();
+        Some(Ask::Rollback { to: Some(to) })
+    }
+
+    /// A way back asked for twice is the way back asked for once.
+    fn press_again(&mut self, name: &ServiceName, ask: Ask) {
+        let heading = |sim: &mut Self| {
+            let service = sim.executor().service(name)?;
+            let rollout = service.rollout.as_ref();
+            let moves = rollout.map(|r| (r.id, r.candidate.clone(), r.is_on_trial()));
+            Some((service.stable.clone(), moves))
+        };
+        let before = heading(self);
+        let crashes = self.report.crashes;
+        self.ask(name, ask);
+        let is_over = before.as_ref().is_none_or(|(_, moves)| moves.is_none());
+        if crashes == self.report.crashes && !is_over && heading(self) != before {
+            self.violation("a second press changed what the first one began");
         }
     }
 
@@ -235,7 +277,8 @@ impl Sim {
         if self.rng.f64() < 0.2 {
             spec.replicas = self.rng.u32(1..=6);
         }
-        Some(Ask::Deploy(Box::new(DeployAsk { spec, revision, allow_bad: false })))
+        let allow_bad = self.rng.f64() < 0.1;
+        Some(Ask::Deploy(Box::new(DeployAsk { spec, revision, allow_bad })))
     }
 
     fn ask(&mut self, name: &ServiceName, ask: Ask) {

@@ -313,12 +313,11 @@ fn evidence(rollout: &Rollout) -> Option<Cause> {
 fn health(service: &Service, rollout: &Rollout, now: Timestamp) -> Option<Cause> {
     let seen = service.observed.revisions.get(&rollout.candidate);
     let failure = seen.and_then(|r| r.failure.clone());
-    let deadline = rollout.schedule.progress_deadline;
-    let settling = rollout.took_over_at.is_some_and(|at| now < at.plus(deadline));
-    if rollout.kind != RolloutKind::Rollback && !settling {
+    let story = failure.as_ref().or_else(|| seen.and_then(|r| r.lost.as_ref()));
+    if rollout.kind != RolloutKind::Rollback && !rollout.is_settling(now) {
         let lost = not_started(rollout, failure.as_ref())
-            .or_else(|| crashed(service, rollout, failure.as_ref()))
-            .or_else(|| all_lost(service, rollout, failure.as_ref()));
+            .or_else(|| crashed(service, rollout, story))
+            .or_else(|| all_lost(service, rollout, story));
         if lost.is_some() {
             return lost;
         }

@@ -2,13 +2,18 @@
 
 use super::Turn;
 use crate::{
-    ArmCounts, CountKey, Counted, Counts, Fact, REPORTED_GENERATIONS, RevisionId, Rollout,
+    ArmCounts, CountKey, Counted, Counts, Fact, Millis, REPORTED_GENERATIONS, RevisionId, Rollout,
+    Weight,
 };
 use serin_stats::{ArmTick, Outcome, Rung, Tick};
 use std::collections::BTreeMap;
 
+/// How long instances must have been ready after a restart before they are judged again.
+const SETTLE: Millis = Millis::secs(5);
+
 impl Turn {
     pub(super) fn count(&mut self, reports: &[Counts]) {
+        let shaken = self.is_shaken();
         let on_trial = self.service.rollout.as_mut().filter(|r| r.is_on_trial());
         let Some(rollout) = on_trial else { return };
         let Some(key) = reports.iter().map(|c| c.key).max() else { return };
@@ -18,13 +23,26 @@ impl Turn {
         let baseline = rollout.baseline.clone();
         let since = rollout.after;
         for counts in reports.iter().filter(|c| c.key == key && c.generation > since) {
-            rollout.take(counts, baseline.as_ref());
+            rollout.take(counts, baseline.as_ref(), !shaken);
         }
         // What the data plane no longer reports cannot be counted again; what it does, could.
         while rollout.counted.at.len() > REPORTED_GENERATIONS {
             rollout.counted.at.pop_first();
         }
         self.assess();
+    }
+
+    /// Whether the machine seems to have gone down and come up again: after a controller took
+    /// over, until instances of both revisions have been ready for a while. What was counted
+    /// meanwhile says nothing about the candidate.
+    fn is_shaken(&self) -> bool {
+        let Some(rollout) = self.service.rollout.as_ref() else { return false };
+        let just_ready = |id: &RevisionId| {
+            self.service.ready(id) == 0 || self.service.ready_for(id, self.now) < SETTLE
+        };
+        let weighs = rollout.weight > Weight::NONE;
+        let mut both = rollout.baseline.iter().chain([&rollout.candidate]);
+        rollout.is_settling(self.now) && weighs && both.any(just_ready)
     }
 
     /// Looks at the evidence; tells when the verdict changed.
@@ -79,10 +97,13 @@ impl Rollout {
         Rung { j, m }
     }
 
-    fn take(&mut self, counts: &Counts, baseline: Option<&RevisionId>) {
+    fn take(&mut self, counts: &Counts, baseline: Option<&RevisionId>, is_evidence: bool) {
         let before = self.counted.at.insert(counts.generation, counts.arms.clone());
         let fresh = |id: &RevisionId| tick_of(counts.arms.get(id), old(before.as_ref(), id));
         let canary = fresh(&self.candidate);
+        if !is_evidence {
+            return;
+        }
         self.counted.judged += canary.n;
         let seconds = counts.closed_through.saturating_sub(self.counted.closed_through);
         self.counted.closed_through = self.counted.closed_through.max(counts.closed_through);
