@@ -53,6 +53,7 @@ fn routes(handle: Handle) -> Router {
         .route("/api/v1/services/{target}/explain", get(read::explain))
         .route("/api/v1/services/{target}/plan", get(read::plan))
         .route("/api/v1/services/{target}/logs", get(read::logs))
+        .route("/api/v1/services/{target}/usage", get(read::usage))
         .route("/api/v1/apply", post(write::apply))
         .route("/api/v1/events", get(events::events))
         .route("/metrics", get(metrics::metrics))

@@ -3,7 +3,7 @@
 use super::error::ApiError;
 use super::view::{
     Explanation, History, InstanceLog, Logs, PlanPreview, RolloutStatus, ServerView, ServiceView,
-    Services, schema_of,
+    Services, UsageView, schema_of,
 };
 use crate::control::{Core, Handle, now};
 use crate::{apply, views};
@@ -233,6 +233,16 @@ pub(super) async fn logs(
     let instances =
         tails.into_iter().map(|(instance, lines)| InstanceLog { instance, lines }).collect();
     Ok(Json(Logs { schema: schema_of("logs"), instances }))
+}
+
+/// What the instances of a service used over the last ten minutes.
+pub(super) async fn usage(
+    State(handle): State<Handle>,
+    Path(name): Path<String>,
+) -> Answer<UsageView> {
+    let name = named(&name)?;
+    ask(&handle, name.clone(), |_, _| Ok(())).await?;
+    Ok(Json(UsageView { schema: schema_of("usage"), instances: handle.local().usage(&name) }))
 }
 
 /// The newest known revision a user's word means: a version, or `version@digest`.

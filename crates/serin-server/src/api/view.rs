@@ -227,6 +227,15 @@ pub struct Logs {
     pub instances: Vec<InstanceLog>,
 }
 
+/// `GET /api/v1/services/{name}/usage`.
+#[derive(Debug, Clone, Serialize)]
+pub struct UsageView {
+    /// `serin.usage/v1`.
+    pub schema: String,
+    /// Of each running instance: its revision and its samples, 5 s apart, oldest first.
+    pub instances: Vec<serin_local::InstanceUsage>,
+}
+
 /// The end of one instance's log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct InstanceLog {
