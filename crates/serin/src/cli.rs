@@ -2,7 +2,7 @@
 
 use crate::demo::DemoArgs;
 use crate::printer::{ColorChoice, Settings};
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, Resettable};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -131,6 +131,9 @@ pub struct ServeArgs {
     /// Also offer the API on this TCP address, with a token (in DIR/token)
     #[arg(long, env = "SERIN_API_LISTEN", value_name = "ADDR")]
     pub api_listen: Option<SocketAddr>,
+    /// End when the process with this number has ended
+    #[arg(long, hide = true, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    pub while_pid: Option<i32>,
 }
 
 #[derive(Debug, Args)]
@@ -346,7 +349,16 @@ pub fn grammar(long: bool) -> clap::Command {
 /// Reads the words of a command line.
 pub fn parse(words: &[OsString]) -> Result<Cli, clap::Error> {
     let long = words.iter().any(|word| word == "--help");
-    Cli::from_arg_matches(&grammar(long).try_get_matches_from(words)?)
+    let matches = grammar(long).try_get_matches_from(words).map_err(|error| {
+        // What the environment sets would stand in the usage line as if it were required.
+        let plain = without_environment(grammar(long));
+        plain.try_get_matches_from(words).err().unwrap_or(error)
+    })?;
+    Cli::from_arg_matches(&matches)
+}
+
+fn without_environment(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| arg.env(Resettable::Reset)).mut_subcommands(without_environment)
 }
 
 #[cfg(test)]

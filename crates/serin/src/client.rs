@@ -25,7 +25,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serin_server::api::view::Problem;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -145,7 +147,7 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<Response<Incoming>, Failure> {
-        let stream = connect(self.endpoint()).await.map_err(|error| self.unreachable(error))?;
+        let stream = connect(self.endpoint()).await.map_err(|error| self.unreachable(&error))?;
         let request = self.request(method, path, body)?;
         let answer = match stream {
             Stream::Unix(stream) => exchange(TokioIo::new(stream), request).await,
@@ -202,9 +204,13 @@ impl Client {
         all.map(http_body_util::Collected::to_bytes).map_err(|error| self.broken(&*error))
     }
 
-    fn unreachable(&self, error: impl std::fmt::Display) -> Failure {
+    fn unreachable(&self, error: &io::Error) -> Failure {
         let message = format!("the server at {} cannot be reached: {error}", self.endpoint());
-        Failure::new(Exit::Unreachable, "unreachable", message).hint(START_HINT)
+        let hint = match self.endpoint() {
+            Endpoint::Unix(socket) if error.kind() == ErrorKind::PermissionDenied => owned(socket),
+            _ => START_HINT.into(),
+        };
+        Failure::new(Exit::Unreachable, "unreachable", message).hint(hint)
     }
 
     /// The request was sent, and the answer did not come whole.
@@ -233,6 +239,17 @@ impl Client {
 fn of_problem(exit: Exit, problem: Problem) -> Failure {
     let Problem { title, code, hint, detail, .. } = problem;
     Failure { exit, code, message: title, detail, hint }
+}
+
+/// What to do about a socket that this user may not use. The first directory above it that can be
+/// looked at tells whose it is.
+fn owned(socket: &Path) -> String {
+    let owner = socket.ancestors().find_map(|path| std::fs::metadata(path).ok());
+    let owner = crate::who::user(owner.map_or(0, |meta| meta.uid()));
+    format!(
+        "it belongs to {owner}: run this as {owner}, or name a server of your own with \
+         --server or --data-dir"
+    )
 }
 
 /// The token the server of this machine wrote, if this user may read it. It goes to no other one.

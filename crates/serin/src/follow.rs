@@ -179,8 +179,7 @@ impl<'c> Follower<'c> {
         let frame = render::Frame::of(self.context.printer, self.wish.channel);
         let wanted = exit == Exit::Reached;
         let service = self.wish.service.as_str();
-        let traffic = self.context.view(service).await.map_or_else(|_| Vec::new(), |v| v.traffic);
-        let ended = render::Ended { service, record, traffic: &traffic, wanted };
+        let ended = render::Ended { service, record, wanted };
         let end = render::end(ended, &frame);
         self.screen.conclude(&end, wanted);
         if self.context.printer.is_json() {

@@ -14,16 +14,18 @@ mod file;
 mod follow;
 mod info;
 mod look;
+mod misuse;
 mod printer;
 mod render;
 mod serve;
 mod ship;
+mod who;
 
 use cli::{Cli, Verb};
 use context::Context;
 use exit::Exit;
 use failure::Failure;
-use printer::{Printer, Settings};
+use printer::Printer;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -44,19 +46,7 @@ fn command(words: &[OsString]) -> ExitCode {
             demo::run(&args, &Printer::new(global.settings()))
         }
         Ok(cli) => run(cli).into(),
-        Err(error) => misread(&error).into(),
-    }
-}
-
-/// Says what clap says: help on stdout, errors on stderr.
-fn misread(error: &clap::Error) -> Exit {
-    let printer = Printer::new(Settings::default());
-    if error.use_stderr() {
-        printer.alarm_text(&error.render().to_string());
-        Exit::Usage
-    } else {
-        printer.data_text(&error.render().to_string());
-        Exit::Reached
+        Err(error) => misuse::say(words, &error).into(),
     }
 }
 

@@ -6,6 +6,9 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::printer::{Line, Printer, Tone};
 use clap::Parser;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open};
 use serde_json::json;
 use serin_keeper::protocol;
 use std::ffi::OsString;
@@ -41,12 +44,27 @@ pub fn serve(global: &Global, printer: Printer, args: &ServeArgs) -> Result<Exit
         Failure::internal(format!("cannot resolve {}: {error}", data.display()))
     })?;
     let options = options(&data, args)?;
+    args.while_pid.map_or(Ok(()), end_with)?;
     let printer = Arc::new(printer);
     let greeter = Arc::clone(&printer);
     // Detached on purpose: it must not keep a keeper alive that could not start.
     thread::spawn(move || greet(&greeter, &data));
     serin_keeper::run(options).map_err(|error| failure(&error))?;
     Ok(Exit::Reached)
+}
+
+/// Ends this server in order, as SIGTERM does, once another process has ended.
+fn end_with(pid: i32) -> Result<(), Failure> {
+    let found = Pid::from_raw(pid).ok_or(io::Error::from(io::ErrorKind::InvalidInput));
+    let watched = found.and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
+    let watched = watched
+        .map_err(|error| Failure::internal(format!("cannot watch process {pid}: {error}")))?;
+    // Detached: it ends with this process at the latest.
+    thread::spawn(move || {
+        while poll(&mut [PollFd::new(&watched, PollFlags::IN)], None) == Err(Errno::INTR) {}
+        let _ = kill_process(getpid(), Signal::TERM);
+    });
+    Ok(())
 }
 
 fn options(data: &Path, args: &ServeArgs) -> Result<serin_keeper::Options, Failure> {

@@ -11,7 +11,11 @@ use crate::file::File;
 use crate::follow::{Wish, follow};
 use crate::printer::{Channel, Line, Tone};
 use crate::render;
-use serin_server::api::view::{Applied, AppliedService, ApplyRequest, ServiceView, VerbRequest};
+use crate::who::actor;
+use serin_core::RolloutKind;
+use serin_server::api::view::{
+    Applied, AppliedService, ApplyRequest, RolloutView, ServiceView, VerbRequest,
+};
 use std::time::Duration;
 
 mod remove;
@@ -61,14 +65,22 @@ async fn settle(
     let applied: Applied = document.read()?;
     if context.printer.is_json() {
         context.printer.pass(document);
-    } else {
-        applied.services.iter().for_each(|service| say_applied(context, service, dry_run));
+    }
+    let mut ways = Vec::new();
+    for service in &applied.services {
+        let way = way(context, service, dry_run).await;
+        if !context.printer.is_json() {
+            say_applied(context, service, way.as_ref(), dry_run);
+        }
+        ways.extend(way.map(|way| (service.service.to_string(), way)));
     }
     let mut exit = Exit::Reached;
-    for service in applied.services.iter().filter(|_| !dry_run && !stay.detach) {
-        let Some(rollout) = service.rollout else { continue };
-        let name = service.service.to_string();
-        let end = stay_with(context, name, rollout, Goal::Promoted, stay.timeout).await?;
+    for (name, way) in ways.into_iter().filter(|_| !dry_run && !stay.detach) {
+        let (rollout, goal) = match way {
+            Way::To(rollout) => (rollout, Goal::Promoted),
+            Way::Back { rollout, .. } => (rollout, Goal::Stopped),
+        };
+        let end = stay_with(context, name, rollout, goal, stay.timeout).await?;
         exit = exit.worse(end);
         if end == Exit::Detached {
             break;
@@ -77,9 +89,52 @@ async fn settle(
     Ok(exit)
 }
 
-fn say_applied(context: &Context<'_>, service: &AppliedService, dry_run: bool) {
+/// The rollout through which a service gets to the revision that was asked for.
+enum Way {
+    /// Its own.
+    To(u64),
+    /// One of another revision that makes way: the asked one is stable.
+    Back { rollout: u64, candidate: String },
+}
+
+async fn way(context: &Context<'_>, service: &AppliedService, dry_run: bool) -> Option<Way> {
+    if let Some(rollout) = service.rollout {
+        return Some(Way::To(rollout));
+    }
+    // Only words depend on it: without an answer it is as if nothing were under way.
+    let view = context.view(service.service.as_str()).await.ok()?;
+    let of_other = |rollout: &RolloutView| {
+        rollout.candidate != service.revision
+            && rollout.baseline.as_ref() == Some(&service.revision)
+            && (dry_run || rollout.phase == "reverting")
+    };
+    view.rollout.filter(of_other).map(|rollout| Way::Back {
+        rollout: rollout.id,
+        candidate: rollout.candidate.version.as_str().to_owned(),
+    })
+}
+
+fn say_applied(context: &Context<'_>, service: &AppliedService, way: Option<&Way>, dry_run: bool) {
+    let what = match way {
+        Some(Way::Back { candidate, .. }) => made_way(service, candidate, dry_run),
+        _ => what_happened(service, dry_run),
+    };
+    let line = Line::toned(Tone::Bold, service.service.as_str()).text(format!(": {what}"));
+    context.printer.data(&line);
+    for warning in &service.warnings {
+        context.printer.alarm(&Line::toned(Tone::Warn, "warning").text(": ").text(warning));
+    }
+}
+
+fn made_way(service: &AppliedService, candidate: &str, dry_run: bool) -> String {
+    let verb = if dry_run { "would be" } else { "was" };
     let revision = service.revision.version.as_str();
-    let what = match (service.action.as_str(), service.rollout) {
+    format!("{revision} is what runs; the rollout of {candidate} {verb} stopped")
+}
+
+fn what_happened(service: &AppliedService, dry_run: bool) -> String {
+    let revision = service.revision.version.as_str();
+    match (service.action.as_str(), service.rollout) {
         ("created", _) if dry_run => format!("would be created with {revision}"),
         ("created", _) => format!("created with {revision}"),
         ("rollout-started", _) if dry_run => format!("a rollout to {revision} would start"),
@@ -89,11 +144,6 @@ fn say_applied(context: &Context<'_>, service: &AppliedService, dry_run: bool) {
         ("unchanged", Some(id)) => format!("rollout {id} to {revision} is under way already"),
         ("unchanged", None) => format!("unchanged, {revision} runs already"),
         (other, _) => format!("{other} {revision}"),
-    };
-    let line = Line::toned(Tone::Bold, service.service.as_str()).text(format!(": {what}"));
-    context.printer.data(&line);
-    for warning in &service.warnings {
-        context.printer.alarm(&Line::toned(Tone::Warn, "warning").text(": ").text(warning));
     }
 }
 
@@ -135,14 +185,14 @@ async fn act(
 pub async fn abort(context: &Context<'_>, args: AbortArgs) -> Result<Exit, Failure> {
     let service = context.moving_service(args.service).await?;
     let request = VerbRequest { reason: args.why.reason, ..asked() };
-    go_back(context, service, "abort", &request, Goal::Stopped, args.stay).await
+    go_back(context, service, "abort", &request, args.stay).await
 }
 
 /// `serin rollback`.
 pub async fn rollback(context: &Context<'_>, args: RollbackArgs) -> Result<Exit, Failure> {
     let service = context.service(args.service).await?;
     let request = VerbRequest { revision: args.to, reason: args.why.reason, ..asked() };
-    go_back(context, service, "rollback", &request, Goal::Promoted, args.stay).await
+    go_back(context, service, "rollback", &request, args.stay).await
 }
 
 async fn go_back(
@@ -150,7 +200,6 @@ async fn go_back(
     service: String,
     verb: &str,
     request: &VerbRequest,
-    goal: Goal,
     stay: Stay,
 ) -> Result<Exit, Failure> {
     let document = context.client.submit(&verb_path(&service, verb), request).await?;
@@ -160,13 +209,22 @@ async fn go_back(
     }
     match view.rollout {
         Some(rollout) if !stay.detach => {
-            stay_with(context, service, rollout.id, goal, stay.timeout).await
+            stay_with(context, service, rollout.id, goal_back(&rollout), stay.timeout).await
         }
         _ => {
             let text = format!("{service}: {}; waiting on {}", view.state, view.waiting_for);
             context.printer.note(&Line::plain(text));
             Ok(Exit::Reached)
         }
+    }
+}
+
+/// A rollout on trial is stopped to go back; otherwise the way back is a rollout of its own.
+fn goal_back(rollout: &RolloutView) -> Goal {
+    if rollout.kind == RolloutKind::Rollback && rollout.phase != "reverting" {
+        Goal::Promoted
+    } else {
+        Goal::Stopped
     }
 }
 
@@ -220,12 +278,4 @@ fn verb_path(service: &str, verb: &str) -> String {
 /// A request that says who asks.
 fn asked() -> VerbRequest {
     VerbRequest { actor: Some(actor()), ..VerbRequest::default() }
-}
-
-/// Who asks, as far as this machine knows.
-fn actor() -> String {
-    let names = ["SERIN_ACTOR", "USER", "LOGNAME"];
-    let name = names.into_iter().filter_map(|name| std::env::var(name).ok());
-    let name = name.map(|name| name.trim().to_owned()).find(|name| !name.is_empty());
-    name.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }

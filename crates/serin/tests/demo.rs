@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used)] // every function here is part of a test
 
-use rustix::process::Signal;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
     fs,
     io::{BufRead as _, BufReader, Read as _},
     net::{SocketAddr, TcpStream},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Stdio},
     thread,
@@ -54,7 +56,7 @@ impl Demo {
 
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).unwrap();
-        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        let pid = Pid::from_raw(pid).unwrap();
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
@@ -147,7 +149,7 @@ fn requests(status: &Value, version: &str) -> u64 {
 }
 
 fn end_and_await(pid: &str) {
-    let raw = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+    let raw = Pid::from_raw(pid.parse().unwrap()).unwrap();
     rustix::process::kill_process(raw, Signal::TERM).unwrap();
     // An ended process that nobody has waited for yet has no words any more.
     let path = PathBuf::from("/proc").join(pid).join("cmdline");
@@ -196,6 +198,31 @@ fn ctrl_c_ends_everything_it_started() {
 #[test]
 fn termination_ends_everything_it_started() {
     check_interrupted(Signal::TERM, 143);
+}
+
+/// The process `serin serve` of a demo, to be awaited.
+fn watched_server(data: &Path) -> OwnedFd {
+    let is_server = |path: &PathBuf| {
+        fs::read(path.join("cmdline"))
+            .is_ok_and(|words| words.split(|b| *b == 0).any(|w| w == b"serve"))
+    };
+    let found = processes_of(data).into_iter().find(is_server).unwrap();
+    let pid: i32 = found.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()).unwrap()
+}
+
+#[test]
+fn a_killed_demo_leaves_no_process() {
+    let mut demo = Demo::start(&[]);
+    let data = PathBuf::from(demo.value("--data-dir", "--data-dir "));
+    let shop = demo.value("Serving", "http://").parse().unwrap();
+    demo.until("Deploying");
+    let server = watched_server(&data);
+    demo.signal(Signal::KILL);
+    while poll(&mut [PollFd::new(&server, PollFlags::IN)], None) != Ok(1) {}
+    assert_eq!(demo.end().0, None);
+    fs::remove_dir_all(&data).unwrap();
+    check_gone(&data, shop);
 }
 
 #[test]

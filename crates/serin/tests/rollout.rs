@@ -66,9 +66,12 @@ fn a_bad_version_is_rolled_back_with_3() {
     let file = server.file("bad.yaml", &shop(listen, ", ERROR_RATE: \"0.5\"", JUDGED));
     let said = server.run(&["apply", "-f", &file, "--revision", "v2"]);
     assert_eq!(said.code, Some(3), "{said:?}");
-    for part in
-        ["error: v2 was rolled back", "because: harm shown: errors", "all traffic on v1", "hint: "]
-    {
+    for part in [
+        "error: v2 was rolled back",
+        "because: worse than stable: errors",
+        "all traffic on v1; v2 was judged on ",
+        "hint: ",
+    ] {
         assert!(said.err.contains(part), "{part}: {}", said.err);
     }
     load.wait_for(100);
@@ -86,7 +89,8 @@ fn a_process_that_ends_at_start_fails_with_its_last_lines() {
     let file = server.file("bad.yaml", &file_of(listen, command, "", QUICK));
     let said = server.run(&["apply", "-f", &file, "-r", "v2"]);
     assert_eq!(said.code, Some(3), "{said:?}");
-    for part in ["code 3", "  probe:   ", "│ no database", "│ giving up", "no request reached v2"]
+    for part in
+        ["code 3", "  probe:   ", "│ no database", "│ giving up", "effect:  all traffic on v1\n"]
     {
         assert!(said.err.contains(part), "{part}: {}", said.err);
     }
@@ -108,6 +112,35 @@ fn a_held_rollout_can_be_waited_for_and_aborted() {
     let waited = wait.wait_with_output().unwrap();
     assert_eq!(waited.status.code(), Some(4));
     assert_eq!(server.run(&["promote"]).code, Some(6));
+}
+
+/// During a trial, `rollback` stops it: that is what was asked for, so it is 0.
+#[test]
+fn a_rollback_during_a_trial_stops_it() {
+    let (server, _) = serving(HELD);
+    server.ok(&["deploy", "-r", "v2", "--detach"]);
+    server.ok(&["wait", "--for", "step=2"]);
+    let said = server.ok(&["rollback"]);
+    assert!(said.err.contains("✔ shop: rollout of v2 aborted"), "{}", said.err);
+    assert!(said.err.contains("effect:  all traffic on v1"), "{}", said.err);
+    let status = server.json(&["status", "shop"]);
+    assert_eq!(
+        (&status["state"], &status["last"]["outcome"]),
+        (&"stable".into(), &"aborted".into())
+    );
+}
+
+#[test]
+fn a_deploy_of_stable_stops_the_rollout_of_another() {
+    let (server, _) = serving(HELD);
+    server.ok(&["deploy", "-r", "v2", "--detach"]);
+    server.ok(&["wait", "--for", "step=2"]);
+    let dry = server.ok(&["deploy", "-r", "v1", "--dry-run"]);
+    assert_eq!(dry.out, "shop: v1 is what runs; the rollout of v2 would be stopped\n");
+    let said = server.ok(&["deploy", "-r", "v1"]);
+    assert_eq!(said.out, "shop: v1 is what runs; the rollout of v2 was stopped\n");
+    assert!(said.err.contains("effect:  all traffic on v1"), "{}", said.err);
+    assert_eq!(server.json(&["status", "shop"])["state"], "stable");
 }
 
 #[test]

@@ -76,18 +76,52 @@ fn a_file_that_is_not_there_or_not_text() {
 
 #[test]
 fn wrong_words_are_usage_errors() {
-    for words in [&["deploi"][..], &["deploy", "shop"], &["wait", "--for", "never"]] {
+    for (words, part) in [
+        (&["deploi"][..], "did you mean `serin deploy`?"),
+        (&["xyz"], "hint: `serin -h` lists the verbs"),
+        (&["deploy", "shop"], "--help"),
+        (&["wait", "--for", "never"], "--help"),
+    ] {
         let said = run(words);
         assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{words:?}");
-        assert!(said.err.contains("--help"), "{words:?}: {}", said.err);
+        assert!(said.err.contains(part), "{words:?}: {}", said.err);
     }
 }
 
 #[test]
+fn wrong_words_are_a_document_for_programs() {
+    for words in [&["deploi"][..], &["deploy", "shop"], &["status", "--verbos"], &[]] {
+        let said = run(&[words, &["--json"]].concat());
+        let document: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!((said.code, &document["schema"]), (Some(2), &"serin.error/v1".into()));
+        assert_eq!(document["exit"], 2, "{words:?}");
+        assert!(document["hint"].is_string(), "{words:?}: {document}");
+    }
+    let mut command = serin(&["deploy", "shop"]);
+    command.env("SERIN_JSON", "1");
+    let document: Value = serde_json::from_str(&said(command).out).unwrap();
+    let message = "the following required arguments were not provided: --revision <REV>";
+    assert_eq!(document["message"], message);
+}
+
+#[test]
+fn usage_shows_only_what_is_required() {
+    let mut command = serin(&["deploy", "shop"]);
+    command.env("SERIN_DATA", "/nonexistent").env("SERIN_SERVER", "unix:/nonexistent");
+    let said = said(command);
+    assert!(said.err.contains("Usage: serin deploy --revision <REV>"), "{}", said.err);
+    assert!(!said.err.contains("--data-dir") && !said.err.contains("--server"), "{}", said.err);
+}
+
+#[test]
 fn without_a_word_the_short_help_is_an_error() {
-    let said = run(&[]);
-    assert_eq!((said.code, said.out.as_str()), (Some(2), ""));
-    assert!(said.err.contains("serin <verb>"), "{}", said.err);
+    for data in [None, Some("/nonexistent")] {
+        let mut command = serin(&[]);
+        command.envs(data.map(|data| ("SERIN_DATA", data)));
+        let said = said(command);
+        assert_eq!((said.code, said.out.as_str()), (Some(2), ""));
+        assert_eq!(said.err, run(&["help"]).out);
+    }
 }
 
 #[test]
@@ -136,11 +170,19 @@ fn a_data_directory_that_cannot_be_used_is_refused() {
 
 #[test]
 fn what_cannot_be_written_is_an_internal_error() {
-    let mut command = serin(&["help"]);
-    command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
-    let said = said(command);
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains("could not be written"), "{}", said.err);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("serin.yaml");
+    let text = support::file_of(support::free_address(), "[\"/bin/sh\"]", "", support::QUICK);
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap();
+    for words in [&["help"][..], &["-h"], &["check", path], &["--json", "check", path], &["--json"]]
+    {
+        let mut command = serin(words);
+        command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+        let said = said(command);
+        assert_eq!(said.code, Some(1), "{words:?}: {said:?}");
+        assert!(said.err.contains("could not be written"), "{words:?}: {}", said.err);
+    }
 }
 
 #[test]

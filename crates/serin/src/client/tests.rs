@@ -127,6 +127,17 @@ fn a_server_that_starts_late_is_waited_for() {
 }
 
 #[test]
+fn a_socket_of_somebody_else_says_whose_it_is() {
+    let client = at(Path::new("/nonexistent/serin.sock"), None);
+    let failure = client.unreachable(&ErrorKind::PermissionDenied.into());
+    assert_eq!(failure.exit, Exit::Unreachable);
+    let hint = failure.hint.unwrap();
+    assert!(hint.starts_with("it belongs to root: run this as root"), "{hint}");
+    let failure = client.unreachable(&ErrorKind::NotFound.into());
+    assert_eq!(failure.hint.as_deref(), Some(START_HINT));
+}
+
+#[test]
 fn events_end_with_the_stream() {
     let line = r#"{"seq":1,"service":"shop","at":1,"rollout":1,"fact":{"fact":"resumed"},"text":"resumed"}"#;
     let body = format!(": beat\n\nid: 1\ndata: {line}\n\nid: 2\ndata: {{\"unknown\":1}}\n\n");

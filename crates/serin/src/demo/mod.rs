@@ -44,7 +44,9 @@ pub fn app_main() -> ExitCode {
 
 /// Tells the story. The exit code is 0 only if it went as promised.
 pub fn run(args: &DemoArgs, printer: &Printer) -> ExitCode {
-    match stage(args, printer) {
+    let broken = || Failure::internal("what was found could not be written to stdout");
+    let told = stage(args, printer);
+    match if printer.is_broken() { Err(broken()) } else { told } {
         Ok(code) => code,
         Err(failure) => {
             printer.failure(&failure);
@@ -72,7 +74,7 @@ fn stage(args: &DemoArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let mut teller = Teller::new(printer);
     let ending = runtime.block_on(async {
         let interrupted = interrupted()?;
-        let server = server.insert(Server::start()?);
+        let server = server.insert(Server::start(args.keep)?);
         Ok(tokio::select! {
             biased;
             code = interrupted => Ending::Interrupted(code),

@@ -61,18 +61,21 @@ pub(super) struct Kept {
 }
 
 impl Server {
-    pub(super) fn start() -> Result<Self, Failure> {
+    /// One that ends with the demo, however that ends, unless it is to be kept.
+    pub(super) fn start(keep: bool) -> Result<Self, Failure> {
         let program = env::current_exe().map_err(failed("find this program"))?;
         let command = Command::new(&program);
-        Self::launch(program, command)
+        let pid = format!("--while-pid={}", std::process::id());
+        Self::launch(program, command, if keep { None } else { Some(&pid) })
     }
 
-    fn launch(program: PathBuf, mut command: Command) -> Result<Self, Failure> {
+    fn launch(program: PathBuf, mut command: Command, word: Option<&str>) -> Result<Self, Failure> {
         let data = data_directory().map_err(failed("make a data directory"))?;
         let shop = free_address()?;
         let log = private(&data.path().join(LOG)).map_err(failed("make a log"))?;
         let errors = log.try_clone().map_err(failed("share the log"))?;
         command.args(["serve".as_ref(), "--data-dir".as_ref(), data.path().as_os_str()]);
+        command.args(word);
         // What the user has set is meant for another server.
         for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("SERIN_") {

@@ -154,21 +154,33 @@ fn columns(c: char) -> usize {
     }
 }
 
-/// Breaks text at spaces so that each line has at most `width` columns, where that can be.
+/// Breaks text at spaces so that each line has at most `width` columns, where that can be. A number
+/// and its percent sign stay together.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    for word in whole_words(text) {
         let last = lines.last_mut().expect("there is always a line");
         if last.is_empty() {
-            last.push_str(word);
+            last.push_str(&word);
         } else if last.chars().count() + 1 + word.chars().count() <= width {
             last.push(' ');
-            last.push_str(word);
+            last.push_str(&word);
         } else {
-            lines.push(word.to_owned());
+            lines.push(word);
         }
     }
     lines
+}
+
+fn whole_words(text: &str) -> Vec<String> {
+    let mut words = Vec::<String>::new();
+    for word in text.split_whitespace() {
+        match words.last_mut().filter(|_| word.starts_with('%')) {
+            Some(number) => *number = format!("{number} {word}"),
+            None => words.push(word.to_owned()),
+        }
+    }
+    words
 }
 
 /// The signs of the output, in a form the terminal can show.
@@ -254,5 +266,6 @@ mod tests {
     fn wrapping_breaks_at_spaces() {
         assert_eq!(wrap("one two three", 8), ["one two", "three"]);
         assert_eq!(wrap("", 8), [""]);
+        assert_eq!(wrap("from 0.60 %, so", 11), ["from", "0.60 %, so"]);
     }
 }

@@ -2,10 +2,12 @@
 
 use super::table::Table;
 use super::verdict::verdict;
-use super::words::{ago, bytes, millis_or, percent, share, span, thousands};
+use super::words::{ago, bytes, count, millis_or, percent, share, span, thousands};
 use super::{Frame, end, state_tone, status, version, waiting};
 use crate::printer::{Line, Tone};
+use serin_core::RevisionId;
 use serin_server::api::view::{ArmView, InstanceRow, RolloutView, ServiceView};
+use std::collections::BTreeMap;
 
 /// The tree of a service.
 pub fn detail(service: &ServiceView, frame: &Frame) -> Vec<Line> {
@@ -89,8 +91,12 @@ fn section(name: &str, lines: Vec<Line>) -> Vec<Line> {
 fn traffic(service: &ServiceView, frame: &Frame) -> Vec<Line> {
     let heads = ["REVISION", "ROLE", "ASKED", "GOT", "REQUESTS", "ERRORS", "MEDIAN", "P99"];
     let mut table = Table::new(&heads, &[2, 3, 4, 5, 6, 7]);
-    service.traffic.iter().for_each(|arm| table.row(arm_cells(arm)));
-    if service.traffic.is_empty() { Vec::new() } else { table.lines(frame, "  ") }
+    let mut arms = status::in_plan(&service.traffic).peekable();
+    if arms.peek().is_none() {
+        return Vec::new();
+    }
+    arms.for_each(|arm| table.row(arm_cells(arm)));
+    table.lines(frame, "  ")
 }
 
 fn arm_cells(arm: &ArmView) -> Vec<Line> {
@@ -120,14 +126,34 @@ fn verdict_lines(rollout: &RolloutView, frame: &Frame) -> Vec<Line> {
 }
 
 fn instances(service: &ServiceView, frame: &Frame) -> Vec<Line> {
-    let heads = ["NAME", "REVISION", "STATE", "PORT", "PID", "RESTARTS", "CPU", "MEMORY"];
-    let mut table = Table::new(&heads, &[3, 4, 5, 6, 7]);
-    let mut shown = service.instances.iter().filter(|i| !is_past(service, i)).peekable();
-    if shown.peek().is_none() {
+    let heads = ["NAME", "REVISION", "STATE", "PORT", "PID", "CPU", "MEMORY"];
+    let mut table = Table::new(&heads, &[3, 4, 5, 6]);
+    let shown: Vec<_> = service.instances.iter().filter(|i| !is_past(service, i)).collect();
+    if shown.is_empty() {
         return Vec::new();
     }
-    shown.for_each(|instance| table.row(instance_cells(instance)));
-    table.lines(frame, "  ")
+    for instance in &shown {
+        table.row(instance_cells(instance));
+    }
+    let mut lines = by_revision(&shown);
+    lines.extend(table.lines(frame, "  "));
+    lines
+}
+
+/// `v1: 2 instances, 1 replaced unasked`: replacements are counted by revision.
+fn by_revision(shown: &[&InstanceRow]) -> Vec<Line> {
+    let mut revisions = BTreeMap::<_, (u64, u32)>::new();
+    for instance in shown {
+        let (instances, replaced) = revisions.entry(&instance.revision).or_default();
+        *instances += u64::from(instance.phase != "exited");
+        *replaced = instance.restarts.max(*replaced);
+    }
+    let line = |(revision, (instances, replaced)): (&RevisionId, (u64, u32))| {
+        let line = format!("  {}: {}", version(revision), count(instances, "instance"));
+        let tail = format!(", {replaced} replaced unasked");
+        Line::plain(line).add(Tone::Warn, if replaced > 0 { &tail } else { "" })
+    };
+    revisions.into_iter().map(line).collect()
 }
 
 /// Ended, and either replaced or of a revision that is out of play.
@@ -153,7 +179,6 @@ fn instance_cells(instance: &InstanceRow) -> Vec<Line> {
         Line::toned(tone, &instance.phase),
         Line::plain(instance.port.to_string()),
         or_dash(instance.pid.map(|pid| pid.to_string())),
-        Line::plain(instance.restarts.to_string()),
         or_dash(instance.cpu_percent.map(|cpu| format!("{cpu:.0} %"))),
         or_dash(instance.rss_bytes.map(bytes)),
     ]

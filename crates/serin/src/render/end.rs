@@ -1,10 +1,9 @@
 //! How a rollout ended: what happened, why, what it meant for users, and what to do.
 
-use super::words::{clock, count, span, thousands};
+use super::words::{count, span, thousands};
 use super::{Frame, state_tone, version};
 use crate::printer::{Line, Tone, wrap};
 use serin_core::{Cause, ExitCause, Outcome, RolloutKind, RolloutRecord, StartFailure};
-use serin_server::api::view::ArmView;
 
 /// The last words about a rollout.
 #[derive(Debug)]
@@ -22,15 +21,13 @@ pub struct Ended<'a> {
     pub service: &'a str,
     /// What stayed of the rollout.
     pub record: &'a RolloutRecord,
-    /// Traffic of the service's revisions.
-    pub traffic: &'a [ArmView],
     /// This end is what was asked for.
     pub wanted: bool,
 }
 
 /// The final block of a rollout.
 pub fn end(ended: Ended<'_>, frame: &Frame) -> End {
-    let Ended { service, record, wanted, .. } = ended;
+    let Ended { service, record, wanted } = ended;
     match record.outcome {
         Outcome::Promoted => promoted(service, record, frame),
         _ if wanted => stopped(ended, frame),
@@ -81,7 +78,8 @@ fn stopped(ended: Ended<'_>, frame: &Frame) -> End {
         version(&record.to),
         record.outcome.as_str()
     ));
-    End { lines: vec![line, fact("effect", &effect(ended))], hint: None }
+    let effect = wrapped("effect", &effect(record), frame);
+    End { lines: std::iter::once(line).chain(effect).collect(), hint: None }
 }
 
 fn failed(ended: Ended<'_>, frame: &Frame) -> End {
@@ -98,7 +96,7 @@ fn failed(ended: Ended<'_>, frame: &Frame) -> End {
         lines.extend(wrapped("because", &cause.text, frame));
         lines.extend(cause.failure.iter().flat_map(|failure| start_failure(failure, frame)));
     }
-    lines.push(fact("effect", &effect(ended)));
+    lines.extend(wrapped("effect", &effect(record), frame));
     End { lines, hint: Some(hint(service, record)) }
 }
 
@@ -109,22 +107,29 @@ fn place(cause: &Cause, record: &RolloutRecord) -> String {
     }
 }
 
-fn effect(ended: Ended<'_>) -> String {
-    let record = ended.record;
-    let since = clock(record.verdict_at.unwrap_or(record.ended_at));
+/// What it meant for users. The judged requests are the record's own; other counters also know of
+/// earlier rollouts.
+fn effect(record: &RolloutRecord) -> String {
     let Some(from) = &record.from else {
-        return format!("there is no older revision: answers are 503 since {since}");
+        return "there is no older revision: answers are 503".into();
     };
-    let stable = format!("all traffic on {} since {since}", version(from));
-    match ended.traffic.iter().find(|arm| arm.revision == record.to) {
-        Some(arm) if arm.requests > 0 => format!(
-            "{stable}; {} got {} in all, {} of them failed",
+    let stable = format!("all traffic on {}", version(from));
+    match judged(record) {
+        Some((requests, failed)) => format!(
+            "{stable}; {} was judged on {}, {} of them failed",
             version(&record.to),
-            count(arm.requests, "request"),
-            thousands(arm.errors)
+            count(requests, "request"),
+            thousands(failed)
         ),
-        _ => format!("{stable}; no request reached {}", version(&record.to)),
+        None => stable,
     }
+}
+
+/// Candidate requests that were judged, and how many of them failed.
+fn judged(record: &RolloutRecord) -> Option<(u64, u64)> {
+    let metrics = &record.assessment.as_ref()?.metrics;
+    let errors = metrics.iter().find(|m| m.metric.to_string() == "errors")?;
+    (errors.canary_n > 0).then_some((errors.canary_n, errors.canary_events))
 }
 
 /// How the instance ended, what its last probe said, and what it wrote.

@@ -22,8 +22,8 @@ pub fn explain(explanation: &Explanation, frame: &Frame) -> Vec<Line> {
         lines.extend(verdict(rollout, frame));
     } else if let Some(last) = &service.last {
         let wanted = last.cause.is_none();
-        let (service, traffic) = (service.name.as_str(), service.traffic.as_slice());
-        lines.extend(end(Ended { service, record: last, traffic, wanted }, frame).lines);
+        let ended = Ended { service: service.name.as_str(), record: last, wanted };
+        lines.extend(end(ended, frame).lines);
     }
     if !explanation.entries.is_empty() {
         lines.push(Line::toned(Tone::Bold, "journal"));

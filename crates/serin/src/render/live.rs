@@ -4,11 +4,13 @@ use super::detail::step_mark;
 use super::verdict::summary;
 use super::words::{percent, share, span};
 use super::{Frame, state_tone, status, version, waiting};
-use crate::printer::{Line, Tone};
+use crate::printer::{Line, Tone, wrap};
 use serin_server::api::view::{RolloutView, ServiceView};
 
 /// Width of the traffic bar.
 const BAR: usize = 24;
+/// A sentence gets at least as many columns.
+const NARROWEST: usize = 12;
 
 /// A service and its rollout in a few lines.
 pub fn live(service: &ServiceView, frame: &Frame) -> Vec<Line> {
@@ -23,8 +25,19 @@ pub fn live(service: &ServiceView, frame: &Frame) -> Vec<Line> {
         lines.push(bar(service, rollout, frame));
         lines.extend(summary(rollout));
     }
-    lines.push(waiting(&service.waiting_for, "  "));
+    lines.extend(waiting_lines(&service.waiting_for, frame));
     lines
+}
+
+/// The sentence in full, however narrow the terminal; its last column stays free.
+fn waiting_lines(sentence: &str, frame: &Frame) -> Vec<Line> {
+    let head = waiting("", "  ").width();
+    let room =
+        frame.width.map_or(usize::MAX, |width| width.saturating_sub(head + 1).max(NARROWEST));
+    let mut parts = wrap(sentence, room).into_iter();
+    let first = waiting(&parts.next().unwrap_or_default(), "  ");
+    let rest = parts.map(|part| Line::plain(" ".repeat(head)).text(part));
+    std::iter::once(first).chain(rest).collect()
 }
 
 /// `step 2 of 5  ✔◷···  bake at least 5 s  41 s`.

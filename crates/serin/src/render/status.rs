@@ -4,7 +4,7 @@ use super::table::Table;
 use super::{Frame, state_tone, version};
 use crate::printer::{Line, Tone};
 use serin_core::WaitingOn;
-use serin_server::api::view::ServiceView;
+use serin_server::api::view::{ArmView, ServiceView};
 
 const HEADS: [&str; 6] = ["SERVICE", "STATE", "REVISION", "TRAFFIC", "STEP", "WAITING ON"];
 
@@ -39,11 +39,16 @@ pub fn revisions(service: &ServiceView, frame: &Frame) -> String {
 
 /// `v1 95 % / v2 5 %`: who gets what, stable first.
 fn traffic(service: &ServiceView) -> String {
-    let mut arms: Vec<_> = service.traffic.iter().filter(|arm| arm.asked.parts() > 0).collect();
+    let mut arms: Vec<_> = in_plan(&service.traffic).filter(|arm| arm.asked.parts() > 0).collect();
     arms.sort_by_key(|arm| arm.role != "stable");
     let words: Vec<_> =
         arms.iter().map(|arm| format!("{} {}", version(&arm.revision), arm.asked)).collect();
     words.join(" / ")
+}
+
+/// Traffic of the revisions that have a part in the present plan.
+pub fn in_plan(traffic: &[ArmView]) -> impl Iterator<Item = &ArmView> {
+    traffic.iter().filter(|arm| arm.role != "former")
 }
 
 fn step(service: &ServiceView) -> String {

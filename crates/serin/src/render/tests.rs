@@ -68,7 +68,7 @@ fn arm(revision: &str, role: &str, asked: u64, realised: f64) -> Value {
 fn instance(id: &str, revision: &str, phase: &str) -> Value {
     json!({
         "id": id, "revision": revision, "phase": phase, "port": 12_339, "pid": 5434,
-        "in_flight": 1, "restarts": 0, "cpu_percent": 3.2, "rss_bytes": 22_020_096,
+        "in_flight": 1, "restarts": if revision == "v2@aa" { 2 } else { 0 }, "cpu_percent": 3.2, "rss_bytes": 22_020_096,
         "threads": 3, "open_files": 8, "last_probe": "GET /ready: 200 OK", "artefact": "aa"
     })
 }
@@ -80,7 +80,10 @@ fn service(change: Value) -> ServiceView {
         "rollout": rollout(), "last": null,
         "waiting_on": { "kind": "requests", "have": 1204, "wanted": 2000 },
         "waiting_for": "more requests on the candidate (1204 of 2000)",
-        "traffic": [arm("v2@aa", "candidate", 20_000, 0.197), arm("v1@bb", "stable", 80_000, 0.803)],
+        "traffic": [
+            arm("v2@aa", "candidate", 20_000, 0.197), arm("v1@bb", "stable", 80_000, 0.803),
+            arm("v0@cc", "former", 0, 0.0)
+        ],
         "instances": [
             instance("shop-v1-bb-1", "v1@bb", "ready"),
             instance("shop-v2-aa-2", "v2@aa", "starting"),
@@ -101,7 +104,7 @@ fn record(change: Value) -> RolloutRecord {
         "reason": null, "started_at": START, "ended_at": START + 95_000, "outcome": "rolled-back",
         "cause": {
             "code": "errors", "stage": "canary", "step": 2, "failure": null,
-            "text": "harm shown: errors 2.90 % vs 0.30 % on stable (limit 0.60 %), after 3,988 candidate requests"
+            "text": "worse than stable: errors 2.90 % vs 0.30 % on stable (harm from 0.60 %), after 3,988 candidate requests"
         },
         "steps_completed": 1, "steps": 3, "verdict_at": null, "assessment": null, "skipped": []
     });
@@ -153,15 +156,17 @@ shop  rolling-out  v1 → v2  http://127.0.0.1:8080  production
   v2        candidate  20.0 %  19.7 %    12,345      36   25 ms  207 ms
   v1        stable     80.0 %  80.3 %    12,345      36   25 ms  207 ms
   verdict  not decided yet  1,204 requests judged
-  METRIC         CANDIDATE  STABLE   LIMIT  REQUESTS  PROMOTE  ROLL BACK
-  errors            0.33 %  0.29 %  0.58 %     1,204     62 %       10 %
-  latency: slow     1.08 %  1.00 %  212 ms     1,204    100 %        0 %
+  METRIC         CANDIDATE  STABLE  HARM FROM  REQUESTS  PROMOTE  ROLL BACK
+  errors            0.33 %  0.29 %     0.58 %     1,204     62 %       10 %
+  latency: slow     1.08 %  1.00 %     212 ms     1,204    100 %        0 %
     median           25 ms   25 ms
     p99             212 ms  207 ms
   instances
-  NAME          REVISION  STATE      PORT   PID  RESTARTS  CPU  MEMORY
-  shop-v1-bb-1  v1        ready     12339  5434         0  3 %   21 MB
-  shop-v2-aa-2  v2        starting  12339  5434         0  3 %   21 MB
+  v1: 1 instance
+  v2: 1 instance, 2 replaced unasked
+  NAME          REVISION  STATE      PORT   PID  CPU  MEMORY
+  shop-v1-bb-1  v1        ready     12339  5434  3 %   21 MB
+  shop-v2-aa-2  v2        starting  12339  5434  3 %   21 MB
   note: one replica is two too few
   waiting on: more requests on the candidate (1204 of 2000)
 "
@@ -199,25 +204,35 @@ fn only_sentences_are_wider_than_a_narrow_terminal() {
 }
 
 fn ending(record: &RolloutRecord, wanted: bool) -> String {
-    let traffic = service(json!({})).traffic;
-    let block = end(Ended { service: "shop", record, traffic: &traffic, wanted }, &wide());
+    let block = end(Ended { service: "shop", record, wanted }, &wide());
     let hint = block.hint.map_or_else(String::new, |hint| format!("hint: {hint}\n"));
     shown(&block.lines) + &hint
 }
 
 #[test]
-fn a_bad_version_shows_both_numbers_the_limit_and_the_sample() {
+fn a_bad_version_shows_both_numbers_the_border_and_the_sample() {
+    let judged = record(json!({ "assessment": assessment() }));
     assert_eq!(
-        ending(&record(json!({})), false),
+        ending(&judged, false),
         "\
 error: v2 was rolled back at step 2 of 3
-  because: harm shown: errors 2.90 % vs 0.30 % on stable (limit 0.60 %), after
-           3,988 candidate requests
-  effect:  all traffic on v1 since 08:55:00; v2 got 12,345 requests in all, 36 of them failed
+  because: worse than stable: errors 2.90 % vs 0.30 % on stable (harm from
+           0.60 %), after 3,988 candidate requests
+  effect:  all traffic on v1; v2 was judged on 1,204 requests, 4 of them failed
 hint: compare logs with `serin logs shop --revision v2`; all numbers: `serin explain shop`
 "
-        .replace("08:55:00", &words::clock(Timestamp(START + 95_000)))
     );
+    let unjudged = ending(&record(json!({})), false);
+    assert!(unjudged.contains("  effect:  all traffic on v1\n"), "{unjudged}");
+}
+
+#[test]
+fn a_narrow_terminal_gets_the_whole_sentence() {
+    let lines = live(&service(json!({})), &test_frame(Some(40)));
+    let text = shown(&lines);
+    let sentence = "  waiting on: more requests on the\n              candidate (1204 of 2000)\n";
+    assert!(text.ends_with(sentence), "{text}");
+    assert!(lines.iter().rev().take(2).all(|line| line.width() < 40));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The judge's numbers: both sides, the limit, the sample and the evidence.
+//! The judge's numbers: both sides, where harm begins, the sample and the evidence.
 
 use super::table::Table;
 use super::words::{millis_or, percent_or, thousands};
@@ -7,7 +7,7 @@ use crate::printer::{Line, Tone};
 use serin_server::api::view::RolloutView;
 
 const HEADS: [&str; 7] =
-    ["METRIC", "CANDIDATE", "STABLE", "LIMIT", "REQUESTS", "PROMOTE", "ROLL BACK"];
+    ["METRIC", "CANDIDATE", "STABLE", "HARM FROM", "REQUESTS", "PROMOTE", "ROLL BACK"];
 
 /// The verdict table of a rollout; nothing when it is not judged.
 pub fn verdict(rollout: &RolloutView, frame: &Frame) -> Vec<Line> {

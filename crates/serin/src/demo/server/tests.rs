@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 fn scripted(script: &str) -> Server {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", script, "serin"]);
-    Server::launch("/usr/bin/serin".into(), command).unwrap()
+    Server::launch("/usr/bin/serin".into(), command, None).unwrap()
 }
 
 fn ready(server: &Server) -> Result<(), Failure> {
