@@ -305,6 +305,9 @@ impl Actor {
             let sure = served.fleet.table.reachable || !starting;
             sure && is_telling(plan, &served.fleet, now)
         });
+        // Whoever learns of a loss wants to know why: a moment later both are told together.
+        let silent = served.fleet.silent_until().filter(|until| *until > now);
+        next = next.max(silent.unwrap_or(next));
         if next <= now && served.telling {
             let report = Observation { seq: (self.settings.epoch, self.seq + 1), ..seen.clone() };
             // A full queue is a slow reader: it gets the newest state a moment later.
@@ -354,6 +357,6 @@ impl Actor {
             .filter_map(|(id, i)| Some((id.clone(), i.pid?)))
             .collect();
         let shared = Arc::clone(&self.shared);
-        tokio::task::spawn_blocking(move || shared.sample(&pids));
+        tokio::task::spawn_blocking(move || shared.sample(pids));
     }
 }

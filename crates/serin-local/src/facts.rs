@@ -16,6 +16,9 @@ const STEADY_MIN: Millis = Millis::secs(5);
 /// First time between two readiness probes of a starting instance; doubled up to its period.
 const FIRST_RETRY: Millis = Millis(50);
 
+/// Longest time the story of a lost instance may take before the loss is told without it.
+const STORY: Millis = Millis(200);
+
 /// A process as the keeper lists it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed {
@@ -93,8 +96,9 @@ impl Fleet {
         }
         instance.end_readiness(now);
         instance.phase = Phase::Exited { at: now, cause };
-        instance.reported = !unasked || instance.ever_ready;
+        instance.reported = !unasked;
         if unasked {
+            instance.untold_since = instance.ever_ready.then_some(now);
             let (revision, slot) = (instance.revision.clone(), instance.slot);
             let settled = instance.longest_ready >= SETTLED;
             self.lost(revision, slot, settled, now);
@@ -109,19 +113,28 @@ impl Fleet {
         slot.not_before = now.plus(backoff(slot.failures));
     }
 
-    /// The story of an instance that could not be brought up is complete.
+    /// The story of an instance that could not be brought up or was lost is complete.
     pub fn explained(&mut self, id: &str, cause: ExitCause, log: Vec<String>) {
-        let Some(instance) = self.instances.get(id) else { return };
+        let Some(instance) = self.instances.get_mut(id) else { return };
+        if instance.ever_ready && cause == ExitCause::NotReady {
+            return; // It took its time, and that is history.
+        }
+        instance.untold_since = None;
+        let check = if instance.dead { &instance.liveness } else { &instance.readiness };
+        let story =
+            StartFailure { instance: id.into(), cause, last_probe: check.last.clone(), log };
+        let (revision, slot) = (instance.revision.clone(), instance.slot);
         if instance.ever_ready {
-            return;
+            self.tallies.entry(revision).or_default().lost = Some(story);
+        } else if !self.holders(&revision).any(|(_, i)| i.slot == slot && i.is_ready()) {
+            self.tallies.entry(revision).or_default().failure = Some((slot, story));
         }
-        let last_probe = instance.readiness.last.clone();
-        let failure = StartFailure { instance: id.into(), cause, last_probe, log };
-        let slot = instance.slot;
-        if self.holders(&instance.revision).any(|(_, i)| i.slot == slot && i.is_ready()) {
-            return;
-        }
-        self.tallies.entry(instance.revision.clone()).or_default().failure = Some((slot, failure));
+    }
+
+    /// Until when it is better to say nothing: an instance was lost, and why is being read.
+    pub(crate) fn silent_until(&self) -> Option<Timestamp> {
+        let untold = self.instances.values().filter_map(|i| i.untold_since);
+        untold.max().map(|since| since.plus(STORY))
     }
 }
 
@@ -426,6 +439,8 @@ impl Fleet {
         let ready_since = instance.ready_since();
         instance.phase = Phase::Draining { since: now, left, why, acked, ready_since };
         if why == Why::Dead {
+            instance.untold_since = instance.ever_ready.then_some(now);
+            instance.reported = !instance.ever_ready;
             let (revision, slot) = (instance.revision.clone(), instance.slot);
             let settled = instance.longest_ready >= SETTLED;
             self.lost(revision, slot, settled, now);

@@ -8,7 +8,7 @@ use crate::log;
 use crate::observe::InstanceView;
 use crate::plane::Plane;
 use crate::ports::{Ports, ephemeral_low};
-use crate::usage::{Samples, Usage};
+use crate::usage::{Look, Samples, Usage};
 use serin_core::{Counts, Millis, Observation, Plan, RevisionId, ServiceName};
 use serin_keeper::protocol::{ErrorCode, Reply, Request};
 use serin_proxy::wire;
@@ -243,7 +243,8 @@ impl Shared {
         }
     }
 
-    pub(crate) fn sample(&self, pids: &BTreeMap<String, i32>) {
-        self.lock().samples.take(pids);
+    pub(crate) fn sample(&self, pids: BTreeMap<String, i32>) {
+        let look = Look::at(pids);
+        self.lock().samples.take(&look);
     }
 }

@@ -85,6 +85,7 @@ fn revision(
             .map(|t| shifted(t, shift)),
         restarts: tally.restarts,
         in_flight: of().filter(|i| i.is_alive()).map(|i| i.load.in_flight).sum(),
+        lost: tally.lost,
         failure: tally.failure.filter(|(slot, _)| *slot < slots).map(|(_, failure)| failure),
         drift: drift(of()),
     }

@@ -10,12 +10,17 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::time::{MissedTickBehavior, sleep, timeout};
 
 /// Name of the data plane's socket in the data directory.
 const SOCKET: &str = "proxy.sock";
-/// Time the data plane has for one answer.
-const ANSWER: Duration = Duration::from_secs(10);
+/// Time the data plane has to answer an order.
+const ORDER: Duration = Duration::from_secs(2);
+/// Time it has for the counters.
+const COUNT: Duration = Duration::from_secs(1);
+/// Time it has to say that it is there, and time between two such questions: one that hangs keeps
+/// its connections open, and nothing else would tell.
+const PING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_millis(500));
 /// Time between two tries to connect: doubled from the first to the last.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 /// Time between two tries of an order that was refused or did not get onto the disk.
@@ -93,7 +98,8 @@ impl Connection {
         Ok(Self { stream: BufReader::new(UnixStream::connect(socket).await?) })
     }
 
-    async fn call(&mut self, request: &Request) -> io::Result<Reply> {
+    /// Asks; the connection is of no use any more after an error.
+    async fn call(&mut self, request: &Request, patience: Duration) -> io::Result<Reply> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
         let ask = async {
@@ -104,7 +110,14 @@ impl Connection {
                 _ => Ok(serde_json::from_str(&reply)?),
             }
         };
-        timeout(ANSWER, ask).await.map_err(|_| io::ErrorKind::TimedOut)?
+        timeout(patience, ask).await.map_err(|_| io::ErrorKind::TimedOut)?
+    }
+
+    async fn ping(&mut self) -> io::Result<()> {
+        match self.call(&Request::Ping, PING.0).await? {
+            Reply::Pong { .. } => Ok(()),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
     }
 }
 
@@ -148,7 +161,7 @@ impl Task {
         connection: &mut Connection,
         tell: &(impl Fn(PlaneFact) -> bool + Sync),
     ) -> io::Result<()> {
-        let Reply::Table(held) = connection.call(&Request::Table).await? else {
+        let Reply::Table(held) = connection.call(&Request::Table, ORDER).await? else {
             return Err(io::ErrorKind::InvalidData.into());
         };
         let orders: BTreeMap<&str, Order> = held.iter().map(|h| (&*h.service, h.order)).collect();
@@ -168,6 +181,9 @@ impl Task {
         connection: &mut Connection,
         tell: &(impl Fn(PlaneFact) -> bool + Sync),
     ) -> bool {
+        let mut pings = tokio::time::interval(PING.1);
+        let mut again = std::pin::pin!(sleep(AGAIN));
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while let Some(service) = self.due.pop_first() {
                 if self.give(connection, service, tell).await.is_err() {
@@ -181,8 +197,12 @@ impl Task {
                 },
                 // Nothing was asked, so whatever comes now is the end.
                 _ = connection.stream.fill_buf() => return false,
-                () = sleep(AGAIN), if !self.unsettled.is_empty() => {
+                _ = pings.tick() => if connection.ping().await.is_err() {
+                    return false;
+                },
+                () = &mut again, if !self.unsettled.is_empty() => {
                     self.due.append(&mut self.unsettled);
+                    again.set(sleep(AGAIN));
                 }
             }
         }
@@ -208,7 +228,7 @@ impl Task {
             Wanted::Route(route) => Request::Apply(*route),
             Wanted::Withdrawn => Request::Remove { service: service.clone(), generation: None },
         };
-        let reply = connection.call(&request).await?;
+        let reply = connection.call(&request, ORDER).await?;
         self.unsettled.remove(&service);
         tell(match reply {
             Reply::Applied { generation, sub, durable, error } => {
@@ -247,8 +267,9 @@ async fn count(socket: PathBuf, mut asked: mpsc::UnboundedReceiver<oneshot::Send
             askers.push(more);
         }
         // A kept connection may belong to a data plane that is gone: the second try is a new one.
+        // One that does not answer in time gets no second try.
         let mut counters = ask_counters(&socket, &mut connection).await;
-        if counters.is_err() {
+        if counters.as_ref().is_err_and(|e| e.kind() != io::ErrorKind::TimedOut) {
             counters = ask_counters(&socket, &mut connection).await;
         }
         if let Ok(counters) = counters {
@@ -264,7 +285,7 @@ async fn ask_counters(socket: &Path, kept: &mut Option<Connection>) -> io::Resul
         Some(connection) => connection,
         None => Connection::open(socket).await?,
     };
-    match connection.call(&Request::Counters).await? {
+    match connection.call(&Request::Counters, COUNT).await? {
         Reply::Counters(counters) => {
             *kept = Some(connection);
             Ok(*counters)

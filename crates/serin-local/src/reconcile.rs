@@ -60,7 +60,7 @@ pub enum Action {
         /// Time between the signals.
         grace: Millis,
     },
-    /// Read the end of its log and tell why it did not come up.
+    /// Read the end of its log and tell why it did not come up, or was lost.
     Explain {
         /// Which one.
         instance: InstanceId,
@@ -292,11 +292,12 @@ fn drain_over(fleet: &Fleet, instance: &Instance, now: Timestamp) -> bool {
 }
 
 fn explain(id: &InstanceId, instance: &Instance, now: Timestamp) -> Option<Action> {
-    if instance.reported || instance.ever_ready {
+    if instance.reported {
         return None;
     }
     let cause = match &instance.phase {
         Phase::Exited { cause, .. } => cause.clone(),
+        Phase::Draining { why: Why::Dead, .. } => ExitCause::NotLive,
         Phase::Starting { since } if instance.pid.is_some() && now >= since.plus(TELL_AFTER) => {
             ExitCause::NotReady
         }

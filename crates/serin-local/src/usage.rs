@@ -46,13 +46,26 @@ struct Reading {
     open_files: u32,
 }
 
+/// One look at some processes, and when. Taken before the samples are locked: however long the
+/// system takes to answer, nobody waits for it.
+#[derive(Debug)]
+pub(crate) struct Look(BTreeMap<String, (i32, Option<Reading>)>, Instant);
+
+impl Look {
+    /// Reads every process of `pids`.
+    pub(crate) fn at(pids: BTreeMap<String, i32>) -> Self {
+        let seen = pids.into_iter().map(|(id, pid)| (id, (pid, read(pid)))).collect();
+        Self(seen, Instant::now())
+    }
+}
+
 impl Samples {
-    /// Reads every process of `pids` and forgets the others.
-    pub fn take(&mut self, pids: &BTreeMap<String, i32>) {
-        self.by_instance.retain(|id, series| pids.get(id) == Some(&series.pid));
-        for (id, pid) in pids {
-            if let Some(reading) = read(*pid) {
-                self.add(id, *pid, reading, Instant::now());
+    /// Adds what was seen and forgets the processes that were not looked at.
+    pub(crate) fn take(&mut self, look: &Look) {
+        self.by_instance.retain(|id, s| look.0.get(id).is_some_and(|(pid, _)| *pid == s.pid));
+        for (id, (pid, reading)) in &look.0 {
+            if let Some(reading) = reading {
+                self.add(id, *pid, *reading, look.1);
             }
         }
     }
@@ -135,7 +148,7 @@ mod tests {
             samples.add("a", 1, reading, Instant::now());
         }
         assert_eq!(samples.of("a").len(), KEPT);
-        samples.take(&BTreeMap::new());
+        samples.take(&Look::at(BTreeMap::new()));
         assert_eq!(samples.of("a").len(), 0);
     }
 

@@ -75,8 +75,10 @@ pub struct Instance {
     pub artefact: Option<String>,
     /// Requests and upgraded connections on it, as last counted by the data plane.
     pub load: Load,
-    /// Whether somebody was told that it does not become ready.
+    /// Whether its story was asked for: why it does not become ready, or why it was lost.
     pub reported: bool,
+    /// When it was lost after it had been ready, until its story is known.
+    pub untold_since: Option<Timestamp>,
 }
 
 /// A process that a former control plane started.
@@ -192,6 +194,8 @@ pub struct Tally {
     pub restarts: u32,
     /// The slot and the story of the last instance that could not be brought up.
     pub failure: Option<(u32, StartFailure)>,
+    /// The story of the last instance that was ready and ended unasked.
+    pub lost: Option<StartFailure>,
 }
 
 /// What the data plane was told about the service.
@@ -278,6 +282,7 @@ impl Instance {
             artefact: label.artefact.clone(),
             load: Load::default(),
             reported: false,
+            untold_since: None,
         }
     }
 

@@ -2,7 +2,9 @@
 
 use crate::rig::{Rig, app, get, of};
 use rustix::process::{Pid, Signal, kill_process};
-use serin_keeper::protocol::PROXY;
+use serin_keeper::client::Client;
+use serin_keeper::protocol::{PROXY, Request, SOCKET};
+use tokio::net::TcpStream;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_control_plane_restarts_nothing() {
@@ -75,4 +77,43 @@ async fn the_keepers_death_stops_nothing_and_its_return_is_noticed() {
     assert_eq!(of(&seen, "v1").restarts, 0);
     let after = rig.app_pids();
     assert!(after.len() == 3 && before.iter().all(|pid| after.contains(pid)), "{after:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_plane_that_hangs_is_noticed_and_holds_nobody_up() {
+    let mut rig = Rig::start().await;
+    rig.settle(&[("v1", 100, 1, app())]).await;
+    let proxy = rig.processes().into_iter().find(|p| p.instance == PROXY).unwrap();
+    let proxy = Pid::from_raw(proxy.pid).unwrap();
+    kill_process(proxy, Signal::STOP).unwrap();
+    let trouble = "the data plane does not answer";
+    rig.until("trouble", |seen| seen.trouble.as_deref().is_some_and(|t| t.starts_with(trouble)))
+        .await;
+    let counters = rig.local.counters().await;
+    assert!(matches!(counters, Err(serin_local::Error::Away { .. })), "{counters:?}");
+    let generation = rig.apply(&[("v1", 100, 2, app())]);
+    rig.until("two", |seen| of(seen, "v1").ready == 2).await;
+    kill_process(proxy, Signal::CONT).unwrap();
+    rig.until("its return", |seen| seen.trouble.is_none() && seen.applied == Some(generation))
+        .await;
+    assert_eq!(rig.local.counters().await.unwrap().dropped_total(), 0);
+    assert_eq!(rig.get("/").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_finishes_what_runs_and_refuses_what_is_new() {
+    let mut rig = Rig::start().await;
+    rig.settle(&[("v1", 100, 1, app())]).await;
+    let (instance, listen) = (rig.instances()[0].clone(), rig.listen);
+    let held = tokio::spawn(async move { get(listen, "/hold").await });
+    rig.until("a request in flight", |seen| of(seen, "v1").in_flight == 1).await;
+    Client::connect(&rig.data().join(SOCKET)).unwrap().call(Request::Shutdown).unwrap();
+    // Served until the data plane is told to end, and refused from then on.
+    while TcpStream::connect(listen).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!held.is_finished());
+    assert_eq!(rig.tell(&instance, "/release").await.0, 200);
+    let (status, body) = held.await.unwrap();
+    assert!(status == 200 && body.starts_with("held by v1"), "{status} {body}");
 }

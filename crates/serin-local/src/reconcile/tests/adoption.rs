@@ -112,7 +112,7 @@ fn numbers_restarts_and_backoff_go_on_where_they_were() {
 fn what_the_keeper_does_not_know_any_more_is_gone() {
     let mut world = World::settled(&[("v1", 100, 2)]);
     world.fleet.listed(&[listed("s-v1-aa-1", 0, ListedState::Running)], world.now);
-    assert_eq!(world.go(), ["route 1/2 v1=100[1]"]);
+    assert_eq!(world.go(), ["route 1/2 v1=100[1]", "explain s-v1-aa-2 Unknown"]);
     assert_eq!(world.pass(200).go(), ["start s-v1-aa-3 slot 1"]);
 }
 

@@ -30,7 +30,8 @@ fn nothing_is_done_before_the_keeper_and_the_data_plane_have_spoken() {
 #[test]
 fn a_crashed_instance_leaves_the_table_at_once_and_is_replaced() {
     let mut world = World::settled(&[("v1", 100, 2)]);
-    assert_eq!(world.exit("s-v1-aa-1", 9).go(), ["route 1/2 v1=100[2]"]);
+    let told = ["route 1/2 v1=100[2]", "explain s-v1-aa-1 Code(9)"];
+    assert_eq!(world.exit("s-v1-aa-1", 9).go(), told);
     assert_eq!(world.pass(199).go(), [""; 0]);
     assert_eq!(world.pass(1).go(), ["start s-v1-aa-3 slot 0"]);
     assert_eq!(world.fleet.tally(&"v1@aa".parse().unwrap()).restarts, 1);
@@ -61,7 +62,9 @@ fn three_kills_at_once_wait_for_nobody_but_themselves() {
     for id in world.names() {
         world.exit(&id, 137);
     }
-    assert_eq!(world.go(), ["route 1/2 v1=100[]"]);
+    let explained = [1, 2, 3].map(|n| format!("explain s-v1-aa-{n} Code(137)"));
+    let told = world.go();
+    assert_eq!((told[0].as_str(), &told[1..]), ("route 1/2 v1=100[]", &explained[..]));
     let all = ["start s-v1-aa-4 slot 0", "start s-v1-aa-5 slot 1", "start s-v1-aa-6 slot 2"];
     assert_eq!(world.pass(200).go(), all);
 }
@@ -81,6 +84,25 @@ fn an_instance_that_ends_before_it_was_ready_is_explained_until_its_slot_is_read
     assert!(world.fleet.tally(&revision).failure.is_some(), "kept while it is tried again");
     world.spawn("s-v1-aa-2").ok("s-v1-aa-2");
     assert_eq!(world.fleet.tally(&revision).failure, None);
+}
+
+#[test]
+fn a_loss_is_kept_back_for_a_moment_and_its_story_for_good() {
+    let mut world = World::settled(&[("v1", 100, 1)]);
+    let lost = |world: &World| {
+        let seen = crate::observation(Some(&world.plan), &world.fleet, 0);
+        seen.revisions[&"v1@aa".parse().unwrap()].lost.clone()
+    };
+    assert_eq!((world.fleet.silent_until(), lost(&world)), (None, None));
+    world.exit("s-v1-aa-1", 7).go();
+    assert_eq!(world.fleet.silent_until(), Some(world.now.plus(Millis(200))));
+    world.fleet.explained("s-v1-aa-1", ExitCause::Code(7), vec!["out of bounds".into()]);
+    assert_eq!(world.fleet.silent_until(), None);
+    world.pass(200).go();
+    world.spawn("s-v1-aa-2").ok("s-v1-aa-2").go();
+    let story = lost(&world).expect("also when its successor is ready");
+    assert_eq!((story.cause, &*story.log[0]), (ExitCause::Code(7), "out of bounds"));
+    assert_eq!(world.fleet.tally(&"v1@aa".parse().unwrap()).failure, None);
 }
 
 #[test]
@@ -126,7 +148,8 @@ fn an_instance_that_does_not_get_ready_is_told_after_ten_seconds_and_left_alone(
 fn a_hanging_instance_leaves_the_table_first_and_is_stopped_when_that_is_sure() {
     let mut world = World::settled(&[("v1", 100, 2)]);
     world.hang("s-v1-aa-1");
-    let gone = ["route 1/2 v1=100[2]", "drain s-v1-aa-1 Dead from 1/2"];
+    let gone =
+        ["route 1/2 v1=100[2]", "drain s-v1-aa-1 Dead from 1/2", "explain s-v1-aa-1 NotLive"];
     assert_eq!(world.go(), gone);
     assert_eq!(world.pass(200).go(), ["start s-v1-aa-3 slot 0"], "its place is free");
     assert_eq!(world.ack().go(), ["stop s-v1-aa-1 10 s"], "whatever it still holds");

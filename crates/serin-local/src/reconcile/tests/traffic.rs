@@ -73,7 +73,8 @@ fn the_last_instance_of_a_revision_with_users_keeps_them_unless_it_is_dead() {
     assert_eq!(world.fail("s-v2-aa-3", 3).go(), ["route 1/3 v1=100[2] v2=0[]"], "no users");
     assert_eq!(world.ok("s-v1-aa-1").go(), ["route 1/4 v1=100[1] v2=0[]"]);
     assert_eq!(world.fail("s-v1-aa-1", 3).go(), [""; 0]);
-    assert_eq!(world.exit("s-v1-aa-1", 1).go(), ["route 1/5 v1=100[] v2=0[]"]);
+    let told = ["route 1/5 v1=100[] v2=0[]", "explain s-v1-aa-1 Code(1)"];
+    assert_eq!(world.exit("s-v1-aa-1", 1).go(), told);
 }
 
 #[test]
