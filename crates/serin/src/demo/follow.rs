@@ -4,6 +4,7 @@ use super::{load::Load, server::Server, shop, teller::Teller};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::printer::Tone;
+use crate::render::words::{count, thousands};
 use serin_core::{Fact, Outcome, RolloutRecord};
 use serin_server::api::view::{ArmView, Explanation, JournalLine, ServiceView};
 use std::time::{Duration, Instant};
@@ -116,7 +117,8 @@ impl Follower<'_, '_> {
     fn progress(&mut self, view: &ServiceView) {
         let seen = self.load.map_or_else(String::new, |load| {
             let tally = load.tally();
-            format!("; {} requests so far, {} errors", tally.done(), tally.errors())
+            let (done, errors) = (thousands(tally.done()), count(tally.errors(), "error"));
+            format!("; {done} requests so far, {errors}")
         });
         self.teller.progress("Waiting", &format!("for {}{seen}", view.waiting_for));
     }

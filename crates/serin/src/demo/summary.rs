@@ -10,6 +10,7 @@ use super::{
     story::went,
 };
 use crate::printer::{Line, Printer, Tone};
+use crate::render::words::thousands;
 use serde::Serialize;
 use serin_core::{Millis, Outcome, Timestamp};
 use std::process::ExitCode;
@@ -195,18 +196,6 @@ fn latencies(tally: &Tally) -> String {
     };
     let known: Vec<_> = ["v1", "v2", "v3"].into_iter().filter_map(of).collect();
     if known.is_empty() { String::new() } else { format!("p99 {}", known.join(", ")) }
-}
-
-fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// Commands to try now.
