@@ -45,8 +45,15 @@ fn a_good_version_is_promoted() {
 
 /// `rollback` is a new rollout, and its success is 0.
 fn rolled_back_by_hand(server: &Server) {
-    let said = server.ok(&["rollback"]);
+    let mut command = server.command(&["rollback"]);
+    command.env_remove("USER");
+    let said = support::said(command);
+    assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.err.contains("v1 is stable again"), "{}", said.err);
+    // Without a word from the environment, the system knows who asks.
+    let id = std::process::Command::new("id").arg("-un").output().unwrap();
+    let user = String::from_utf8(id.stdout).unwrap();
+    assert_eq!(server.json(&["history"])["rollouts"][0]["by"], user.trim());
     let lines = server.ok(&["--json", "deploy", "shop", "-r", "v2"]).out;
     let schemas: Vec<String> = lines
         .lines()

@@ -1,5 +1,5 @@
-//! How the story is told: lasting lines as things happen, and on a terminal one line below them
-//! that is kept up to date.
+//! How the story is told: lasting lines as things happen, and on a terminal a sentence below
+//! them that is kept up to date.
 
 use crate::printer::{Channel, Line, Live, Printer, Tone, wrap};
 use std::time::{Duration, Instant};
@@ -39,8 +39,7 @@ impl<'p> Teller<'p> {
     /// Something happened that is well or not well.
     pub(super) fn tell(&mut self, tone: Tone, verb: &str, text: &str) {
         self.said_at = Instant::now();
-        let width = Channel::Err.size().map_or(80, |(columns, _)| columns);
-        for line in lines(tone, verb, text, width) {
+        for line in lines(tone, verb, text, width()) {
             match &mut self.live {
                 Some(live) => live.above(&line),
                 None => self.printer.note(&line),
@@ -51,7 +50,7 @@ impl<'p> Teller<'p> {
     /// What is waited for now.
     pub(super) fn progress(&mut self, verb: &str, text: &str) {
         match &mut self.live {
-            Some(live) => live.draw(&[line(Tone::Dim, verb, text)]),
+            Some(live) => live.draw(&lines(Tone::Dim, verb, text, width())),
             None if self.said_at.elapsed() >= BEAT => self.tell(Tone::Dim, verb, text),
             None => {}
         }
@@ -63,6 +62,11 @@ impl<'p> Teller<'p> {
             live.clear();
         }
     }
+}
+
+/// Columns of the terminal.
+fn width() -> usize {
+    Channel::Err.size().map_or(80, |(columns, _)| columns)
 }
 
 fn line(tone: Tone, verb: &str, text: &str) -> Line {
