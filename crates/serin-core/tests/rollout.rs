@@ -134,6 +134,27 @@ fn an_instance_that_exits_at_start_fails_the_rollout_at_once() {
 }
 
 #[test]
+fn why_instances_under_traffic_were_lost_is_in_the_record() {
+    for (ready, restarts, code) in [(0, 2, "not-ready"), (2, 3, "crash")] {
+        let mut world = v2_on_trial(ladder());
+        let mut seen = world.perfect();
+        let story = StartFailure {
+            instance: "shop-v2-1".into(),
+            cause: ExitCause::Code(7),
+            last_probe: Some("GET /ready: 200 OK".into()),
+            log: vec!["index out of bounds".into()],
+        };
+        let lost = Some(story.clone());
+        let v2 = RevisionObservation { ready, restarts, lost, ..Default::default() };
+        seen.revisions.insert(revision("v2"), v2);
+        world.observe(seen);
+        world.settle();
+        let cause = world.records.last().unwrap().cause.clone().unwrap();
+        assert_eq!((cause.code.as_str(), cause.failure), (code, Some(story)));
+    }
+}
+
+#[test]
 fn instances_that_never_become_ready_meet_a_deadline_that_crashes_cannot_move() {
     let mut world = World::on_v1(ladder());
     world.deploy("v2").unwrap();
