@@ -26,7 +26,7 @@ mod tests {
 
     #[test]
     fn users_have_names() {
-        let passwd = "root:x:0:0:root:/root:/bin/bash\n:x:7:7::/:\nmark:x:1000:1000::/home/mark:\n";
+        let passwd = "root:x:0:0:root:/root:/bin/bash\n:x:7:7::/:\nmark:x:1000:1000::/srv/mark:\n";
         assert_eq!(named(passwd, 1000).as_deref(), Some("mark"));
         assert_eq!(named(passwd, 7), None);
         assert_eq!(named(passwd, 1), None);
