@@ -112,7 +112,7 @@ fn a_full_disk_leaves_nothing_half_written() {
     let mut changed = transition.clone();
     changed.next.spec.environment = "x".repeat(1 << 20);
     assert!(matches!(write(&mut store, &event, &changed), Err(Error::Full)));
-    assert_eq!(store.services().unwrap(), [transition.next.clone()]);
+    assert_eq!(store.services().unwrap(), std::slice::from_ref(&transition.next));
     assert_eq!(store.events(&shop()).unwrap().len(), 1);
     store.limit_pages(None);
     write(&mut store, &event, &changed).unwrap();

@@ -2,7 +2,6 @@
 #![allow(dead_code)] // each test file uses its part
 
 use serin_core::*;
-use serin_stats::Histogram;
 use std::collections::BTreeMap;
 
 pub struct World {
@@ -241,9 +240,5 @@ impl World {
         let before = self.service.clone();
         self.event(&counts).unwrap();
         assert_eq!(before, self.service, "a repeated report changes nothing");
-    }
-
-    pub fn histogram(&self) -> Histogram {
-        Histogram::new()
     }
 }
