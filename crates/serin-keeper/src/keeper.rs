@@ -108,7 +108,8 @@ impl Keeper {
     fn start(mut options: Options) -> Result<(Self, Option<State>), Error> {
         let paths = Paths::prepare(&options.data)?;
         let lock = paths.lock()?;
-        let left = State::load(&paths.state).map_err(Error::io("read", &paths.state))?;
+        let boot_id = procfs::boot_id();
+        let left = adopt::inherited(&paths, &boot_id)?;
         options.exe =
             std::path::absolute(&options.exe).map_err(Error::io("resolve", &options.exe))?;
         let journal = Journal::open(&paths.journal).map_err(Error::io("open", &paths.journal))?;
@@ -129,7 +130,7 @@ impl Keeper {
             listener_rest: None,
             planes: Planes::default(),
             phase: Phase::Running,
-            boot_id: procfs::boot_id(),
+            boot_id,
             unsaved: true,
             save_failed: false,
             save_again: None,

@@ -22,6 +22,8 @@ pub(crate) struct Paths {
     pub(crate) logs: PathBuf,
     pub(crate) state: PathBuf,
     pub(crate) journal: PathBuf,
+    /// Names the boot of the machine in which a keeper last began here.
+    pub(crate) boot: PathBuf,
 }
 
 impl Paths {
@@ -35,6 +37,7 @@ impl Paths {
             logs: data.join("logs"),
             state: data.join("keeper.json"),
             journal: data.join("keeper.journal"),
+            boot: data.join("keeper.boot"),
             data,
         };
         private_dir(&paths.data)?;

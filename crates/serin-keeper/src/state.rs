@@ -70,10 +70,11 @@ impl State {
             Err(e) => return Err(e),
         };
         let state = serde_json::from_slice(&text).map_err(|e| {
-            io::Error::other(format!(
+            let text = format!(
                 "{e}; processes of this directory may still run: stop them, then move the file \
                  away to start afresh"
-            ))
+            );
+            io::Error::new(io::ErrorKind::InvalidData, text)
         })?;
         Ok(Some(state))
     }

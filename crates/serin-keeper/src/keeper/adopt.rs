@@ -1,5 +1,7 @@
 //! Taking over from a keeper that died, and leaving what the next one needs.
 
+use std::fs;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -7,6 +9,9 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::Keeper;
 use super::process::{Process, Stop};
+use crate::error::Error;
+use crate::journal::write_private;
+use crate::paths::Paths;
 use crate::procfs::{self, now_ms};
 use crate::protocol::{CONTROL, Exit, JournalEvent, PROXY};
 use crate::pump::Pump;
@@ -21,6 +26,31 @@ const MAX_LISTENER_REST: Duration = Duration::from_secs(60);
 
 /// How long saving rests when the disk does not take it.
 const SAVE_REST: Duration = Duration::from_secs(1);
+
+/// What a keeper before this one has left. The mark of this boot is in place before anything is
+/// started.
+///
+/// # Errors
+/// The state file is there and cannot be read. Only after the machine has gone down, when nothing
+/// of what it named can run, that is as good as an empty one: a power cut may tear a file, and
+/// nobody may be there to mend it.
+pub(super) fn inherited(paths: &Paths, boot_id: &str) -> Result<Option<State>, Error> {
+    let marked = fs::read_to_string(&paths.boot).unwrap_or_default();
+    let rebooted = !boot_id.is_empty() && marked != boot_id;
+    let left = match State::load(&paths.state) {
+        Err(e) if rebooted && e.kind() == io::ErrorKind::InvalidData => {
+            let path = paths.state.display();
+            say(format_args!("{path} was torn when the machine went down; it is written anew"));
+            Some(State::default())
+        }
+        loaded => loaded.map_err(Error::io("read", &paths.state))?,
+    };
+    if rebooted {
+        // On a full disk all goes on without the mark: it counts only for a torn file.
+        let _ = write_private(&paths.boot, boot_id.as_bytes());
+    }
+    Ok(left)
+}
 
 impl Keeper {
     pub(super) fn adopt(&mut self, state: State) {
@@ -138,7 +168,7 @@ impl Keeper {
     }
 
     /// Says it once when saving begins to fail, and once when it works again.
-    fn report_save(&mut self, error: Option<&std::io::Error>) {
+    fn report_save(&mut self, error: Option<&io::Error>) {
         let path = self.paths.state.display();
         match (error, self.save_failed) {
             (Some(e), false) => say(format_args!(

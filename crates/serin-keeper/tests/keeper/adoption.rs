@@ -74,6 +74,19 @@ fn nothing_is_started_twice_when_the_state_cannot_be_read() {
 }
 
 #[test]
+fn a_state_torn_by_a_power_cut_stops_nobody() {
+    let mut rig = Rig::start();
+    rig.started(CONTROL, 1);
+    rig.call(Request::Shutdown);
+    assert!(rig.await_keeper_exit().success());
+    std::fs::write(rig.path("keeper.json"), "").unwrap();
+    assert!(!rig.command().output().unwrap().status.success(), "in the same boot it might run");
+    std::fs::write(rig.path("keeper.boot"), "another boot").unwrap();
+    rig.start_keeper();
+    assert_eq!(rig.started(CONTROL, 2).len(), 2);
+}
+
+#[test]
 fn an_exit_while_no_keeper_ran_is_noticed() {
     let mut rig = Rig::start();
     let pid = rig.run("a", "exec sleep 1000");
