@@ -19,6 +19,8 @@ pub struct Machine {
     instances: Vec<Instance>,
     known: BTreeMap<RevisionId, Known>,
     counts: BTreeMap<Generation, BTreeMap<RevisionId, ArmCounts>>,
+    /// Judged requests ever made, also of generations no longer reported.
+    made: BTreeMap<(Generation, RevisionId), u64>,
     key: CountKey,
     looks: u64,
     /// Requests a second.
@@ -55,6 +57,7 @@ impl Machine {
             instances: vec![],
             known: BTreeMap::new(),
             counts: BTreeMap::new(),
+            made: BTreeMap::new(),
             key: CountKey { epoch: 1, seq: 0 },
             looks: 0,
             rate,
@@ -193,6 +196,7 @@ impl Machine {
         let arm = self.counts.entry(at).or_default().entry(id.clone()).or_default();
         arm.n += 1;
         arm.assigned += 1;
+        *self.made.entry((at, id.clone())).or_default() += 1;
         let fails = matches!(truth, Truth::Errors(share) if rng.f64() < share);
         if fails || nobody {
             arm.errors += 1;
@@ -247,10 +251,10 @@ impl Machine {
         report.collect()
     }
 
-    /// Judged requests `revision` got after `after`, as counted here.
+    /// Judged requests `revision` got after `after`, as made here.
     pub fn judged_after(&self, revision: &RevisionId, after: Generation) -> u64 {
-        let later = self.counts.iter().filter(|(generation, _)| **generation > after);
-        later.filter_map(|(_, arms)| arms.get(revision)).map(|arm| arm.n).sum()
+        let later = self.made.iter().filter(|((at, id), _)| *at > after && id == revision);
+        later.map(|(_, n)| n).sum()
     }
 
     /// The revision in `role` in the order it holds.

@@ -234,8 +234,10 @@ impl Sim {
         };
         let Some(ask) = ask else { return };
         let again = matches!(ask, Ask::Abort | Ask::Rollback { to: None }) && self.rng.bool();
+        let crashes = self.report.crashes;
         self.ask(&name, ask.clone());
-        if again {
+        // A crash may have lost the first press, if the disk was full.
+        if again && crashes == self.report.crashes {
             self.press_again(&name, ask);
         }
     }
@@ -258,12 +260,14 @@ impl Sim {
             let moves = rollout.map(|r| (r.id, r.candidate.clone(), r.is_on_trial()));
             Some((service.stable.clone(), moves))
         };
+        let ask_text = format!("{ask:?}");
         let before = heading(self);
         let crashes = self.report.crashes;
         self.ask(name, ask);
         let is_over = before.as_ref().is_none_or(|(_, moves)| moves.is_none());
         if crashes == self.report.crashes && !is_over && heading(self) != before {
-            self.violation("a second press changed what the first one began");
+            let what = format!("{ask_text}: a second press made {:?} of {before:?}", heading(self));
+            self.violation(&what);
         }
     }
 
