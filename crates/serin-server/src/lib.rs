@@ -16,4 +16,5 @@ mod run;
 mod token;
 mod views;
 
+pub use machine::has;
 pub use run::{Options, run};

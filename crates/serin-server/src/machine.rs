@@ -21,7 +21,8 @@ pub(crate) fn problems(services: &[Located<ServiceSpec>]) -> Vec<Problem> {
     problems
 }
 
-fn has(need: Need, path: &Path) -> bool {
+/// Whether `path` is what is needed, for whoever asks.
+pub fn has(need: Need, path: &Path) -> bool {
     let Ok(meta) = std::fs::metadata(path) else { return false };
     match need {
         Need::Executable => meta.is_file() && meta.permissions().mode() & 0o111 != 0,

@@ -6,9 +6,8 @@ use crate::failure::Failure;
 use crate::file::File;
 use crate::printer::{Channel, Line, Printer, Tone};
 use serde::Serialize;
-use serin_spec::{Need, Problem, Problems, environment_problems};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use serin_server::has;
+use serin_spec::{Problem, Problems, environment_problems};
 
 #[derive(Serialize)]
 struct CheckDocument<'a> {
@@ -58,15 +57,5 @@ fn say(printer: &Printer, file: &File, services: &[String], problems: &Problems)
     } else {
         let line = Line::toned(Tone::Good, printer.glyphs().done);
         printer.data(&line.text(format!(" {}: {}", file.name, services.join(", "))));
-    }
-}
-
-/// Whether this user has what a service needs.
-fn has(need: Need, path: &Path) -> bool {
-    let Ok(meta) = std::fs::metadata(path) else { return false };
-    match need {
-        Need::Executable => meta.is_file() && meta.permissions().mode() & 0o111 != 0,
-        Need::Directory => meta.is_dir(),
-        Need::Readable => std::fs::File::open(path).is_ok(),
     }
 }

@@ -60,7 +60,7 @@ pub fn machine_paths(file: &Path, text: &str) -> Vec<Finding> {
     findings
 }
 
-/// `src/work/x` and `https://host/home/x` are no absolute paths.
+/// `src/home/x` and `https://host/home/x` are no absolute paths.
 fn begins_a_path(before: &str) -> bool {
     !before.ends_with(|c: char| c.is_alphanumeric() || "/._-~}".contains(c))
 }
