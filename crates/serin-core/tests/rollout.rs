@@ -258,6 +258,23 @@ fn a_revision_tried_again_goes_on_from_its_evidence() {
 }
 
 #[test]
+fn other_risks_do_not_wash_evidence_away_but_another_question_does() {
+    let canary_n = |harm_floor: f64| {
+        let mut world = v2_on_trial(ladder());
+        (0..3).for_each(|_| world.traffic(400, 0, 0));
+        world.ask(Ask::Abort).unwrap();
+        world.settle();
+        let analysis = Analysis { alpha: 0.02, beta: 0.04, harm_floor, ..Analysis::default() };
+        world.service.spec.schedule.analysis = Some(analysis);
+        world.deploy("v2").unwrap();
+        let judge = world.service.rollout.as_ref().unwrap().judge.as_ref().unwrap();
+        assert!((judge.config().settings().alpha - 0.02).abs() < 1e-12);
+        judge.assess(serin_stats::Rung::LAST).canary_n
+    };
+    assert_eq!((canary_n(0.005), canary_n(0.01)), (240, 0));
+}
+
+#[test]
 fn old_observations_and_old_generations_change_nothing() {
     let mut world = v2_on_trial(ladder());
     let mut old = Observation { seq: (1, 1), ..Observation::default() };

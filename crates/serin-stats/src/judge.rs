@@ -1,7 +1,7 @@
 //! The judge: ticks in, an assessment out.
 
 use crate::assessment::{Assessment, LatencySummary, MetricAssessment, Outcome, Rung};
-use crate::config::{JudgeConfig, Metric};
+use crate::config::{JudgeConfig, JudgeSettings, Metric};
 use crate::eprocess::{Counts, Outlook, ceiling};
 use crate::errors::ErrorEvidence;
 use crate::grid::log_mean_exp;
@@ -127,6 +127,20 @@ impl Judge {
     /// What this judge guarantees.
     pub fn config(&self) -> &JudgeConfig {
         &self.config
+    }
+
+    /// The same evidence held to other risks. `None` when `config` asks about other harm or other
+    /// metrics: that evidence is about another question. A failure stays.
+    #[must_use]
+    pub fn with_risks(mut self, config: &JudgeConfig) -> Option<Self> {
+        let (old, new) = (self.config.settings(), config.settings());
+        let same_question = JudgeSettings { alpha: new.alpha, beta: new.beta, ..old.clone() };
+        if same_question != *new {
+            return None;
+        }
+        self.config = config.clone();
+        self.latch();
+        Some(self)
     }
 
     /// The failure, once there was one.

@@ -183,10 +183,10 @@ impl Turn {
     fn judge(&self, schedule: &Schedule, to: &RevisionId, kind: RolloutKind) -> Option<Judge> {
         let config = schedule.analysis.as_ref().filter(|_| kind == RolloutKind::Release)?;
         let config = config.judge_config().ok()?;
-        let inherited = self.service.evidence.get(to).filter(|kept| {
-            Some(&kept.baseline) == self.service.stable.as_ref() && *kept.judge.config() == config
-        });
-        Some(inherited.map_or_else(|| Judge::new(config), |kept| kept.judge.clone()))
+        let kept = self.service.evidence.get(to);
+        let kept = kept.filter(|kept| Some(&kept.baseline) == self.service.stable.as_ref());
+        let inherited = kept.and_then(|kept| kept.judge.clone().with_risks(&config));
+        Some(inherited.unwrap_or_else(|| Judge::new(config)))
     }
 
     fn promote_by_hand(&mut self, by: &Actor, reason: Option<&str>, full: bool) -> Answer {
