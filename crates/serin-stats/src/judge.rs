@@ -94,6 +94,9 @@ pub struct Judge {
     failure: Option<Failure>,
 }
 
+/// Share of `alpha` for the time after the comparison. It costs the comparison 0.1 nats.
+const ALONE_SHARE: f64 = 0.1;
+
 /// What is known once the canary has all requests and there is nothing to compare it with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Alone {
@@ -176,9 +179,8 @@ impl Judge {
 
     /// Adds one closed tick of a canary that has all requests. Its error rate is held against
     /// what was harm when the comparison ended: `harm_ratio` times the baseline's rate so far, at
-    /// least the floor (the ceiling test of 2.1). This is a second test with a bound `alpha` of
-    /// its own, and its null is about the canary alone: trouble that would have hit both versions
-    /// counts against it too.
+    /// least the floor (the ceiling test of 2.1). It has a fixed share of the one `alpha`. Its null
+    /// is about the canary alone: trouble that would have hit both versions counts against it too.
     pub fn observe_alone(&mut self, canary: &ArmTick) {
         self.last_rejected = !canary.is_possible();
         let Some(errors) = self.errors.as_ref().filter(|_| !self.last_rejected) else {
@@ -218,12 +220,12 @@ impl Judge {
             return;
         }
         let mut metrics = self.fail_evidence();
-        let alone = self.alone_evidence();
-        if alone >= self.config.fail_needed() {
-            metrics = vec![(Metric::Errors, alone)];
-        }
-        let evidence = mean(&metrics);
+        let evidence = self.total_evidence(&metrics);
         if evidence >= self.config.fail_needed() {
+            let alone = self.alone_evidence();
+            if alone > mean(&metrics) {
+                metrics = vec![(Metric::Errors, alone)];
+            }
             self.failure = Some(Failure {
                 seconds: self.seconds,
                 canary_n: self.canary_n,
@@ -231,6 +233,20 @@ impl Judge {
                 blame: blame(&metrics, self.config.fail_needed()),
             });
         }
+    }
+
+    /// `ln` of the one e-value the rollout is judged by: a mean with fixed weights of e-values is
+    /// one whatever their dependence (Vovk and Wang 2021), so `alpha` holds for all of it.
+    fn total_evidence(&self, metrics: &[(Metric, f64)]) -> f64 {
+        let compared = mean(metrics);
+        if self.errors.is_none() {
+            return compared;
+        }
+        let alone = self.alone_evidence();
+        let top = compared.max(alone);
+        let sum =
+            (1.0 - ALONE_SHARE) * libm::exp(compared - top) + ALONE_SHARE * libm::exp(alone - top);
+        top + libm::log(sum)
     }
 
     /// `ln E` of each metric, in the order of the configuration.
@@ -258,7 +274,7 @@ impl Judge {
         let metrics = in_order(metrics, &self.config.settings().metrics);
         Assessment {
             outcome: self.overall(&metrics),
-            fail_evidence: mean(&self.fail_evidence()),
+            fail_evidence: self.total_evidence(&self.fail_evidence()),
             fail_needed: self.config.fail_needed(),
             metrics,
             blame,
