@@ -34,13 +34,13 @@ pub use observation::{
     StartFailure,
 };
 pub use outlook::{Outlook, OutlookStep, describe, metric_sentence, outlook, verdict_sentence};
-pub use plan::{Plan, RevisionPlan, Role};
+pub use plan::{Affinity, FreshBaseline, Plan, RevisionPlan, Role};
 pub use rollout::{
     Cause, Counted, Outcome, PauseReason, Phase, Rollout, RolloutKind, RolloutRecord, StepState,
 };
 pub use service::{Inherited, Revision, RevisionStanding, Service};
 pub use spec::{
-    Analysis, Bake, EnvValue, Limits, LogLimits, OnInconclusive, Probe, ProbeKind, RunSpec,
-    Schedule, ServiceSpec, Stage, Step, TrafficSpec,
+    AffinityKey, AffinitySpec, Analysis, Bake, EnvValue, Limits, LogLimits, OnInconclusive, Probe,
+    ProbeKind, RunSpec, Schedule, ServiceSpec, Stage, Step, TrafficSpec,
 };
 pub use time::{Millis, Timestamp};

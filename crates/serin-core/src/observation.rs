@@ -14,6 +14,9 @@ pub struct Observation {
     pub applied: Option<Generation>,
     /// What runs, by revision; one that is absent has no process left.
     pub revisions: BTreeMap<RevisionId, RevisionObservation>,
+    /// The fresh baseline, while it has a process left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fresh: Option<RevisionObservation>,
     /// Why the platform cannot act now, for people.
     pub trouble: Option<String>,
 }
@@ -96,6 +99,9 @@ pub struct Counts {
     pub closed_through: i64,
     /// By revision the request was assigned to.
     pub arms: BTreeMap<RevisionId, ArmCounts>,
+    /// The fresh baseline: instances of stable that were started beside the candidate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fresh: Option<ArmCounts>,
 }
 
 /// Cumulative counts of one arm.
@@ -113,6 +119,19 @@ pub struct ArmCounts {
     pub assigned: u64,
     /// When the last of them was assigned.
     pub last_assigned_at: Option<Timestamp>,
+    /// Requests that their client gave up before they could be judged; in none of the above.
+    #[serde(default)]
+    pub aborted: u64,
+    /// Whether `n`, `errors` and `latency` count users (once in each window) instead of requests.
+    #[serde(default)]
+    pub sessions: bool,
+    /// Judged units and errors by sixteenth of the users, drawn independently of the arm: how
+    /// much stable differs from itself. Empty unless units are users.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub split: Vec<(u64, u64)>,
+    /// Judged requests and errors by instance.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub instances: BTreeMap<String, (u64, u64)>,
 }
 
 impl std::fmt::Display for ExitCause {

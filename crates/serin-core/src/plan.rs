@@ -1,7 +1,7 @@
 //! The desired world of one service, in so much detail that whoever carries it out has no choice
 //! left to make.
 
-use crate::{Generation, Millis, RevisionId, RunSpec, ServiceName, Weight};
+use crate::{AffinityKey, Generation, Millis, RevisionId, RunSpec, ServiceName, Weight};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -18,6 +18,9 @@ pub struct Plan {
     pub request_timeout: Millis,
     /// Requests on instances that have been ready for less than this are no evidence.
     pub warm_up: Millis,
+    /// Users stay with the arm they were dealt to; `None` deals each request anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
     /// Revisions that shall exist. One that is not named here shall be drained and stopped.
     pub revisions: BTreeMap<RevisionId, RevisionPlan>,
 }
@@ -33,6 +36,29 @@ pub struct RevisionPlan {
     pub weight: Weight,
     /// How its instances run.
     pub run: RunSpec,
+    /// Further instances of it, started beside the candidate to be compared with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fresh: Option<FreshBaseline>,
+}
+
+/// A baseline as young as the candidate: as many instances, started at the same time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreshBaseline {
+    /// Its instances, beside the revision's own.
+    pub replicas: u32,
+    /// Its share of requests, beside the revision's own.
+    pub weight: Weight,
+}
+
+/// How users are kept with their arm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Affinity {
+    /// What tells users apart.
+    pub key: AffinityKey,
+    /// Each user is counted once in each window of this length.
+    pub window: Millis,
+    /// Mixed into the key, so that each rollout deals users anew.
+    pub salt: String,
 }
 
 /// A revision's part in its service.

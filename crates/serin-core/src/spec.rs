@@ -124,6 +124,28 @@ pub struct TrafficSpec {
     pub listen: SocketAddr,
     /// Time a request may take until its answer starts; zero for no limit.
     pub request_timeout: Millis,
+    /// Users stay with one revision during a rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<AffinitySpec>,
+}
+
+/// What keeps a user with one revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AffinitySpec {
+    /// What tells users apart.
+    pub key: AffinityKey,
+    /// A user is evidence once in each window of this length, 1 s to 5 min.
+    pub window: Millis,
+}
+
+/// What tells users apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AffinityKey {
+    /// The value of this cookie; users without it are given one.
+    Cookie(String),
+    /// The value of this request header; requests without it are dealt one by one.
+    Header(String),
 }
 
 /// What a rollout does, stage by stage.

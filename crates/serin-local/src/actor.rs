@@ -230,6 +230,7 @@ fn empty(service: &ServiceName, last: Option<&Plan>) -> Plan {
         listen: last.map_or_else(|| crate::route::address(0), |p| p.listen),
         request_timeout: Millis(0),
         warm_up: Millis::secs(5),
+        affinity: None,
         revisions: BTreeMap::new(),
     }
 }

@@ -23,6 +23,7 @@ fn counts(counters: &wire::Counters, service: &wire::ServiceCounters) -> Counts 
         generation: Generation { epoch: service.generation.epoch, n: service.generation.n },
         closed_through: counters.closed_through_s as i64,
         arms: service.arms.iter().filter_map(arm).collect::<BTreeMap<RevisionId, _>>(),
+        fresh: None,
     }
 }
 
@@ -35,6 +36,8 @@ fn arm_counts(arm: &wire::ArmCounters) -> ArmCounts {
         assigned: arm.assigned,
         last_assigned_at: (arm.last_assigned_ms > 0)
             .then_some(Timestamp(arm.last_assigned_ms as i64)),
+        aborted: arm.judged.aborted,
+        ..ArmCounts::default()
     }
 }
 

@@ -57,6 +57,7 @@ pub fn observation(plan: Option<&Plan>, fleet: &Fleet, shift: Shift) -> Observat
             .into_iter()
             .map(|r| (r.clone(), revision(plan, fleet, r, shift)))
             .collect(),
+        fresh: None,
         trouble: fleet.table.trouble.clone(),
     }
 }

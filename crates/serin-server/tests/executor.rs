@@ -59,6 +59,7 @@ fn spec() -> ServiceSpec {
         traffic: TrafficSpec {
             listen: "127.0.0.1:8080".parse().unwrap(),
             request_timeout: Millis(0),
+            affinity: None,
         },
         schedule: Schedule {
             strategy: "canary".into(),
@@ -88,6 +89,7 @@ fn done(plan: &Plan, n: u64) -> Event {
         seq: (plan.generation.epoch, n),
         applied: Some(plan.generation),
         revisions,
+        fresh: None,
         trouble: None,
     })
 }
@@ -120,7 +122,7 @@ fn bad_report(executor: &Executor) -> Event {
     let arms = [(revision("v1"), arm(800, 0)), (revision("v2"), arm(200, 100))];
     let generation = plan(executor).generation;
     let key = CountKey { epoch: 5, seq: 1 };
-    Event::Counted(vec![Counts { key, generation, closed_through: 9, arms: arms.into() }])
+    Event::Counted(vec![Counts { key, generation, closed_through: 9, arms: arms.into(), fresh: None }])
 }
 
 fn applied(effects: &[Effect]) -> Vec<&Plan> {

@@ -82,6 +82,7 @@ pub fn spec(name: &str, port: u16, rng: &mut Rng) -> ServiceSpec {
         traffic: TrafficSpec {
             listen: ([127, 0, 0, 1], port).into(),
             request_timeout: Millis::secs(60),
+            affinity: None,
         },
         schedule: schedule(rng),
     }

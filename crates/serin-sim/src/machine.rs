@@ -213,7 +213,7 @@ impl Machine {
         let alive = self.instances.iter().map(|i| &i.revision);
         let revisions = planned.chain(alive).map(|id| (id.clone(), self.seen(id))).collect();
         let applied = self.plan.as_ref().map(|plan| plan.generation);
-        Observation { seq: (epoch, self.looks), applied, revisions, trouble: None }
+        Observation { seq: (epoch, self.looks), applied, revisions, fresh: None, trouble: None }
     }
 
     fn seen(&self, id: &RevisionId) -> RevisionObservation {
@@ -247,6 +247,7 @@ impl Machine {
             generation: *generation,
             closed_through: now.0 / 1000,
             arms: arms.clone(),
+            fresh: None,
         });
         report.collect()
     }

@@ -125,7 +125,7 @@ fn traffic(field: &Field<'_>) -> Option<TrafficSpec> {
     let request_timeout =
         reader.or("requestTimeout", Millis::secs(60), |f| f.duration(Millis(0)..=HOUR));
     reader.finish();
-    Some(TrafficSpec { listen: listen?, request_timeout })
+    Some(TrafficSpec { listen: listen?, request_timeout, affinity: None })
 }
 
 fn listen(field: &Field<'_>) -> Option<SocketAddr> {

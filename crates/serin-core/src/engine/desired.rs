@@ -11,6 +11,7 @@ pub(super) fn plan(service: &Service, generation: Generation) -> Plan {
         listen: service.spec.traffic.listen,
         request_timeout: service.spec.traffic.request_timeout,
         warm_up: service.spec.schedule.warm_up,
+        affinity: None,
         revisions: if service.removing { BTreeMap::new() } else { revisions(service) },
     }
 }
@@ -43,5 +44,5 @@ fn entry(
     weight: Weight,
 ) -> Option<RevisionPlan> {
     let run = service.revisions.get(id)?.run.clone();
-    Some(RevisionPlan { role, replicas, weight, run })
+    Some(RevisionPlan { role, replicas, weight, run, fresh: None })
 }

@@ -68,6 +68,7 @@ pub fn spec(steps: Vec<Step>) -> ServiceSpec {
         traffic: TrafficSpec {
             listen: "127.0.0.1:8080".parse().unwrap(),
             request_timeout: Millis::secs(60),
+            affinity: None,
         },
         schedule: Schedule {
             strategy: "canary".into(),
@@ -175,6 +176,7 @@ impl World {
             seq: (0, 0),
             applied: Some(plan.generation),
             revisions: plan.revisions.iter().map(seen).collect(),
+            fresh: None,
             trouble: None,
         }
     }
@@ -233,6 +235,7 @@ impl World {
             generation: *generation,
             closed_through,
             arms: arms.clone(),
+            fresh: None,
         });
         let counts = Event::Counted(counts.collect());
         self.event(&counts).unwrap();

@@ -47,7 +47,7 @@ fn plan(n: u64, revisions: &[(&str, u32, u32)]) -> Plan {
     let revision = |(version, percent, replicas): &(&str, u32, u32)| {
         let role = if *version == "v1" { Role::Stable } else { Role::Candidate };
         let weight = Weight::percent(*percent).unwrap();
-        let wanted = RevisionPlan { role, replicas: *replicas, weight, run: run() };
+        let wanted = RevisionPlan { role, replicas: *replicas, weight, run: run(), fresh: None };
         (format!("{version}@aa").parse().unwrap(), wanted)
     };
     Plan {
@@ -56,6 +56,7 @@ fn plan(n: u64, revisions: &[(&str, u32, u32)]) -> Plan {
         listen: "127.0.0.1:80".parse().unwrap(),
         request_timeout: Millis(0),
         warm_up: Millis::secs(5),
+        affinity: None,
         revisions: revisions.iter().map(revision).collect(),
     }
 }

@@ -93,7 +93,7 @@ impl Rig {
         let revision = |(version, percent, replicas, run): &(&str, u32, u32, RunSpec)| {
             let role = if *version == "v1" { Role::Stable } else { Role::Candidate };
             let weight = Weight::percent(*percent).unwrap();
-            let wanted = RevisionPlan { role, replicas: *replicas, weight, run: run.clone() };
+            let wanted = RevisionPlan { role, replicas: *replicas, weight, run: run.clone(), fresh: None };
             (id(version), wanted)
         };
         Plan {
@@ -102,6 +102,7 @@ impl Rig {
             listen: self.listen,
             request_timeout: Millis::secs(20),
             warm_up: Millis::secs(5),
+            affinity: None,
             revisions: revisions.iter().map(revision).collect(),
         }
     }
