@@ -260,6 +260,7 @@ fn counts_after_a_clock_step_back() {
         generation,
         closed_through: 9,
         arms: [(revision("v2"), arm)].into(),
+        fresh: None,
     };
     w.event(&Event::Counted(vec![counts])).unwrap();
     assert!(
