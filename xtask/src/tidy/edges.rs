@@ -27,6 +27,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("serin-local", &["serin-core", "serin-proxy", "serin-keeper"]),
     ("serin-server", SERVER_USES),
     ("serin", BINARY_USES),
+    ("serin-calibration", &["serin-stats"]),
     ("serin-sim", &["serin-core", "serin-store", "serin-server"]),
     ("xtask", &[]),
 ];

@@ -1,0 +1,68 @@
+//! Serin's own judge as a method among others, through its public interface only.
+
+use crate::traffic::Moment;
+use crate::watch::{Method, Watch};
+use serin_stats::{Judge, JudgeConfig, JudgeSettings, Metric, Tick};
+
+/// Whether the judge looks for regressions that begin late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Onset {
+    /// Evidence from the start only.
+    Plain,
+    /// The onset mixture.
+    Late,
+}
+
+/// Settings for the error rate alone.
+pub fn errors(alpha: f64, onset: Onset) -> JudgeSettings {
+    let metrics = vec![Metric::Errors];
+    JudgeSettings { alpha, late_onset: onset == Onset::Late, metrics, ..JudgeSettings::default() }
+}
+
+/// A judge. The settings are this crate's own, so they are in range.
+pub fn judge(settings: &JudgeSettings) -> Judge {
+    Judge::new(JudgeConfig::new(settings.clone()).expect("settings of a benchmark are in range"))
+}
+
+/// A judge that watches one of the units.
+struct Ours {
+    judge: Judge,
+    unit: fn(&Moment) -> &Tick,
+}
+
+impl Watch for Ours {
+    fn observe(&mut self, moment: &Moment) -> bool {
+        self.judge.observe((self.unit)(moment));
+        self.judge.failure().is_some()
+    }
+}
+
+fn requests(alpha: f64, onset: Onset) -> Box<dyn Watch> {
+    Box::new(Ours { judge: judge(&errors(alpha, onset)), unit: |m| &m.requests })
+}
+
+fn sessions(alpha: f64, onset: Onset) -> Box<dyn Watch> {
+    Box::new(Ours { judge: judge(&errors(alpha, onset)), unit: |m| &m.sessions })
+}
+
+/// The judge on requests.
+pub const REQUESTS: [Method; 4] = [
+    Method { name: "Serin, alpha 0.05", make: || requests(0.05, Onset::Plain) },
+    Method { name: "Serin, alpha 0.01", make: || requests(0.01, Onset::Plain) },
+    Method { name: "Serin with onset, alpha 0.05", make: || requests(0.05, Onset::Late) },
+    Method { name: "Serin with onset, alpha 0.01", make: || requests(0.01, Onset::Late) },
+];
+
+/// The judge on sessions.
+pub const SESSIONS: [Method; 4] = [
+    Method { name: "Serin on sessions, alpha 0.05", make: || sessions(0.05, Onset::Plain) },
+    Method { name: "Serin on sessions, alpha 0.01", make: || sessions(0.01, Onset::Plain) },
+    Method {
+        name: "Serin on sessions with onset, alpha 0.05",
+        make: || sessions(0.05, Onset::Late),
+    },
+    Method {
+        name: "Serin on sessions with onset, alpha 0.01",
+        make: || sessions(0.01, Onset::Late),
+    },
+];

@@ -1,0 +1,5 @@
+//! The tables of the benchmark, one module for each.
+
+pub mod errors;
+pub mod pass;
+pub mod rollout;

@@ -1,0 +1,170 @@
+//! False alarms and time to detect, by method (tables E1, E2 and S).
+
+use crate::ours::{REQUESTS, SESSIONS};
+use crate::report::{Report, Table, Unit, number, percent};
+use crate::traffic::{HARMFUL, HARMLESS, Scenario, plain};
+use crate::watch::{Effort, HALF_MINUTES, Looks, Method, SECONDS, Speed, race};
+
+/// What a method did in a scenario.
+pub type Cell = (Method, Scenario, Speed);
+
+/// Races methods through scenarios. `first` numbers the streams of random numbers.
+pub fn cells(
+    effort: Effort,
+    scenarios: &[Scenario],
+    first: u64,
+    looks: Looks,
+    methods: &[Method],
+) -> Vec<Cell> {
+    let scenarios = scenarios.iter().zip(first..);
+    let raced = scenarios.flat_map(|(&scenario, stream)| {
+        let alarms = race(effort, scenario, stream, looks, methods);
+        methods
+            .iter()
+            .zip(alarms)
+            .map(move |(&m, a)| (m, scenario, Speed::of(&a)))
+            .collect::<Vec<_>>()
+    });
+    raced.collect()
+}
+
+/// Finds a cell's figures.
+pub fn speed<'a>(cells: &'a [Cell], method: &str, scenario: &str) -> Option<&'a Speed> {
+    cells.iter().find(|c| c.0.name == method && c.1.name == scenario).map(|c| &c.2)
+}
+
+const FALSE_HEAD: [&str; 5] = ["scenario", "method", "runs", "false alarms %", "standard error"];
+
+/// Rows of a table of false alarms.
+pub fn false_alarms(name: &'static str, cells: &[Cell]) -> Table {
+    let mut table = Table::new(name, &FALSE_HEAD);
+    for (method, scenario, speed) in cells {
+        let error = libm::sqrt(speed.rate * (1.0 - speed.rate) / speed.runs as f64);
+        table.row([
+            scenario.name.to_owned(),
+            method.name.to_owned(),
+            speed.runs.to_string(),
+            percent(speed.rate, 2),
+            percent(error, 2),
+        ]);
+    }
+    table
+}
+
+const DETECTION_HEAD: [&str; 9] = [
+    "scenario",
+    "method",
+    "runs",
+    "detected %",
+    "before onset %",
+    "median s",
+    "p90 s",
+    "canary requests",
+    "canary errors",
+];
+
+/// Rows of a table of detection.
+pub fn detections(name: &'static str, cells: &[Cell]) -> Table {
+    let mut table = Table::new(name, &DETECTION_HEAD);
+    for (method, scenario, speed) in cells {
+        table.row([
+            scenario.name.to_owned(),
+            method.name.to_owned(),
+            speed.runs.to_string(),
+            percent(speed.rate, 1),
+            percent(speed.early, 1),
+            number(speed.seconds, 0),
+            number(speed.seconds_p90, 0),
+            number(speed.requests, 0),
+            number(speed.errors, 0),
+        ]);
+    }
+    table
+}
+
+/// E1 and E2.
+pub fn run(effort: Effort) -> Report {
+    let harmless = both_units(effort, &HARMLESS, 100);
+    let harmful = both_units(effort, &HARMFUL, 200);
+    let mut report = Report::default();
+    harmless_goals(&mut report, &harmless);
+    harmful_goals(&mut report, &harmful);
+    report.tables = vec![false_alarms("e1", &harmless), detections("e2", &harmful)];
+    report
+}
+
+/// On requests everywhere, on sessions where errors belong together.
+fn both_units(effort: Effort, scenarios: &[Scenario], first: u64) -> Vec<Cell> {
+    let clumped = scenarios.iter().map(|s| s.clumps.is_some());
+    let methods =
+        clumped.map(|c| if c { [&REQUESTS[..], &SESSIONS].concat() } else { REQUESTS.to_vec() });
+    let each = scenarios.iter().zip(methods).zip(first..);
+    each.flat_map(|((scenario, methods), stream)| {
+        cells(effort, &[*scenario], stream, HALF_MINUTES, &methods)
+    })
+    .collect()
+}
+
+fn harmless_goals(report: &mut Report, cells: &[Cell]) {
+    for (method, scenario, speed) in cells {
+        let methods = if scenario.clumps.is_some() { &SESSIONS } else { &REQUESTS };
+        if methods.iter().any(|m| m.name == method.name) {
+            let what = format!("{} false alarms, 30 s looks: {}", scenario.name, method.name);
+            report.goal(what, alpha(method), speed.rate, Unit::Share);
+        }
+    }
+}
+
+/// The rate a method promises.
+fn alpha(method: &Method) -> f64 {
+    if method.name.ends_with("0.01") { 0.01 } else { 0.05 }
+}
+
+/// Scenario, most requests plain, most requests with onset.
+const REQUESTS_TO_FAIL: [(&str, f64, f64); 4] = [
+    ("R1", 3300.0, 3700.0),
+    ("R2", 1200.0, 1250.0),
+    ("R5", 6100.0, 6700.0),
+    ("R6", 2200.0, 1200.0),
+];
+
+fn harmful_goals(report: &mut Report, cells: &[Cell]) {
+    for (scenario, simple, onset) in REQUESTS_TO_FAIL {
+        for (method, limit) in [(REQUESTS[1], simple), (REQUESTS[3], onset)] {
+            if let Some(speed) = speed(cells, method.name, scenario) {
+                let what = format!("{scenario} canary requests to FAIL: {}", method.name);
+                report.goal(what, limit, speed.requests, Unit::Requests);
+            }
+        }
+    }
+}
+
+/// Regressions looked at every second.
+const FAST: [Scenario; 4] = [
+    plain("0.5 to 5 %", 100.0, 0.005, 0.05),
+    plain("0.5 to 50 %", 100.0, 0.005, 0.5),
+    plain("0.5 to 100 %", 100.0, 0.005, 1.0),
+    plain("1 to 50 %, 5 rps", 5.0, 0.01, 0.5),
+];
+
+/// S: a look every second.
+pub fn every_second(effort: Effort) -> Report {
+    let harmless = cells(effort, &HARMLESS[..3], 300, SECONDS, &REQUESTS);
+    let harmful = cells(effort, &FAST, 310, SECONDS, &REQUESTS);
+    let mut report = Report::default();
+    for (method, scenario, speed) in &harmless {
+        let what = format!("{} false alarms, 1 s looks: {}", scenario.name, method.name);
+        report.goal(what, alpha(method), speed.rate, Unit::Share);
+    }
+    for (scenario, limit) in [(FAST[0], 130.0), (FAST[1], 15.0)] {
+        for method in [REQUESTS[1], REQUESTS[3]] {
+            if let Some(speed) = speed(&harmful, method.name, scenario.name) {
+                let what = format!("{} canary requests, 1 s looks: {}", scenario.name, method.name);
+                report.goal(what, limit, speed.requests, Unit::Requests);
+            }
+        }
+    }
+    report.tables =
+        vec![false_alarms("s-false-alarms", &harmless), detections("s-detection", &harmful)];
+    report
+}
