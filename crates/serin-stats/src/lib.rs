@@ -31,6 +31,7 @@
 //!   teaches the reference after it was judged.
 
 pub mod assessment;
+pub mod beta;
 pub mod bucket;
 pub mod config;
 pub mod eprocess;
@@ -39,9 +40,11 @@ pub mod grid;
 pub mod hist;
 pub mod judge;
 pub mod latency;
+pub mod multinomial;
 pub mod normal;
 pub mod onset;
 pub mod planner;
+pub mod quadrature;
 pub mod window;
 
 pub use assessment::{Assessment, LatencySummary, MetricAssessment, Outcome, Rung};
