@@ -122,7 +122,10 @@ fn notes(service: &Service, schedule: &Schedule, analysed: bool) -> Vec<String> 
 pub fn verdict_sentence(assessment: &Assessment) -> String {
     match assessment.outcome {
         Outcome::NoData => "no data: no candidate request could be judged yet".into(),
-        Outcome::Invalid => "the comparison is not valid".into(),
+        Outcome::Invalid => {
+            let why = assessment.invalid.as_ref().map(ToString::to_string);
+            format!("the comparison is not sound: {}", why.unwrap_or_default())
+        }
         Outcome::Fail => told(assessment, &assessment.blame, "worse than stable"),
         Outcome::Pass => told(assessment, &[], "no harm"),
         Outcome::Continue => told(assessment, &[], "not decided yet"),
@@ -148,7 +151,14 @@ fn rates(m: &MetricAssessment) -> String {
             format!("errors {canary} vs {baseline} on stable (harm from {})", percent(m.limit))
         }
         Metric::Latency => latency_words(m.latency.as_ref()),
+        Metric::MeanLatency | Metric::Named(_) => number_words(m),
     }
+}
+
+fn number_words(m: &MetricAssessment) -> String {
+    let number = |x: Option<f64>| x.map_or("unknown".into(), |x| format!("{x:.4}"));
+    let (canary, baseline) = (number(m.canary_rate), number(m.baseline_rate));
+    format!("{} {canary} vs {baseline} on stable (harm from {})", m.metric, number(m.limit))
 }
 
 fn latency_words(latency: Option<&LatencySummary>) -> String {

@@ -21,7 +21,7 @@ fn arm(rng: &mut fastrand::Rng, n: u64, errors: u64) -> ArmTick {
         let normal: f64 = (0..12).map(|_| rng.f64()).sum::<f64>() - 6.0;
         latency.record_us((25_000.0 * (0.5 * normal).exp()) as u64);
     }
-    ArmTick { n, errors, latency, unfinished: 0 }
+    ArmTick { n, errors, latency, unfinished: 0, ..ArmTick::default() }
 }
 
 fn nanoseconds(repeats: u32, mut work: impl FnMut(usize)) -> f64 {
@@ -39,7 +39,12 @@ fn size(judge: &Judge) -> usize {
 fn main() {
     let mut rng = fastrand::Rng::with_seed(7);
     let ticks: Vec<Tick> = (0..256)
-        .map(|_| Tick { seconds: 1, baseline: arm(&mut rng, 320, 3), canary: arm(&mut rng, 80, 1) })
+        .map(|_| Tick {
+            seconds: 1,
+            baseline: arm(&mut rng, 320, 3),
+            canary: arm(&mut rng, 80, 1),
+            ..Tick::default()
+        })
         .collect();
     for metrics in
         [vec![Metric::Errors], vec![Metric::Latency], vec![Metric::Errors, Metric::Latency]]
@@ -59,8 +64,8 @@ fn main() {
     let mut full = judge(vec![Metric::Errors, Metric::Latency]);
     let latency = Histogram::from_dense(&[1234; BUCKETS]);
     let n = latency.total();
-    let arm = ArmTick { n, errors: 0, latency, unfinished: 0 };
-    let tick = Tick { seconds: 1, baseline: arm.clone(), canary: arm };
+    let arm = ArmTick { n, errors: 0, latency, unfinished: 0, ..ArmTick::default() };
+    let tick = Tick { seconds: 1, baseline: arm.clone(), canary: arm, ..Tick::default() };
     (0..30).for_each(|_| full.observe(&tick));
     println!("every bucket in use in both arms: {} bytes", size(&full));
 }

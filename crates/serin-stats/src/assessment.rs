@@ -1,6 +1,7 @@
 //! The answer of a judge: an outcome with all the numbers behind it.
 
-use crate::config::Metric;
+use crate::guards::Invalid;
+use crate::metric::{Metric, Role};
 use serde::{Deserialize, Serialize};
 
 /// What the evidence says now.
@@ -15,7 +16,7 @@ pub enum Outcome {
     Continue,
     /// There is nothing to judge yet; never a pass.
     NoData,
-    /// The last counts contradict themselves and were not used.
+    /// The comparison is not sound; see [`Assessment::invalid`].
     Invalid,
 }
 
@@ -45,19 +46,22 @@ impl Rung {
 pub struct MetricAssessment {
     /// Which metric.
     pub metric: Metric,
+    /// How much it has to say.
+    #[serde(default)]
+    pub role: Role,
     /// Its own outcome; `Fail` when it is to blame for the failure.
     pub outcome: Outcome,
     /// Baseline requests judged.
     pub baseline_n: u64,
     /// Errors among them; for latency, requests slower than the limit.
     pub baseline_events: u64,
-    /// `baseline_events / baseline_n`.
+    /// `baseline_events / baseline_n`; events by exposure for a count, the mean for a mean.
     pub baseline_rate: Option<f64>,
     /// Canary requests judged.
     pub canary_n: u64,
     /// Errors among them; for latency, requests slower than the limit.
     pub canary_events: u64,
-    /// `canary_events / canary_n`.
+    /// The same of the canary.
     pub canary_rate: Option<f64>,
     /// Errors: the error rate that counts as harm now. Latency: the duration in milliseconds
     /// beyond which a request counts as slow now (stable's recent p99 and the harm margin).
@@ -94,6 +98,10 @@ pub struct LatencySummary {
     pub canary_p99_ms: Option<f64>,
 }
 
+fn one() -> f64 {
+    1.0
+}
+
 /// The judge's answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Assessment {
@@ -109,6 +117,13 @@ pub struct Assessment {
     /// The metrics that are worse (e-BH at `alpha`, or else the one with the most evidence), as of
     /// the moment of failure. Empty without a failure.
     pub blame: Vec<Metric>,
+    /// Why the outcome is `Invalid`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid: Option<Invalid>,
+    /// What all evidence was divided by because users' errors come in clumps; 1 when they do not
+    /// or when units are requests.
+    #[serde(default = "one")]
+    pub dispersion: f64,
     /// Canary requests seen.
     pub canary_n: u64,
     /// Baseline requests seen.

@@ -1,27 +1,10 @@
 //! What a judge is asked to guarantee, checked once when it is made.
 
+use crate::bucket::buckets_of_change;
 use crate::eprocess::Harm;
+pub use crate::metric::{Kind, Metric, MetricSettings, Role, Worse};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-/// What is compared between the arms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Metric {
-    /// Share of requests that failed.
-    Errors,
-    /// The whole latency distribution.
-    Latency,
-}
-
-impl fmt::Display for Metric {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Errors => "errors",
-            Self::Latency => "latency",
-        })
-    }
-}
 
 /// The settings of a judge before they are checked. `Default` gives the documented defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,8 +28,14 @@ pub struct JudgeSettings {
     /// there from the start by some 0.7 nats, much faster for late ones. Only for traffic whose
     /// requests fail independently; with sticky users it amplifies false alarms.
     pub late_onset: bool,
-    /// What is judged. Each is critical; they share `alpha` equally.
-    pub metrics: Vec<Metric>,
+    /// Whether units are dealt to the arms at random. Where they are not (by header, by ring), the
+    /// canary is compared with the ratio of before: see [`crate::shifted`].
+    pub random_routing: bool,
+    /// Share of alpha for the critical metrics together, split evenly; the normal ones have the
+    /// rest. Without normal metrics the critical ones have all of it.
+    pub critical_share: f64,
+    /// What is judged.
+    pub metrics: Vec<MetricSettings>,
 }
 
 impl Default for JudgeSettings {
@@ -60,7 +49,9 @@ impl Default for JudgeSettings {
             latency_tolerance: 0.11,
             latency_harm: 0.25,
             late_onset: false,
-            metrics: vec![Metric::Errors, Metric::Latency],
+            random_routing: true,
+            critical_share: 0.7,
+            metrics: vec![Metric::Errors.into(), Metric::Latency.into()],
         }
     }
 }
@@ -86,7 +77,9 @@ impl JudgeConfig {
         }
         in_range("latency_tolerance", s.latency_tolerance, 0.0, 10.0)?;
         in_range("latency_harm", s.latency_harm, 0.02, 10.0)?;
-        check_metrics(&s.metrics)?;
+        in_range("critical_share", s.critical_share, 0.5, 0.99)?;
+        check_latency(s)?;
+        check_metrics(s)?;
         Ok(Self(settings))
     }
 
@@ -98,6 +91,20 @@ impl JudgeConfig {
     /// What counts as harm for the error rate.
     pub fn error_harm(&self) -> Harm {
         Harm { ratio: self.0.harm_ratio, floor: self.0.harm_floor }
+    }
+
+    /// Each metric's share of alpha, in order; they sum to 1. A watched-only metric has none.
+    pub fn weights(&self) -> Vec<f64> {
+        let metrics = &self.0.metrics;
+        let count = |role| metrics.iter().filter(|m| m.role == role).count() as f64;
+        let (critical, normal) = (count(Role::Critical), count(Role::Normal));
+        let critical_share = if normal > 0.0 { self.0.critical_share } else { 1.0 };
+        let weight = |role| match role {
+            Role::Critical => critical_share / critical,
+            Role::Normal => (1.0 - critical_share) / normal,
+            Role::WatchOnly => 0.0,
+        };
+        metrics.iter().map(|m| weight(m.role)).collect()
     }
 
     /// Evidence (nats) at which the rollout fails: `ln 1/alpha`.
@@ -132,12 +139,59 @@ fn in_range(name: &'static str, value: f64, low: f64, high: f64) -> Result<(), C
     Err(ConfigError::OutOfRange { name, value, low, high })
 }
 
-fn check_metrics(metrics: &[Metric]) -> Result<(), ConfigError> {
-    if metrics.is_empty() {
+/// A tolerance below one bucket cannot be seen, and what is tolerated cannot be harm.
+fn check_latency(s: &JudgeSettings) -> Result<(), ConfigError> {
+    let (tolerance, harm) =
+        (buckets_of_change(s.latency_tolerance), buckets_of_change(s.latency_harm));
+    if s.latency_tolerance > 0.0 && tolerance == 0 {
+        return Err(ConfigError::BelowOneBucket(s.latency_tolerance));
+    }
+    if tolerance >= harm {
+        let (tolerated, harm) = (s.latency_tolerance, s.latency_harm);
+        return Err(ConfigError::ToleratesHarm { tolerated, harm });
+    }
+    Ok(())
+}
+
+fn check_metrics(s: &JudgeSettings) -> Result<(), ConfigError> {
+    let metrics = &s.metrics;
+    let repeats = |at: usize| metrics[..at].iter().any(|m| m.metric == metrics[at].metric);
+    if let Some(at) = (0..metrics.len()).find(|at| repeats(*at)) {
+        return Err(ConfigError::RepeatedMetric(metrics[at].metric.clone()));
+    }
+    if !metrics.iter().any(|m| m.role == Role::Critical) {
         return Err(ConfigError::NoMetrics);
     }
-    let repeated = metrics.iter().enumerate().find(|(at, m)| metrics[..*at].contains(m));
-    repeated.map_or(Ok(()), |(_, m)| Err(ConfigError::RepeatedMetric(*m)))
+    metrics.iter().try_for_each(check_kind)?;
+    let latency = |m: &&MetricSettings| matches!(m.metric, Metric::Latency | Metric::MeanLatency);
+    match metrics.iter().find(latency).filter(|_| !s.random_routing) {
+        Some(m) => Err(ConfigError::NeedsRandomRouting(m.metric.clone())),
+        None => Ok(()),
+    }
+}
+
+fn check_kind(m: &MetricSettings) -> Result<(), ConfigError> {
+    let named = matches!(m.metric, Metric::Named(_));
+    if named == (m.kind == Kind::BuiltIn) {
+        return Err(ConfigError::WrongKind(m.metric.clone()));
+    }
+    match m.kind {
+        Kind::BuiltIn => Ok(()),
+        Kind::Share { harm_ratio, harm_floor } => {
+            in_range("harm_ratio", harm_ratio, 1.05, 100.0)?;
+            in_range("harm_floor", harm_floor, 1e-6, 0.5)
+        }
+        Kind::Count { harm_ratio, harm_floor, .. } => {
+            in_range("harm_ratio", harm_ratio, 1.05, 100.0)?;
+            in_range("harm_floor", harm_floor, 0.0, 1e12)
+        }
+        Kind::BoundedMean { low, high, harm, .. } => {
+            in_range("low", low, -1e12, 1e12)?;
+            in_range("high", high, low + 1e-9, 1e12)?;
+            in_range("harm", harm, 1e-12, high - low)
+        }
+        Kind::Mean { harm, .. } => in_range("harm", harm, 0.001, 10.0),
+    }
 }
 
 /// Why settings were refused.
@@ -154,10 +208,23 @@ pub enum ConfigError {
         /// Largest allowed value.
         high: f64,
     },
-    /// Nothing to judge.
+    /// Nothing that could pass.
     NoMetrics,
     /// A metric is listed twice.
     RepeatedMetric(Metric),
+    /// A slowdown finer than a bucket of the histogram.
+    BelowOneBucket(f64),
+    /// What is tolerated is harm.
+    ToleratesHarm {
+        /// Tolerated slowdown.
+        tolerated: f64,
+        /// Harmful slowdown.
+        harm: f64,
+    },
+    /// A metric of the user's own without a kind, or a built-in one with.
+    WrongKind(Metric),
+    /// A metric that cannot be compared with the ratio of before.
+    NeedsRandomRouting(Metric),
 }
 
 impl fmt::Display for ConfigError {
@@ -166,8 +233,27 @@ impl fmt::Display for ConfigError {
             Self::OutOfRange { name, value, low, high } => {
                 write!(f, "{name} is {value}; choose a value from {low} to {high}")
             }
-            Self::NoMetrics => f.write_str("no metrics to judge; name errors, latency or both"),
+            Self::NoMetrics => {
+                f.write_str("no critical metric to judge; name errors, latency or both")
+            }
             Self::RepeatedMetric(m) => write!(f, "metric {m} is listed twice; remove one"),
+            Self::BelowOneBucket(tolerance) => write!(
+                f,
+                "latency_tolerance is {tolerance}, finer than a bucket of 2.2 %; choose 0 or at \
+                 least 0.022"
+            ),
+            Self::ToleratesHarm { tolerated, harm } => write!(
+                f,
+                "latency_tolerance {tolerated} is not below latency_harm {harm}; lower it"
+            ),
+            Self::WrongKind(m) => write!(
+                f,
+                "metric {m} has the wrong kind: errors, latency and mean-latency have none, any \
+                 other needs one"
+            ),
+            Self::NeedsRandomRouting(m) => {
+                write!(f, "metric {m} needs random routing; leave it out or judge errors alone")
+            }
         }
     }
 }

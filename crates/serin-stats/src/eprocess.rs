@@ -123,6 +123,18 @@ pub fn add_known_share(
     }
 }
 
+/// Known-share form of many ratios against 1, with a share of the exposure that is not a share of
+/// requests. Only the events of `counts` are used.
+pub fn add_known_share_at(ln_r: &LogEvidence, share: f64, counts: &Counts, to: &mut LogEvidence) {
+    let (e_c, e) = (counts.canary_events as f64, counts.events());
+    if e == 0.0 {
+        return;
+    }
+    for (l, ln_r) in to.iter_mut().zip(ln_r) {
+        *l += e_c * ln_r - e * libm::log1p(share * libm::expm1(*ln_r));
+    }
+}
+
 /// Log evidence against "each canary request has an event with probability at most `p_max`",
 /// from cumulative canary counts (2.1: the ceiling test). Grid `min(p_max * r_k, 0.999)`.
 pub fn ceiling(canary_n: u64, canary_events: u64, p_max: f64) -> f64 {
@@ -149,7 +161,7 @@ fn bernoulli(n: u64, events: u64, p: f64, p0: f64) -> f64 {
 }
 
 /// What counts as harm: at least `ratio` times the baseline's rate and at least `floor`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Harm {
     /// Rate ratio, above 1.
     pub ratio: f64,

@@ -1,7 +1,6 @@
 //! Evidence from the error rates of both arms.
 
-use crate::config::JudgeConfig;
-use crate::eprocess::{Counts, PassEvidence, add_known_share, add_margin, ceiling};
+use crate::eprocess::{Counts, Harm, PassEvidence, add_known_share, add_margin};
 use crate::grid::{K, LogEvidence, RATIOS, log_mean_exp};
 use crate::onset::{Onset, start, with_rest};
 use serde::{Deserialize, Serialize};
@@ -29,23 +28,17 @@ impl ErrorEvidence {
     }
 
     /// Adds one tick.
-    pub fn observe(&mut self, config: &JudgeConfig, tick: &Counts) {
+    pub fn observe(&mut self, harm: &Harm, tick: &Counts) {
         let grid = &*RATIOS;
         add_margin(grid, tick, &mut self.fail);
-        self.pass.observe(&config.error_harm(), tick);
+        self.pass.observe(harm, tick);
         add_known_share(&grid.ln_r, &grid.up, tick, &mut self.above);
         add_known_share(&grid.ln_r.map(|x| -x), &grid.down, tick, &mut self.below);
     }
 
-    /// `ln E` of FAIL. With a tolerated rate it is the smaller of the comparison and the ceiling
-    /// test: below each, hence valid under either null.
-    pub fn fail(&self, config: &JudgeConfig, onset: Option<&Onset>) -> f64 {
-        let worse = with_rest(RATIOS.mix(&self.fail), onset);
-        let counts = self.counts();
-        config
-            .settings()
-            .tolerate
-            .map_or(worse, |p_max| worse.min(ceiling(counts.canary_n, counts.canary_events, p_max)))
+    /// `ln E` of FAIL.
+    pub fn fail(&self, onset: Option<&Onset>) -> f64 {
+        with_rest(RATIOS.mix(&self.fail), onset)
     }
 
     /// The PASS evidence.
@@ -59,13 +52,14 @@ impl ErrorEvidence {
     }
 
     /// Confidence sequence for the rate ratio: every ratio whose likelihood is above `alpha` times
-    /// that of the uniform mixture over all. Between grid points the ends are interpolated.
-    pub fn interval(&self, alpha: f64) -> Option<(f64, f64)> {
+    /// that of the uniform mixture over all, the likelihood being divided by `factor`
+    /// (see [`crate::dispersion`]). Between grid points the ends are interpolated.
+    pub fn interval(&self, alpha: f64, factor: f64) -> Option<(f64, f64)> {
         let counts = self.counts();
         if counts.canary_events == 0 && counts.baseline_events == 0 {
             return None;
         }
-        let curve = self.curve();
+        let curve: Vec<_> = self.curve().into_iter().map(|(x, y)| (x, y / factor)).collect();
         let logs: Vec<f64> = curve.iter().map(|point| point.1).collect();
         let level = log_mean_exp(&logs) + libm::log(alpha);
         let low = crossing(curve.iter(), level)?;

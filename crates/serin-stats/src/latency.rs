@@ -4,8 +4,8 @@ use crate::bucket::{bucket_middle_ms, buckets_of_change};
 use crate::config::JudgeConfig;
 use crate::eprocess::{Counts, Harm, Outlook, PassEvidence, add_margin, requests_until};
 use crate::grid::{K, LogEvidence, ODDS, QUANTILES, log_mean_exp};
-use crate::judge::{ArmTick, Tick};
 use crate::onset::{Onset, start, with_rest};
+use crate::tick::{ArmTick, Tick};
 use crate::window::Window;
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +98,13 @@ impl LatencyEvidence {
         let harm = buckets_of_change(config.settings().latency_harm);
         let p99 = self.baseline.quantiles(&QUANTILES, MIN_EXCEEDANCES)[4];
         p99.map(|bucket| bucket_middle_ms(bucket.saturating_add(harm)))
+    }
+
+    /// First bucket beyond the tail limit for the next tick.
+    pub fn tail_from(&self, config: &JudgeConfig) -> Option<u16> {
+        let harm = buckets_of_change(config.settings().latency_harm);
+        let p99 = self.baseline.quantiles(&QUANTILES, MIN_EXCEEDANCES)[4];
+        p99.map(|bucket| bucket.saturating_add(1 + harm))
     }
 
     /// Recent quantiles of the baseline and the canary.

@@ -7,12 +7,13 @@
 //! ```
 //! use serin_stats::{ArmTick, Judge, JudgeConfig, JudgeSettings, Metric, Outcome, Rung, Tick};
 //!
-//! let settings = JudgeSettings { metrics: vec![Metric::Errors], ..JudgeSettings::default() };
+//! let settings = JudgeSettings { metrics: vec![Metric::Errors.into()], ..JudgeSettings::default() };
 //! let mut judge = Judge::new(JudgeConfig::new(settings)?);
 //! let arm = |n, errors| ArmTick { n, errors, ..ArmTick::default() };
-//! judge.observe(&Tick { seconds: 1, baseline: arm(900, 0), canary: arm(100, 0) });
+//! let tick = |errors| Tick { seconds: 1, baseline: arm(900, 0), canary: arm(100, errors), ..Tick::default() };
+//! judge.observe(&tick(0));
 //! assert_eq!(judge.assess(Rung { j: 1, m: 2 }).outcome, Outcome::Continue);
-//! judge.observe(&Tick { seconds: 1, baseline: arm(900, 0), canary: arm(100, 10) });
+//! judge.observe(&tick(10));
 //! assert_eq!(judge.assess(Rung { j: 1, m: 2 }).outcome, Outcome::Fail);
 //! # Ok::<(), serin_stats::ConfigError>(())
 //! ```
@@ -30,25 +31,38 @@
 //! - **Thresholds are predictable.** A tick is judged with quantiles of earlier ticks only; it
 //!   teaches the reference after it was judged.
 
+pub mod alone;
 pub mod assessment;
 pub mod beta;
 pub mod bucket;
 pub mod config;
+pub mod counts;
+pub mod dispersion;
 pub mod eprocess;
 pub mod errors;
+pub mod evidence;
 pub mod grid;
+pub mod guards;
 pub mod hist;
 pub mod judge;
+pub mod kayenta;
 pub mod latency;
+pub mod metric;
 pub mod multinomial;
 pub mod normal;
 pub mod onset;
 pub mod planner;
 pub mod quadrature;
+pub mod shifted;
+pub mod threshold;
+pub mod tick;
 pub mod window;
 
 pub use assessment::{Assessment, LatencySummary, MetricAssessment, Outcome, Rung};
 pub use bucket::{BUCKETS, MAX_BUCKET, bucket_lower_us, bucket_of_us, bucket_upper_us};
-pub use config::{ConfigError, JudgeConfig, JudgeSettings, Metric};
+pub use config::{ConfigError, JudgeConfig, JudgeSettings};
+pub use guards::{Guard, Invalid};
 pub use hist::Histogram;
-pub use judge::{ArmTick, Failure, Judge, Tick};
+pub use judge::{Failure, Judge};
+pub use metric::{Kind, Metric, MetricSettings, Role, Worse};
+pub use tick::{ArmTick, Dealt, Moments, Sample, Tick};

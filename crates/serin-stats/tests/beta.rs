@@ -1,6 +1,6 @@
 //! Incomplete beta, quadrature and multinomial tests against numbers of 40 digits.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 use serde_json::Value;
 use serin_stats::beta::{density, ln_beta, ln_tails, tails};

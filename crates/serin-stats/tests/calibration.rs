@@ -57,12 +57,17 @@ impl Traffic {
         let slow = self.binomial(timed, arm.outliers);
         let mut latency = self.latency(timed - slow, arm.slower);
         latency.record(700, slow);
-        ArmTick { n, errors, latency, unfinished: 0 }
+        ArmTick { n, errors, latency, unfinished: 0, ..ArmTick::default() }
     }
 
     fn tick(&mut self, baseline: Arm, canary: Arm) -> Tick {
         let (n_c, n_s) = (self.canary_n, self.baseline_n);
-        Tick { seconds: 5, baseline: self.arm(n_s, baseline), canary: self.arm(n_c, canary) }
+        Tick {
+            seconds: 5,
+            baseline: self.arm(n_s, baseline),
+            canary: self.arm(n_c, canary),
+            ..Tick::default()
+        }
     }
 }
 
@@ -96,7 +101,7 @@ fn at_most(found: u32, runs: u32, promised: f64) {
 }
 
 fn settings(metric: Metric) -> JudgeSettings {
-    JudgeSettings { alpha: 0.05, metrics: vec![metric], ..JudgeSettings::default() }
+    JudgeSettings { alpha: 0.05, metrics: vec![metric.into()], ..JudgeSettings::default() }
 }
 
 fn errors_only(seed: u64) -> Traffic {

@@ -11,7 +11,10 @@ use serin_stats::{
 const RUNG1: Rung = Rung { j: 1, m: 2 };
 
 fn judge(metrics: &[Metric]) -> Judge {
-    judge_with(JudgeSettings { metrics: metrics.to_vec(), ..JudgeSettings::default() })
+    judge_with(JudgeSettings {
+        metrics: metrics.iter().cloned().map(Into::into).collect(),
+        ..JudgeSettings::default()
+    })
 }
 
 fn judge_with(settings: JudgeSettings) -> Judge {
@@ -19,7 +22,7 @@ fn judge_with(settings: JudgeSettings) -> Judge {
 }
 
 fn arm(n: u64, errors: u64) -> ArmTick {
-    ArmTick { n, errors, latency: spread(n - errors, 467), unfinished: 0 }
+    ArmTick { n, errors, latency: spread(n - errors, 467), unfinished: 0, ..ArmTick::default() }
 }
 
 /// `n` requests spread over the 32 buckets from `bucket`.
@@ -28,7 +31,7 @@ fn spread(n: u64, bucket: u16) -> Histogram {
 }
 
 fn tick(canary: ArmTick, baseline: ArmTick) -> Tick {
-    Tick { seconds: 1, baseline, canary }
+    Tick { seconds: 1, baseline, canary, ..Tick::default() }
 }
 
 fn clean(n_c: u64, n_s: u64) -> Tick {
@@ -95,7 +98,8 @@ fn a_tolerated_rate_is_not_rolled_back() {
     let half_a_percent = tick(arm(200, 1), arm(1800, 0));
     let tolerant = JudgeSettings { tolerate: Some(0.02), ..JudgeSettings::default() };
     let mut strict = judge(&[Metric::Errors]);
-    let mut tolerant = judge_with(JudgeSettings { metrics: vec![Metric::Errors], ..tolerant });
+    let mut tolerant =
+        judge_with(JudgeSettings { metrics: vec![Metric::Errors.into()], ..tolerant });
     for _ in 0..20 {
         strict.observe(&half_a_percent);
         tolerant.observe(&half_a_percent);
@@ -157,7 +161,8 @@ fn a_slow_tail_does_not_pass_on_a_good_median() {
 #[test]
 fn unfinished_requests_are_slower_than_everything() {
     let mut judge = judge(&[Metric::Latency]);
-    let hanging = ArmTick { n: 80, errors: 8, latency: spread(72, 467), unfinished: 8 };
+    let hanging =
+        ArmTick { n: 80, errors: 8, latency: spread(72, 467), unfinished: 8, ..ArmTick::default() };
     let (ticks, a) = until_decided(&mut judge, &tick(hanging, arm(320, 0)), Rung::LAST);
     assert_eq!(a.outcome, Outcome::Fail);
     assert!(ticks <= 5, "{ticks} ticks");
@@ -185,7 +190,7 @@ fn both_metrics_have_to_pass_and_one_is_enough_to_fail() {
     let slow = tick(slower(80, 64), arm(320, 0));
     let (_, a) = until_decided(&mut judge, &slow, Rung::LAST);
     assert_eq!((a.outcome, &a.blame[..]), (Outcome::Fail, &[Metric::Latency][..]));
-    let order: Vec<Metric> = a.metrics.iter().map(|m| m.metric).collect();
+    let order: Vec<Metric> = a.metrics.iter().map(|m| m.metric.clone()).collect();
     assert_eq!(order, [Metric::Latency, Metric::Errors]);
     assert_eq!(a.metrics[0].outcome, Outcome::Fail);
     assert_ne!(a.metrics[1].outcome, Outcome::Fail);
@@ -209,7 +214,7 @@ fn the_interval_holds_the_true_ratio_and_narrows() {
 #[test]
 fn a_late_regression_is_found_sooner_with_the_onset_mixture() {
     let ticks_to_failure = |late_onset| {
-        let metrics = vec![Metric::Errors];
+        let metrics = vec![Metric::Errors.into()];
         let mut judge =
             judge_with(JudgeSettings { late_onset, metrics, ..JudgeSettings::default() });
         for _ in 0..900 {
@@ -277,8 +282,11 @@ fn settings_out_of_range_are_refused_with_the_range() {
         "beta is NaN; choose a value from 0.000000001 to 0.5"
     );
     assert_eq!(refused(|s| s.harm_ratio = 1.0), "harm_ratio is 1; choose a value from 1.05 to 100");
-    assert_eq!(refused(|s| s.metrics.clear()), "no metrics to judge; name errors, latency or both");
-    let twice = refused(|s| s.metrics.push(Metric::Latency));
+    assert_eq!(
+        refused(|s| s.metrics.clear()),
+        "no critical metric to judge; name errors, latency or both"
+    );
+    let twice = refused(|s| s.metrics.push(Metric::Latency.into()));
     assert_eq!(twice, "metric latency is listed twice; remove one");
     assert_eq!(
         JudgeConfig::new(JudgeSettings { tolerate: Some(0.0), ..JudgeSettings::default() }),

@@ -11,13 +11,13 @@ use serin_stats::{
 
 fn settings() -> impl Strategy<Value = JudgeSettings> {
     let metrics = prop_oneof![
-        Just(vec![Metric::Errors]),
-        Just(vec![Metric::Latency]),
-        Just(vec![Metric::Errors, Metric::Latency]),
-        Just(vec![Metric::Latency, Metric::Errors]),
+        Just(vec![Metric::Errors.into()]),
+        Just(vec![Metric::Latency.into()]),
+        Just(vec![Metric::Errors.into(), Metric::Latency.into()]),
+        Just(vec![Metric::Latency.into(), Metric::Errors.into()]),
     ];
     let tolerate = prop::option::of(1e-6..0.5);
-    let latency = (0.0..10.0, 0.02..10.0, any::<bool>());
+    let latency = (0.03..5.0, 1.5..10.0, any::<bool>());
     (1e-9..0.5, 1e-9..0.5, 1.05..100.0, 1e-6..0.5, tolerate, latency, metrics).prop_map(
         |(alpha, beta, harm_ratio, harm_floor, tolerate, (slack, harm, late_onset), metrics)| {
             JudgeSettings {
@@ -26,10 +26,11 @@ fn settings() -> impl Strategy<Value = JudgeSettings> {
                 harm_ratio,
                 harm_floor,
                 tolerate,
-                latency_tolerance: slack,
+                latency_tolerance: slack.min(harm / 1.5),
                 latency_harm: harm,
                 late_onset,
                 metrics,
+                ..JudgeSettings::default()
             }
         },
     )
@@ -51,7 +52,7 @@ fn arm() -> impl Strategy<Value = ArmTick> {
             left -= count;
             (bucket, count)
         });
-        ArmTick { n, errors, latency: kept.collect(), unfinished }
+        ArmTick { n, errors, latency: kept.collect(), unfinished, ..ArmTick::default() }
     })
 }
 
@@ -60,6 +61,7 @@ fn ticks() -> impl Strategy<Value = Vec<Tick>> {
         seconds,
         baseline,
         canary,
+        ..Tick::default()
     });
     prop::collection::vec(tick, 0..12)
 }
@@ -127,9 +129,10 @@ proptest! {
             seconds: 1,
             canary: ArmTick { n: n_c, errors: (n_c as f64 * c) as u64, ..ArmTick::default() },
             baseline: ArmTick { n: n_s, errors: (n_s as f64 * s * s) as u64, ..ArmTick::default() },
+            ..Tick::default()
         };
         let mut ticks: Vec<Tick> = ticks.into_iter().map(tick).collect();
-        let settings = JudgeSettings { tolerate, metrics: vec![Metric::Errors], ..JudgeSettings::default() };
+        let settings = JudgeSettings { tolerate, metrics: vec![Metric::Errors.into()], ..JudgeSettings::default() };
         let before = observed(settings.clone(), &ticks).assess(Rung::LAST).fail_evidence;
         let at = which.index(ticks.len());
         let worse = &mut ticks[at].canary;
@@ -142,8 +145,9 @@ proptest! {
     fn fail_is_final_and_wins(settings in settings(), later in ticks()) {
         let bad = Tick {
             seconds: 1,
-            baseline: ArmTick { n: 100_000, errors: 0, latency: Histogram::from_iter([(300, 90_000)]), unfinished: 0 },
-            canary: ArmTick { n: 100_000, errors: 90_000, latency: Histogram::from_iter([(900, 10_000)]), unfinished: 0 },
+            baseline: ArmTick { n: 100_000, errors: 0, latency: Histogram::from_iter([(300, 90_000)]), unfinished: 0, ..ArmTick::default() },
+            canary: ArmTick { n: 100_000, errors: 90_000, latency: Histogram::from_iter([(900, 10_000)]), unfinished: 0, ..ArmTick::default() },
+            ..Tick::default()
         };
         let mut judge = observed(settings, &[bad.clone(), bad]);
         let failure = judge.failure().cloned();

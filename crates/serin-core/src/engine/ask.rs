@@ -373,8 +373,8 @@ impl crate::Analysis {
     /// The judge's settings.
     pub fn judge_config(&self) -> Result<JudgeConfig, serin_stats::ConfigError> {
         let mut metrics = Vec::new();
-        metrics.extend(self.errors.then_some(serin_stats::Metric::Errors));
-        metrics.extend(self.latency.then_some(serin_stats::Metric::Latency));
+        metrics.extend(self.errors.then_some(serin_stats::Metric::Errors.into()));
+        metrics.extend(self.latency.then_some(serin_stats::Metric::Latency.into()));
         let config = JudgeSettings {
             alpha: self.alpha,
             beta: self.beta,

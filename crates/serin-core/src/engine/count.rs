@@ -110,11 +110,11 @@ impl Rollout {
         let alone = self.alone_from.is_some_and(|from| counts.generation >= from);
         let (Some(judge), Some(baseline)) = (self.judge.as_mut(), baseline) else { return };
         let stable = fresh(baseline);
+        let seconds = seconds.clamp(1, 3600) as u32;
         if alone {
-            judge.observe_alone(&canary);
+            judge.observe_alone(seconds, &canary);
         } else if canary.n + stable.n > 0 {
-            let seconds = seconds.clamp(1, 3600) as u32;
-            judge.observe(&Tick { seconds, baseline: stable, canary });
+            judge.observe(&Tick { seconds, baseline: stable, canary, ..Tick::default() });
         }
     }
 }
@@ -137,5 +137,6 @@ fn tick_of(counts: Option<&ArmCounts>, before: Option<&ArmCounts>) -> ArmTick {
         errors,
         unfinished: now.unfinished.saturating_sub(before.unfinished).min(errors),
         latency: now.latency.since(&before.latency).unwrap_or_default(),
+        aborted: now.aborted.saturating_sub(before.aborted),
     }
 }

@@ -1,0 +1,216 @@
+//! The evidence of one metric, whatever its kind.
+
+use crate::config::JudgeConfig;
+use crate::counts::{CountEvidence, RateHarm};
+use crate::eprocess::{Counts, Harm, Outlook, ceiling};
+use crate::errors::ErrorEvidence;
+use crate::latency::LatencyEvidence;
+use crate::metric::{Kind, Metric, MetricSettings, Worse};
+use crate::onset::Onset;
+use crate::shifted::Shifted;
+use crate::tick::{Sample, Tick};
+use serde::{Deserialize, Serialize};
+
+/// State of one metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// Errors under random routing.
+    Errors(Box<ErrorEvidence>),
+    /// Errors relative to the ratio of before.
+    Shifted(Box<Shifted>, Counts),
+    /// The latency distribution.
+    Latency(Box<LatencyEvidence>),
+    /// Events among trials.
+    Share(Harm, Box<ErrorEvidence>),
+    /// Events over an exposure.
+    Count(RateHarm, Box<CountEvidence>),
+}
+
+impl Evidence {
+    /// Without evidence, every onset alternative at `ln_first`.
+    pub fn new(config: &JudgeConfig, metric: &MetricSettings, ln_first: f64) -> Self {
+        let errors = || Box::new(ErrorEvidence::starting_at(ln_first));
+        match (&metric.metric, metric.kind) {
+            (Metric::Latency, _) => Self::Latency(Box::new(LatencyEvidence::starting_at(ln_first))),
+            (_, Kind::Share { harm_ratio, harm_floor }) => {
+                Self::Share(Harm { ratio: harm_ratio, floor: harm_floor }, errors())
+            }
+            (_, Kind::Count { worse, harm_ratio, harm_floor }) => Self::Count(
+                RateHarm { worse, ratio: harm_ratio, floor: harm_floor },
+                Box::default(),
+            ),
+            (_, Kind::BuiltIn) if config.settings().random_routing => Self::Errors(errors()),
+            _ => Self::Shifted(Box::default(), Counts::default()),
+        }
+    }
+
+    /// Adds a start of the onset mixture.
+    pub fn start(&mut self, ln_weight: f64) {
+        match self {
+            Self::Errors(e) | Self::Share(_, e) => e.start(ln_weight),
+            Self::Latency(e) => e.start(ln_weight),
+            _ => {}
+        }
+    }
+
+    /// Adds one tick.
+    pub fn observe(&mut self, config: &JudgeConfig, metric: &Metric, tick: &Tick) {
+        match self {
+            Self::Errors(e) => e.observe(&config.error_harm(), &tick.errors()),
+            Self::Shifted(e, counts) => {
+                counts.add(&tick.errors());
+                e.observe(&config.error_harm(), config.settings().alpha, &tick.errors());
+            }
+            Self::Latency(e) => e.observe(config, tick),
+            _ => {
+                if let Some(sample) = tick.sample(metric) {
+                    self.sample(sample);
+                }
+            }
+        }
+    }
+
+    fn sample(&mut self, sample: &Sample) {
+        match (self, *sample) {
+            (Self::Share(harm, e), Sample::Share { baseline, canary }) => e.observe(
+                harm,
+                &Counts {
+                    canary_n: canary.0,
+                    canary_events: canary.1,
+                    baseline_n: baseline.0,
+                    baseline_events: baseline.1,
+                },
+            ),
+            (Self::Count(harm, e), Sample::Count { baseline, canary }) => {
+                e.observe(harm, baseline, canary);
+            }
+            // Numbers of another kind than the metric's say nothing about it.
+            _ => {}
+        }
+    }
+
+    /// `ln E` of FAIL before the correction for clumping.
+    pub fn fail(&self, config: &JudgeConfig, onset: Option<&Onset>) -> f64 {
+        match self {
+            Self::Errors(e) => tolerated(config, e.counts(), e.fail(onset)),
+            Self::Shifted(e, counts) => tolerated(config, counts, e.fail()),
+            Self::Share(_, e) => e.fail(onset),
+            Self::Latency(e) => e.fail(onset),
+            Self::Count(_, e) => e.fail(),
+        }
+    }
+
+    /// `ln E` of PASS before the correction for clumping.
+    pub fn pass(&self, config: &JudgeConfig) -> f64 {
+        match self {
+            Self::Errors(e) => e.pass().ln_e(&config.error_harm()),
+            Self::Shifted(e, counts) => {
+                let floor = crate::eprocess::below_floor(
+                    counts.canary_n,
+                    counts.canary_events,
+                    config.settings().harm_floor,
+                );
+                crate::grid::log_mean_exp(&[e.pass(), floor])
+            }
+            Self::Share(harm, e) => e.pass().ln_e(harm),
+            Self::Latency(e) => e.pass(),
+            Self::Count(harm, e) => e.pass(harm),
+        }
+    }
+
+    /// Units and events of both arms, where the metric has such.
+    pub fn counts(&self) -> Counts {
+        match self {
+            Self::Errors(e) | Self::Share(_, e) => *e.counts(),
+            Self::Shifted(_, counts) => *counts,
+            Self::Latency(e) => *e.counts(),
+            Self::Count(_, e) => {
+                let (baseline, canary) = e.totals();
+                Counts { baseline_events: baseline.1, canary_events: canary.1, ..Counts::default() }
+            }
+        }
+    }
+
+    /// Rates (or means) of the baseline and the canary.
+    pub fn rates(&self) -> (Option<f64>, Option<f64>) {
+        match self {
+            Self::Count(_, e) => {
+                let rate = |(exposure, events): (f64, u64)| {
+                    (exposure > 0.0).then(|| events as f64 / exposure)
+                };
+                let (baseline, canary) = e.totals();
+                (rate(baseline), rate(canary))
+            }
+            _ => {
+                let counts = self.counts();
+                (counts.baseline_rate(), counts.canary_rate())
+            }
+        }
+    }
+
+    /// Whether the canary was judged by it at all.
+    pub fn has_data(&self) -> bool {
+        match self {
+            Self::Latency(e) => e.has_data(),
+            Self::Count(_, e) => {
+                let (baseline, canary) = e.totals();
+                baseline.0 > 0.0 && canary.0 > 0.0
+            }
+            Self::Shifted(e, counts) => e.is_known() && counts.canary_n > 0,
+            Self::Errors(_) | Self::Share(..) => self.counts().canary_n > 0,
+        }
+    }
+
+    /// What counts as harm now, in the units of the rates.
+    pub fn limit(&self, config: &JudgeConfig) -> Option<f64> {
+        let by = |harm: &Harm, p: f64| (p * harm.ratio).max(harm.floor).min(1.0);
+        match self {
+            Self::Errors(_) | Self::Shifted(..) => {
+                self.counts().baseline_rate().map(|p| by(&config.error_harm(), p))
+            }
+            Self::Share(harm, e) => e.counts().baseline_rate().map(|p| by(harm, p)),
+            Self::Latency(e) => e.limit_ms(config),
+            Self::Count(harm, _) => self.rates().0.map(|rate| match harm.worse {
+                Worse::Rise => (rate * harm.ratio).max(harm.floor),
+                Worse::Drop => rate / harm.ratio,
+            }),
+        }
+    }
+
+    /// Confidence sequence of the ratio of the rates.
+    pub fn interval(&self, alpha: f64, factor: f64) -> Option<(f64, f64)> {
+        match self {
+            Self::Errors(e) | Self::Share(_, e) => e.interval(alpha, factor),
+            _ => None,
+        }
+    }
+
+    /// Canary units still needed for PASS at the present rates.
+    pub fn requests_missing(&self, config: &JudgeConfig, needed: f64) -> Option<u64> {
+        let outlook = outlook(&self.counts())?;
+        match self {
+            Self::Errors(e) => e.pass().requests_missing(&config.error_harm(), needed, &outlook),
+            Self::Share(harm, e) => e.pass().requests_missing(harm, needed, &outlook),
+            Self::Latency(e) => e.requests_missing(needed, &outlook),
+            _ => None,
+        }
+    }
+}
+
+/// With a tolerated rate FAIL is the smaller of the comparison and the ceiling test: below each,
+/// hence valid under either null.
+fn tolerated(config: &JudgeConfig, counts: &Counts, worse: f64) -> f64 {
+    let ceiling = |p_max| ceiling(counts.canary_n, counts.canary_events, p_max);
+    config.settings().tolerate.map_or(worse, |p_max| worse.min(ceiling(p_max)))
+}
+
+/// The present rates, taken to go on. `None` while the canary has no requests.
+fn outlook(counts: &Counts) -> Option<Outlook> {
+    let all = counts.canary_n as f64 + counts.baseline_n as f64;
+    Some(Outlook {
+        canary_rate: counts.canary_rate()?,
+        baseline_rate: counts.baseline_rate().unwrap_or(0.0),
+        share: counts.canary_n as f64 / all,
+    })
+}

@@ -1,0 +1,216 @@
+//! Guards: is the comparison itself sound? A tripped guard makes the answer Invalid, never Pass.
+
+use crate::dispersion::Dispersion;
+use crate::eprocess::{Counts, add_margin};
+use crate::grid::{LogEvidence, RATIOS};
+use crate::multinomial::{Disagreement, ReplicaCount, ShareTest};
+use crate::tick::{Dealt, Tick};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Evidence (nats) at which a guard trips: `ln 1000`.
+pub const GUARD_NEEDED: f64 = 6.907_755_278_982_137;
+/// Estimate of the dispersion factor from which on nothing can be compared.
+const DISPERSION_MAX: f64 = 50.0;
+/// Fewer requests given up by clients say nothing.
+const ABORTS_MIN: u64 = 20;
+/// Instances that are told apart; further ones are not compared.
+const REPLICAS_MAX: usize = 100;
+
+/// What can be wrong with a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guard {
+    /// The last counts contradict themselves.
+    Counts,
+    /// The arms did not get the shares they were to get.
+    SampleRatio,
+    /// Clients give up the canary's requests more often, before they can be judged.
+    Aborts,
+    /// Stable's instances differ from each other.
+    Replicas,
+    /// Users' errors come in clumps far beyond what can be corrected for.
+    Dispersion,
+    /// Routing is not random and nothing is known from before.
+    Routing,
+}
+
+/// Why the comparison is not sound, with the numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Invalid {
+    /// Which guard.
+    pub guard: Guard,
+    /// Its evidence in nats, where it has any.
+    pub evidence: f64,
+    /// The number of the canary (a share, a rate, a factor) ...
+    pub canary: f64,
+    /// ... and what it was compared with.
+    pub baseline: f64,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (canary, baseline) = (self.canary * 100.0, self.baseline * 100.0);
+        match self.guard {
+            Guard::Counts => f.write_str("the last counts contradict themselves and were not used"),
+            Guard::SampleRatio => write!(
+                f,
+                "the candidate got {canary:.2} % of the sample where {baseline:.2} % were planned"
+            ),
+            Guard::Aborts => write!(
+                f,
+                "clients gave up {canary:.2} % of the candidate's requests and {baseline:.2} % of \
+                 stable's before they could be judged"
+            ),
+            Guard::Replicas => write!(
+                f,
+                "stable's own instances disagree: error rates from {baseline:.2} % to {canary:.2} %"
+            ),
+            Guard::Dispersion => write!(
+                f,
+                "errors come in clumps of users, {:.0} times the variation of independent ones",
+                self.canary
+            ),
+            Guard::Routing => f.write_str(
+                "routing is not random and nothing from before the rollout is there to compare with",
+            ),
+        }
+    }
+}
+
+/// The guards and what they have seen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Guards {
+    dealt: ShareTest,
+    dealt_totals: (u64, u64, f64),
+    aborts: LogEvidence,
+    abort_counts: Counts,
+    replicas: Disagreement,
+    /// Instances by their position in `replicas`.
+    names: Vec<String>,
+    dispersion: Dispersion,
+    /// The first trip, until somebody looked at it.
+    tripped: Option<Invalid>,
+}
+
+impl Guards {
+    /// Adds one tick. `replicas_needed`: evidence at which stable's instances disagree.
+    pub fn observe(&mut self, tick: &Tick, replicas_needed: f64) {
+        self.dispersion.observe(&tick.split);
+        if let Some(dealt) = &tick.dealt {
+            self.observe_dealt(dealt);
+        }
+        self.observe_aborts(tick);
+        self.observe_replicas(tick);
+        if self.tripped.is_none() {
+            self.tripped = self.look(replicas_needed);
+        }
+    }
+
+    fn observe_dealt(&mut self, dealt: &Dealt) {
+        let Dealt { baseline, canary, share } = *dealt;
+        if self.dealt.observe(&[baseline, canary], &[1.0 - share, share]).is_err() {
+            return;
+        }
+        let (b, c, expected) = &mut self.dealt_totals;
+        *b = b.saturating_add(baseline);
+        *c = c.saturating_add(canary);
+        *expected += share * (baseline as f64 + canary as f64);
+    }
+
+    fn observe_aborts(&mut self, tick: &Tick) {
+        let counts = Counts {
+            canary_n: tick.canary.n.saturating_add(tick.canary.aborted),
+            canary_events: tick.canary.aborted,
+            baseline_n: tick.baseline.n.saturating_add(tick.baseline.aborted),
+            baseline_events: tick.baseline.aborted,
+        };
+        add_margin(&RATIOS, &counts, &mut self.aborts);
+        self.abort_counts.add(&counts);
+    }
+
+    fn observe_replicas(&mut self, tick: &Tick) {
+        for name in tick.replicas.keys() {
+            if !self.names.contains(name) && self.names.len() < REPLICAS_MAX {
+                self.names.push(name.clone());
+            }
+        }
+        let count = |name: &String| {
+            let (n, events) = tick.replicas.get(name).copied().unwrap_or_default();
+            ReplicaCount { n, events }
+        };
+        let counts: Vec<_> = self.names.iter().map(count).collect();
+        if !counts.is_empty() {
+            // Contradictory counts were refused with their tick.
+            let _ = self.replicas.observe(&counts);
+        }
+    }
+
+    fn look(&self, replicas_needed: f64) -> Option<Invalid> {
+        self.look_at_shares()
+            .or_else(|| self.look_at_aborts())
+            .or_else(|| self.look_at_replicas(replicas_needed))
+            .or_else(|| self.look_at_dispersion())
+    }
+
+    fn look_at_shares(&self) -> Option<Invalid> {
+        let evidence = self.dealt.ln_e() / self.dispersion.unit_factor();
+        let (baseline, canary, expected) = self.dealt_totals;
+        let all = baseline as f64 + canary as f64;
+        (evidence >= GUARD_NEEDED).then(|| Invalid {
+            guard: Guard::SampleRatio,
+            evidence,
+            canary: canary as f64 / all,
+            baseline: expected / all,
+        })
+    }
+
+    fn look_at_aborts(&self) -> Option<Invalid> {
+        let evidence = RATIOS.mix(&self.aborts);
+        let tripped = evidence >= GUARD_NEEDED && self.abort_counts.canary_events >= ABORTS_MIN;
+        tripped.then(|| Invalid {
+            guard: Guard::Aborts,
+            evidence,
+            canary: self.abort_counts.canary_rate().unwrap_or(0.0),
+            baseline: self.abort_counts.baseline_rate().unwrap_or(0.0),
+        })
+    }
+
+    fn look_at_replicas(&self, needed: f64) -> Option<Invalid> {
+        let evidence = self.replicas.ln_e();
+        let rates =
+            || self.replicas.totals().filter(|r| r.n > 0).map(|r| r.events as f64 / r.n as f64);
+        let (low, high) = (rates().fold(1.0, f64::min), rates().fold(0.0, f64::max));
+        (evidence >= needed.max(GUARD_NEEDED)).then_some(Invalid {
+            guard: Guard::Replicas,
+            evidence,
+            canary: high,
+            baseline: low,
+        })
+    }
+
+    fn look_at_dispersion(&self) -> Option<Invalid> {
+        let factor = self.dispersion.factor();
+        (factor >= DISPERSION_MAX).then_some(Invalid {
+            guard: Guard::Dispersion,
+            evidence: 0.0,
+            canary: factor,
+            baseline: 1.0,
+        })
+    }
+
+    /// What tripped, if anything did.
+    pub fn tripped(&self) -> Option<&Invalid> {
+        self.tripped.as_ref()
+    }
+
+    /// What all evidence of this sample has to be divided by, at least 1.
+    pub fn factor(&self) -> f64 {
+        self.dispersion.factor()
+    }
+
+    /// Begins anew after a person has looked; what is still wrong trips again.
+    pub fn clear(&mut self) {
+        *self = Self { dispersion: std::mem::take(&mut self.dispersion), ..Self::default() };
+    }
+}

@@ -1,0 +1,299 @@
+//! One metric: higher, lower or as before.
+
+use super::{
+    config::{Compat, Direction, EffectSize, JudgeConfig, Measure, MetricConfig},
+    effect,
+    mann_whitney::{NoShift, Shift, shift_by_root, shift_exact},
+    noise::add_noise,
+    sample::{NanStrategy, Sample},
+};
+use serde::{Deserialize, Serialize};
+
+/// What became of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Classification {
+    /// No difference that matters was found.
+    Pass,
+    /// The experiment is higher.
+    High,
+    /// The experiment is lower.
+    Low,
+    /// There was nothing to compare.
+    Nodata,
+    /// There was nothing to compare, and the metric must have data.
+    NodataFailMetric,
+    /// The comparison was not possible.
+    Error,
+}
+
+/// A metric's classification with what it rests on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Classified {
+    /// The classification.
+    pub classification: Classification,
+    /// Whether it fails the whole canary.
+    pub critical: bool,
+    /// Why, in words.
+    pub reason: String,
+    /// Mean of the experiment over mean of the control, if that exists.
+    pub deviation: Option<f64>,
+    /// Effect size in the metric's own measure, if it exists.
+    pub effect: Option<f64>,
+    /// The estimated shift with its interval, if it was estimated.
+    pub shift: Option<Shift>,
+}
+
+/// Compares two cleaned samples by the rules of the metric.
+pub fn classify(
+    judge: &JudgeConfig,
+    metric: &MetricConfig,
+    control: &Sample,
+    experiment: &Sample,
+) -> Classified {
+    match judge.compat {
+        Compat::Kayenta => as_kayenta(judge, metric, control, experiment),
+        Compat::Improved => improved(judge, metric, control, experiment),
+    }
+}
+
+fn as_kayenta(
+    j: &JudgeConfig,
+    m: &MetricConfig,
+    control: &Sample,
+    experiment: &Sample,
+) -> Classified {
+    if control.is_empty() || experiment.is_empty() {
+        return match m.nan_strategy {
+            NanStrategy::Remove => nodata(m, Some(1.0), no_points(control, experiment)),
+            NanStrategy::Replace => {
+                passed("no points, and missing ones are taken for 0", Some(1.0))
+            }
+        };
+    }
+    if let Some(same) = without_test(control, experiment) {
+        return same;
+    }
+    let (control, experiment) = both_noisy(control, experiment);
+    match shift_by_root(&experiment, &control, j.confidence) {
+        Ok(shift) => Comparison::by_estimate(j, m, shift, &control, &experiment).decide(),
+        // A failed comparison is never critical there.
+        Err(e) => Classified { critical: false, ..failed(m, e) },
+    }
+}
+
+fn improved(
+    j: &JudgeConfig,
+    m: &MetricConfig,
+    control: &Sample,
+    experiment: &Sample,
+) -> Classified {
+    if control.is_empty() || experiment.is_empty() {
+        return nodata(m, None, no_points(control, experiment));
+    }
+    match shift_exact(experiment, control, j.confidence) {
+        Ok(shift) => without_test(control, experiment)
+            .unwrap_or_else(|| Comparison::by_level(j, m, shift, control, experiment).decide()),
+        Err(NoShift::TooFew) => nodata(m, None, too_few(j, control, experiment)),
+        Err(e) => failed(m, e),
+    }
+}
+
+/// What needs no test: the same values, or one value everywhere.
+fn without_test(control: &Sample, experiment: &Sample) -> Option<Classified> {
+    let (c, e) = (control.sorted(), experiment.sorted());
+    let one_value = control.is_constant() && experiment.is_constant() && c.first() == e.first();
+    (c == e || one_value).then(|| passed("both arms have the same values", Some(1.0)))
+}
+
+fn both_noisy(control: &Sample, experiment: &Sample) -> (Sample, Sample) {
+    if !(control.is_constant() && experiment.is_constant()) {
+        return (control.clone(), experiment.clone());
+    }
+    let noisy = |s: &Sample| Sample::new(&add_noise(s.values()), NanStrategy::Remove);
+    (noisy(control), noisy(experiment))
+}
+
+/// What High and Low are decided from.
+struct Comparison<'a> {
+    metric: &'a MetricConfig,
+    confidence: f64,
+    shift: Shift,
+    /// The interval has to be above this for High.
+    above: f64,
+    /// The interval has to be below minus this for Low.
+    below: f64,
+    /// Effect sizes that High and Low need; None if the bounds say it all.
+    allowed: (Option<f64>, Option<f64>),
+    critical: (Option<f64>, Option<f64>),
+    effect: Option<f64>,
+    deviation: Option<f64>,
+}
+
+impl<'a> Comparison<'a> {
+    /// Kayenta's way: bounds from the estimate itself, practical size from the effect.
+    fn by_estimate(
+        judge: &JudgeConfig,
+        metric: &'a MetricConfig,
+        shift: Shift,
+        control: &Sample,
+        experiment: &Sample,
+    ) -> Self {
+        let e = &metric.effect_size;
+        let or_neutral = |limit: Option<f64>| Some(limit.unwrap_or(e.measure.neutral()));
+        let bound = judge.tolerance * shift.estimate.abs();
+        let deviation = effect::mean_ratio(control, experiment);
+        Self {
+            metric,
+            confidence: judge.confidence,
+            shift,
+            above: bound,
+            below: bound,
+            allowed: (or_neutral(e.allowed_decrease), or_neutral(e.allowed_increase)),
+            critical: (or_neutral(e.critical_decrease), or_neutral(e.critical_increase)),
+            effect: measured(e.measure, deviation, control, experiment),
+            deviation,
+        }
+    }
+
+    /// The repaired way: bounds from the control's level.
+    fn by_level(
+        judge: &JudgeConfig,
+        metric: &'a MetricConfig,
+        shift: Shift,
+        control: &Sample,
+        experiment: &Sample,
+    ) -> Self {
+        let e = &metric.effect_size;
+        let level = control.percentile(50.0).unwrap_or(0.0).abs();
+        let (below, above) = shares(e, judge.tolerance);
+        let by_cles = e.measure == Measure::Cles;
+        let deviation = effect::relative_level(control, experiment);
+        Self {
+            metric,
+            confidence: judge.confidence,
+            shift,
+            above: above * level,
+            below: below * level,
+            allowed: if by_cles { (e.allowed_decrease, e.allowed_increase) } else { (None, None) },
+            critical: (e.critical_decrease, e.critical_increase),
+            effect: measured(e.measure, deviation, control, experiment),
+            deviation,
+        }
+    }
+
+    fn is_high(&self) -> bool {
+        self.metric.direction != Direction::Decrease
+            && self.shift.low > self.above
+            && reaches(self.effect, self.allowed.1)
+    }
+
+    fn is_low(&self) -> bool {
+        self.metric.direction != Direction::Increase
+            && self.shift.high < -self.below
+            && falls_to(self.effect, self.allowed.0)
+    }
+
+    fn decide(&self) -> Classified {
+        let (classification, beyond) = if self.is_high() {
+            (Classification::High, reaches(self.effect, self.critical.1))
+        } else if self.is_low() {
+            (Classification::Low, falls_to(self.effect, self.critical.0))
+        } else {
+            (Classification::Pass, false)
+        };
+        Classified {
+            classification,
+            critical: self.metric.critical && beyond,
+            reason: self.reason(classification),
+            deviation: self.deviation,
+            effect: self.effect,
+            shift: Some(self.shift),
+        }
+    }
+
+    fn reason(&self, classification: Classification) -> String {
+        let word = match classification {
+            Classification::High => "higher",
+            Classification::Low => "lower",
+            _ => "no difference that matters",
+        };
+        let Shift { low, high, estimate } = self.shift;
+        let (percent, from, to) = (self.confidence * 100.0, -self.below, self.above);
+        format!(
+            "{word}: shift {estimate:.4e}, {percent:.4} % interval {low:.4e} to {high:.4e}, \
+             limits {from:.4e} and {to:.4e}"
+        )
+    }
+}
+
+/// Shares of the control's level that a fall and a rise may have.
+fn shares(e: &EffectSize, tolerance: f64) -> (f64, f64) {
+    if e.measure == Measure::Cles {
+        return (tolerance, tolerance);
+    }
+    let down = e.allowed_decrease.map_or(tolerance, |ratio| (1.0 - ratio).max(0.0));
+    let up = e.allowed_increase.map_or(tolerance, |ratio| (ratio - 1.0).max(0.0));
+    (down, up)
+}
+
+fn measured(
+    measure: Measure,
+    ratio: Option<f64>,
+    control: &Sample,
+    experiment: &Sample,
+) -> Option<f64> {
+    match measure {
+        Measure::MeanRatio => ratio,
+        Measure::Cles => effect::cles(control, experiment),
+    }
+}
+
+/// An effect that cannot be computed counts as large enough.
+fn reaches(effect: Option<f64>, limit: Option<f64>) -> bool {
+    effect.zip(limit).is_none_or(|(effect, limit)| effect >= limit)
+}
+
+fn falls_to(effect: Option<f64>, limit: Option<f64>) -> bool {
+    effect.zip(limit).is_none_or(|(effect, limit)| effect <= limit)
+}
+
+fn passed(reason: &str, deviation: Option<f64>) -> Classified {
+    unclassified(Classification::Pass, false, reason.to_owned(), deviation)
+}
+
+fn failed(metric: &MetricConfig, error: NoShift) -> Classified {
+    unclassified(Classification::Error, metric.critical, error.to_string(), None)
+}
+
+fn nodata(metric: &MetricConfig, deviation: Option<f64>, reason: String) -> Classified {
+    if metric.must_have_data && !metric.critical {
+        return unclassified(Classification::NodataFailMetric, false, reason, deviation);
+    }
+    unclassified(Classification::Nodata, metric.critical, reason, deviation)
+}
+
+fn no_points(control: &Sample, experiment: &Sample) -> String {
+    match (control.is_empty(), experiment.is_empty()) {
+        (true, true) => "neither arm has any points".to_owned(),
+        (true, false) => "the baseline has no points".to_owned(),
+        _ => "the canary has no points".to_owned(),
+    }
+}
+
+fn too_few(judge: &JudgeConfig, control: &Sample, experiment: &Sample) -> String {
+    let (n, m) = (experiment.values().len(), control.values().len());
+    let percent = judge.confidence * 100.0;
+    format!(
+        "{n} points of the canary and {m} of the baseline cannot tell anything with {percent:.4} % \
+         confidence; measure longer or more often"
+    )
+}
+
+fn unclassified(
+    classification: Classification,
+    critical: bool,
+    reason: String,
+    deviation: Option<f64>,
+) -> Classified {
+    Classified { classification, critical, reason, deviation, effect: None, shift: None }
+}
