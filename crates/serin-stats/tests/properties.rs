@@ -17,7 +17,7 @@ fn settings() -> impl Strategy<Value = JudgeSettings> {
         Just(vec![Metric::Latency.into(), Metric::Errors.into()]),
     ];
     let tolerate = prop::option::of(1e-6..0.5);
-    let latency = (0.03..5.0, 1.5..10.0, any::<bool>());
+    let latency = (0.03..5.0_f64, 1.5..10.0_f64, any::<bool>());
     (1e-9..0.5, 1e-9..0.5, 1.05..100.0, 1e-6..0.5, tolerate, latency, metrics).prop_map(
         |(alpha, beta, harm_ratio, harm_floor, tolerate, (slack, harm, late_onset), metrics)| {
             JudgeSettings {
