@@ -10,6 +10,8 @@
 //!   ticks a data plane would send.
 //! - **Everyone sees the same traffic.** In one run all methods watch the same requests.
 
+pub mod latency;
+pub mod methods;
 pub mod ours;
 pub mod parallel;
 pub mod report;

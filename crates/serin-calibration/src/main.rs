@@ -11,9 +11,10 @@ use std::time::Instant;
 /// A part of the benchmark.
 type Part = (&'static str, fn(Effort) -> Report);
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     ("errors", tables::errors::run),
     ("seconds", tables::errors::every_second),
+    ("latency", tables::latency::run),
     ("pass", tables::pass::run),
     ("rollout", tables::rollout::run),
 ];

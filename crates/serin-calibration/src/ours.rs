@@ -15,7 +15,7 @@ pub enum Onset {
 
 /// Settings for the error rate alone.
 pub fn errors(alpha: f64, onset: Onset) -> JudgeSettings {
-    let metrics = vec![Metric::Errors];
+    let metrics = vec![Metric::Errors.into()];
     JudgeSettings { alpha, late_onset: onset == Onset::Late, metrics, ..JudgeSettings::default() }
 }
 
@@ -24,13 +24,27 @@ pub fn judge(settings: &JudgeSettings) -> Judge {
     Judge::new(JudgeConfig::new(settings.clone()).expect("settings of a benchmark are in range"))
 }
 
+/// Settings for the latency distribution alone.
+pub fn latency(alpha: f64, tolerance: f64) -> JudgeSettings {
+    let (latency_tolerance, metrics) = (tolerance, vec![Metric::Latency.into()]);
+    JudgeSettings { alpha, latency_tolerance, metrics, ..JudgeSettings::default() }
+}
+
 /// A judge that watches one of the units.
 struct Ours {
     judge: Judge,
     unit: fn(&Moment) -> &Tick,
+    /// It saw stable before there was a canary.
+    knows_stable: bool,
 }
 
 impl Watch for Ours {
+    fn before(&mut self, moment: &Moment) {
+        if self.knows_stable {
+            self.judge.observe(&moment.requests);
+        }
+    }
+
     fn observe(&mut self, moment: &Moment) -> bool {
         self.judge.observe((self.unit)(moment));
         self.judge.failure().is_some()
@@ -38,11 +52,19 @@ impl Watch for Ours {
 }
 
 fn requests(alpha: f64, onset: Onset) -> Box<dyn Watch> {
-    Box::new(Ours { judge: judge(&errors(alpha, onset)), unit: |m| &m.requests })
+    Box::new(Ours {
+        judge: judge(&errors(alpha, onset)),
+        unit: |m| &m.requests,
+        knows_stable: false,
+    })
 }
 
 fn sessions(alpha: f64, onset: Onset) -> Box<dyn Watch> {
-    Box::new(Ours { judge: judge(&errors(alpha, onset)), unit: |m| &m.sessions })
+    Box::new(Ours {
+        judge: judge(&errors(alpha, onset)),
+        unit: |m| &m.sessions,
+        knows_stable: false,
+    })
 }
 
 /// The judge on requests.
@@ -65,4 +87,20 @@ pub const SESSIONS: [Method; 4] = [
         name: "Serin on sessions with onset, alpha 0.01",
         make: || sessions(0.01, Onset::Late),
     },
+];
+
+fn timed(alpha: f64, tolerance: f64, knows_stable: bool) -> Box<dyn Watch> {
+    let judge = judge(&latency(alpha, tolerance));
+    Box::new(Ours { judge, unit: |m| &m.requests, knows_stable })
+}
+
+/// The judge on latencies: without tolerance, with 5 % and with the default of 11 %.
+pub const LATENCY: [Method; 7] = [
+    Method { name: "Serin, alpha 0.05", make: || timed(0.05, 0.0, false) },
+    Method { name: "Serin, alpha 0.01", make: || timed(0.01, 0.0, false) },
+    Method { name: "Serin that knew stable before, alpha 0.05", make: || timed(0.05, 0.0, true) },
+    Method { name: "Serin that knew stable before, alpha 0.01", make: || timed(0.01, 0.0, true) },
+    Method { name: "Serin, tolerance 5 %, alpha 0.05", make: || timed(0.05, 0.05, false) },
+    Method { name: "Serin, tolerance 11 %, alpha 0.05", make: || timed(0.05, 0.11, false) },
+    Method { name: "Serin, tolerance 11 %, alpha 0.01", make: || timed(0.01, 0.11, false) },
 ];

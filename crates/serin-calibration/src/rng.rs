@@ -94,28 +94,38 @@ impl Rng {
         count
     }
 
-    /// Transformed rejection, PTRS (Hörmann 1993).
+    /// Transformed rejection, PTRS (Hörmann 1993, "The transformed rejection method for generating
+    /// Poisson random variables").
     fn poisson_large(&mut self, mean: f64) -> u64 {
-        let (root, ln_mean) = (sqrt(mean), log(mean));
-        let b = 0.931 + 2.53 * root;
-        let a = -0.059 + 0.02483 * b;
-        let inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
-        let squeeze = 0.9277 - 3.6224 / (b - 2.0);
+        let slope = 0.931 + 2.53 * sqrt(mean);
+        let hat = Hat {
+            slope,
+            tail: -0.059 + 0.02483 * slope,
+            center: mean + 0.43,
+            squeeze: 0.9277 - 3.6224 / (slope - 2.0),
+        };
+        let ln_scale = log(1.1239 + 1.1328 / (slope - 3.4));
+        let ln_mean = log(mean);
         loop {
-            let (u, v) = (self.uniform() - 0.5, self.uniform());
-            let us = 0.5 - fabs(u);
-            let k = floor((2.0 * a / us + b) * u + mean + 0.43);
-            if us >= 0.07 && v <= squeeze {
+            let draw = self.draw(&hat);
+            let k = draw.k;
+            if k >= 0.0 && draw.is_sure {
                 return k as u64;
             }
-            if k < 0.0 || (us < 0.013 && v > us) {
-                continue;
-            }
-            let left = log(v) + log(inverse_alpha) - log(a / (us * us) + b);
-            if left <= k * ln_mean - mean - lgamma(k + 1.0) {
+            let possible = k >= 0.0 && (draw.edge >= 0.013 || draw.height <= draw.edge);
+            let accepted = k * ln_mean - mean - lgamma(k + 1.0);
+            if possible && draw.ln_height(&hat) + ln_scale <= accepted {
                 return k as u64;
             }
         }
+    }
+
+    /// A point under the hat, folded to a whole number.
+    fn draw(&mut self, hat: &Hat) -> Draw {
+        let (place, height) = (self.uniform() - 0.5, self.uniform());
+        let edge = 0.5 - fabs(place);
+        let k = floor((2.0 * hat.tail / edge + hat.slope) * place + hat.center);
+        Draw { k, edge, height, is_sure: edge >= 0.07 && height <= hat.squeeze }
     }
 
     /// Events among `n` trials of probability `p`.
@@ -146,34 +156,56 @@ impl Rng {
         }
     }
 
-    /// Transformed rejection, BTRS (Hörmann 1993), for `p` up to a half.
+    /// Transformed rejection, BTRS (Hörmann 1993, "The generation of binomial random variates"),
+    /// for `p` up to a half.
     fn binomial_large(&mut self, n: f64, p: f64) -> u64 {
-        let q = 1.0 - p;
-        let spread = sqrt(n * p * q);
-        let b = 1.15 + 2.53 * spread;
-        let a = -0.0873 + 0.0248 * b + 0.01 * p;
-        let center = n * p + 0.5;
-        let squeeze = 0.92 - 4.2 / b;
-        let alpha = (2.83 + 5.1 / b) * spread;
+        let spread = sqrt(n * p * (1.0 - p));
+        let slope = 1.15 + 2.53 * spread;
+        let hat = Hat {
+            slope,
+            tail: -0.0873 + 0.0248 * slope + 0.01 * p,
+            center: n * p + 0.5,
+            squeeze: 0.92 - 4.2 / slope,
+        };
+        let ln_scale = log((2.83 + 5.1 / slope) * spread);
         let mode = floor((n + 1.0) * p);
         let at_mode = lgamma(mode + 1.0) + lgamma(n - mode + 1.0);
-        let ln_odds = log(p / q);
+        let ln_odds = log(p / (1.0 - p));
         loop {
-            let (u, v) = (self.uniform() - 0.5, self.uniform());
-            let us = 0.5 - fabs(u);
-            let k = floor((2.0 * a / us + b) * u + center);
-            if us >= 0.07 && v <= squeeze {
+            let draw = self.draw(&hat);
+            let k = draw.k;
+            let possible = (0.0..=n).contains(&k);
+            if possible && draw.is_sure {
                 return k as u64;
             }
-            if k < 0.0 || k > n {
-                continue;
-            }
-            let left = log(v * alpha / (a / (us * us) + b));
-            let here = lgamma(k + 1.0) + lgamma(n - k + 1.0);
-            if left <= at_mode - here + (k - mode) * ln_odds {
+            let accepted = at_mode - lgamma(k + 1.0) - lgamma(n - k + 1.0) + (k - mode) * ln_odds;
+            if possible && draw.ln_height(&hat) + ln_scale <= accepted {
                 return k as u64;
             }
         }
+    }
+}
+
+/// The table mountain hat of transformed rejection (a, b, c and v_r in Hörmann's papers).
+struct Hat {
+    tail: f64,
+    slope: f64,
+    center: f64,
+    squeeze: f64,
+}
+
+/// A proposal.
+struct Draw {
+    k: f64,
+    edge: f64,
+    height: f64,
+    is_sure: bool,
+}
+
+impl Draw {
+    /// `ln` of the height over the hat's slope, to be held against the density.
+    fn ln_height(&self, hat: &Hat) -> f64 {
+        log(self.height / (hat.tail / (self.edge * self.edge) + hat.slope))
     }
 }
 

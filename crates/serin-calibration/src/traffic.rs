@@ -3,14 +3,38 @@
 use crate::rng::Rng;
 use serin_stats::{ArmTick, Tick};
 
+/// Where requests come from.
+pub trait Source {
+    /// The next `seconds`.
+    fn next(&mut self, seconds: u32) -> Moment;
+
+    /// Stable's traffic from before there was a canary, for those who learn from it.
+    fn before(&mut self) -> Vec<Moment> {
+        Vec::new()
+    }
+}
+
+/// Exact sums over latencies in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sums {
+    /// Requests.
+    pub n: f64,
+    /// Sum.
+    pub sum: f64,
+    /// Sum of squares.
+    pub squares: f64,
+}
+
 /// One stretch of time in both units of analysis.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Moment {
     /// Requests and failed requests.
     pub requests: Tick,
     /// Sessions and sessions with at least one failed request; equal to `requests` where every
     /// request fails on its own.
     pub sessions: Tick,
+    /// Latencies of baseline and canary, where there are any.
+    pub latency: [Sums; 2],
 }
 
 /// Errors that come in clumps, as they do when each belongs to a user whose requests go wrong.
@@ -120,21 +144,6 @@ impl Traffic {
         self.scenario.share = share;
     }
 
-    /// The next `seconds`.
-    pub fn next(&mut self, seconds: u32) -> Moment {
-        let scenario = self.scenario;
-        let all = self.rng.poisson(scenario.rps * f64::from(seconds));
-        let canary_n = self.rng.binomial(all, scenario.share);
-        let (stable, canary) = self.rates(seconds);
-        let baseline = self.arm(all - canary_n, stable);
-        let canary = self.arm(canary_n, canary);
-        self.now += seconds;
-        Moment {
-            requests: Tick { seconds, baseline: baseline.0, canary: canary.0 },
-            sessions: Tick { seconds, baseline: baseline.1, canary: canary.1 },
-        }
-    }
-
     fn rates(&mut self, seconds: u32) -> (f64, f64) {
         let own = if self.now >= self.scenario.onset {
             self.scenario.canary
@@ -161,6 +170,23 @@ impl Traffic {
         let errors: u64 = (0..affected).map(|_| self.rng.geometric(1.0 / clumps.size)).sum();
         let sessions = n / clumps.session;
         (counts(n, errors.min(n)), counts(sessions, affected.min(sessions)))
+    }
+}
+
+impl Source for Traffic {
+    fn next(&mut self, seconds: u32) -> Moment {
+        let scenario = self.scenario;
+        let all = self.rng.poisson(scenario.rps * f64::from(seconds));
+        let canary_n = self.rng.binomial(all, scenario.share);
+        let (stable, canary) = self.rates(seconds);
+        let baseline = self.arm(all - canary_n, stable);
+        let canary = self.arm(canary_n, canary);
+        self.now += seconds;
+        Moment {
+            requests: Tick { seconds, baseline: baseline.0, canary: canary.0, ..Tick::default() },
+            sessions: Tick { seconds, baseline: baseline.1, canary: canary.1, ..Tick::default() },
+            ..Moment::default()
+        }
     }
 }
 

@@ -1,12 +1,15 @@
 //! A race: many methods watch the same traffic until each has raised the alarm or time is over.
 
 use crate::parallel;
-use crate::traffic::{Moment, Scenario, Traffic};
+use crate::traffic::{Moment, Source};
 
 /// Something that watches a rollout and may raise the alarm.
 pub trait Watch {
     /// Sees the next stretch of time; whether it alarms now.
     fn observe(&mut self, moment: &Moment) -> bool;
+
+    /// Sees stable's traffic from before there was a canary. Most methods do not care.
+    fn before(&mut self, _moment: &Moment) {}
 }
 
 /// A method in the tables.
@@ -54,26 +57,35 @@ pub struct Effort {
     pub threads: usize,
 }
 
-/// The alarms of each method (outer) in each run (inner).
-pub fn race(
+/// The alarms of each method (outer) in each run (inner). `onset` is in seconds.
+pub fn race<S: Source>(
     effort: Effort,
-    scenario: Scenario,
-    stream: u64,
     looks: Looks,
+    onset: u32,
     methods: &[Method],
+    source: impl Fn(usize) -> S + Sync,
 ) -> Vec<Vec<Option<Alarm>>> {
-    let runs = parallel::map(effort.runs, effort.threads, |run| {
-        one(Traffic::new(scenario, stream, run), scenario.onset, looks, methods)
-    });
+    let runs =
+        parallel::map(effort.runs, effort.threads, |run| one(source(run), onset, looks, methods));
     (0..methods.len()).map(|m| runs.iter().map(|run| run[m]).collect()).collect()
 }
 
-fn one(mut traffic: Traffic, onset: u32, looks: Looks, methods: &[Method]) -> Vec<Option<Alarm>> {
+fn one(
+    mut source: impl Source,
+    onset: u32,
+    looks: Looks,
+    methods: &[Method],
+) -> Vec<Option<Alarm>> {
     let mut watchers: Vec<_> = methods.iter().map(|m| (m.make)()).collect();
+    for moment in source.before() {
+        for watcher in &mut watchers {
+            watcher.before(&moment);
+        }
+    }
     let mut alarms = vec![None; methods.len()];
     let mut seen = Alarm::default();
     for look in 0..looks.count {
-        let moment = traffic.next(looks.every);
+        let moment = source.next(looks.every);
         seen.early = look * looks.every < onset;
         if !seen.early {
             seen.seconds += f64::from(looks.every);

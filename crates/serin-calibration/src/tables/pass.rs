@@ -3,7 +3,7 @@
 use crate::ours::{Onset, errors, judge};
 use crate::parallel;
 use crate::report::{Report, Table, Unit, number, percent};
-use crate::traffic::{HARMLESS, Scenario, Traffic, plain};
+use crate::traffic::{HARMLESS, Scenario, Source, Traffic, plain};
 use crate::watch::{Effort, HALF_MINUTES, Looks, quantile, sorted};
 use serin_stats::{JudgeSettings, Outcome, Rung};
 
@@ -16,51 +16,87 @@ const NEVER_FAIL: f64 = 1e-9;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug)]
-struct End {
-    outcome: Outcome,
-    seconds: f64,
-    requests: f64,
+pub struct End {
+    /// PASS, FAIL, or CONTINUE when time was over.
+    pub outcome: Outcome,
+    /// Seconds until then.
+    pub seconds: f64,
+    /// Canary requests until then.
+    pub requests: f64,
 }
 
 /// How many runs ended in which way.
 #[derive(Clone, Debug)]
-struct Ends(Vec<End>);
+pub struct Ends(Vec<End>);
 
 impl Ends {
-    fn share(&self, outcome: Outcome) -> f64 {
+    /// How many runs there were.
+    pub fn runs(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Share of runs with this outcome.
+    pub fn share(&self, outcome: Outcome) -> f64 {
         self.0.iter().filter(|e| e.outcome == outcome).count() as f64 / self.0.len().max(1) as f64
     }
 
-    fn decided(&self, level: f64, field: fn(&End) -> f64) -> f64 {
+    /// Quantile of a figure over the runs that were decided.
+    pub fn decided(&self, level: f64, field: fn(&End) -> f64) -> f64 {
         let decided = self.0.iter().filter(|e| e.outcome != Outcome::Continue);
         quantile(&sorted(decided.map(field)), level)
     }
 }
 
+/// How a version is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Decision<'a> {
+    /// The judge's settings.
+    pub settings: &'a JudgeSettings,
+    /// When it is asked.
+    pub looks: Looks,
+    /// Whether it saw stable before there was a canary.
+    pub knows_stable: bool,
+}
+
 /// Looks until PASS or FAIL, or until time is over.
-fn decide(
+pub fn decide<S: Source>(
+    effort: Effort,
+    decision: Decision<'_>,
+    source: impl Fn(usize) -> S + Sync,
+) -> Ends {
+    let one = |run| decide_one(decision, source(run));
+    Ends(parallel::map(effort.runs, effort.threads, one))
+}
+
+fn decide_one(decision: Decision<'_>, mut source: impl Source) -> End {
+    let mut judge = judge(decision.settings);
+    if decision.knows_stable {
+        source.before().iter().for_each(|moment| judge.observe(&moment.requests));
+    }
+    let mut end = End { outcome: Outcome::Continue, seconds: 0.0, requests: 0.0 };
+    for _ in 0..decision.looks.count {
+        let tick = source.next(decision.looks.every).requests;
+        judge.observe(&tick);
+        end.seconds += f64::from(decision.looks.every);
+        end.requests += tick.canary.n as f64;
+        let outcome = judge.assess(Rung::LAST).outcome;
+        if matches!(outcome, Outcome::Pass | Outcome::Fail) {
+            return End { outcome, ..end };
+        }
+    }
+    end
+}
+
+/// The same on error counts.
+fn decide_errors(
     effort: Effort,
     settings: &JudgeSettings,
     scenario: Scenario,
     stream: u64,
     looks: Looks,
 ) -> Ends {
-    Ends(parallel::map(effort.runs, effort.threads, |run| {
-        let mut traffic = Traffic::new(scenario, stream, run);
-        let mut judge = judge(settings);
-        let mut end = End { outcome: Outcome::Continue, seconds: 0.0, requests: 0.0 };
-        for _ in 0..looks.count {
-            let tick = traffic.next(looks.every).requests;
-            judge.observe(&tick);
-            end.seconds += f64::from(looks.every);
-            end.requests += tick.canary.n as f64;
-            let outcome = judge.assess(Rung::LAST).outcome;
-            if matches!(outcome, Outcome::Pass | Outcome::Fail) {
-                return End { outcome, ..end };
-            }
-        }
-        end
-    }))
+    let decision = Decision { settings, looks, knows_stable: false };
+    decide(effort, decision, |run| Traffic::new(scenario, stream, run))
 }
 
 /// P: evidence from the ratio alone.
@@ -78,7 +114,7 @@ fn by_margin(effort: Effort) -> Report {
                 ..errors(NEVER_FAIL, Onset::Plain)
             };
             let stream = 400 + (3 * at + margin) as u64;
-            let ends = decide(effort, &settings, *scenario, stream, HALF_MINUTES);
+            let ends = decide_errors(effort, &settings, *scenario, stream, HALF_MINUTES);
             table.row([
                 scenario.name.to_owned(),
                 harm_ratio.to_string(),
@@ -102,7 +138,8 @@ fn at_margin(effort: Effort) -> Report {
         let settings =
             JudgeSettings { harm_ratio, harm_floor: NO_FLOOR, ..errors(NEVER_FAIL, Onset::Plain) };
         let scenario = plain("border", 100.0, 0.005, 0.005 * harm_ratio);
-        let wrong = decide(effort, &settings, scenario, stream, HALF_MINUTES).share(Outcome::Pass);
+        let wrong =
+            decide_errors(effort, &settings, scenario, stream, HALF_MINUTES).share(Outcome::Pass);
         table.row([harm_ratio.to_string(), effort.runs.to_string(), percent(wrong, 2)]);
         report.goal(
             format!("wrong PASS at ratio {harm_ratio} (no floor)"),
@@ -126,7 +163,7 @@ fn both(effort: Effort) -> Report {
             let settings = JudgeSettings { harm_floor, ..errors(0.01, Onset::Plain) };
             let scenario = plain("both", 100.0, 0.005, 0.005 * ratio);
             let stream = 430 + (4 * floor_at + at) as u64;
-            let ends = decide(effort, &settings, scenario, stream, looks);
+            let ends = decide_errors(effort, &settings, scenario, stream, looks);
             table.row([
                 ratio.to_string(),
                 if harm_floor > NO_FLOOR { percent(harm_floor, 1) } else { "none".to_owned() },
@@ -168,7 +205,7 @@ fn with_floor(effort: Effort) -> Report {
     for ((harm_floor, rate, rps, goal), stream) in FLOORS.into_iter().zip(440..) {
         let settings = JudgeSettings { harm_floor, ..errors(NEVER_FAIL, Onset::Plain) };
         let scenario = plain("floor", rps, rate, rate);
-        let ends = decide(effort, &settings, scenario, stream, FIVE_SECONDS);
+        let ends = decide_errors(effort, &settings, scenario, stream, FIVE_SECONDS);
         let median = ends.decided(0.5, |e| e.seconds);
         table.row([
             percent(harm_floor, 1),
@@ -201,7 +238,7 @@ fn at_border(effort: Effort) -> Report {
         let canary = f64::max(2.0 * stable, harm_floor);
         let settings = JudgeSettings { harm_floor, ..errors(NEVER_FAIL, Onset::Plain) };
         let scenario = plain("border", 100.0, stable, canary);
-        let ends = decide(effort, &settings, scenario, stream, FIVE_SECONDS);
+        let ends = decide_errors(effort, &settings, scenario, stream, FIVE_SECONDS);
         let wrong = ends.share(Outcome::Pass);
         let shown = [harm_floor, stable, canary].map(|rate| percent(rate, 3));
         let [floor, stable, canary] = shown.clone();

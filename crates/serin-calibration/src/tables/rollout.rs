@@ -3,7 +3,7 @@
 use crate::ours::{Onset, errors, judge};
 use crate::parallel;
 use crate::report::{Report, Table, Unit, number, percent};
-use crate::traffic::{Scenario, Traffic, plain};
+use crate::traffic::{Scenario, Source, Traffic, plain};
 use crate::watch::{Effort, quantile, sorted};
 use serin_stats::{JudgeSettings, Outcome, Rung};
 
