@@ -63,21 +63,22 @@ fn interpolated(a: Point, b: Point, c: Point, previous: f64, tolerance: f64) -> 
         return None;
     }
     let width = c.x - b.x;
-    let (p, q) = if same(a.x, c.x) { secant(a, b, width) } else { parabola(a, b, c, width) };
-    let (p, q) = if p > 0.0 { (p, -q) } else { (-p, q) };
-    let inside = p < 0.75 * width * q - (tolerance * q).abs() / 2.0;
-    (inside && p < (previous * q / 2.0).abs()).then(|| p / q)
+    let secant = a.x.total_cmp(&c.x).is_eq();
+    let (top, bottom) = if secant { of_secant(a, b, width) } else { of_parabola(a, b, c, width) };
+    let (top, bottom) = if top > 0.0 { (top, -bottom) } else { (-top, bottom) };
+    let inside = top < 0.75 * width * bottom - (tolerance * bottom).abs() / 2.0;
+    (inside && top < (previous * bottom / 2.0).abs()).then(|| top / bottom)
 }
 
-fn secant(a: Point, b: Point, width: f64) -> (f64, f64) {
+fn of_secant(a: Point, b: Point, width: f64) -> (f64, f64) {
     let t = b.f / a.f;
     (width * t, 1.0 - t)
 }
 
-fn parabola(a: Point, b: Point, c: Point, width: f64) -> (f64, f64) {
-    let (q, t1, t2) = (a.f / c.f, b.f / c.f, b.f / a.f);
-    let p = t2 * (width * q * (q - t1) - (b.x - a.x) * (t1 - 1.0));
-    (p, (q - 1.0) * (t1 - 1.0) * (t2 - 1.0))
+fn of_parabola(a: Point, b: Point, c: Point, width: f64) -> (f64, f64) {
+    let (ac, bc, ba) = (a.f / c.f, b.f / c.f, b.f / a.f);
+    let top = ba * (width * ac * (ac - bc) - (b.x - a.x) * (bc - 1.0));
+    (top, (ac - 1.0) * (bc - 1.0) * (ba - 1.0))
 }
 
 fn at_least(step: f64, tolerance: f64) -> f64 {
@@ -88,8 +89,4 @@ fn at_least(step: f64, tolerance: f64) -> f64 {
     } else {
         -tolerance
     }
-}
-
-fn same(a: f64, b: f64) -> bool {
-    a.to_bits() == b.to_bits()
 }

@@ -50,6 +50,25 @@ impl std::error::Error for NoShift {}
 /// # Errors
 /// [`NoShift::AllTied`] if all values are tied, [`NoShift::TooFew`] if a sample is empty.
 pub fn wilcoxon_diff(mu: f64, q: f64, x: &Sample, y: &Sample) -> Result<f64, NoShift> {
+    let (excess, sigma) = rank_excess(mu, x, y)?;
+    let continuity = if excess == 0.0 { 0.0 } else { 0.5_f64.copysign(excess) };
+    Ok((excess - continuity) / sigma - q)
+}
+
+/// By how many standard deviations `x` ranks above `y` (negative: below), for samples in which
+/// one value makes up most of the data. Swapping it with another value then moves the rank sum
+/// by half of all ranks, not by one: the correction for continuity is half of that.
+///
+/// # Errors
+/// As [`wilcoxon_diff`].
+pub fn tied_z(x: &Sample, y: &Sample) -> Result<f64, NoShift> {
+    let (excess, sigma) = rank_excess(0.0, x, y)?;
+    let continuity = (x.values().len() + y.values().len()) as f64 / 4.0;
+    Ok((excess.abs() - continuity).max(0.0).copysign(excess) / sigma)
+}
+
+/// The rank sum of `x - mu` less its mean, and its standard deviation given the ties.
+fn rank_excess(mu: f64, x: &Sample, y: &Sample) -> Result<(f64, f64), NoShift> {
     if x.is_empty() || y.is_empty() {
         return Err(NoShift::TooFew);
     }
@@ -58,11 +77,10 @@ pub fn wilcoxon_diff(mu: f64, q: f64, x: &Sample, y: &Sample) -> Result<f64, NoS
     let pooled: Vec<f64> = shifted.chain(y.values().iter().copied()).collect();
     let (ranks, ties) = average_ranks(&pooled);
     let sum: f64 = ranks[..x.values().len()].iter().sum();
-    let excess = sum - n * (n + 1.0) / 2.0 - n * m / 2.0;
-    let continuity = if excess == 0.0 { 0.0 } else { 0.5_f64.copysign(excess) };
     let spread = (n + m + 1.0) - ties / ((n + m) * (n + m - 1.0));
     let sigma = libm::sqrt(n * m / 12.0 * spread);
-    if sigma > 0.0 { Ok((excess - continuity) / sigma - q) } else { Err(NoShift::AllTied) }
+    let excess = sum - n * (n + 1.0) / 2.0 - n * m / 2.0;
+    if sigma > 0.0 { Ok((excess, sigma)) } else { Err(NoShift::AllTied) }
 }
 
 /// The shift as Kayenta computes it: roots to an absolute 1e-4 between the smallest and the
@@ -78,8 +96,8 @@ pub fn shift_by_root(x: &Sample, y: &Sample, confidence: f64) -> Result<Shift, N
     Ok(Shift { low, high, estimate: search.root(0.0)? })
 }
 
-/// The normal quantile for a two-sided interval. What is no probability counts as certainty.
-fn z_of(confidence: f64) -> f64 {
+/// The normal quantile of a two-sided interval of this confidence. What is no probability counts as certainty.
+pub fn z_of(confidence: f64) -> f64 {
     -normal::quantile(((1.0 - confidence) / 2.0).max(0.0))
 }
 
@@ -130,10 +148,9 @@ impl Search<'_> {
 pub fn shift_exact(x: &Sample, y: &Sample, confidence: f64) -> Result<Shift, NoShift> {
     let differences = Differences { x: x.sorted(), y: y.sorted() };
     let pairs = x.values().len() as u64 * y.values().len() as u64;
-    let (n, m) = (x.values().len() as f64, y.values().len() as f64);
-    let z = z_of(confidence);
-    let sigma = libm::sqrt(n * m * (n + m + 1.0) / 12.0);
-    let rank = libm::floor(n * m / 2.0 + 0.5 - z * sigma);
+    let points = (x.values().len() + y.values().len()) as f64;
+    let sigma = libm::sqrt(pairs as f64 * (points + 1.0) / 12.0);
+    let rank = libm::floor(pairs as f64 / 2.0 + 0.5 - z_of(confidence) * sigma);
     if pairs == 0 || rank < 1.0 {
         return Err(NoShift::TooFew);
     }

@@ -30,14 +30,18 @@
 //! 3. Negative metrics: the effect is `1 + difference / |control|`, which is above 1 exactly for a
 //!    rise. Kayenta's ratio turns around, so that such a metric never fails. A mean of 0 in the
 //!    experiment is a ratio of 0, not an unknown one.
-//! 4. No data is never a pass: neither an empty arm under `replace`, nor so few points that not
+//! 4. Counts that are mostly 0 have a shift of 0, and Kayenta's verdict on them is decided by where
+//!    its root finder happens to stop. If the interval ends on such ties, the ranks are tested
+//!    directly and the size is that of the ratio of the means.
+//! 5. No data is never a pass: neither an empty arm under `replace`, nor so few points that not
 //!    even complete separation would reach the confidence, nor a group in which nothing was
 //!    judged (Kayenta counts it as 100), nor metrics without a group (Kayenta forgets them).
-//! 5. A comparison that fails counts as no data, and is critical for a critical metric.
-//! 6. A score equal to the marginal threshold is marginal everywhere.
+//! 6. A comparison that fails counts as no data, and is critical for a critical metric.
+//! 7. A score equal to the marginal threshold is marginal everywhere.
 
-pub mod brent;
+mod brent;
 pub mod classify;
+mod compare;
 pub mod config;
 pub mod effect;
 pub mod mann_whitney;
