@@ -43,8 +43,8 @@ pub struct Classified {
     pub shift: Option<Shift>,
 }
 
-/// Compares two cleaned samples by the rules of the metric.
-pub fn classify(
+/// Compares two cleaned samples by the rules of the metric. The numbers in them are checked.
+pub(super) fn classify(
     judge: &JudgeConfig,
     metric: &MetricConfig,
     control: &Sample,
@@ -138,11 +138,16 @@ fn no_points(control: &Sample, experiment: &Sample) -> String {
 
 fn too_few(judge: &JudgeConfig, control: &Sample, experiment: &Sample) -> String {
     let (n, m) = (experiment.values().len(), control.values().len());
-    let percent = judge.confidence * 100.0;
+    let percent = percent(judge.confidence);
     format!(
-        "{n} points of the canary and {m} of the baseline cannot tell anything with {percent:.4} % \
+        "{n} points of the canary and {m} of the baseline cannot tell anything with {percent} % \
          confidence; measure longer or more often"
     )
+}
+
+/// A share in percent, to two decimals.
+pub(super) fn percent(share: f64) -> f64 {
+    libm::round(share * 1e4) / 100.0
 }
 
 fn unclassified(

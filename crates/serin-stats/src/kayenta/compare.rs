@@ -1,7 +1,7 @@
 //! From a shift to High, Low or Pass.
 
 use super::{
-    classify::{Classification, Classified},
+    classify::{Classification, Classified, percent},
     config::{Direction, EffectSize, JudgeConfig, Measure, MetricConfig},
     effect,
     mann_whitney::{Shift, tied_z, z_of},
@@ -117,10 +117,15 @@ impl<'a> Comparison<'a> {
             Classification::Low => "lower",
             _ => "no difference that matters",
         };
+        let percent = percent(self.confidence);
+        if self.tied == Some(classification) {
+            let times = self.deviation.map_or_else(String::new, |d| format!(", {d:.4} times"));
+            return format!("{word}: mostly equal values, but ranks differ at {percent} %{times}");
+        }
         let Shift { low, high, estimate } = self.shift;
-        let (percent, from, to) = (self.confidence * 100.0, -self.below, self.above);
+        let (from, to) = (-self.below, self.above);
         format!(
-            "{word}: shift {estimate:.4e}, {percent:.4} % interval {low:.4e} to {high:.4e}, \
+            "{word}: shift {estimate:.4e}, {percent} % interval {low:.4e} to {high:.4e}, \
              limits {from:.4e} and {to:.4e}"
         )
     }
@@ -135,7 +140,10 @@ fn tied(
     control: &Sample,
     experiment: &Sample,
 ) -> Option<Classification> {
-    let z = tied_z(experiment, control).ok().filter(|_| shift.low <= 0.0 && shift.high >= 0.0)?;
+    if shift.low > 0.0 || shift.high < 0.0 {
+        return None;
+    }
+    let z = tied_z(experiment, control).ok()?;
     let (from, to) = (control.mean(), experiment.mean());
     if z > z_of(confidence) && to - from > above * from.abs() {
         return Some(Classification::High);

@@ -123,7 +123,10 @@ impl JudgeConfig {
     }
 
     /// Checks all numbers. Thresholds of 0 are refused: no data scores 0 and must not pass.
-    pub(super) fn check(&self) -> Result<(), Invalid> {
+    ///
+    /// # Errors
+    /// The first that is out of its range.
+    pub fn check(&self) -> Result<(), Invalid> {
         let in_range =
             |name, value: f64, ok, allowed| Invalid::check("judge", name, value, ok, allowed);
         let (confidence, pass, marginal) = (self.confidence, self.pass, self.marginal);
@@ -145,7 +148,11 @@ impl JudgeConfig {
 }
 
 impl MetricConfig {
-    pub(super) fn check(&self) -> Result<(), Invalid> {
+    /// Checks all numbers.
+    ///
+    /// # Errors
+    /// The first that is out of its range.
+    pub fn check(&self) -> Result<(), Invalid> {
         let e = &self.effect_size;
         let numbers = [
             ("outlierFactor", self.outlier_factor),

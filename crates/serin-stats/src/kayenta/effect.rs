@@ -16,7 +16,7 @@ pub fn relative_level(control: &Sample, experiment: &Sample) -> Option<f64> {
 }
 
 /// Common-language effect size: the share of pairs in which the experiment is higher, ties half
-/// (Vargha and Delaney 2000, equation 14). None if an arm is empty.
+/// (Vargha and Delaney 2000). None if an arm is empty.
 pub fn cles(control: &Sample, experiment: &Sample) -> Option<f64> {
     let (n, m) = (control.values().len() as f64, experiment.values().len() as f64);
     let (ranks, _) = average_ranks(&[experiment.values(), control.values()].concat());
@@ -24,7 +24,7 @@ pub fn cles(control: &Sample, experiment: &Sample) -> Option<f64> {
     finite((2.0 * sum - m * (m + 1.0)) / (2.0 * n * m))
 }
 
-/// Cohen's d with the pooled standard deviation, without sign (Cohen 1988, section 2.5.1). None
+/// Cohen's d with the pooled standard deviation, without sign (Cohen 1988, chapter 2). None
 /// if nothing varies or there are fewer than three values.
 pub fn cohen_d(control: &Sample, experiment: &Sample) -> Option<f64> {
     let (n, m) = (control.values().len() as f64, experiment.values().len() as f64);

@@ -52,6 +52,8 @@ impl std::error::Error for NoShift {}
 pub fn wilcoxon_diff(mu: f64, q: f64, x: &Sample, y: &Sample) -> Result<f64, NoShift> {
     let (excess, sigma) = rank_excess(mu, x, y)?;
     let continuity = if excess == 0.0 { 0.0 } else { 0.5_f64.copysign(excess) };
+    // No quantile is further out, and what is no number must not get into the result.
+    let q = if q.is_nan() { 0.0 } else { q.clamp(-40.0, 40.0) };
     Ok((excess - continuity) / sigma - q)
 }
 
@@ -137,7 +139,7 @@ impl Search<'_> {
 
 /// The shift by selection: the median of the `n m` pairwise differences (Hodges and Lehmann
 /// 1963) and the closed interval between two of their order statistics (Moses; Hollander, Wolfe
-/// and Chicken 2014, equations 4.33 and 4.38). Exact to the last bit at any magnitude.
+/// and Chicken 2014, sections 4.2 and 4.3). Exact to the last bit at any magnitude.
 ///
 /// Ties: the variance is the one without ties, the larger one, and the interval is closed, so that
 /// it covers at least as often as stated for values that repeat, too (Noether 1967).

@@ -2,7 +2,9 @@
 //!
 //! For those who bring Kayenta configurations along, and for metrics from outside providers that
 //! come as points without counts. It looks once, at a fixed number of points; where Serin counts
-//! requests itself, [`crate::Judge`] is quicker and may be looked at all the time.
+//! requests itself, [`crate::Judge`] is quicker and may be looked at all the time. Points are taken
+//! for independent, which the minutes of a service are not quite: with trends or daily cycles in
+//! both arms the true confidence is below the stated one.
 //!
 //! [`judge`] does it all: clean both arms of every metric ([`sample`]), estimate the shift between
 //! them by ranks ([`mann_whitney`]), classify each metric ([`classify`]), score the canary and
