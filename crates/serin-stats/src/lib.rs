@@ -57,6 +57,7 @@ pub mod shifted;
 pub mod threshold;
 pub mod tick;
 pub mod window;
+pub mod winner;
 
 pub use assessment::{Assessment, LatencySummary, MetricAssessment, Outcome, Rung};
 pub use bucket::{BUCKETS, MAX_BUCKET, bucket_lower_us, bucket_of_us, bucket_upper_us};

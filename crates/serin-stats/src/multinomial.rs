@@ -7,7 +7,7 @@
 //! that rate moves over time. The mixture of likelihood ratios over a Dirichlet prior is an
 //! e-process with the closed form of [`ln_dirichlet`].
 
-use crate::beta::{deviance, ln_tails, stirling_remainder};
+use crate::beta::{deviance, point, stirling_remainder};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -48,7 +48,7 @@ pub fn ln_beta_onesided(canary: u64, baseline: u64, share: f64, concentration: f
     let shares = [share, 1.0 - share];
     let prior = shares.map(|s| concentration * s);
     let after = [prior[0] + canary as f64, prior[1] + baseline as f64];
-    let above = |x: [f64; 2]| ln_tails(x[0], x[1], share).1 + ln_tilted(&x, &shares);
+    let above = |x: [f64; 2]| point(x[0], x[1], share).ln_above + ln_tilted(&x, &shares);
     above(after) - above(prior)
 }
 
