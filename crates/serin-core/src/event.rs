@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Something that happened. The engine absorbs it and then decides from state alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "nearly every event is an observation")]
 #[serde(rename_all = "camelCase")]
 pub enum Event {
     /// A controller took this service over; its plans carry this epoch from now on.

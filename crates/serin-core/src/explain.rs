@@ -233,6 +233,9 @@ fn paused(rollout: &Rollout) -> WaitingOn {
         Some(PauseReason::Inconclusive) => {
             "a person: no decision by the deadline; promote, abort or resume".to_owned()
         }
+        Some(PauseReason::Guard(why) | PauseReason::Check(why)) => {
+            format!("a person: {why}; resume, promote or abort")
+        }
         Some(PauseReason::Person(who)) => format!("a person: paused by {}", who.0),
         None => "a person".to_owned(),
     };
@@ -259,6 +262,7 @@ fn step_waits(service: &Service, rollout: &Rollout, now: Timestamp) -> WaitingOn
             what: "the pause".into(),
         },
         Some(Step::Bake(bake)) => bake_waits(rollout, bake, now),
+        Some(Step::Expose(_)) => rollout.assessment.as_ref().map_or(WaitingOn::Traffic, evidence),
         None => acknowledgement(service),
     }
 }

@@ -40,7 +40,7 @@ pub use rollout::{
 };
 pub use service::{Inherited, Revision, RevisionStanding, Service};
 pub use spec::{
-    AffinityKey, AffinitySpec, Analysis, Bake, EnvValue, Limits, LogLimits, OnInconclusive, Probe,
-    ProbeKind, RunSpec, Schedule, ServiceSpec, Stage, Step, TrafficSpec,
+    AffinityKey, AffinitySpec, Analysis, Bake, Baseline, EnvValue, Expose, Limits, LogLimits,
+    OnInconclusive, Probe, ProbeKind, RunSpec, Schedule, ServiceSpec, Stage, Step, TrafficSpec,
 };
 pub use time::{Millis, Timestamp};

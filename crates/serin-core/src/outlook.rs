@@ -1,6 +1,6 @@
 //! What a schedule will do before it does it, and what a verdict says, in words and numbers.
 
-use crate::{Millis, RolloutKind, Schedule, Service, Step, Weight};
+use crate::{Expose, Millis, RolloutKind, Schedule, Service, Step, Weight};
 use serde::{Deserialize, Serialize};
 use serin_stats::{Assessment, LatencySummary, Metric, MetricAssessment, Outcome, Rung, planner};
 use std::fmt::Write as _;
@@ -38,11 +38,13 @@ pub struct OutlookStep {
 /// What `schedule` would do on `service`.
 pub fn outlook(service: &Service, schedule: &Schedule, kind: RolloutKind) -> Outlook {
     let analysed = schedule.analysis.is_some() && kind == RolloutKind::Release;
+    let sticky = service.spec.traffic.affinity.is_some();
     let (mut weight, mut instances) = (Weight::NONE, 0);
     let mut steps = Vec::new();
     for (index, (stage, step)) in schedule.steps().enumerate() {
-        if let Step::SetWeight(to) = step {
-            weight = *to;
+        match step {
+            Step::SetWeight(to) | Step::Expose(Expose { up_to: to, .. }) => weight = *to,
+            Step::Pause(_) | Step::Bake(_) => {}
         }
         let before = instances;
         instances = service.candidate_size(weight, analysed);
@@ -52,12 +54,12 @@ pub fn outlook(service: &Service, schedule: &Schedule, kind: RolloutKind) -> Out
             weight,
             instances,
             at_least: at_least(step, schedule, instances > before),
-            requests: requests(step, schedule, index, weight),
+            requests: requests(step, schedule, index, weight, sticky),
         });
     }
     let shortest: u64 = steps.iter().filter_map(|s| s.at_least).map(|m| m.0).sum();
     Outlook {
-        shortest: Millis(shortest + schedule.keep_warm.0),
+        shortest: Millis(shortest + schedule.watch().0),
         requests: steps.iter().filter_map(|s| s.requests).max(),
         notes: notes(service, schedule, analysed),
         steps,
@@ -80,6 +82,10 @@ pub fn describe(step: &Step) -> String {
             }
             words
         }
+        Step::Expose(Expose { budget, up_to, deadline }) => format!(
+            "raise the share as the evidence allows, to {up_to} (at most {budget} failed requests \
+             to be expected, at most {deadline})"
+        ),
     }
 }
 
@@ -88,17 +94,24 @@ fn at_least(step: &Step, schedule: &Schedule, grows: bool) -> Option<Millis> {
         Step::SetWeight(_) => Some(if grows { schedule.warm_up } else { Millis(0) }),
         Step::Pause(span) => *span,
         Step::Bake(bake) => Some(bake.at_least),
+        Step::Expose(_) => Some(schedule.warm_up),
     }
 }
 
-fn requests(step: &Step, schedule: &Schedule, index: usize, weight: Weight) -> Option<u64> {
-    let Step::Bake(bake) = step else { return None };
+fn requests(
+    step: &Step,
+    schedule: &Schedule,
+    index: usize,
+    weight: Weight,
+    sticky: bool,
+) -> Option<u64> {
     let rung = Rung { j: schedule.rungs_through(index + 1), m: schedule.rungs() };
     let share = f64::from(weight.parts()) / 100_000.0;
-    let analysis = schedule.analysis.as_ref().filter(|_| bake.until_evidence);
-    let config = analysis.and_then(|a| a.judge_config().ok());
+    let analysis = schedule.analysis.as_ref().filter(|_| step.asks_for_evidence());
+    let config = analysis.and_then(|a| a.judge_config(sticky).ok());
     let by_evidence = config.and_then(|c| planner::requests_to_pass(&c, 0.0, share, rung));
-    by_evidence.max(Some(bake.requests)).filter(|n| *n > 0)
+    let asked = if let Step::Bake(bake) = step { bake.requests } else { 0 };
+    by_evidence.max(Some(asked)).filter(|n| *n > 0)
 }
 
 fn notes(service: &Service, schedule: &Schedule, analysed: bool) -> Vec<String> {

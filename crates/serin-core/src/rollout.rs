@@ -144,7 +144,7 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cause {
     /// Short and fixed, for counters: `errors`, `latency`, `start`, `crash`, `not-ready`,
-    /// `inconclusive`, `person`, `superseded`.
+    /// `inconclusive`, `budget`, `check`, `person`, `superseded`, or the name of a metric.
     pub code: String,
     /// The sentence, with both numbers, the limit and the sample size where there are any.
     pub text: String,
@@ -164,6 +164,10 @@ pub enum PauseReason {
     Person(Actor),
     /// The bake's deadline passed without evidence.
     Inconclusive,
+    /// What was compared cannot be trusted, and why.
+    Guard(String),
+    /// A check is neither good nor bad, and why.
+    Check(String),
 }
 
 /// What of the data plane's cumulative counts was used already.

@@ -3,6 +3,7 @@
 
 use crate::{Millis, ServiceName, Version, Weight};
 use serde::{Deserialize, Serialize};
+use serin_stats::{Metric, MetricSettings, threshold::Check};
 use std::{collections::BTreeMap, net::SocketAddr};
 
 /// One service as its owner wants it.
@@ -184,6 +185,20 @@ pub enum Step {
     Pause(Option<Millis>),
     /// Wait under traffic.
     Bake(Bake),
+    /// Raise the share as the evidence allows, until it is there.
+    Expose(Expose),
+}
+
+/// A step that chooses the shares itself: each is as large as the harm that is still possible
+/// allows. It ends with the evidence of its rung; the share is then what it came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Expose {
+    /// Failed requests that users may yet suffer on average if the candidate is harmful.
+    pub budget: f64,
+    /// Most that the candidate gets in this step.
+    pub up_to: Weight,
+    /// After this, [`OnInconclusive`] decides.
+    pub deadline: Millis,
 }
 
 /// Conditions of a bake; all must hold.
@@ -199,8 +214,9 @@ pub struct Bake {
     pub deadline: Millis,
 }
 
-/// How a candidate is judged. Rates are shares of requests, 0 to 1.
+/// How a candidate is judged. Rates are shares of requests (or of users, with affinity), 0 to 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Analysis {
     /// Chance to roll back a version that is no worse, over the whole rollout; in (0, 0.5).
     pub alpha: f64,
@@ -210,14 +226,41 @@ pub struct Analysis {
     pub harm_ratio: f64,
     /// ...and at least this error rate.
     pub harm_floor: f64,
-    /// Errors are compared.
-    pub errors: bool,
-    /// Latency is compared.
-    pub latency: bool,
+    /// Error rate of the candidate up to which nothing is rolled back.
+    pub tolerate: Option<f64>,
+    /// What is compared; empty when the checks alone decide.
+    pub metrics: Vec<MetricSettings>,
     /// Relative slowdown that is no reason to roll back.
     pub latency_tolerance: f64,
+    /// Relative slowdown that is harm.
+    pub latency_harm: f64,
+    /// Whether regressions that begin late are looked for. `None`: where units are requests. Not
+    /// with affinity: users repeat, and the onset mixture makes more of a few unlucky ones.
+    pub late_onset: Option<bool>,
+    /// What the candidate is compared with.
+    pub baseline: Baseline,
+    /// Numbers held against limits, beside the comparison.
+    pub checks: Vec<Check>,
+    /// Failed candidate requests of the whole rollout that set it back, whatever the rates.
+    pub max_errors: Option<u64>,
+    /// How long late regressions are watched for once the candidate has all traffic; stable stays
+    /// at full size meanwhile. The longer of this and [`Schedule::keep_warm`] counts.
+    pub after_promotion: Millis,
+    /// Verdicts are told and set nothing back; health still does.
+    pub report_only: bool,
     /// What happens when a bake's deadline passes without evidence.
     pub on_inconclusive: OnInconclusive,
+}
+
+/// What a candidate is compared with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Baseline {
+    /// Stable's instances as they run.
+    #[default]
+    Stable,
+    /// Instances of the stable revision started beside the candidate's: as many and as young.
+    Fresh,
 }
 
 /// What an undecided bake does at its deadline.
@@ -239,11 +282,30 @@ impl Default for Analysis {
             beta: 0.05,
             harm_ratio: 2.0,
             harm_floor: 0.005,
-            errors: true,
-            latency: true,
+            tolerate: None,
+            metrics: vec![Metric::Errors.into(), Metric::Latency.into()],
             latency_tolerance: 0.11,
+            latency_harm: 0.25,
+            late_onset: None,
+            baseline: Baseline::Stable,
+            checks: Vec::new(),
+            max_errors: None,
+            after_promotion: Millis(0),
+            report_only: false,
             on_inconclusive: OnInconclusive::Pause,
         }
+    }
+}
+
+impl Analysis {
+    /// Whether the candidate is compared with stable at all, so that evidence can come.
+    pub fn compares(&self) -> bool {
+        !self.metrics.is_empty()
+    }
+
+    /// The settings of `metric`, if it is compared.
+    pub fn metric(&self, metric: &Metric) -> Option<&MetricSettings> {
+        self.metrics.iter().find(|m| m.metric == *metric)
     }
 }
 
@@ -275,7 +337,23 @@ impl Schedule {
 
     /// Rungs among the first `count` steps.
     pub fn rungs_through(&self, count: usize) -> u32 {
-        let asks = |step: &Step| matches!(step, Step::Bake(bake) if bake.until_evidence);
-        self.steps().take(count).filter(|(_, step)| asks(step)).count() as u32
+        self.steps().take(count).filter(|(_, step)| step.asks_for_evidence()).count() as u32
+    }
+
+    /// How long the candidate is watched with all traffic before stable is let go.
+    pub fn watch(&self) -> Millis {
+        let asked = self.analysis.as_ref().map_or(Millis(0), |a| a.after_promotion);
+        self.keep_warm.max(asked)
+    }
+}
+
+impl Step {
+    /// Whether it ends with evidence: a rung of the ladder.
+    pub fn asks_for_evidence(&self) -> bool {
+        match self {
+            Self::Bake(bake) => bake.until_evidence,
+            Self::Expose(_) => true,
+            Self::SetWeight(_) | Self::Pause(_) => false,
+        }
     }
 }

@@ -89,6 +89,7 @@ fn pause_words(why: &PauseReason) -> String {
     match why {
         PauseReason::Person(who) => format!("by {}", who.0),
         PauseReason::Inconclusive => "inconclusive evidence".into(),
+        PauseReason::Guard(why) | PauseReason::Check(why) => why.clone(),
     }
 }
 
@@ -122,18 +123,19 @@ struct Sum {
 fn arms(service: &Service, counts: Option<&Counters>) -> Vec<ArmView> {
     let name = service.name.as_str();
     let of = counts.iter().flat_map(|c| &c.services).filter(|s| s.service == name);
-    let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
+    let mut sums: BTreeMap<(String, bool), Sum> = BTreeMap::new();
     for generation in of {
         for sum in sums.values_mut() {
             (sum.asked, sum.newest_assigned, sum.role) = (0, 0, None);
         }
         for arm in &generation.arms {
-            sums.entry(arm.revision.clone()).or_default().add(arm);
+            let key = (arm.revision.clone(), arm.role == Role::Baseline);
+            sums.entry(key).or_default().add(arm);
         }
     }
     let newest: u64 = sums.values().map(|s| s.newest_assigned).sum();
-    let arms = sums.into_iter().filter_map(|(id, sum)| Some(sum.view(id.parse().ok()?, newest)));
-    arms.collect()
+    let arms = sums.into_iter();
+    arms.filter_map(|((id, fresh), sum)| Some(sum.view(id.parse().ok()?, fresh, newest))).collect()
 }
 
 impl Sum {
@@ -152,13 +154,15 @@ impl Sum {
         self.role = Some(arm.role);
     }
 
-    fn view(self, revision: RevisionId, newest: u64) -> ArmView {
+    fn view(self, revision: RevisionId, fresh: bool, newest: u64) -> ArmView {
         let quantile = |q| self.latency.quantile_us(q).map(|(low, high)| middle_ms(low, high));
         ArmView {
             revision,
             role: match self.role {
                 Some(Role::Stable) => "stable",
                 Some(Role::Candidate) => "candidate",
+                Some(Role::Baseline) => "baseline",
+                None if fresh => "former-baseline",
                 None => "former",
             }
             .into(),

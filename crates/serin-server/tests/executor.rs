@@ -122,7 +122,13 @@ fn bad_report(executor: &Executor) -> Event {
     let arms = [(revision("v1"), arm(800, 0)), (revision("v2"), arm(200, 100))];
     let generation = plan(executor).generation;
     let key = CountKey { epoch: 5, seq: 1 };
-    Event::Counted(vec![Counts { key, generation, closed_through: 9, arms: arms.into(), fresh: None }])
+    Event::Counted(vec![Counts {
+        key,
+        generation,
+        closed_through: 9,
+        arms: arms.into(),
+        fresh: None,
+    }])
 }
 
 fn applied(effects: &[Effect]) -> Vec<&Plan> {

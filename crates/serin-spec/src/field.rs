@@ -204,10 +204,10 @@ impl<'a> Field<'a> {
     }
 
     /// One of a few words.
-    pub(crate) fn choice<T: Copy>(&self, choices: &[(&'static str, T)]) -> Option<T> {
+    pub(crate) fn choice<T: Clone>(&self, choices: &[(&'static str, T)]) -> Option<T> {
         let (text, _) = self.raw("a word")?;
         if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text) {
-            return Some(*value);
+            return Some(value.clone());
         }
         let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
         let message = format!("{} is `{}`; allowed: {}", self.what, shown(text), names.join(", "));

@@ -2,6 +2,7 @@
 
 use crate::{field::Field, reader::Reader, steps};
 use serin_core::{Analysis, Bake, Millis, OnInconclusive, Schedule, Stage, Step, Weight};
+use serin_stats::{Metric, MetricSettings};
 
 const HOUR: Millis = Millis::secs(3600);
 const DAY: Millis = Millis::secs(86_400);
@@ -52,7 +53,7 @@ fn canary(field: &Field<'_>) -> Option<Schedule> {
     let mut reader = field.map()?;
     let analysis = reader.or("analysis", Analysis::default(), |f| analysis(&f));
     // Without a metric there is nothing to judge by, and health alone decides.
-    let judged = analysis.errors || analysis.latency;
+    let judged = analysis.compares();
     let analysis = judged.then_some(analysis);
     let steps =
         reader.need("steps", "[setWeight: 5, ..., setWeight: 100]", |f| steps::read(&f, judged));
@@ -67,7 +68,7 @@ fn canary(field: &Field<'_>) -> Option<Schedule> {
 fn analysis(field: &Field<'_>) -> Option<Analysis> {
     let mut reader = field.map()?;
     let preset = reader.or("preset", Analysis::default(), |f| preset(&f));
-    let (errors, latency) = reader.or("metrics", (preset.errors, preset.latency), |f| metrics(&f));
+    let metrics = reader.or("metrics", preset.metrics.clone(), |f| metrics(&f));
     let (harm_ratio, harm_floor) =
         reader.or("harm", (preset.harm_ratio, preset.harm_floor), |f| harm(&f, &preset));
     let analysis = Analysis {
@@ -75,14 +76,14 @@ fn analysis(field: &Field<'_>) -> Option<Analysis> {
         beta: risk(&mut reader, "beta", preset.beta),
         harm_ratio,
         harm_floor,
-        errors,
-        latency,
+        metrics,
         latency_tolerance: reader.or("latencyTolerance", preset.latency_tolerance, |f| {
             // From 25 % on a slowdown is harm; what is tolerated must stay below it.
             f.percent(BUCKET_PERCENT..=20.0)
         }),
         on_inconclusive: reader
             .or("onInconclusive", preset.on_inconclusive, |f| on_inconclusive(&f)),
+        ..preset
     };
     reader.finish();
     Some(analysis)
@@ -109,16 +110,16 @@ fn risk(reader: &mut Reader<'_>, key: &'static str, default: f64) -> f64 {
     })
 }
 
-/// (errors, latency)
-fn metrics(field: &Field<'_>) -> Option<(bool, bool)> {
-    let mut found = (false, false);
+fn metrics(field: &Field<'_>) -> Option<Vec<MetricSettings>> {
+    let mut found: Vec<MetricSettings> = Vec::new();
     for item in field.list()? {
-        let Some(latency) = item.choice(&[("errors", false), ("latency", true)]) else { continue };
-        let metric = if latency { &mut found.1 } else { &mut found.0 };
-        if std::mem::replace(metric, true) {
-            let name = if latency { "latency" } else { "errors" };
-            let message = format!("the metric `{name}` is listed twice");
+        let known = [("errors", Metric::Errors), ("latency", Metric::Latency)];
+        let Some(metric) = item.choice(&known) else { continue };
+        if found.iter().any(|m| m.metric == metric) {
+            let message = format!("the metric `{metric}` is listed twice");
             item.report(item.problem("duplicate-metric", message).hint("remove one of the two"));
+        } else {
+            found.push(metric.into());
         }
     }
     Some(found)

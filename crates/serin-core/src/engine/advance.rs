@@ -61,6 +61,7 @@ impl Turn {
             Some(Step::SetWeight(weight)) => self.set_weight(weight),
             Some(Step::Pause(span)) => self.pause_step(span),
             Some(Step::Bake(bake)) => self.bake(&bake),
+            Some(Step::Expose(expose)) => self.expose(&expose),
             None => self.end_steps(),
         }
     }
@@ -123,6 +124,10 @@ impl Turn {
         }
         let over = self.now >= rollout.step.entered_at.plus(bake.deadline);
         over && rollout.paused.is_none() && self.inconclusive()
+    }
+
+    fn expose(&mut self, _expose: &crate::Expose) -> bool {
+        false
     }
 
     /// The evidence came after all.

@@ -182,7 +182,7 @@ impl Turn {
     /// A judge for `to`: the one that knows it already, or a new one.
     fn judge(&self, schedule: &Schedule, to: &RevisionId, kind: RolloutKind) -> Option<Judge> {
         let config = schedule.analysis.as_ref().filter(|_| kind == RolloutKind::Release)?;
-        let config = config.judge_config().ok()?;
+        let config = config.judge_config(self.service.spec.traffic.affinity.is_some()).ok()?;
         let kept = self.service.evidence.get(to);
         let kept = kept.filter(|kept| Some(&kept.baseline) == self.service.stable.as_ref());
         let inherited = kept.and_then(|kept| kept.judge.clone().with_risks(&config));
@@ -344,8 +344,9 @@ fn nothing_to_skip(weight: Weight, more: &str) -> Refusal {
 
 /// A judge that cannot be made must not be left out silently.
 fn refuse_unjudgeable(ask: &DeployAsk) -> Answer {
-    let config = ask.spec.schedule.analysis.as_ref().map(crate::Analysis::judge_config);
-    match config {
+    let analysis = ask.spec.schedule.analysis.as_ref().filter(|a| a.compares());
+    let sticky = ask.spec.traffic.affinity.is_some();
+    match analysis.map(|a| a.judge_config(sticky)) {
         Some(Err(why)) => {
             let message = format!("the analysis cannot work: {why}");
             Err(Refusal::new(Code::InvalidAnalysis, message, "mend `analysis` in the file"))
@@ -370,18 +371,18 @@ impl Schedule {
 }
 
 impl crate::Analysis {
-    /// The judge's settings.
-    pub fn judge_config(&self) -> Result<JudgeConfig, serin_stats::ConfigError> {
-        let mut metrics = Vec::new();
-        metrics.extend(self.errors.then_some(serin_stats::Metric::Errors.into()));
-        metrics.extend(self.latency.then_some(serin_stats::Metric::Latency.into()));
+    /// The judge's settings. `sticky`: users stay with their arm and are the units.
+    pub fn judge_config(&self, sticky: bool) -> Result<JudgeConfig, serin_stats::ConfigError> {
         let config = JudgeSettings {
             alpha: self.alpha,
             beta: self.beta,
             harm_ratio: self.harm_ratio,
             harm_floor: self.harm_floor,
+            tolerate: self.tolerate,
             latency_tolerance: self.latency_tolerance,
-            metrics,
+            latency_harm: self.latency_harm,
+            late_onset: self.late_onset.unwrap_or(!sticky),
+            metrics: self.metrics.clone(),
             ..JudgeSettings::default()
         };
         JudgeConfig::new(config)

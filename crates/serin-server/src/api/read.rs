@@ -202,7 +202,8 @@ fn requests_per_second(view: &ServiceView) -> Option<f64> {
 
 fn requests_to_catch(service: &Service) -> Option<u64> {
     let schedule = &service.spec.schedule;
-    let config = schedule.analysis.as_ref()?.judge_config().ok()?;
+    let sticky = service.spec.traffic.affinity.is_some();
+    let config = schedule.analysis.as_ref()?.judge_config(sticky).ok()?;
     let first = outlook(service, schedule, RolloutKind::Release);
     let share = f64::from(first.steps.first()?.weight.parts()) / 100_000.0;
     planner::requests_to_detect(&config, USUAL_ERROR_RATE, 2.0, share.clamp(0.001, 0.999))

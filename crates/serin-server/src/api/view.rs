@@ -99,7 +99,8 @@ pub struct RolloutView {
 pub struct ArmView {
     /// Which.
     pub revision: RevisionId,
-    /// `stable`, `candidate`, or `former` when it is in no plan now.
+    /// `stable`, `candidate`, `baseline` (instances of stable as young as the candidate's), or
+    /// `former` and `former-baseline` when it is in no plan now.
     pub role: String,
     /// The share asked for.
     pub asked: Weight,

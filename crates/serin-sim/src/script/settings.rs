@@ -6,6 +6,7 @@ use fastrand::Rng;
 use serin_core::{
     Analysis, Bake, Millis, OnInconclusive, Schedule, ServiceSpec, Stage, Step, Weight,
 };
+use serin_stats::Metric;
 
 const KEYS: &str = "replicas, steps, alpha, beta, onInconclusive, keepWarm, warmUp, \
                     progressDeadline, analysis";
@@ -55,12 +56,15 @@ fn judged(schedule: &mut Schedule) -> Result<&mut Analysis, String> {
 }
 
 fn analysis(word: &str) -> Result<Option<Analysis>, String> {
-    let only = |errors, latency| Some(Analysis { errors, latency, ..Analysis::default() });
+    let only = |metrics: &[Metric]| {
+        let metrics = metrics.iter().cloned().map(Into::into).collect();
+        Some(Analysis { metrics, ..Analysis::default() })
+    };
     match word {
         "off" => Ok(None),
-        "errors" => Ok(only(true, false)),
-        "latency" => Ok(only(false, true)),
-        "both" => Ok(only(true, true)),
+        "errors" => Ok(only(&[Metric::Errors])),
+        "latency" => Ok(only(&[Metric::Latency])),
+        "both" => Ok(only(&[Metric::Errors, Metric::Latency])),
         _ => Err(format!("`{word}` is not an analysis; allowed: both, errors, latency, off")),
     }
 }

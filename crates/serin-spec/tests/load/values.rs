@@ -5,6 +5,7 @@ use serin_core::{
     Analysis, Bake, EnvValue, Limits, LogLimits, Millis, OnInconclusive, Probe, ProbeKind,
     ServiceSpec, Step, Weight,
 };
+use serin_stats::Metric;
 
 fn one(text: &str) -> ServiceSpec {
     let mut services = loaded(text).services;
@@ -177,10 +178,10 @@ fn what_is_written_about_the_rollout_holds() {
         beta: 0.02,
         harm_ratio: 3.0,
         harm_floor: 0.01,
-        errors: true,
-        latency: false,
+        metrics: vec![Metric::Errors.into()],
         latency_tolerance: 0.2,
         on_inconclusive: OnInconclusive::Rollback,
+        ..Analysis::default()
     };
     assert_eq!(spec.schedule.analysis, Some(analysis));
     assert_eq!(spec.schedule.strategy, "canary");
