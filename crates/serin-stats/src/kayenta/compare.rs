@@ -119,7 +119,9 @@ impl<'a> Comparison<'a> {
         };
         let percent = percent(self.confidence);
         if self.tied == Some(classification) {
-            let times = self.deviation.map_or_else(String::new, |d| format!(", {d:.4} times"));
+            let times = self
+                .deviation
+                .map_or_else(String::new, |d| format!(", mean {d:.4} times the baseline's"));
             return format!("{word}: mostly equal values, but ranks differ at {percent} %{times}");
         }
         let Shift { low, high, estimate } = self.shift;

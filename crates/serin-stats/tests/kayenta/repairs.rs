@@ -44,6 +44,9 @@ fn counts_that_are_mostly_zero() {
         (0..120).map(|i| if i % every == 0 { 1.0 } else { 0.0 }).collect()
     };
     assert_eq!(class(&improved(), &sparse(3), &sparse(12)), High);
+    let reason = run(&improved(), MetricConfig::default(), &sparse(3), &sparse(12)).reason;
+    let why = "mostly equal values, but ranks differ at 98 %, mean 4.0000 times the baseline's";
+    assert_eq!(reason, format!("higher: {why}"));
     assert_eq!(class(&improved(), &sparse(12), &sparse(3)), Low);
     assert_eq!(class(&improved(), &sparse(10), &sparse(12)), Pass);
     // Five of twenty against none: one-sided Fisher probability 0.024, not below 0.01.
