@@ -101,6 +101,17 @@ pub fn point(a: f64, b: f64, x: f64) -> Point {
     }
 }
 
+/// Density of Beta(a, b) at `x`; 0 outside of the open interval (0, 1).
+pub fn density(a: f64, b: f64, x: f64) -> f64 {
+    point(a, b, x).density
+}
+
+/// `I_x(a, b)` and `1 - I_x(a, b)`.
+pub fn tails(a: f64, b: f64, x: f64) -> (f64, f64) {
+    let point = point(a, b, x);
+    (libm::exp(point.ln_below), libm::exp(point.ln_above))
+}
+
 /// `ln(1 - e^x)` for `x <= 0`.
 fn ln_complement(x: f64) -> f64 {
     if x > -0.5 {
