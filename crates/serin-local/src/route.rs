@@ -34,6 +34,7 @@ pub fn route(plan: &Plan, fleet: &Fleet, leaving: &BTreeSet<InstanceId>) -> wire
         arms: plan.revisions.iter().map(arm).collect(),
         request_timeout_ms: plan.request_timeout.0,
         warmup_ms: plan.warm_up.0,
+        affinity: None,
     }
 }
 

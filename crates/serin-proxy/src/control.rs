@@ -255,6 +255,8 @@ impl Control {
                 merge(&mut all, report);
             }
         }
+        let shared = &self.table.shared;
+        shared.sessions.report(shared.clock.now_ms(), &mut all);
         self.seq.set(self.seq.get() + 1);
         if all.closed_through_s != u64::MAX {
             self.closed_through_s.set(all.closed_through_s.max(self.closed_through_s.get()));

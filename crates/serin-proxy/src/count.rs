@@ -1,80 +1,27 @@
-//! Counting of requests by arm and by arrival second. One worker's part; workers share nothing.
+//! Counting of requests by arm and by arrival second. One worker's part; workers share nothing but
+//! the users of services with affinity ([`crate::sessions`]).
 //!
 //! A cohort is the requests that arrived in one second. It closes `max(1 s, 4 x stable's p99)`
 //! after its second (at most 30 s); until then outcomes go into it, at the close it becomes
 //! evidence and whatever still runs becomes an error. Closing needs no timer: an outcome that
 //! comes after the deadline is ignored, and what is missing is found when the cohort is folded.
 
+mod cohort;
+mod pace;
+
+pub use cohort::{Evidence, Outcome};
+pub use pace::Pace;
+
+use crate::affinity::User;
 use crate::clock::Clock;
 use crate::hist::Hist;
-use crate::wire::{self, ArmCounters, Judged, Role};
+use crate::sessions::Seats;
+use crate::wire::{self, ArmCounters, Judged, MAX_INSTANCES, Role};
+use cohort::Cohort;
 use serin_stats::bucket_of_us;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
-
-const MIN_DELAY_MS: u64 = 1_000;
-const MAX_DELAY_MS: u64 = 30_000;
-/// Finished requests of stable needed before its p99 is believed.
-const PACE_NEEDS: u64 = 20;
-/// The pace forgets half of what it knows this often.
-const PACE_HALF_LIFE_MS: u64 = 10_000;
-
-/// How fast a service's stable revision answers, from its recent requests.
-#[derive(Default)]
-pub struct Pace {
-    recent: RefCell<Hist>,
-    halved_ms: Cell<u64>,
-}
-
-impl Pace {
-    fn add(&self, bucket: u16, now_ms: u64) {
-        let mut recent = self.recent.borrow_mut();
-        if now_ms >= self.halved_ms.get() + PACE_HALF_LIFE_MS {
-            self.halved_ms.set(now_ms);
-            if recent.total() >= 2 * PACE_NEEDS {
-                recent.halve();
-            }
-        }
-        recent.add(bucket);
-    }
-
-    /// How long after its second a cohort closes; `None` while stable's pace is unknown.
-    fn delay_ms(&self) -> Option<u64> {
-        let recent = self.recent.borrow();
-        if recent.total() < PACE_NEEDS {
-            return None;
-        }
-        let p99 = recent.quantile_us(0.99)?;
-        Some((4 * p99 / 1_000).clamp(MIN_DELAY_MS, MAX_DELAY_MS))
-    }
-}
-
-struct Cohort {
-    second: u64,
-    closes_ms: u64,
-    /// The pace was unknown when the cohort began: it closes as late as any, or as soon as the
-    /// pace is known.
-    provisional: bool,
-    begun: u64,
-    settled: u64,
-    errors: u64,
-    aborted: u64,
-    latency: Hist,
-}
-
-/// How a request ended, for the evidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// A whole response without error; bucket of its latency.
-    Good(u16),
-    /// An error of the arm.
-    Error,
-    /// Given up by the client.
-    Aborted,
-    /// An upgraded connection: no error, no latency.
-    Upgraded,
-}
 
 #[derive(Default)]
 struct Totals {
@@ -90,15 +37,6 @@ struct Totals {
     latency: RefCell<Hist>,
 }
 
-#[derive(Default)]
-struct Evidence {
-    n: u64,
-    errors: u64,
-    unfinished: u64,
-    aborted: u64,
-    latency: Hist,
-}
-
 fn bump(cell: &Cell<u64>) {
     cell.set(cell.get() + 1);
 }
@@ -106,8 +44,11 @@ fn bump(cell: &Cell<u64>) {
 /// Counters of one arm in one generation, in one worker.
 pub struct ArmCount {
     revision: String,
-    role: Cell<Role>,
+    role: Role,
     weight: Cell<u32>,
+    /// With affinity, users are the evidence.
+    seats: Option<Seats>,
+    instances: RefCell<Vec<String>>,
     pace: Rc<Pace>,
     assigned: Cell<u64>,
     first_ms: Cell<u64>,
@@ -119,11 +60,13 @@ pub struct ArmCount {
 
 impl ArmCount {
     /// Counters at zero.
-    pub fn new(revision: &str, role: Role, weight: u32, pace: Rc<Pace>) -> Self {
+    pub fn new(arm: &wire::Arm, pace: Rc<Pace>, seats: Option<Seats>) -> Self {
         Self {
-            revision: revision.to_owned(),
-            role: Cell::new(role),
-            weight: Cell::new(weight),
+            revision: arm.revision.clone(),
+            role: arm.role,
+            weight: Cell::new(arm.weight),
+            seats,
+            instances: RefCell::default(),
             pace,
             assigned: Cell::default(),
             first_ms: Cell::default(),
@@ -134,20 +77,31 @@ impl ArmCount {
         }
     }
 
-    /// Revision counted.
-    pub fn revision(&self) -> &str {
-        &self.revision
+    /// Whether it is this arm that is counted.
+    pub fn is(&self, arm: &wire::Arm) -> bool {
+        self.revision == arm.revision && self.role == arm.role
     }
 
     /// Whether its revision is on trial.
     pub fn is_candidate(&self) -> bool {
-        self.role.get() == Role::Candidate
+        self.role == Role::Candidate
     }
 
-    /// Takes over role and weight of a newer order of the same generation.
-    pub fn set_asked(&self, role: Role, weight: u32) {
-        self.role.set(role);
+    /// Takes over the weight of a newer order of the same generation.
+    pub fn set_weight(&self, weight: u32) {
         self.weight.set(weight);
+    }
+
+    /// Where an instance is counted by itself, while there is room.
+    pub fn slot(&self, instance: &str) -> Option<u16> {
+        let mut instances = self.instances.borrow_mut();
+        let held = instances.iter().position(|name| name == instance);
+        if held.is_none() && instances.len() < MAX_INSTANCES {
+            instances.push(instance.to_owned());
+        }
+        let last = instances.len() - 1;
+        let found = held.or_else(|| (instances[last] == instance).then_some(last));
+        found.map(|slot| slot as u16)
     }
 
     fn assign(&self, now_ms: u64) {
@@ -158,50 +112,34 @@ impl ArmCount {
         bump(&self.assigned);
     }
 
-    fn enter(&self, now_ms: u64) {
+    fn enter(&self, now_ms: u64, slot: Option<u16>) {
         let second = now_ms / 1_000;
         let mut cohorts = self.cohorts.borrow_mut();
         if let Some(last) = cohorts.last_mut().filter(|last| last.second == second) {
-            last.begun += 1;
-            return;
+            return last.enter(slot);
         }
         self.fold(&mut cohorts, now_ms);
-        cohorts.push(self.cohort(second));
+        let mut cohort = Cohort::new(second, self.pace.delay_ms());
+        cohort.enter(slot);
+        cohorts.push(cohort);
     }
 
-    fn cohort(&self, second: u64) -> Cohort {
-        let delay = self.pace.delay_ms();
-        Cohort {
-            second,
-            closes_ms: (second + 1) * 1_000 + delay.unwrap_or(MAX_DELAY_MS),
-            provisional: delay.is_none(),
-            begun: 1,
-            settled: 0,
-            errors: 0,
-            aborted: 0,
-            latency: Hist::default(),
-        }
+    fn keep_pace(&self, bucket: u16, now_ms: u64) {
+        self.pace.add(bucket, now_ms);
+        self.seats.iter().for_each(|seats| seats.pace(bucket, now_ms));
     }
 
-    fn settle(&self, second: u64, now_ms: u64, outcome: Outcome) {
+    fn settle(&self, second: u64, now_ms: u64, outcome: Outcome, slot: Option<u16>) {
         let mut cohorts = self.cohorts.borrow_mut();
         let found = cohorts.iter_mut().rev().find(|cohort| cohort.second == second);
         let Some(cohort) = found.filter(|cohort| now_ms < cohort.closes_ms) else { return };
-        cohort.settled += 1;
-        match outcome {
-            Outcome::Good(bucket) => cohort.latency.add(bucket),
-            Outcome::Error => cohort.errors += 1,
-            Outcome::Aborted => cohort.aborted += 1,
-            Outcome::Upgraded => {}
-        }
+        cohort.settle(outcome, slot);
     }
 
     fn fold(&self, cohorts: &mut Vec<Cohort>, now_ms: u64) {
         if let Some(delay) = self.pace.delay_ms() {
-            for cohort in cohorts.iter_mut().filter(|cohort| cohort.provisional) {
-                cohort.provisional = false;
-                let closes = ((cohort.second + 1) * 1_000 + delay).max(now_ms);
-                cohort.closes_ms = closes.min(cohort.closes_ms);
+            for cohort in cohorts.iter_mut() {
+                cohort.paced(delay, now_ms);
             }
         }
         let mut evidence = self.evidence.borrow_mut();
@@ -213,14 +151,25 @@ impl ArmCount {
     /// Closes what is due and reports everything.
     pub fn report(&self, now_ms: u64) -> ArmCounters {
         self.fold(&mut self.cohorts.borrow_mut(), now_ms);
+        let evidence = self.evidence.borrow();
+        let judged = match self.seats {
+            None => evidence.report(),
+            // The rest is for whoever knows what all workers saw.
+            Some(_) => Judged { aborted: evidence.aborted, sessions: true, ..Judged::default() },
+        };
+        let instances = self.instances.borrow();
+        let counts = instances.iter().zip(&evidence.instances);
         ArmCounters {
             revision: self.revision.clone(),
-            role: self.role.get(),
+            role: self.role,
             weight_asked: self.weight.get(),
             assigned: self.assigned.get(),
             first_assigned_ms: self.first_ms.get(),
             last_assigned_ms: self.last_ms.get(),
-            judged: self.evidence.borrow().report(),
+            sessions_assigned: 0,
+            split: Vec::new(),
+            instances: counts.map(|(name, (n, errors))| (name.clone(), *n, *errors)).collect(),
+            judged,
             totals: self.totals.report(),
         }
     }
@@ -228,27 +177,6 @@ impl ArmCount {
     /// First second that is not closed yet, if any.
     pub fn oldest_open_s(&self) -> Option<u64> {
         self.cohorts.borrow().iter().map(|cohort| cohort.second).min()
-    }
-}
-
-impl Evidence {
-    fn take_in(&mut self, cohort: &Cohort) {
-        let unfinished = cohort.begun - cohort.settled;
-        self.n += cohort.begun - cohort.aborted;
-        self.errors += cohort.errors + unfinished;
-        self.unfinished += unfinished;
-        self.aborted += cohort.aborted;
-        self.latency.merge(&cohort.latency);
-    }
-
-    fn report(&self) -> Judged {
-        Judged {
-            n: self.n,
-            errors: self.errors,
-            unfinished: self.unfinished,
-            aborted: self.aborted,
-            latency: self.latency.sparse(),
-        }
     }
 }
 
@@ -269,25 +197,45 @@ impl Totals {
     }
 }
 
+/// A request that is evidence and has no outcome yet.
+struct Begun {
+    /// Place among the arm's instances of the one that the first attempt went to.
+    slot: Option<u16>,
+    /// The first judged request of its user in the window.
+    first: bool,
+}
+
 /// One request's place in the counters. Dropped without an end, it was given up by the client.
 pub struct Ticket {
     arm: Rc<ArmCount>,
     clock: Clock,
     arrived: Instant,
     second: u64,
-    judged: bool,
+    user: Option<User>,
+    judged: Option<Begun>,
     /// Another arm serves the request: what comes of it says nothing about this one.
     elsewhere: bool,
     ended: bool,
 }
 
 impl Ticket {
-    /// Assigns a request that arrived at `arrived` to an arm.
-    pub fn assign(arm: Rc<ArmCount>, clock: Clock, arrived: Instant) -> Self {
+    /// Assigns a request that arrived at `arrived` to an arm; with affinity, for its user.
+    pub fn assign(arm: Rc<ArmCount>, clock: Clock, arrived: Instant, user: Option<User>) -> Self {
         let now_ms = clock.ms(arrived);
         arm.assign(now_ms);
-        let second = now_ms / 1_000;
-        Self { arm, clock, arrived, second, judged: false, elsewhere: false, ended: false }
+        if let (Some(seats), Some(user)) = (&arm.seats, user) {
+            seats.arrive(user, now_ms);
+        }
+        Self {
+            arm,
+            clock,
+            arrived,
+            second: now_ms / 1_000,
+            user,
+            judged: None,
+            elsewhere: false,
+            ended: false,
+        }
     }
 
     /// Milliseconds of Unix time at which the request arrived.
@@ -295,17 +243,25 @@ impl Ticket {
         self.clock.ms(self.arrived)
     }
 
-    /// Makes the request evidence, unless its outcome is settled already.
-    pub fn judge(&mut self) {
-        if !self.elsewhere {
-            self.judged = true;
-            self.arm.enter(self.arrived_ms());
+    /// Makes the request evidence, unless its outcome is settled already. `slot` is the place of
+    /// the instance that is asked first ([`ArmCount::slot`]).
+    pub fn judge(&mut self, slot: Option<u16>) {
+        if self.elsewhere {
+            return;
         }
+        self.arm.enter(self.arrived_ms(), slot);
+        let first = match (&self.arm.seats, self.user) {
+            (Some(seats), Some(user)) => seats.enter(user, self.second),
+            _ => false,
+        };
+        self.judged = Some(Begun { slot, first });
     }
 
     fn settle(&mut self, now_ms: u64, outcome: Outcome) {
-        if std::mem::take(&mut self.judged) {
-            self.arm.settle(self.second, now_ms, outcome);
+        let Some(Begun { slot, first }) = self.judged.take() else { return };
+        self.arm.settle(self.second, now_ms, outcome, slot);
+        if let (Some(seats), Some(user)) = (&self.arm.seats, self.user) {
+            seats.settle(user, self.second, now_ms, outcome, first);
         }
     }
 
@@ -356,8 +312,8 @@ impl Ticket {
         }
         let bucket = bucket_of_us(now.duration_since(self.arrived).as_micros() as u64);
         self.arm.totals.latency.borrow_mut().add(bucket);
-        if self.arm.role.get() == Role::Stable {
-            self.arm.pace.add(bucket, now_ms);
+        if self.arm.role == Role::Stable {
+            self.arm.keep_pace(bucket, now_ms);
         }
         self.settle(now_ms, Outcome::Good(bucket));
     }

@@ -1,5 +1,6 @@
 //! The life of a request: admitted, assigned to an arm, carried to an instance, answered.
 
+use crate::affinity::User;
 use crate::body::{Download, Stream, Upload, Uploading};
 use crate::count::Ticket;
 use crate::headers::{self, Seen};
@@ -38,7 +39,10 @@ pub async fn handle(
         Some(route) => match admit(&mut request, &session) {
             Ok(upgrade) => {
                 let request = request.map(|body| upload(body, &session));
-                Carry::new(session.clone(), route, now, upgrade).run(request).await
+                let mut carry = Carry::new(session.clone(), route, now, upgrade);
+                carry.recognise(&request);
+                let answer = carry.run(request).await;
+                carry.remembered(answer)
             }
             Err((status, line)) => {
                 let mut answer = own(&session, status, line);
@@ -154,6 +158,10 @@ struct Carry {
     route: Rc<Route>,
     arrived: Instant,
     upgrade: Option<OnUpgrade>,
+    /// With affinity: whose request it is.
+    user: Option<User>,
+    /// The cookie by which a newcomer is known from now on.
+    cookie: Option<HeaderValue>,
 }
 
 /// Where a request stands between attempts.
@@ -179,11 +187,28 @@ impl Carry {
         arrived: Instant,
         upgrade: Option<OnUpgrade>,
     ) -> Self {
-        Self { session, route, arrived, upgrade }
+        Self { session, route, arrived, upgrade, user: None, cookie: None }
+    }
+
+    fn recognise(&mut self, request: &Request<Upload>) {
+        if let Some(affinity) = &self.route.affinity {
+            let mut rng = self.session.worker.rng.borrow_mut();
+            let (user, cookie) = affinity.identify(request.headers(), &mut rng);
+            (self.user, self.cookie) = (Some(user), cookie);
+        }
+    }
+
+    /// The answer with the newcomer's cookie: also one that says that things went wrong, so that
+    /// whoever tries again is still the same user.
+    fn remembered(self, mut answer: Answer) -> Answer {
+        if let (Some(affinity), Some(cookie)) = (&self.route.affinity, self.cookie) {
+            affinity.give(cookie, answer.headers_mut());
+        }
+        answer
     }
 
     /// Assigns the request and tries instances of its arm until one answers.
-    async fn run(mut self, mut request: Request<Upload>) -> Answer {
+    async fn run(&mut self, mut request: Request<Upload>) -> Answer {
         let route = self.route.clone();
         let (mut ticket, arm) = match self.assign(&route) {
             Ok(assigned) => assigned,
@@ -214,21 +239,21 @@ impl Carry {
     fn assign<'a>(&self, route: &'a Route) -> Result<(Ticket, &'a Arm), NotReady> {
         let worker = &self.session.worker;
         let mut rng = worker.rng.borrow_mut();
-        let Some(arm) = route.choose(&mut rng).map(|index| &route.arms[index]) else {
+        let Some(arm) = route.choose(self.user, &mut rng).map(|index| &route.arms[index]) else {
             return Err(NotReady);
         };
-        let mut ticket = Ticket::assign(arm.count.clone(), worker.clock, self.arrived);
+        let mut ticket = Ticket::assign(arm.count.clone(), worker.clock, self.arrived, self.user);
         if !arm.backends.is_empty() {
             return Ok((ticket, arm));
         }
-        let Some(index) = route.substitute(&mut rng) else {
+        let Some(index) = route.substitute(self.user, &mut rng) else {
             ticket.failed();
             return Err(NotReady);
         };
         // Held against a candidate while stable is there. A stable revision that is away says
         // nothing about the candidate: its errors would only make harm look usual.
         if arm.count.is_candidate() {
-            ticket.judge();
+            ticket.judge(None);
         }
         ticket.fallback();
         Ok((ticket, &route.arms[index]))
@@ -247,7 +272,7 @@ impl Carry {
         let tried = &tries.seen[..tries.failed];
         let backend = arm.pick(&mut worker.rng.borrow_mut(), now_ms, tried)?;
         if tries.failed == 0 && !tries.fresh && !backend.warming(now_ms, self.route.warmup_ms) {
-            ticket.judge();
+            ticket.judge(arm.slot(backend));
         }
         Some(Held::new(backend.clone()))
     }

@@ -5,17 +5,21 @@
 //!
 //! Life of a request: a worker's `session` serves the connection; `forward` cleans the request
 //! (`headers`), assigns it to an arm and picks an instance (`route`), takes a connection (`pool`)
-//! and passes bodies through (`body`), or joins the two sides (`tunnel`). `count` counts it.
+//! and passes bodies through (`body`), or joins the two sides (`tunnel`). `count` counts it; for a
+//! service with affinity, `affinity` says whose it is and `sessions` counts users.
 //!
 //! # Invariants
 //! - A table swap holds for the very next request, on old connections too.
 //! - A retry may change the instance, never the arm.
 //! - Each request is counted once, in the second it arrived and the arm it was assigned to.
+//! - With affinity, a user is evidence at most once in a window and arm, whatever the worker, and
+//!   a growing weight moves no user off the candidate.
 //! - An order older than the one held for its service changes nothing.
 //! - Nothing is retried that the app may have seen, unless its method is idempotent and it has no
 //!   body.
 //! - No body is ever held whole.
 
+mod affinity;
 mod alarm;
 mod body;
 pub mod client;
@@ -31,7 +35,9 @@ mod merge;
 mod pool;
 mod route;
 mod session;
+mod sessions;
 mod shard;
+mod siphash;
 mod table;
 mod tunnel;
 pub mod wire;

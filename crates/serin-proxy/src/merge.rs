@@ -1,7 +1,9 @@
 //! Puts the workers' counters together.
 
 use crate::hist::merge_sparse;
-use crate::wire::{ArmCounters, Counters, Dropped, InstanceLoad, Judged, ServiceCounters, Totals};
+use crate::wire::{
+    ArmCounters, Counters, Dropped, InstanceLoad, Judged, MAX_INSTANCES, ServiceCounters, Totals,
+};
 
 /// Adds one worker's counters to those of others.
 pub fn merge(into: &mut Counters, from: Counters) {
@@ -27,7 +29,11 @@ fn merge_service(into: &mut Vec<ServiceCounters>, from: ServiceCounters) {
         return;
     };
     for arm in from.arms {
-        match held.arms.iter_mut().find(|held| held.revision == arm.revision) {
+        match held
+            .arms
+            .iter_mut()
+            .find(|held| (&held.revision, held.role) == (&arm.revision, arm.role))
+        {
             Some(held) => merge_arm(held, &arm),
             None => held.arms.push(arm),
         }
@@ -41,8 +47,19 @@ fn merge_arm(into: &mut ArmCounters, from: &ArmCounters) {
         (a, b) => a.min(b),
     };
     into.last_assigned_ms = into.last_assigned_ms.max(from.last_assigned_ms);
+    merge_instances(&mut into.instances, &from.instances);
     merge_judged(&mut into.judged, &from.judged);
     merge_totals(&mut into.totals, &from.totals);
+}
+
+fn merge_instances(into: &mut Vec<(String, u64, u64)>, from: &[(String, u64, u64)]) {
+    for (name, n, errors) in from {
+        match into.iter().position(|held| held.0 == *name) {
+            Some(at) => (into[at].1, into[at].2) = (into[at].1 + n, into[at].2 + errors),
+            None if into.len() < MAX_INSTANCES => into.push((name.clone(), *n, *errors)),
+            None => {}
+        }
+    }
 }
 
 fn merge_judged(into: &mut Judged, from: &Judged) {
@@ -50,6 +67,7 @@ fn merge_judged(into: &mut Judged, from: &Judged) {
     into.errors += from.errors;
     into.unfinished += from.unfinished;
     into.aborted += from.aborted;
+    into.sessions |= from.sessions;
     merge_sparse(&mut into.latency, &from.latency);
 }
 

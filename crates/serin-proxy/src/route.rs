@@ -1,8 +1,9 @@
 //! One worker's view of a route: which arm, which instance.
 
+use crate::affinity::{Affinity, User, scale};
 use crate::count::{ArmCount, Pace};
 use crate::pool::Pool;
-use crate::wire::{Order, WEIGHT_TOTAL};
+use crate::wire::{Order, Role, WEIGHT_TOTAL};
 use fastrand::Rng;
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -17,7 +18,9 @@ pub struct Route {
     pub order: Order,
     pub timeout: Option<Duration>,
     pub warmup_ms: u64,
+    /// As [`ranged`] has ordered them.
     pub arms: Vec<Arm>,
+    pub affinity: Option<Affinity>,
     pub service: Rc<Service>,
 }
 
@@ -35,10 +38,13 @@ pub struct Service {
 /// One revision's part.
 pub struct Arm {
     /// Weights of this arm and those before it.
-    pub upto: u32,
+    upto: u32,
+    pub role: Role,
     pub weight: u32,
     pub count: Rc<ArmCount>,
     pub backends: Vec<Rc<Backend>>,
+    /// Where each of them is counted.
+    slots: Vec<Option<u16>>,
 }
 
 /// One instance, its load and its idle connections.
@@ -108,22 +114,39 @@ impl Drop for Held {
     }
 }
 
+/// Gives each arm its range of points: the candidate the lowest, the baseline the highest, stable
+/// what is between. So a growing weight moves users to the candidate and none away from it.
+pub fn ranged(mut arms: Vec<Arm>) -> Vec<Arm> {
+    arms.sort_by_key(|arm| match arm.role {
+        Role::Candidate => 0,
+        Role::Stable => 1,
+        Role::Baseline => 2,
+    });
+    let mut upto = 0;
+    for arm in &mut arms {
+        upto += arm.weight;
+        arm.upto = upto;
+    }
+    arms
+}
+
 impl Route {
-    /// Index of a random arm: each with exactly its weight's share. `None` without arms.
-    pub fn choose(&self, rng: &mut Rng) -> Option<usize> {
-        let point = rng.u32(0..WEIGHT_TOTAL);
+    /// Index of the user's arm, or of a random one: each with exactly its weight's share. `None`
+    /// without arms.
+    pub fn choose(&self, user: Option<User>, rng: &mut Rng) -> Option<usize> {
+        let point = user.map_or_else(|| rng.u32(0..WEIGHT_TOTAL), User::point);
         self.arms.iter().position(|arm| point < arm.upto)
     }
 
     /// Another arm for a request whose own arm has no ready instance: by weight among those that
-    /// have one. Arms of weight 0 stay untouched.
-    pub fn substitute(&self, rng: &mut Rng) -> Option<usize> {
+    /// have one, for a user always the same. Arms of weight 0 stay untouched.
+    pub fn substitute(&self, user: Option<User>, rng: &mut Rng) -> Option<usize> {
         let usable = |arm: &Arm| if arm.backends.is_empty() { 0 } else { arm.weight };
         let sum: u32 = self.arms.iter().map(usable).sum();
         if sum == 0 {
             return None;
         }
-        let mut point = rng.u32(0..sum);
+        let mut point = user.map_or_else(|| rng.u32(0..sum), |user| scale(user.second(), sum));
         self.arms.iter().position(|arm| {
             let hit = point < usable(arm);
             point = point.saturating_sub(usable(arm));
@@ -133,6 +156,18 @@ impl Route {
 }
 
 impl Arm {
+    /// An arm that has no range yet.
+    pub fn new(wire: &crate::wire::Arm, count: Rc<ArmCount>, backends: Vec<Rc<Backend>>) -> Self {
+        let slots = backends.iter().map(|backend| count.slot(&backend.instance)).collect();
+        Self { upto: 0, role: wire.role, weight: wire.weight, count, backends, slots }
+    }
+
+    /// Where an instance of the arm is counted by itself.
+    pub fn slot(&self, backend: &Rc<Backend>) -> Option<u16> {
+        let at = self.backends.iter().position(|held| Rc::ptr_eq(held, backend))?;
+        self.slots[at]
+    }
+
     /// The less loaded of two random instances, avoiding those `tried` and those that refused a
     /// connection a moment ago while there is any other.
     pub fn pick(&self, rng: &mut Rng, now_ms: u64, tried: &[SocketAddr]) -> Option<&Rc<Backend>> {

@@ -1,7 +1,9 @@
 //! What one worker knows of services: their routes, instances and counters.
 
+use crate::affinity::Affinity;
 use crate::count::ArmCount;
-use crate::route::{Arm, Backend, Route, Service};
+use crate::route::{Arm, Backend, Route, Service, ranged};
+use crate::sessions::{Seats, Sessions};
 use crate::wire::{self, Counters, Dropped, Generation, InstanceLoad, ServiceCounters};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Generations whose counters are kept for each service.
-const GENERATIONS: usize = 16;
+pub const GENERATIONS: usize = 16;
 
 /// One generation's counters.
 struct Book {
@@ -27,14 +29,19 @@ struct Kept {
 }
 
 /// One worker's part of everything.
-#[derive(Default)]
 pub struct Shard {
+    sessions: Arc<Sessions>,
     services: BTreeMap<String, Kept>,
     /// In the table, or still holding something.
     backends: Vec<Rc<Backend>>,
 }
 
 impl Shard {
+    /// A worker that knows nothing; `sessions` are those of all workers.
+    pub fn new(sessions: Arc<Sessions>) -> Self {
+        Self { sessions, services: BTreeMap::new(), backends: Vec::new() }
+    }
+
     /// Makes the table true here.
     pub fn adopt(&mut self, routes: &BTreeMap<String, Arc<wire::Route>>) {
         for (name, kept) in &mut self.services {
@@ -56,20 +63,24 @@ impl Shard {
             service: Rc::new(Service { name: name.to_owned(), ..Service::default() }),
             ..Kept::default()
         });
-        let mut upto = 0;
         let backends = &mut self.backends;
+        let affinity = wire.affinity.as_ref().and_then(Affinity::new);
+        let window_s = affinity.as_ref().map(Affinity::window_s);
         let arms = wire.arms.iter().map(|arm| {
-            upto += arm.weight;
-            Arm {
-                upto,
-                weight: arm.weight,
-                count: kept.count(wire.generation, arm),
-                backends: arm.backends.iter().map(|one| find(backends, name, one)).collect(),
-            }
+            let count = kept.count(wire.generation, arm, || {
+                let seats = |window_s| {
+                    let key = (arm.revision.as_str(), arm.role);
+                    self.sessions.seats(name, wire.generation, key, window_s)
+                };
+                window_s.map(seats)
+            });
+            let backends = arm.backends.iter().map(|one| find(backends, name, one)).collect();
+            Arm::new(arm, count, backends)
         });
         let route = Route {
             order: wire.order(),
-            arms: arms.collect(),
+            arms: ranged(arms.collect()),
+            affinity,
             timeout: (wire.request_timeout_ms > 0)
                 .then(|| Duration::from_millis(wire.request_timeout_ms)),
             warmup_ms: wire.warmup_ms,
@@ -140,7 +151,12 @@ impl Shard {
 
 impl Kept {
     /// The counters of an arm in a generation; a newer order of the generation goes on with them.
-    fn count(&mut self, generation: Generation, arm: &wire::Arm) -> Rc<ArmCount> {
+    fn count(
+        &mut self,
+        generation: Generation,
+        arm: &wire::Arm,
+        seats: impl Fn() -> Option<Seats>,
+    ) -> Rc<ArmCount> {
         if self.books.back().is_none_or(|book| book.generation != generation) {
             self.books.push_back(Book { generation, arms: Vec::new() });
             if self.books.len() > GENERATIONS {
@@ -148,11 +164,10 @@ impl Kept {
             }
         }
         let pace = self.service.pace.clone();
-        let new = || Rc::new(ArmCount::new(&arm.revision, arm.role, arm.weight, pace));
+        let new = || Rc::new(ArmCount::new(arm, pace, seats()));
         let Some(book) = self.books.back_mut() else { return new() };
-        let held = book.arms.iter().find(|count| count.revision() == arm.revision);
-        if let Some(count) = held {
-            count.set_asked(arm.role, arm.weight);
+        if let Some(count) = book.arms.iter().find(|count| count.is(arm)) {
+            count.set_weight(arm.weight);
             return count.clone();
         }
         let count = new();

@@ -1,6 +1,7 @@
 //! The table: every service's newest order, in memory first, then on disk.
 
 use crate::clock::Clock;
+use crate::sessions::Sessions;
 use crate::wire::{Generation, Order, Route};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Room for connections.
     pub slots: Arc<Semaphore>,
+    /// Users of services with affinity.
+    pub sessions: Arc<Sessions>,
     version: AtomicU64,
     routes: Mutex<Arc<Routes>>,
 }
@@ -38,6 +41,7 @@ impl Shared {
         Arc::new(Self {
             clock: Clock::start(),
             slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            sessions: Arc::default(),
             version: AtomicU64::new(1),
             routes: Mutex::new(Arc::new(routes)),
         })

@@ -4,6 +4,10 @@
 //! Requests are externally tagged: `{"apply":{..}}`, `{"remove":{"service":"shop"}}`,
 //! `"counters"`, `"ping"`, `{"listeners":null}`.
 
+mod affinity;
+
+pub use affinity::{Affinity, AffinityError, AffinityKey, DEFAULT_WINDOW_S, MAX_WINDOW_S};
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -77,6 +81,10 @@ pub struct Route {
     /// evidence (it is in the totals).
     #[serde(default = "default_warmup_ms")]
     pub warmup_ms: u64,
+    /// Users stay with the arm they were dealt to, and are the unit of evidence. Without it, each
+    /// request is dealt by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
 }
 
 fn default_request_timeout_ms() -> u64 {
@@ -106,13 +114,15 @@ impl Route {
             return Err(RouteError::Weights { service: self.service.clone(), sum });
         }
         let mut seen = BTreeSet::new();
-        match self.arms.iter().find(|arm| !seen.insert(&arm.revision)) {
-            Some(twice) => Err(RouteError::Twice {
+        if let Some(twice) = self.arms.iter().find(|arm| !seen.insert((&arm.revision, arm.role))) {
+            return Err(RouteError::Twice {
                 service: self.service.clone(),
                 revision: twice.revision.clone(),
-            }),
-            None => Ok(()),
+            });
         }
+        let service = || self.service.clone();
+        let affinity = self.affinity.as_ref().map_or(Ok(()), Affinity::check);
+        affinity.map_err(|why| RouteError::Affinity { service: service(), why })
     }
 }
 
@@ -130,17 +140,25 @@ pub enum RouteError {
         /// What the weights sum to.
         sum: u64,
     },
-    /// Two arms of one revision.
-    #[error("{service} names revision {revision} twice; merge the two arms into one")]
+    /// Two arms of one revision in one role.
+    #[error("{service} names revision {revision} twice in one role; merge the two arms into one")]
     Twice {
         /// Service of the route.
         service: String,
         /// Revision named twice.
         revision: String,
     },
+    /// The affinity cannot be had.
+    #[error("the affinity of {service}: {why}")]
+    Affinity {
+        /// Service of the route.
+        service: String,
+        /// What is wrong with it.
+        why: AffinityError,
+    },
 }
 
-/// One revision's part of a route.
+/// One revision's part of a route. No two arms have both revision and role in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arm {
     /// Name of the revision.
@@ -163,6 +181,8 @@ pub enum Role {
     Stable,
     /// The revision being shipped.
     Candidate,
+    /// Instances of the stable revision, started beside the candidate to be compared with it.
+    Baseline,
 }
 
 /// One ready instance.
@@ -300,11 +320,25 @@ impl Counters {
         self.dropped.iter().map(Dropped::total).sum()
     }
 
-    /// The counters of one arm in one generation.
+    /// The counters of the stable or candidate arm of a revision in one generation.
     pub fn arm(&self, service: &str, generation: Generation, rev: &str) -> Option<&ArmCounters> {
-        let entry =
-            self.services.iter().find(|s| s.service == service && s.generation == generation)?;
-        entry.arms.iter().find(|arm| arm.revision == rev)
+        self.find(service, generation, |arm| arm.revision == rev && arm.role != Role::Baseline)
+    }
+
+    /// The counters of the baseline arm in one generation.
+    pub fn baseline(&self, service: &str, generation: Generation) -> Option<&ArmCounters> {
+        self.find(service, generation, |arm| arm.role == Role::Baseline)
+    }
+
+    fn find(
+        &self,
+        service: &str,
+        generation: Generation,
+        wanted: impl Fn(&ArmCounters) -> bool,
+    ) -> Option<&ArmCounters> {
+        let mut services = self.services.iter();
+        let entry = services.find(|s| s.service == service && s.generation == generation)?;
+        entry.arms.iter().find(|arm| wanted(arm))
     }
 }
 
@@ -334,14 +368,33 @@ pub struct ArmCounters {
     pub first_assigned_ms: u64,
     /// When the last was assigned, milliseconds of Unix time; 0 = never.
     pub last_assigned_ms: u64,
+    /// With affinity: users assigned to the arm, each once in each closed window, judged or not.
+    #[serde(default)]
+    pub sessions_assigned: u64,
+    /// With affinity, for the stable and the baseline arm: judged users and, of these, those with
+    /// an error, by sixteenth of all users. The sixteenths are drawn independently of the arms, so
+    /// that they show how much stable differs from itself. Empty otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub split: Vec<(u64, u64)>,
+    /// Judged requests and, of these, errors, by the instance that the first attempt went to; at
+    /// most [`MAX_INSTANCES`], in the order in which they came. Requests also with affinity.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instances: Vec<(String, u64, u64)>,
     /// The evidence: closed cohorts only.
     pub judged: Judged,
     /// Everything, as it happened.
     pub totals: Totals,
 }
 
+/// Most instances counted one by one in an arm; what later ones serve is in the arm's own counts.
+pub const MAX_INSTANCES: usize = 100;
+
 /// Evidence of one arm over closed cohorts: each request once, in the second it arrived, in the
-/// arm it was assigned to, by its first attempt (analysis 2.8, rules 1, 2 and 4).
+/// arm it was assigned to, by its first attempt.
+///
+/// With affinity the unit is the user in a window: `n` users with at least one judged request
+/// that arrived in the window, of these `errors` with at least one error, and the latency of each
+/// user's first judged request of the window, if that was good.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judged {
     /// Requests with an outcome, unfinished ones included, aborted ones not.
@@ -349,10 +402,14 @@ pub struct Judged {
     /// Of these: status >= 500, timeout, refused or reset connection, no ready instance, or
     /// unfinished at the close of the cohort.
     pub errors: u64,
-    /// Of the errors: still running at the close.
+    /// Of the errors: still running at the close (users: and no other error).
     pub unfinished: u64,
-    /// Given up by the client before the close; in neither `n` nor `errors`.
+    /// Requests given up by the client before the close; in neither `n` nor `errors`. Requests
+    /// also with affinity, where a user with no other request is in neither either.
     pub aborted: u64,
+    /// Whether the unit is the user in a window instead of the request.
+    #[serde(default)]
+    pub sessions: bool,
     /// Time from arrival to the last byte of responses without error: (bucket, count), bucket =
     /// `floor(32 * log2(us))` within 0..=1023, ascending.
     pub latency: Vec<(u16, u64)>,

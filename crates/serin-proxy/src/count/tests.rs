@@ -2,7 +2,8 @@ use super::*;
 use std::time::Duration;
 
 fn arm(pace: &Rc<Pace>, role: Role) -> Rc<ArmCount> {
-    Rc::new(ArmCount::new("v1", role, 100_000, pace.clone()))
+    let wire = wire::Arm { revision: "v1".into(), role, weight: 100_000, backends: vec![] };
+    Rc::new(ArmCount::new(&wire, pace.clone(), None))
 }
 
 /// A pace of 20 requests that took this long each.
@@ -15,14 +16,15 @@ fn paced(us: u64) -> Rc<Pace> {
 #[test]
 fn what_is_unfinished_at_the_close_is_an_error_and_is_not_counted_again() {
     let arm = arm(&paced(1_000), Role::Candidate);
-    (0..3).for_each(|_| arm.enter(10_200));
-    arm.settle(10, 10_900, Outcome::Good(7));
-    arm.settle(10, 11_999, Outcome::Error);
+    (0..3).for_each(|_| arm.enter(10_200, None));
+    arm.settle(10, 10_900, Outcome::Good(7), None);
+    arm.settle(10, 11_999, Outcome::Error, None);
     assert_eq!(arm.report(11_999).judged, Judged::default());
     assert_eq!(arm.oldest_open_s(), Some(10));
-    let closed = Judged { n: 3, errors: 2, unfinished: 1, aborted: 0, latency: vec![(7, 1)] };
+    let closed =
+        Judged { n: 3, errors: 2, unfinished: 1, latency: vec![(7, 1)], ..Judged::default() };
     assert_eq!(arm.report(12_000).judged, closed);
-    arm.settle(10, 12_001, Outcome::Good(9));
+    arm.settle(10, 12_001, Outcome::Good(9), None);
     assert_eq!(arm.report(90_000).judged, closed);
     assert_eq!(arm.oldest_open_s(), None);
 }
@@ -30,8 +32,8 @@ fn what_is_unfinished_at_the_close_is_an_error_and_is_not_counted_again() {
 #[test]
 fn an_end_after_the_deadline_does_not_count_even_before_the_fold() {
     let arm = arm(&paced(1_000), Role::Candidate);
-    arm.enter(10_200);
-    arm.settle(10, 12_000, Outcome::Good(9));
+    arm.enter(10_200, None);
+    arm.settle(10, 12_000, Outcome::Good(9), None);
     let judged = arm.report(12_000).judged;
     assert_eq!((judged.n, judged.unfinished, judged.latency), (1, 1, vec![]));
 }
@@ -39,9 +41,9 @@ fn an_end_after_the_deadline_does_not_count_even_before_the_fold() {
 #[test]
 fn a_client_that_leaves_is_in_neither_count() {
     let arm = arm(&paced(1_000), Role::Candidate);
-    (0..2).for_each(|_| arm.enter(10_200));
-    arm.settle(10, 10_300, Outcome::Aborted);
-    arm.settle(10, 10_300, Outcome::Upgraded);
+    (0..2).for_each(|_| arm.enter(10_200, None));
+    arm.settle(10, 10_300, Outcome::Aborted, None);
+    arm.settle(10, 10_300, Outcome::Upgraded, None);
     let judged = arm.report(12_000).judged;
     assert_eq!((judged.n, judged.errors, judged.aborted), (1, 0, 1));
 }
@@ -50,7 +52,7 @@ fn a_client_that_leaves_is_in_neither_count() {
 fn cohorts_wait_four_p99_of_stable_between_1_and_30_seconds() {
     for (us, closes) in [(1_000, 12_000), (1_000_000, 15_016), (60_000_000, 41_000)] {
         let arm = arm(&paced(us), Role::Candidate);
-        arm.enter(10_000);
+        arm.enter(10_000, None);
         assert_eq!(arm.report(closes - 1).judged.n, 0, "{us} us");
         assert_eq!(arm.report(closes).judged.n, 1, "{us} us");
     }
@@ -60,13 +62,13 @@ fn cohorts_wait_four_p99_of_stable_between_1_and_30_seconds() {
 fn without_a_pace_the_cohort_waits_until_there_is_one() {
     let pace = Rc::new(Pace::default());
     let arm = arm(&pace, Role::Candidate);
-    arm.enter(10_000);
+    arm.enter(10_000, None);
     assert_eq!(arm.report(39_000).judged.n, 0);
     (0..20).for_each(|_| pace.add(320, 39_000));
     assert_eq!(arm.report(39_001).judged.n, 1);
     let unknown = Rc::new(Pace::default());
     let arm = self::arm(&unknown, Role::Candidate);
-    arm.enter(10_000);
+    arm.enter(10_000, None);
     assert_eq!(arm.report(40_999).judged.n, 0);
     assert_eq!(arm.report(41_000).judged.n, 1);
 }
@@ -77,7 +79,7 @@ fn only_stable_sets_the_pace() {
     let clock = Clock::start();
     for role in [Role::Candidate, Role::Stable] {
         let now = Instant::now();
-        let mut ticket = Ticket::assign(arm(&pace, role), clock, now);
+        let mut ticket = Ticket::assign(arm(&pace, role), clock, now, None);
         ticket.finish(now + Duration::from_millis(1), false);
     }
     assert_eq!(pace.recent.borrow().total(), 1);
@@ -87,8 +89,8 @@ fn only_stable_sets_the_pace() {
 fn a_failed_first_attempt_is_the_outcome_whatever_the_retry_brings() {
     let arm = arm(&paced(1_000), Role::Candidate);
     let now = Instant::now();
-    let mut ticket = Ticket::assign(arm.clone(), Clock::start(), now);
-    ticket.judge();
+    let mut ticket = Ticket::assign(arm.clone(), Clock::start(), now, None);
+    ticket.judge(None);
     ticket.first_attempt_failed();
     ticket.retry();
     ticket.finish(now + Duration::from_millis(1), false);
@@ -104,10 +106,10 @@ fn a_failed_first_attempt_is_the_outcome_whatever_the_retry_brings() {
 fn a_request_served_elsewhere_is_this_arms_error_and_nothing_else() {
     let arm = arm(&paced(1_000), Role::Candidate);
     let now = Instant::now();
-    let mut ticket = Ticket::assign(arm.clone(), Clock::start(), now);
-    ticket.judge();
+    let mut ticket = Ticket::assign(arm.clone(), Clock::start(), now, None);
+    ticket.judge(None);
     ticket.fallback();
-    ticket.judge();
+    ticket.judge(None);
     ticket.finish(now + Duration::from_millis(1), true);
     let report = arm.report(u64::MAX / 2);
     assert_eq!((report.judged.n, report.judged.errors), (1, 1));
@@ -118,9 +120,30 @@ fn a_request_served_elsewhere_is_this_arms_error_and_nothing_else() {
 #[test]
 fn a_dropped_ticket_was_given_up_by_the_client() {
     let arm = arm(&paced(1_000), Role::Candidate);
-    let mut ticket = Ticket::assign(arm.clone(), Clock::start(), Instant::now());
-    ticket.judge();
+    let mut ticket = Ticket::assign(arm.clone(), Clock::start(), Instant::now(), None);
+    ticket.judge(None);
     drop(ticket);
     let report = arm.report(u64::MAX / 2);
     assert_eq!((report.judged.n, report.judged.aborted, report.totals.client_aborts), (0, 1, 1));
+}
+
+#[test]
+fn each_instance_has_counts_of_its_own() {
+    let arm = arm(&paced(1_000), Role::Stable);
+    assert_eq!([arm.slot("a"), arm.slot("b"), arm.slot("a")], [Some(0), Some(1), Some(0)]);
+    (0..4).for_each(|_| arm.enter(10_000, Some(1)));
+    arm.enter(10_500, Some(0));
+    arm.enter(10_500, None);
+    arm.settle(10, 10_600, Outcome::Good(7), Some(1));
+    arm.settle(10, 10_600, Outcome::Error, Some(1));
+    arm.settle(10, 10_600, Outcome::Aborted, Some(1));
+    arm.settle(10, 10_600, Outcome::Good(7), Some(0));
+    arm.settle(10, 10_600, Outcome::Error, None);
+    assert_eq!(arm.report(11_999).instances, []);
+    let report = arm.report(12_000);
+    assert_eq!((report.judged.n, report.judged.errors), (5, 3));
+    assert_eq!(report.instances, [("a".into(), 1, 0), ("b".into(), 3, 2)]);
+    arm.enter(13_000, Some(1));
+    arm.settle(13, 13_000, Outcome::Good(7), Some(1));
+    assert_eq!(arm.report(20_000).instances, [("a".into(), 1, 0), ("b".into(), 4, 2)]);
 }

@@ -9,6 +9,7 @@ fn route(service: &str, port: u16, n: u64, sub: u64) -> Route {
         arms: vec![],
         request_timeout_ms: 1,
         warmup_ms: 1,
+        affinity: None,
     }
 }
 

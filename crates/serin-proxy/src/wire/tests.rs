@@ -13,6 +13,7 @@ fn route(arms: Vec<Arm>) -> Route {
         arms,
         request_timeout_ms: 1,
         warmup_ms: 2,
+        affinity: None,
     }
 }
 
@@ -48,4 +49,58 @@ fn bad_routes_are_named() {
     assert!(sum.contains("sum to 1,") || sum.contains("sum to 1"), "{sum}");
     let twice = route(vec![arm("a", 50_000), arm("a", 50_000)]).check().unwrap_err();
     assert!(matches!(twice, RouteError::Twice { .. }));
+    let baseline = Arm { role: Role::Baseline, ..arm("a", 50_000) };
+    assert_eq!(route(vec![arm("a", 50_000), baseline.clone()]).check(), Ok(()));
+    let twice = route(vec![baseline.clone(), arm("b", 0), baseline]).check().unwrap_err();
+    assert!(matches!(twice, RouteError::Twice { .. }));
+}
+
+fn sticky(key: AffinityKey, window_s: u32) -> Route {
+    let affinity = Affinity { key, salt: "1.7".into(), window_s };
+    Route { affinity: Some(affinity), ..route(vec![]) }
+}
+
+#[test]
+fn bad_affinities_are_named() {
+    let cookie = |name: &str| AffinityKey::Cookie(name.into());
+    for window_s in [1, 60, 300] {
+        assert_eq!(sticky(cookie("serin_user"), window_s).check(), Ok(()));
+    }
+    assert_eq!(sticky(AffinityKey::Header("X-User".into()), 60).check(), Ok(()));
+    for window_s in [0, 301, u32::MAX] {
+        let error = sticky(cookie("user"), window_s).check().unwrap_err().to_string();
+        let wanted = format!("the affinity of shop: a window of {window_s} s; give it 1 to 300 s");
+        assert_eq!(error, wanted);
+    }
+    for name in ["", "a b", "a=b", "a;b", "ü", "a\r\nb"] {
+        for key in [AffinityKey::Header(name.into()), cookie(name)] {
+            let error = sticky(key, 60).check().unwrap_err().to_string();
+            assert!(error.contains(&format!("`{name}` cannot be")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn an_affinity_is_written_like_this() {
+    let text = r#"{"service":"a","listen":"127.0.0.1:1","generation":{"epoch":1,"n":1},
+        "arms":[{"revision":"v1","role":"baseline","weight":100000}],
+        "affinity":{"key":{"cookie":"user"}}}"#;
+    let route: Route = serde_json::from_str(text).unwrap();
+    let key = AffinityKey::Cookie("user".into());
+    assert_eq!(route.affinity, Some(Affinity { key, salt: String::new(), window_s: 60 }));
+    assert_eq!(route.arms[0].role, Role::Baseline);
+    let plain = serde_json::to_string(&self::route(vec![])).unwrap();
+    assert!(!plain.contains("affinity"), "{plain}");
+}
+
+#[test]
+fn counters_of_an_older_data_plane_are_understood() {
+    let text = r#"{"revision":"v1","role":"stable","weight_asked":1,"assigned":9,
+        "first_assigned_ms":1,"last_assigned_ms":2,
+        "judged":{"n":3,"errors":1,"unfinished":0,"aborted":0,"latency":[]},
+        "totals":{"requests":0,"responses_5xx":0,"timeouts":0,"connect_failures":0,"resets":0,
+          "client_aborts":0,"retries":0,"fallback":0,"upgrades":0,"latency":[]}}"#;
+    let arm: ArmCounters = serde_json::from_str(text).unwrap();
+    assert_eq!((arm.judged.n, arm.judged.sessions, arm.sessions_assigned), (3, false, 0));
+    assert_eq!((arm.split.len(), arm.instances.len()), (0, 0));
 }

@@ -9,5 +9,6 @@ mod http;
 mod lifecycle;
 mod rig;
 mod routing;
+mod sticky;
 mod streams;
 mod user;

@@ -83,6 +83,7 @@ impl Proxy {
             arms,
             request_timeout_ms: 60_000,
             warmup_ms: 5_000,
+            affinity: None,
         }
     }
 

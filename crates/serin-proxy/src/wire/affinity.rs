@@ -1,0 +1,68 @@
+//! What keeps users with their arm.
+
+use serde::{Deserialize, Serialize};
+
+/// Default of [`Affinity::window_s`].
+pub const DEFAULT_WINDOW_S: u32 = 60;
+
+/// Longest window.
+pub const MAX_WINDOW_S: u32 = 300;
+
+/// Users stay with the arm that a salted hash of their key deals them to, and count once in each
+/// window however often they ask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Affinity {
+    /// What tells users apart.
+    pub key: AffinityKey,
+    /// Mixed into the hash: with a new salt, users are dealt anew.
+    #[serde(default)]
+    pub salt: String,
+    /// Seconds within which a user is evidence once, 1 to [`MAX_WINDOW_S`]. Window `i` holds what
+    /// arrived from second `i * window_s` of Unix time on.
+    #[serde(default = "default_window_s")]
+    pub window_s: u32,
+}
+
+fn default_window_s() -> u32 {
+    DEFAULT_WINDOW_S
+}
+
+/// What tells users apart. Of a value, the first 4 KiB count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AffinityKey {
+    /// The value of this cookie. A user without it is given one, unless the app's own response
+    /// sets a cookie of this name.
+    Cookie(String),
+    /// The value of this header. A request without it is a user of its own.
+    Header(String),
+}
+
+/// Why an affinity cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AffinityError {
+    /// The window's length.
+    #[error("a window of {0} s; give it 1 to 300 s")]
+    Window(u32),
+    /// The name of the cookie or header.
+    #[error("`{0}` cannot be the name of a cookie or header; use letters, digits, `-` and `_`")]
+    Name(String),
+}
+
+impl Affinity {
+    /// Checks what can be wrong with it.
+    ///
+    /// # Errors
+    /// [`AffinityError`] names the rule and the value.
+    pub fn check(&self) -> Result<(), AffinityError> {
+        if !(1..=MAX_WINDOW_S).contains(&self.window_s) {
+            return Err(AffinityError::Window(self.window_s));
+        }
+        let (AffinityKey::Cookie(name) | AffinityKey::Header(name)) = &self.key;
+        // Both are tokens (RFC 9110 section 5.6.2, RFC 6265 section 4.1.1).
+        match http::HeaderName::from_bytes(name.as_bytes()) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(AffinityError::Name(name.clone())),
+        }
+    }
+}
