@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: measures what `docs/benchmarks.md` reports.
+//! `cargo xtask bench`: measures what `docs/benchmarks.md` reports, and `docs/statistics`.
 //!
 //! Figures go to stdout as a table and to `target/bench/<name>.json`. Nothing here passes or
 //! fails by a figure: a busy machine is no reason for a red build.
@@ -13,6 +13,7 @@ mod process;
 mod proxy;
 mod report;
 mod servers;
+mod stats;
 mod wrk;
 
 use crate::{
@@ -32,7 +33,10 @@ pub fn run(words: &[&str]) -> Result<()> {
         ["flips", rest @ ..] => flips::run(&Options::parse(rest)?),
         ["demo", rest @ ..] => demo::run(&Options::parse(rest)?),
         ["idle", rest @ ..] => idle::run(&Options::parse(rest)?),
-        _ => Err(Failure::usage("which benchmark? `bench proxy`, `flips`, `idle` or `demo`")),
+        ["stats", rest @ ..] => stats::run(rest),
+        _ => Err(Failure::usage(
+            "which benchmark? `bench proxy`, `flips`, `idle`, `demo` or `stats`",
+        )),
     }
 }
 

@@ -20,6 +20,8 @@ usage: cargo xtask <task>
   tidy                    the house rules that no compiler knows
   bench proxy|flips|idle|demo
                           what docs/benchmarks.md reports (tables, and JSON in target/bench)
+  bench stats [--runs N] [--only NAME] [--quick]
+                          the tables and plots of docs/statistics, from simulated traffic
   soak [--minutes N]      long runs: simulation seeds, weight flips, the demo again and again
 ";
 

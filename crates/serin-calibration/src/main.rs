@@ -11,12 +11,15 @@ use std::time::Instant;
 /// A part of the benchmark.
 type Part = (&'static str, fn(Effort) -> Report);
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 8] = [
     ("errors", tables::errors::run),
     ("seconds", tables::errors::every_second),
     ("latency", tables::latency::run),
     ("pass", tables::pass::run),
+    ("many", tables::many::run),
     ("rollout", tables::rollout::run),
+    ("steered", tables::steered::run),
+    ("cost", tables::cost::run),
 ];
 
 struct Options {

@@ -41,7 +41,7 @@ struct Ours {
 impl Watch for Ours {
     fn before(&mut self, moment: &Moment) {
         if self.knows_stable {
-            self.judge.observe(&moment.requests);
+            self.judge.observe((self.unit)(moment));
         }
     }
 
@@ -52,19 +52,17 @@ impl Watch for Ours {
 }
 
 fn requests(alpha: f64, onset: Onset) -> Box<dyn Watch> {
-    Box::new(Ours {
-        judge: judge(&errors(alpha, onset)),
-        unit: |m| &m.requests,
-        knows_stable: false,
-    })
+    let judge = judge(&errors(alpha, onset));
+    Box::new(Ours { judge, unit: |m| &m.requests, knows_stable: false })
 }
 
 fn sessions(alpha: f64, onset: Onset) -> Box<dyn Watch> {
-    Box::new(Ours {
-        judge: judge(&errors(alpha, onset)),
-        unit: |m| &m.sessions,
-        knows_stable: false,
-    })
+    let judge = judge(&errors(alpha, onset));
+    Box::new(Ours { judge, unit: |m| &m.sessions, knows_stable: false })
+}
+
+fn corrected(alpha: f64, onset: Onset, knows_stable: bool) -> Box<dyn Watch> {
+    Box::new(Ours { judge: judge(&errors(alpha, onset)), unit: |m| &m.split, knows_stable })
 }
 
 /// The judge on requests.
@@ -86,6 +84,26 @@ pub const SESSIONS: [Method; 4] = [
     Method {
         name: "Serin on sessions with onset, alpha 0.01",
         make: || sessions(0.01, Onset::Late),
+    },
+];
+
+/// The judge on requests that belong together, with the clumping measured on stable's users.
+pub const CORRECTED: [Method; 4] = [
+    Method {
+        name: "Serin, clumping measured meanwhile, alpha 0.05",
+        make: || corrected(0.05, Onset::Plain, false),
+    },
+    Method {
+        name: "Serin, clumping measured before, alpha 0.05",
+        make: || corrected(0.05, Onset::Plain, true),
+    },
+    Method {
+        name: "Serin, clumping measured before, alpha 0.01",
+        make: || corrected(0.01, Onset::Plain, true),
+    },
+    Method {
+        name: "Serin with onset, clumping measured before, alpha 0.05",
+        make: || corrected(0.05, Onset::Late, true),
     },
 ];
 

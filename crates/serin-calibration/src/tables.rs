@@ -1,6 +1,9 @@
 //! The tables of the benchmark, one module for each.
 
+pub mod cost;
 pub mod errors;
 pub mod latency;
+pub mod many;
 pub mod pass;
 pub mod rollout;
+pub mod steered;

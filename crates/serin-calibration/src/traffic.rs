@@ -33,6 +33,8 @@ pub struct Moment {
     /// Sessions and sessions with at least one failed request; equal to `requests` where every
     /// request fails on its own.
     pub sessions: Tick,
+    /// Requests, with stable's split into parts of its users.
+    pub split: Tick,
     /// Latencies of baseline and canary, where there are any.
     pub latency: [Sums; 2],
 }
@@ -160,17 +162,50 @@ impl Traffic {
         (self.scenario.stable, own)
     }
 
-    /// One arm in requests and in sessions.
-    fn arm(&mut self, n: u64, rate: f64) -> (ArmTick, ArmTick) {
-        let Some(clumps) = self.scenario.clumps else {
-            let arm = counts(n, self.rng.binomial(n, rate));
-            return (arm.clone(), arm);
-        };
+    /// One arm where errors belong together: requests, sessions, and errors by part of the users.
+    fn clumped_arm(&mut self, clumps: Clumps, n: u64, rate: f64) -> Arm {
         let affected = self.rng.poisson(n as f64 * rate / clumps.size);
-        let errors: u64 = (0..affected).map(|_| self.rng.geometric(1.0 / clumps.size)).sum();
+        let mut parts = [0; PARTS];
+        for _ in 0..affected {
+            let part = self.rng.bits() as usize % PARTS;
+            parts[part] += self.rng.geometric(1.0 / clumps.size);
+        }
+        let errors: u64 = parts.iter().sum();
         let sessions = n / clumps.session;
-        (counts(n, errors.min(n)), counts(sessions, affected.min(sessions)))
+        Arm {
+            requests: counts(n, errors.min(n)),
+            sessions: counts(sessions, affected.min(sessions)),
+            split: self.deal(n).into_iter().zip(parts).map(|(n, k)| (n, k.min(n))).collect(),
+        }
     }
+
+    /// Requests of each part of the users.
+    fn deal(&mut self, n: u64) -> [u64; PARTS] {
+        let mut left = n;
+        std::array::from_fn(|part| {
+            let mine = self.rng.binomial(left, 1.0 / (PARTS - part) as f64);
+            left -= mine;
+            mine
+        })
+    }
+
+    fn arm(&mut self, n: u64, rate: f64) -> Arm {
+        if let Some(clumps) = self.scenario.clumps {
+            return self.clumped_arm(clumps, n, rate);
+        }
+        let requests = counts(n, self.rng.binomial(n, rate));
+        Arm { sessions: requests.clone(), requests, split: Vec::new() }
+    }
+}
+
+/// Parts that a data plane splits stable's users into.
+const PARTS: usize = 16;
+
+/// One arm's counts in all units.
+struct Arm {
+    requests: ArmTick,
+    sessions: ArmTick,
+    split: Vec<(u64, u64)>,
 }
 
 impl Source for Traffic {
@@ -182,11 +217,26 @@ impl Source for Traffic {
         let baseline = self.arm(all - canary_n, stable);
         let canary = self.arm(canary_n, canary);
         self.now += seconds;
+        let tick = |baseline, canary| Tick { seconds, baseline, canary, ..Tick::default() };
+        let requests = tick(baseline.requests, canary.requests);
         Moment {
-            requests: Tick { seconds, baseline: baseline.0, canary: canary.0, ..Tick::default() },
-            sessions: Tick { seconds, baseline: baseline.1, canary: canary.1, ..Tick::default() },
+            split: Tick { split: baseline.split, ..requests.clone() },
+            sessions: tick(baseline.sessions, canary.sessions),
+            requests,
             ..Moment::default()
         }
+    }
+
+    /// Ten minutes of stable alone, where there is something to learn from them.
+    fn before(&mut self) -> Vec<Moment> {
+        if self.scenario.clumps.is_none() {
+            return Vec::new();
+        }
+        let share = std::mem::replace(&mut self.scenario.share, 0.0);
+        let before = (0..20).map(|_| self.next(30)).collect();
+        self.scenario.share = share;
+        self.now = 0;
+        before
     }
 }
 

@@ -4,8 +4,7 @@ use super::Totals;
 use crate::traffic::Moment;
 use crate::watch::Watch;
 use serin_stats::kayenta::{
-    Classification, Direction, EffectSize, JudgeConfig, MetricConfig, NanStrategy, Sample,
-    classify::classify,
+    Classification, Direction, EffectSize, JudgeConfig, MetricConfig, MetricSeries, judge,
 };
 
 /// Minutes of the whole analysis.
@@ -17,11 +16,12 @@ pub fn is_high(control: &[f64], experiment: &[f64], allowed_increase: f64) -> bo
     let effect_size =
         EffectSize { allowed_increase: Some(allowed_increase), ..EffectSize::default() };
     let direction = Direction::Increase;
-    let metric = MetricConfig { direction, effect_size, ..MetricConfig::default() };
-    let sample = |points| Sample::new(points, NanStrategy::default());
-    let judge = JudgeConfig::kayenta(95.0, 75.0);
-    let found = classify(&judge, &metric, &sample(control), &sample(experiment));
-    found.classification == Classification::High
+    let config = MetricConfig { direction, effect_size, ..MetricConfig::default() };
+    let series =
+        MetricSeries { config, control: control.to_vec(), experiment: experiment.to_vec() };
+    judge(&JudgeConfig::kayenta(95.0, 75.0), &[series]).is_ok_and(|result| {
+        result.metrics.iter().any(|m| m.classified.classification == Classification::High)
+    })
 }
 
 /// Points by minute, judged every so many minutes over all of them.

@@ -1,7 +1,7 @@
 //! False alarms and time to detect, by method (tables E1, E2 and S).
 
 use crate::methods::ERRORS;
-use crate::ours::{REQUESTS, SESSIONS};
+use crate::ours::{CORRECTED, REQUESTS, SESSIONS};
 use crate::report::{Report, Table, Unit, number, percent};
 use crate::traffic::{HARMFUL, HARMLESS, Scenario, Traffic, plain};
 use crate::watch::{Effort, HALF_MINUTES, Looks, Method, SECONDS, Speed, race};
@@ -88,20 +88,37 @@ pub fn run(effort: Effort) -> Report {
     let mut report = Report::default();
     harmless_goals(&mut report, &harmless);
     harmful_goals(&mut report, &harmful);
-    report.tables = vec![false_alarms("e1", &harmless), detections("e2", &harmful)];
+    report.tables = vec![
+        false_alarms("e1", &harmless),
+        detections("e2", &harmful),
+        correlated(&harmless, &harmful),
+    ];
     report
 }
 
 /// On requests everywhere, on sessions where errors belong together.
 fn both_units(effort: Effort, scenarios: &[Scenario], first: u64) -> Vec<Cell> {
-    let clumped = scenarios.iter().map(|s| s.clumps.is_some());
-    let methods =
-        clumped.map(|c| [&ERRORS[..], &REQUESTS, if c { &SESSIONS } else { &[] }].concat());
-    let each = scenarios.iter().zip(methods).zip(first..);
-    each.flat_map(|((scenario, methods), stream)| {
-        cells(effort, &[*scenario], stream, HALF_MINUTES, &methods)
+    let methods = |scenario: &Scenario| {
+        let correlated = [&SESSIONS[..], &CORRECTED].concat();
+        let extra = if scenario.clumps.is_some() { correlated } else { Vec::new() };
+        [&ERRORS[..], &REQUESTS, &extra].concat()
+    };
+    let each = scenarios.iter().zip(first..);
+    each.flat_map(|(scenario, stream)| {
+        cells(effort, &[*scenario], stream, HALF_MINUTES, &methods(scenario))
     })
     .collect()
+}
+
+/// X: correlated errors, false alarms beside the time to detect a tripled rate.
+fn correlated(harmless: &[Cell], harmful: &[Cell]) -> Table {
+    let mut table = Table::new("x", &["method", "runs", "AA4 false alarms %", "R9 median s"]);
+    for (method, _, aa) in harmless.iter().filter(|c| c.1 == "AA4") {
+        let r9 = speed(harmful, method, "R9").map_or(f64::NAN, |s| s.seconds);
+        let cells = [aa.runs.to_string(), percent(aa.rate, 2), number(r9, 0)];
+        table.row(std::iter::once((*method).to_owned()).chain(cells));
+    }
+    table
 }
 
 fn harmless_goals(report: &mut Report, cells: &[Cell]) {
