@@ -1,7 +1,7 @@
 //! Evidence from events over an exposure: restarts by instance-second, log errors by request,
 //! sign-ups by visitor. A rise or a drop may be the harm.
 
-use crate::eprocess::{Counts, add_known_share_at};
+use crate::eprocess::{Counts, FLOOR_PRIOR, RATIO_PRIOR, add_known_share_at, mix_five};
 use crate::grid::{K, LogEvidence, RATIOS, log_mean_exp};
 use crate::metric::Worse;
 use serde::{Deserialize, Serialize};
@@ -72,13 +72,13 @@ impl CountEvidence {
 
     /// `ln E` that the canary's rate is not harmful: against the ratio, or against the floor.
     pub fn pass(&self, harm: &RateHarm) -> f64 {
-        let ratio = log_mean_exp(&self.pass);
+        let ratio = mix_five(&RATIO_PRIOR, &self.pass);
         if harm.floor <= 0.0 || harm.worse == Worse::Drop {
             return ratio;
         }
         let (exposure, events) = self.canary;
         let below = BELOW.map(|x| events as f64 * libm::log(x) - (x - 1.0) * harm.floor * exposure);
-        log_mean_exp(&[ratio, log_mean_exp(&below)])
+        log_mean_exp(&[ratio, mix_five(&FLOOR_PRIOR, &below)])
     }
 
     /// (exposure, events) of the baseline and of the canary.

@@ -8,11 +8,31 @@ pub const K: usize = 24;
 /// Log evidence for each alternative of a grid, in nats.
 pub type LogEvidence = [f64; K];
 
-/// Spread of the log-normal prior around a doubling.
-const PRIOR_SD: f64 = 0.8;
+/// One log-normal part of a prior.
+struct Part {
+    share: f64,
+    centre: f64,
+    sd: f64,
+}
 
-/// Ratios (or odds ratios) `r_k = 2^(k/step)`, k = 1..=24, with prior weights
-/// `pi_k ~ exp(-(ln(r_k/2))^2 / (2 * 0.8^2))`.
+/// The plain prior: around a doubling.
+const PLAIN: [Part; 1] = [Part { share: 1.0, centre: 2.0, sd: 0.8 }];
+
+/// The prior of error ratios: most of it closely around a doubling, where requests are dear, the
+/// rest far out, where a version that breaks outright is found in a dozen requests. Beside the
+/// plain prior it saves 0.05 to 0.1 nats from 1.5 to 3 and more from 10 on, and costs 0.08 at 5.
+const ERRORS: [Part; 2] =
+    [Part { share: 0.85, centre: 2.0, sd: 0.65 }, Part { share: 0.15, centre: 8.0, sd: 1.2 }];
+
+impl Part {
+    /// Density at `ln r`, up to the constant common to all parts.
+    fn density(&self, ln_r: f64) -> f64 {
+        let z = (ln_r - libm::log(self.centre)) / self.sd;
+        self.share / self.sd * libm::exp(-z * z / 2.0)
+    }
+}
+
+/// Ratios (or odds ratios) `r_k = 2^(k/step)`, k = 1..=24, with prior weights.
 #[derive(Debug)]
 pub struct Grid {
     /// `ln r_k`.
@@ -26,15 +46,20 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// The grid with `step` alternatives a doubling.
+    /// The grid with `step` alternatives a doubling and the plain prior,
+    /// `pi_k ~ exp(-(ln(r_k/2))^2 / (2 * 0.8^2))`.
     pub fn with_step(step: f64) -> Self {
+        Self::with_prior(step, &PLAIN)
+    }
+
+    fn with_prior(step: f64, parts: &[Part]) -> Self {
         let ln_r: [f64; K] = std::array::from_fn(|k| (k + 1) as f64 * LN_2 / step);
-        let raw = ln_r.map(|x| -(x - LN_2) * (x - LN_2) / (2.0 * PRIOR_SD * PRIOR_SD));
-        let total = log_sum_exp(&raw);
+        let density = |x: f64| parts.iter().map(|part| part.density(x)).sum::<f64>();
+        let total: f64 = ln_r.iter().map(|x| density(*x)).sum();
         Self {
             up: ln_r.map(libm::expm1),
             down: ln_r.map(|x| libm::expm1(-x)),
-            ln_prior: raw.map(|x| x - total),
+            ln_prior: ln_r.map(|x| libm::log(density(x) / total)),
             ln_r,
         }
     }
@@ -47,7 +72,7 @@ impl Grid {
 }
 
 /// The grid of error ratios, `2^(k/4)`: 1.19 to 64.
-pub static RATIOS: LazyLock<Grid> = LazyLock::new(|| Grid::with_step(4.0));
+pub static RATIOS: LazyLock<Grid> = LazyLock::new(|| Grid::with_prior(4.0, &ERRORS));
 
 /// Quantiles of stable's latency whose exceedances are counted.
 pub const QUANTILES: [f64; 5] = [0.5, 0.75, 0.9, 0.95, 0.99];

@@ -44,8 +44,8 @@ pub struct Judge {
     failure: Option<Failure>,
 }
 
-/// Share of `alpha` for the time after the comparison. It costs the comparison 0.1 nats.
-const ALONE_SHARE: f64 = 0.1;
+/// Share of `alpha` for the time after the comparison. It costs the comparison 0.05 nats.
+const ALONE_SHARE: f64 = 0.05;
 
 impl Judge {
     /// A judge without evidence.
@@ -167,7 +167,7 @@ impl Judge {
     }
 
     /// Evidence of a metric that can roll back.
-    fn of(&self, metric: &Metric) -> Option<&Evidence> {
+    pub(crate) fn of(&self, metric: &Metric) -> Option<&Evidence> {
         let wanted = self.config.settings().metrics.iter().zip(&self.metrics);
         wanted
             .filter(|(m, _)| m.role != Role::WatchOnly)

@@ -41,6 +41,7 @@ pub mod dispersion;
 pub mod eprocess;
 pub mod errors;
 pub mod evidence;
+pub mod expose;
 pub mod grid;
 pub mod guards;
 pub mod hist;

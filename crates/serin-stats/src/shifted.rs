@@ -7,9 +7,9 @@
 //! against the upper end, PASS against the harm ratio times the lower end, with four fifths of the
 //! risks. By the union bound the whole keeps alpha and beta.
 
-use crate::eprocess::{Counts, Harm, known_share};
+use crate::eprocess::{Counts, Harm, RATIO_PRIOR, known_share, mix_five};
 use crate::errors::ErrorEvidence;
-use crate::grid::{K, LogEvidence, RATIOS, log_mean_exp};
+use crate::grid::{K, LogEvidence, RATIOS};
 use serde::{Deserialize, Serialize};
 
 /// Share of a risk that is spent on the ratio of before.
@@ -61,7 +61,7 @@ impl Shifted {
 
     /// `ln E` of PASS by the ratio, made smaller likewise.
     pub fn pass(&self) -> f64 {
-        log_mean_exp(&self.pass) + libm::log1p(-BEFORE_SHARE)
+        mix_five(&RATIO_PRIOR, &self.pass) + libm::log1p(-BEFORE_SHARE)
     }
 
     /// Whether there is a ratio of before to compare with.

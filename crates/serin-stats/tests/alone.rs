@@ -53,8 +53,8 @@ fn time_alone_has_its_share_of_alpha_and_no_more() {
     let baseline = arm(10_000, 0);
     let canary = baseline.clone();
     judge.observe(&Tick { seconds: 10, baseline, canary, ..Tick::default() });
-    // A tenth of the weight asks for ln 10 more than 1/alpha, and half of that begins later.
-    let needed = judge.config().fail_needed() + 10_f64.ln() + 2_f64.ln();
+    // A twentieth of the weight asks for ln 20 more than 1/alpha, and half of it begins later.
+    let needed = judge.config().fail_needed() + 20_f64.ln() + 2_f64.ln();
     let crossing =
         (1..20).find(|errors| serin_stats::eprocess::ceiling(100, *errors, 0.005) >= needed);
     let errors = crossing.unwrap();

@@ -177,7 +177,8 @@ fn tripled_errors_fail_and_equal_ones_pass() {
         size,
         (arm(0.005), arm(0.005)),
     );
-    assert!(passed >= 57, "{passed} of 60");
+    // alpha is 5 %: some are rolled back first.
+    assert!(passed >= 54, "{passed} of 60");
 }
 
 #[test]
