@@ -1,6 +1,6 @@
 //! Threshold checks: counting, missing data, and values that are none.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::float_cmp)] // whole counts have exact rates
 
 use serin_stats::threshold::{
     Bound, Ceiling, Check, CheckError, CheckState, CheckVerdict, Failures, Grade, Population,

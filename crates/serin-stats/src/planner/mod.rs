@@ -1,12 +1,34 @@
 //! How much traffic a decision needs, before any is spent.
+//!
+//! [`Question`] has the answers for people: how many requests and how long until a bad canary is
+//! rolled back and a good one may be promoted. Those moments are random; they are given as median
+//! and as the time by which nine of ten rollouts are decided. The evidence of the judge's own
+//! mixtures at expected counts says where the middle is; its slopes there make it a walk with
+//! drift, whose first passage is inverse Gaussian. Against simulations of the judge the medians
+//! and 90 % quantiles are within 15 % (tests/power.rs) where at least some ten errors decide;
+//! with fewer they are a few requests apart.
+
+mod model;
+mod passage;
+mod power;
+mod practice;
+#[cfg(test)]
+mod tests;
+
+pub use power::{Amount, Detectable, Power, Question, QuestionError, Timing, Warning};
+pub use practice::{
+    BAKES, Bake, FailureKind, Stage, USUAL_SHARES, UsualShare, ladder, schedule, unseen,
+    usual_share,
+};
 
 use crate::assessment::Rung;
 use crate::config::JudgeConfig;
 use crate::eprocess::{Outlook, PassEvidence};
 use crate::normal;
+use serde::Serialize;
 
 /// Requests of both arms, not rounded.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SampleSize {
     /// Canary requests.
     pub canary: f64,
@@ -33,7 +55,8 @@ pub struct TwoProportions {
 }
 
 impl TwoProportions {
-    /// The sample size (analysis: section 2.6). `None` when the rates are equal.
+    /// The sample size: normal approximation with the pooled variance under the null. `None` when
+    /// the rates are equal.
     pub fn sample_size(&self) -> Option<SampleSize> {
         let (p_s, p_c, k) = (self.baseline_rate, self.canary_rate, self.baseline_per_canary);
         let gap = p_c - p_s;
@@ -67,22 +90,25 @@ pub fn errors_to_detect(share: f64, r: f64, alpha: f64, overhead: f64) -> f64 {
     (overhead - libm::log(alpha)) / nats_per_error(share, r)
 }
 
-/// Nats that the mixture over alternatives costs when detecting.
-const OVERHEAD: f64 = 0.75;
-
-/// Canary requests expected until a canary whose error rate is `r` times `baseline_rate` is rolled
-/// back, by a judge that shares `alpha` over its metrics. `None` when there are no errors to see.
+/// Canary requests until half of all canaries whose error rate is `r` times `baseline_rate` are
+/// rolled back, by a judge that shares `alpha` over its metrics. `None` when there are no errors to
+/// see or nothing to find.
 pub fn requests_to_detect(
     config: &JudgeConfig,
     baseline_rate: f64,
     r: f64,
     share: f64,
 ) -> Option<u64> {
-    let alpha = config.settings().alpha / config.settings().metrics.len() as f64;
-    let errors = errors_to_detect(share, r, alpha, OVERHEAD);
-    let errors_per_request = baseline_rate * (1.0 - share + share * r);
-    let canary = libm::ceil(share * errors / errors_per_request);
-    (canary.is_finite() && canary < 1e15).then_some(canary as u64)
+    let question = Question {
+        config: config.clone(),
+        baseline: baseline_rate,
+        detect: (baseline_rate * r).min(1.0),
+        share,
+        rps: None,
+        within: None,
+    };
+    question.validate().ok()?;
+    question.detection().map(|timing| timing.median.canary)
 }
 
 /// Canary requests expected until the error rate passes at `rung`, when both arms have

@@ -1,0 +1,205 @@
+//! The judge's mixtures as functions of expected counts.
+//!
+//! Every alternative's log evidence is linear in the canary's errors, the baseline's errors and
+//! the canary's requests (near the expected rates at least), so that a mixture is known by three
+//! slopes an alternative.
+
+use super::passage::{Passage, Walk};
+use crate::eprocess::{Counts, FLOOR_PRIOR, Harm, PassEvidence, RATIO_PRIOR, add_margin};
+use crate::grid::{K, RATIOS, log_sum_exp};
+
+/// Whole counts stand for shares of one request in units of this, so that the judge's own
+/// functions can be asked.
+const UNIT: f64 = 1_099_511_627_776.0;
+/// Step of a numeric slope, in errors a request.
+const STEP: f64 = 1e-4;
+
+/// What traffic is like. Rates within 0..=1, the share within (0, 1).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Traffic {
+    pub canary_rate: f64,
+    pub baseline_rate: f64,
+    /// The canary's share of all requests.
+    pub share: f64,
+    /// Requests of both arms in one tick, or infinite. With few of them the share that a tick
+    /// really had differs from the plan, and comparisons learn `1 - 1/n` of what they could.
+    pub tick: f64,
+}
+
+impl Traffic {
+    fn baseline_per_canary(&self) -> f64 {
+        (1.0 - self.share) / self.share
+    }
+
+    /// What comes with one canary request, and so many errors more.
+    fn counts(&self, more_canary: f64, more_baseline: f64) -> Counts {
+        let k = self.baseline_per_canary();
+        let whole = |x: f64| libm::round(x * UNIT / (1.0 + k)) as u64;
+        Counts {
+            canary_n: whole(1.0),
+            canary_events: whole(self.canary_rate + more_canary),
+            baseline_n: whole(k),
+            baseline_events: whole(self.baseline_rate * k + more_baseline),
+        }
+    }
+
+    /// One canary request, in the units of [`Traffic::counts`].
+    fn unit(&self) -> f64 {
+        UNIT / (1.0 + self.baseline_per_canary())
+    }
+
+    /// How much of its information a comparison keeps.
+    fn kept(&self) -> f64 {
+        (1.0 - 1.0 / self.tick.max(1.25)).clamp(0.2, 1.0)
+    }
+}
+
+/// One alternative.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Slope {
+    ln_prior: f64,
+    /// Log evidence of one canary error more.
+    canary_error: f64,
+    /// Log evidence of one baseline error more.
+    baseline_error: f64,
+    /// Log evidence of one canary request with all that is expected to come with it.
+    request: f64,
+}
+
+/// A mixture of alternatives under given traffic.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Mixture {
+    slopes: Vec<Slope>,
+    /// Variance of the errors that come with one canary request.
+    canary_variance: f64,
+    baseline_variance: f64,
+}
+
+impl Mixture {
+    fn new(traffic: &Traffic, slopes: Vec<Slope>) -> Self {
+        let (c, s) = (traffic.canary_rate, traffic.baseline_rate);
+        let baseline_variance = s * (1.0 - s) * traffic.baseline_per_canary();
+        Self { slopes, canary_variance: c * (1.0 - c), baseline_variance }
+    }
+
+    /// Slopes of alternatives whose log evidence `of` some counts is proportional to them, taken
+    /// from the judge's own functions. `kept`: see [`Traffic::kept`].
+    fn slopes<const N: usize>(
+        traffic: &Traffic,
+        kept: f64,
+        of: impl Fn(&Counts) -> [f64; N],
+    ) -> [Slope; N] {
+        let away = |rate: f64| if rate > 0.5 { -STEP } else { STEP };
+        let (dc, ds) = (away(traffic.canary_rate), away(traffic.baseline_rate));
+        let at = |c, s| of(&traffic.counts(c, s)).map(|l| l / traffic.unit());
+        let (here, canary, baseline) = (at(0.0, 0.0), at(dc, 0.0), at(0.0, ds));
+        std::array::from_fn(|k| Slope {
+            ln_prior: 0.0,
+            canary_error: (canary[k] - here[k]) / dc,
+            baseline_error: (baseline[k] - here[k]) / ds,
+            request: here[k] * kept,
+        })
+    }
+
+    /// FAIL: the margin form over the grid of ratios.
+    pub fn fail(traffic: &Traffic) -> Self {
+        let mut slopes = Self::slopes(traffic, traffic.kept(), |counts| {
+            let mut evidence = [0.0; K];
+            add_margin(&RATIOS, counts, &mut evidence);
+            evidence
+        });
+        for (slope, ln_prior) in slopes.iter_mut().zip(RATIOS.ln_prior) {
+            slope.ln_prior = ln_prior;
+        }
+        Self::new(traffic, slopes.into())
+    }
+
+    /// PASS: half the ratio form, half the floor form.
+    pub fn pass(traffic: &Traffic, harm: &Harm) -> Self {
+        let components = |counts: &Counts| {
+            let mut pass = PassEvidence::default();
+            pass.observe(harm, counts);
+            pass.components(harm)
+        };
+        let ratio = Self::slopes(traffic, traffic.kept(), components).into_iter().take(5);
+        let floor = Self::slopes(traffic, 1.0, components).into_iter().skip(5);
+        let priors = RATIO_PRIOR.into_iter().chain(FLOOR_PRIOR);
+        let weighted = ratio.chain(floor).zip(priors);
+        let slopes = weighted.map(|(s, prior)| Slope { ln_prior: libm::log(prior / 2.0), ..s });
+        Self::new(traffic, slopes.collect())
+    }
+
+    /// The ceiling test against `p_max`.
+    pub fn ceiling(traffic: &Traffic, p_max: f64) -> Self {
+        let slope = |k: usize| {
+            let p = (p_max * (RATIOS.up[k] + 1.0)).min(0.999);
+            let good = libm::log1p(-p) - libm::log1p(-p_max);
+            let canary_error = libm::log(p / p_max) - good;
+            let request = good + traffic.canary_rate * canary_error;
+            Slope { ln_prior: RATIOS.ln_prior[k], canary_error, baseline_error: 0.0, request }
+        };
+        Self::new(traffic, (0..K).map(slope).collect())
+    }
+
+    /// Log evidence after `n` canary requests of exactly the expected kind, on top of what the
+    /// alternatives have already.
+    pub fn evidence(&self, n: f64) -> f64 {
+        log_sum_exp(&self.terms(n))
+    }
+
+    fn terms(&self, n: f64) -> Vec<f64> {
+        self.slopes.iter().map(|slope| slope.ln_prior + n * slope.request).collect()
+    }
+
+    /// The same mixture after `n` canary requests under `before`'s traffic.
+    pub fn after(mut self, before: &Self, n: f64) -> Self {
+        for (slope, old) in self.slopes.iter_mut().zip(&before.slopes) {
+            slope.ln_prior = old.ln_prior + n * old.request;
+        }
+        self
+    }
+
+    /// Canary requests after which the expected evidence reaches `needed`; `None`: never.
+    pub fn requests(&self, needed: f64) -> Option<f64> {
+        if self.evidence(0.0) >= needed {
+            return Some(0.0);
+        }
+        let mut high = 1.0;
+        while self.evidence(high) < needed {
+            high *= 2.0;
+            if high > 1e15 {
+                return None;
+            }
+        }
+        let mut low = 0.0;
+        for _ in 0..60 {
+            let middle = f64::midpoint(low, high);
+            if self.evidence(middle) < needed { low = middle } else { high = middle }
+        }
+        Some(high)
+    }
+
+    /// When the evidence gets to `needed`. Near the expected moment the mixture is a walk with the
+    /// slopes of its alternatives, weighted by what they have by then.
+    pub fn passage(&self, needed: f64) -> Option<Passage> {
+        let n = self.requests(needed)?;
+        let terms = self.terms(n);
+        let total = log_sum_exp(&terms);
+        let weights: Vec<f64> = terms.iter().map(|l| libm::exp(l - total)).collect();
+        let mean = |of: &dyn Fn(&Slope) -> f64| -> f64 {
+            self.slopes.iter().zip(&weights).map(|(slope, weight)| weight * of(slope)).sum()
+        };
+        let (canary, baseline) = (mean(&|s| s.canary_error), mean(&|s| s.baseline_error));
+        let spread = |square: f64, mean: f64| (square - mean * mean).max(0.0);
+        let canary_spread = spread(mean(&|s| s.canary_error * s.canary_error), canary);
+        let baseline_spread = spread(mean(&|s| s.baseline_error * s.baseline_error), baseline);
+        let variance = |c: f64, b: f64| self.canary_variance * c + self.baseline_variance * b;
+        Some(Passage::new(&Walk {
+            requests: n,
+            drift: mean(&|s| s.request),
+            variance: variance(canary * canary, baseline * baseline),
+            bend: n / 2.0 * variance(canary_spread, baseline_spread),
+            jump: canary,
+        }))
+    }
+}
