@@ -277,7 +277,9 @@ impl Actor {
                 && s.fleet.table.acked == Some(crate::world::WITHDRAWN)
                 && s.fleet.listed
                 && s.fleet.instances.is_empty()
-                && s.told.as_ref().is_some_and(|(seen, _)| seen.revisions.is_empty())
+                && s.told
+                    .as_ref()
+                    .is_some_and(|(seen, _)| seen.revisions.is_empty() && seen.fresh.is_none())
         });
         if gone {
             self.services.remove(name);

@@ -18,12 +18,14 @@ pub fn counts_of(counters: &wire::Counters) -> Vec<(ServiceName, Vec<Counts>)> {
 
 fn counts(counters: &wire::Counters, service: &wire::ServiceCounters) -> Counts {
     let arm = |arm: &wire::ArmCounters| Some((arm.revision.parse().ok()?, arm_counts(arm)));
+    let (fresh, own): (Vec<_>, Vec<_>) =
+        service.arms.iter().partition(|arm| arm.role == wire::Role::Baseline);
     Counts {
         key: CountKey { epoch: counters.epoch, seq: counters.seq },
         generation: Generation { epoch: service.generation.epoch, n: service.generation.n },
         closed_through: counters.closed_through_s as i64,
-        arms: service.arms.iter().filter_map(arm).collect::<BTreeMap<RevisionId, _>>(),
-        fresh: None,
+        arms: own.into_iter().filter_map(arm).collect::<BTreeMap<RevisionId, _>>(),
+        fresh: fresh.first().map(|arm| arm_counts(arm)),
     }
 }
 
@@ -37,7 +39,9 @@ fn arm_counts(arm: &wire::ArmCounters) -> ArmCounts {
         last_assigned_at: (arm.last_assigned_ms > 0)
             .then_some(Timestamp(arm.last_assigned_ms as i64)),
         aborted: arm.judged.aborted,
-        ..ArmCounts::default()
+        sessions: arm.judged.sessions,
+        split: arm.split.clone(),
+        instances: arm.instances.iter().map(|(name, n, k)| (name.clone(), (*n, *k))).collect(),
     }
 }
 

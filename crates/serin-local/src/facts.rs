@@ -1,9 +1,10 @@
 //! Facts that change what is known of a service. Each may come twice or late: absorbing it again
 //! changes nothing.
 
+use crate::crew::{Crew, crews};
 use crate::label::Label;
 use crate::world::{Adoption, Fleet, Instance, Load, Phase, Probing, Tally, WITHDRAWN, Why};
-use serin_core::{ExitCause, Generation, Millis, Plan, Probe, RevisionId, StartFailure, Timestamp};
+use serin_core::{ExitCause, Generation, Millis, Plan, Probe, StartFailure, Timestamp};
 use serin_proxy::wire;
 use std::collections::BTreeMap;
 
@@ -99,16 +100,16 @@ impl Fleet {
         instance.reported = !unasked;
         if unasked {
             instance.untold_since = instance.ever_ready.then_some(now);
-            let (revision, slot) = (instance.revision.clone(), instance.slot);
+            let (crew, slot) = (instance.crew.clone(), instance.slot);
             let settled = instance.longest_ready >= SETTLED;
-            self.lost(revision, slot, settled, now);
+            self.lost(crew, slot, settled, now);
         }
     }
 
     /// An instance was lost unasked: its slot waits before the next try.
-    pub(crate) fn lost(&mut self, revision: RevisionId, slot: u32, settled: bool, now: Timestamp) {
-        self.tallies.entry(revision.clone()).or_default().restarts += 1;
-        let slot = self.slots.entry((revision, slot)).or_default();
+    pub(crate) fn lost(&mut self, crew: Crew, slot: u32, settled: bool, now: Timestamp) {
+        self.tallies.entry(crew.clone()).or_default().restarts += 1;
+        let slot = self.slots.entry((crew, slot)).or_default();
         slot.failures = if settled { 1 } else { slot.failures + 1 };
         slot.not_before = now.plus(backoff(slot.failures));
     }
@@ -123,11 +124,11 @@ impl Fleet {
         let check = if instance.dead { &instance.liveness } else { &instance.readiness };
         let story =
             StartFailure { instance: id.into(), cause, last_probe: check.last.clone(), log };
-        let (revision, slot) = (instance.revision.clone(), instance.slot);
+        let (crew, slot) = (instance.crew.clone(), instance.slot);
         if instance.ever_ready {
-            self.tallies.entry(revision).or_default().lost = Some(story);
-        } else if !self.holders(&revision).any(|(_, i)| i.slot == slot && i.is_ready()) {
-            self.tallies.entry(revision).or_default().failure = Some((slot, story));
+            self.tallies.entry(crew).or_default().lost = Some(story);
+        } else if !self.holders(&crew).any(|(_, i)| i.slot == slot && i.is_ready()) {
+            self.tallies.entry(crew).or_default().failure = Some((slot, story));
         }
     }
 
@@ -150,13 +151,13 @@ impl Instance {
 // === plans ===
 
 impl Fleet {
-    /// `new` takes the place of `old`: a revision that was not wanted a moment ago begins with a
+    /// `new` takes the place of `old`: a crew that was not wanted a moment ago begins with a
     /// clean slate, whatever became of it the last time.
     pub fn replan(&mut self, old: &Plan, new: &Plan) {
-        let fresh =
-            |id: &RevisionId| new.revisions.contains_key(id) && !old.revisions.contains_key(id);
-        self.tallies.retain(|id, _| !fresh(id));
-        self.slots.retain(|(id, _), _| !fresh(id));
+        for (crew, _) in crews(new).filter(|(crew, _)| crew.wanted(old).is_none()) {
+            self.tallies.remove(&crew);
+            self.slots.retain(|(held, _), _| *held != crew);
+        }
     }
 }
 
@@ -209,7 +210,7 @@ impl Fleet {
         self.instances.insert(process.instance.clone(), instance);
     }
 
-    /// Rebuilds what was lost before, from the labels: it is known up to the start of a revision's
+    /// Rebuilds what was lost before, from the labels: it is known up to the start of a crew's
     /// newest process, and exits after that start are added.
     fn recall_losses(&mut self, list: &[Listed]) {
         let unknown = |p: &&Listed| !self.instances.contains_key(&p.instance);
@@ -218,18 +219,18 @@ impl Fleet {
         let mut restarts = BTreeMap::new();
         for process in &fresh {
             let label = &process.label;
-            restarts.insert(&label.revision, label.restarts + exits_after(&fresh, label));
+            restarts.insert(label.crew(), label.restarts + exits_after(&fresh, label));
             self.recall_slot(process);
         }
-        for (revision, count) in restarts {
-            let tally = self.tallies.entry(revision.clone()).or_default();
+        for (crew, count) in restarts {
+            let tally = self.tallies.entry(crew).or_default();
             tally.restarts = tally.restarts.max(count);
         }
     }
 
     fn recall_slot(&mut self, process: &Listed) {
         let label = &process.label;
-        let slot = self.slots.entry((label.revision.clone(), label.slot)).or_default();
+        let slot = self.slots.entry((label.crew(), label.slot)).or_default();
         let (failures, not_before) = match &process.state {
             ListedState::Exited { at, asked: false, .. } => {
                 (label.failures + 1, at.plus(backoff(label.failures + 1)))
@@ -242,10 +243,10 @@ impl Fleet {
     }
 }
 
-/// Unasked exits of `label`'s revision since the process with that label was started.
+/// Unasked exits of `label`'s crew since the process with that label was started.
 fn exits_after(list: &[&Listed], label: &Label) -> u32 {
     let counts = |p: &&&Listed| {
-        p.label.revision == label.revision
+        p.label.crew() == label.crew()
             && matches!(p.state, ListedState::Exited { at, asked: false, .. } if at > label.started)
     };
     list.iter().filter(counts).count() as u32
@@ -287,7 +288,7 @@ impl Fleet {
     /// An instance is ready: the failure of its slot is history.
     fn forgive(&mut self, id: &str) {
         let instance = &self.instances[id];
-        let Some(tally) = self.tallies.get_mut(&instance.revision) else { return };
+        let Some(tally) = self.tallies.get_mut(&instance.crew) else { return };
         tally.failure.take_if(|(slot, _)| *slot == instance.slot);
     }
 }
@@ -415,9 +416,9 @@ impl Fleet {
         }
     }
 
-    /// What is remembered of a revision.
-    pub fn tally(&self, revision: &RevisionId) -> Tally {
-        self.tallies.get(revision).cloned().unwrap_or_default()
+    /// What is remembered of a crew.
+    pub fn tally(&self, crew: &Crew) -> Tally {
+        self.tallies.get(crew).cloned().unwrap_or_default()
     }
 }
 
@@ -441,9 +442,9 @@ impl Fleet {
         if why == Why::Dead {
             instance.untold_since = instance.ever_ready.then_some(now);
             instance.reported = !instance.ever_ready;
-            let (revision, slot) = (instance.revision.clone(), instance.slot);
+            let (crew, slot) = (instance.crew.clone(), instance.slot);
             let settled = instance.longest_ready >= SETTLED;
-            self.lost(revision, slot, settled, now);
+            self.lost(crew, slot, settled, now);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the keeper remembers for us about each process, and the names of instances. It is enough to
 //! rebuild a [`Fleet`](crate::Fleet) after this process was killed.
 
+use crate::crew::Crew;
 use serde::{Deserialize, Serialize};
 use serin_core::{Millis, RevisionId, Role, ServiceName, Timestamp};
 
@@ -14,6 +15,9 @@ pub struct Label {
     pub revision: RevisionId,
     /// The role its revision had at its start.
     pub role: Role,
+    /// Whether it belongs to the fresh baseline of its revision.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub baseline: bool,
     /// The place it fills.
     pub slot: u32,
     /// Its port on 127.0.0.1.
@@ -26,7 +30,7 @@ pub struct Label {
     /// Instances lost in a row in its slot before it.
     #[serde(default)]
     pub failures: u32,
-    /// Instances of its revision lost before it.
+    /// Instances of its crew lost before it.
     #[serde(default)]
     pub restarts: u32,
     /// Time between SIGTERM and SIGKILL.
@@ -35,6 +39,13 @@ pub struct Label {
     /// Its number in the service.
     #[serde(default)]
     pub number: u64,
+}
+
+impl Label {
+    /// Whose place it fills.
+    pub fn crew(&self) -> Crew {
+        Crew { revision: self.revision.clone(), baseline: self.baseline }
+    }
 }
 
 /// Characters of a version that go into a name; the keeper allows 100 in all.

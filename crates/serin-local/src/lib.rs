@@ -18,6 +18,7 @@ mod actor;
 pub mod artefact;
 mod clock;
 mod counts;
+pub mod crew;
 mod error;
 pub mod facts;
 mod keeper;
@@ -37,6 +38,7 @@ pub mod world;
 
 pub use artefact::{Artefact, ArtefactFile, digest};
 pub use counts::counts_of;
+pub use crew::{Crew, Wanted};
 pub use error::Error;
 pub use label::{Label, instance_name};
 pub use local::{InstanceUsage, Local, Report, Settings, start};

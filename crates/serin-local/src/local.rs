@@ -51,6 +51,9 @@ pub struct InstanceUsage {
     pub instance: String,
     /// What it runs.
     pub revision: RevisionId,
+    /// Whether it belongs to the fresh baseline, beside its revision's own instances.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub baseline: bool,
     /// Samples, oldest first, 5 s apart, at most ten minutes.
     pub samples: Vec<Usage>,
 }
@@ -179,6 +182,7 @@ impl Local {
         let usage = |view: &InstanceView| InstanceUsage {
             instance: view.id.clone(),
             revision: view.revision.clone(),
+            baseline: view.baseline,
             samples: shared.samples.of(&view.id),
         };
         views.filter(|view| view.exit.is_none()).map(usage).collect()

@@ -1,6 +1,7 @@
 //! What is told about a fleet: to the engine as an [`Observation`], to people as
 //! [`InstanceView`]s.
 
+use crate::crew::{Crew, crews};
 use crate::usage::Usage;
 use crate::world::{Fleet, Instance, Phase, PhaseName};
 use serde::Serialize;
@@ -17,6 +18,9 @@ pub struct InstanceView {
     pub revision: RevisionId,
     /// Its revision's role now.
     pub role: Role,
+    /// Whether it belongs to the fresh baseline, beside its revision's own instances.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub baseline: bool,
     /// Where it is in its life.
     pub phase: PhaseName,
     /// Its port on 127.0.0.1.
@@ -27,7 +31,7 @@ pub struct InstanceView {
     pub started_at: Timestamp,
     /// Since when it is ready.
     pub ready_since: Option<Timestamp>,
-    /// Instances of its revision lost so far.
+    /// Instances of its crew lost so far: of its revision's own, or of the baseline.
     pub restarts: u32,
     /// Requests and upgraded connections on it.
     pub in_flight: u64,
@@ -47,34 +51,51 @@ pub(crate) type Shift = i64;
 /// What the engine is told: ready is an instance that is ready and that the data plane knows as
 /// such. `seq` is for the caller to fill in.
 pub fn observation(plan: Option<&Plan>, fleet: &Fleet, shift: Shift) -> Observation {
-    let planned = plan.into_iter().flat_map(|p| p.revisions.keys());
-    let alive = fleet.instances.values().filter(|i| i.is_alive()).map(|i| &i.revision);
-    let named: BTreeSet<&RevisionId> = planned.chain(alive).collect();
+    let planned = plan.into_iter().flat_map(crews).map(|(crew, _)| crew);
+    let alive = fleet.instances.values().filter(|i| i.is_alive()).map(|i| i.crew.clone());
+    let (baselines, own): (BTreeSet<Crew>, BTreeSet<Crew>) =
+        planned.chain(alive).partition(|crew| crew.baseline);
+    // One that a former plan wanted may still be on its way out: the planned one is told of.
+    let wanted = |crew: &&Crew| plan.is_some_and(|plan| crew.wanted(plan).is_some());
+    let baseline = baselines.iter().find(wanted).or(baselines.first());
+    let fresh = baseline.map(|crew| {
+        let seen = seen_of(plan, fleet, crew, shift);
+        complete(seen, fleet, crew)
+    });
+    let told = |crew: Crew| (crew.revision.clone(), seen_of(plan, fleet, &crew, shift));
     Observation {
         seq: (0, 0),
         applied: fleet.table.durable,
-        revisions: named
-            .into_iter()
-            .map(|r| (r.clone(), revision(plan, fleet, r, shift)))
-            .collect(),
-        fresh: None,
+        revisions: own.into_iter().map(told).collect(),
+        fresh,
         trouble: fleet.table.trouble.clone(),
     }
 }
 
-fn revision(
-    plan: Option<&Plan>,
-    fleet: &Fleet,
-    id: &RevisionId,
-    shift: Shift,
-) -> RevisionObservation {
-    let of = || fleet.instances.values().filter(|i| i.revision == *id);
+/// The baseline as seen, with what is left of those of other revisions. It drifts also when it
+/// runs something else than the revision's own instances: then it compares with nothing.
+fn complete(seen: RevisionObservation, fleet: &Fleet, crew: &Crew) -> RevisionObservation {
+    let others = || {
+        let others = fleet.instances.values().filter(|i| i.crew.baseline && i.crew != *crew);
+        others.filter(|i| i.is_alive())
+    };
+    let revision = fleet.instances.values().filter(|i| i.crew.revision == crew.revision);
+    RevisionObservation {
+        drift: drift(revision),
+        stopping: seen.stopping + others().count() as u32,
+        in_flight: seen.in_flight + others().map(|i| i.load.in_flight).sum::<u64>(),
+        ..seen
+    }
+}
+
+fn seen_of(plan: Option<&Plan>, fleet: &Fleet, crew: &Crew, shift: Shift) -> RevisionObservation {
+    let of = || fleet.instances.values().filter(|i| i.crew == *crew);
     let serving = || of().filter(|i| i.is_serving(&fleet.table));
     let leaving =
         |i: &&Instance| matches!(i.phase, Phase::Draining { .. } | Phase::Stopping { .. });
     let ready = serving().count() as u32;
-    let tally = fleet.tally(id);
-    let wanted = plan.and_then(|p| p.revisions.get(id));
+    let tally = fleet.tally(crew);
+    let wanted = plan.and_then(|plan| crew.wanted(plan));
     let slots = wanted.map_or(u32::MAX, |w| w.replicas);
     RevisionObservation {
         starting: of().filter(|i| i.holds_slot()).count() as u32 - ready,
@@ -105,7 +126,7 @@ fn shifted(at: Timestamp, shift: Shift) -> Timestamp {
 /// All instances known, the ended ones last. What they use is for the caller to fill in.
 pub fn views(plan: Option<&Plan>, fleet: &Fleet, shift: Shift) -> Vec<InstanceView> {
     let mut all: Vec<_> = fleet.instances.iter().collect();
-    all.sort_by_key(|(_, i)| (!i.is_alive(), &i.revision, i.started));
+    all.sort_by_key(|(_, i)| (!i.is_alive(), &i.crew, i.started));
     all.into_iter().map(|(id, i)| view(plan, fleet, (id, i), shift)).collect()
 }
 
@@ -115,17 +136,18 @@ fn view(
     (id, instance): (&String, &Instance),
     shift: Shift,
 ) -> InstanceView {
-    let planned = plan.and_then(|p| p.revisions.get(&instance.revision));
+    let planned = plan.and_then(|plan| instance.crew.wanted(plan));
     InstanceView {
         id: id.clone(),
-        revision: instance.revision.clone(),
+        revision: instance.crew.revision.clone(),
         role: planned.map_or(instance.role, |p| p.role),
+        baseline: instance.crew.baseline,
         phase: instance.phase.name(),
         port: instance.port,
         pid: instance.pid.filter(|_| instance.is_alive()),
         started_at: shifted(instance.started, shift),
         ready_since: instance.ready_since().map(|t| shifted(t, shift)),
-        restarts: fleet.tallies.get(&instance.revision).map_or(0, |t| t.restarts),
+        restarts: fleet.tallies.get(&instance.crew).map_or(0, |t| t.restarts),
         in_flight: instance.load.in_flight,
         usage: None,
         artefact: instance.artefact.clone(),

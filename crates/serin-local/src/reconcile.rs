@@ -1,11 +1,12 @@
 //! What has to be done next for a plan. Pure: the same knowledge gives the same actions, and an
 //! action that was noted in the fleet is not asked for again.
 
+use crate::crew::{Crew, Wanted, crews};
 use crate::facts::backoff;
 use crate::label::{Label, instance_name};
 use crate::route::{route, same_way, wire_generation};
 use crate::world::{Fleet, Instance, InstanceId, Phase, Probing, Routed, WITHDRAWN, Why};
-use serin_core::{ExitCause, Millis, Plan, Probe, RevisionId, RevisionPlan, Timestamp};
+use serin_core::{ExitCause, Millis, Plan, Probe, Timestamp};
 use serin_proxy::wire;
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -34,9 +35,9 @@ pub enum Action {
     Start {
         /// Its name.
         instance: InstanceId,
-        /// What it runs.
-        revision: RevisionId,
-        /// The place it fills.
+        /// What it runs, and whose place it fills.
+        crew: Crew,
+        /// The place.
         slot: u32,
     },
     /// It is out of the table from order `left` on: let it finish what it has.
@@ -96,7 +97,7 @@ pub fn reconcile(plan: &Plan, fleet: &Fleet, now: Timestamp) -> Vec<Action> {
     }
     actions.extend(starts(plan, fleet, &leaving, &actions, now));
     for (id, instance) in &fleet.instances {
-        let wanted = plan.revisions.get(&instance.revision);
+        let wanted = instance.crew.wanted(plan);
         actions.extend(stop(fleet, id, instance, now));
         actions.extend(explain(id, instance, now));
         actions.extend(wanted.into_iter().flat_map(|w| probes(id, instance, w, now)));
@@ -138,19 +139,19 @@ fn holding(plan: &Plan, fleet: &Fleet, now: Timestamp) -> bool {
     inherited && serves && fleet.instances.values().any(|i| is_unproven(i, now))
 }
 
-/// Instances that have to go: dead ones, those of revisions out of the plan, and those beyond a
-/// revision's number.
+/// Instances that have to go: dead ones, those of crews out of the plan, and those beyond a crew's
+/// number.
 fn leavers(plan: &Plan, fleet: &Fleet) -> Vec<(InstanceId, Why)> {
     let holders = fleet.instances.iter().filter(|(_, i)| i.holds_slot());
     let mut leaving: Vec<(InstanceId, Why)> = holders
         .filter_map(|(id, i)| {
-            let unplanned = !plan.revisions.contains_key(&i.revision);
+            let unplanned = i.crew.wanted(plan).is_none();
             let why = if i.dead { Some(Why::Dead) } else { unplanned.then_some(Why::Surplus) };
             Some((id.clone(), why?))
         })
         .collect();
-    for (revision, wanted) in &plan.revisions {
-        leaving.extend(surplus(fleet, revision, wanted.replicas).map(|id| (id, Why::Surplus)));
+    for (crew, wanted) in crews(plan) {
+        leaving.extend(surplus(fleet, &crew, wanted.replicas).map(|id| (id, Why::Surplus)));
     }
     leaving
 }
@@ -158,10 +159,10 @@ fn leavers(plan: &Plan, fleet: &Fleet) -> Vec<(InstanceId, Why)> {
 /// Those that are not ready go first, then those in slots beyond the number, then the highest slot.
 fn surplus<'a>(
     fleet: &'a Fleet,
-    revision: &'a RevisionId,
+    crew: &Crew,
     replicas: u32,
 ) -> impl Iterator<Item = InstanceId> + use<'a> {
-    let mut living: Vec<_> = fleet.holders(revision).filter(|(_, i)| !i.dead).collect();
+    let mut living: Vec<_> = fleet.holders(crew).filter(|(_, i)| !i.dead).collect();
     living.sort_by_key(|(_, i)| (i.is_ready(), i.slot < replicas, Reverse(i.slot)));
     let excess = living.len().saturating_sub(replicas as usize);
     living.into_iter().take(excess).map(|(id, _)| id.clone())
@@ -169,21 +170,21 @@ fn surplus<'a>(
 
 /// Draining instances that are wanted again and were well when they left: the way back is short.
 fn recalls(plan: &Plan, fleet: &Fleet, leaving: &[(InstanceId, Why)]) -> Vec<InstanceId> {
-    let of = |(revision, wanted): (&RevisionId, &RevisionPlan)| {
-        let missing = (wanted.replicas as usize).saturating_sub(staying(fleet, revision, leaving));
+    let of = |(crew, wanted): (Crew, Wanted<'_>)| {
+        let missing = (wanted.replicas as usize).saturating_sub(staying(fleet, &crew, leaving));
         let well = |i: &&Instance| {
             matches!(i.phase, Phase::Draining { why: Why::Surplus, ready_since: Some(_), .. })
         };
         let mut able: Vec<_> =
-            fleet.instances.iter().filter(|(_, i)| i.revision == *revision && well(i)).collect();
+            fleet.instances.iter().filter(|(_, i)| i.crew == crew && well(i)).collect();
         able.sort_by_key(|(_, i)| i.slot);
         able.into_iter().take(missing).map(|(id, _)| id.clone()).collect::<Vec<_>>()
     };
-    plan.revisions.iter().flat_map(of).collect()
+    crews(plan).flat_map(of).collect()
 }
 
-fn staying(fleet: &Fleet, revision: &RevisionId, leaving: &[(InstanceId, Why)]) -> usize {
-    fleet.holders(revision).filter(|(id, _)| !leaving.iter().any(|(gone, _)| gone == *id)).count()
+fn staying(fleet: &Fleet, crew: &Crew, leaving: &[(InstanceId, Why)]) -> usize {
+    fleet.holders(crew).filter(|(id, _)| !leaving.iter().any(|(gone, _)| gone == *id)).count()
 }
 
 /// The table without those who leave and with those who return, then their change of phase.
@@ -231,21 +232,21 @@ fn starts(
     so_far: &[Action],
     now: Timestamp,
 ) -> Vec<Action> {
-    let returning = |revision: &RevisionId| {
-        let of = |a: &&Action| matches!(a, Action::Recall { instance } if fleet.instances[instance].revision == *revision);
+    let returning = |crew: &Crew| {
+        let of = |a: &&Action| matches!(a, Action::Recall { instance } if fleet.instances[instance].crew == *crew);
         so_far.iter().filter(of).count()
     };
     let mut number = fleet.next_number;
     let mut actions = Vec::new();
-    for (revision, wanted) in &plan.revisions {
-        let there = staying(fleet, revision, leaving) + returning(revision);
+    for (crew, wanted) in crews(plan) {
+        let there = staying(fleet, &crew, leaving) + returning(&crew);
         let missing = (wanted.replicas as usize).saturating_sub(there);
-        for slot in free_slots(fleet, revision, wanted.replicas).take(missing) {
-            if due(fleet, revision, slot) > now {
+        for slot in free_slots(fleet, &crew, wanted.replicas).take(missing) {
+            if due(fleet, &crew, slot) > now {
                 continue;
             }
-            let instance = instance_name(&plan.service, revision, number);
-            actions.push(Action::Start { instance, revision: revision.clone(), slot });
+            let instance = instance_name(&plan.service, &crew.revision, number);
+            actions.push(Action::Start { instance, crew: crew.clone(), slot });
             number += 1;
         }
     }
@@ -254,17 +255,13 @@ fn starts(
 
 /// Slots without an instance. One whose instance is about to leave is not free yet: its backoff
 /// begins when it has left.
-fn free_slots<'a>(
-    fleet: &'a Fleet,
-    revision: &'a RevisionId,
-    replicas: u32,
-) -> impl Iterator<Item = u32> + 'a {
-    let taken: BTreeSet<u32> = fleet.holders(revision).map(|(_, i)| i.slot).collect();
+fn free_slots(fleet: &Fleet, crew: &Crew, replicas: u32) -> impl Iterator<Item = u32> + use<> {
+    let taken: BTreeSet<u32> = fleet.holders(crew).map(|(_, i)| i.slot).collect();
     (0..replicas).filter(move |slot| !taken.contains(slot))
 }
 
-fn due(fleet: &Fleet, revision: &RevisionId, slot: u32) -> Timestamp {
-    fleet.slots.get(&(revision.clone(), slot)).map_or(Timestamp(0), |slot| slot.not_before)
+fn due(fleet: &Fleet, crew: &Crew, slot: u32) -> Timestamp {
+    fleet.slots.get(&(crew.clone(), slot)).map_or(Timestamp(0), |slot| slot.not_before)
 }
 
 fn stop(fleet: &Fleet, id: &InstanceId, instance: &Instance, now: Timestamp) -> Option<Action> {
@@ -306,18 +303,13 @@ fn explain(id: &InstanceId, instance: &Instance, now: Timestamp) -> Option<Actio
     Some(Action::Explain { instance: id.clone(), cause })
 }
 
-fn probes(
-    id: &InstanceId,
-    instance: &Instance,
-    wanted: &RevisionPlan,
-    now: Timestamp,
-) -> Vec<Action> {
+fn probes(id: &InstanceId, instance: &Instance, wanted: Wanted<'_>, now: Timestamp) -> Vec<Action> {
     let due = |(probing, at)| (at <= now).then(|| Action::Probe { instance: id.clone(), probing });
     probe_times(instance, wanted).into_iter().filter_map(due).collect()
 }
 
 /// When each of its probes is due; nothing for one that is being tried.
-fn probe_times(instance: &Instance, wanted: &RevisionPlan) -> Vec<(Probing, Timestamp)> {
+fn probe_times(instance: &Instance, wanted: Wanted<'_>) -> Vec<(Probing, Timestamp)> {
     if !instance.holds_slot() || instance.pid.is_none() || instance.dead {
         return Vec::new();
     }
@@ -403,25 +395,26 @@ impl Fleet {
         }
     }
 
-    /// The label of the instance that `revision`'s `slot` gets next.
+    /// The label of the instance that the crew's `slot` gets next.
     pub fn next_label(
         &self,
-        (revision, wanted): (&RevisionId, &RevisionPlan),
+        (crew, wanted): (&Crew, Wanted<'_>),
         slot: u32,
         port: u16,
         now: Timestamp,
     ) -> Label {
-        let failures = self.slots.get(&(revision.clone(), slot)).map_or(0, |slot| slot.failures);
+        let failures = self.slots.get(&(crew.clone(), slot)).map_or(0, |slot| slot.failures);
         Label {
             service: self.service.clone(),
-            revision: revision.clone(),
+            revision: crew.revision.clone(),
             role: wanted.role,
+            baseline: crew.baseline,
             slot,
             port,
             artefact: None,
             started: now,
             failures,
-            restarts: self.tally(revision).restarts,
+            restarts: self.tally(crew).restarts,
             grace: wanted.run.grace,
             number: self.next_number,
         }
@@ -438,7 +431,7 @@ pub fn wake_at(plan: &Plan, fleet: &Fleet, now: Timestamp) -> Option<Timestamp> 
 }
 
 fn instance_times(plan: &Plan, fleet: &Fleet, instance: &Instance) -> Vec<Timestamp> {
-    let wanted = plan.revisions.get(&instance.revision);
+    let wanted = instance.crew.wanted(plan);
     let mut times: Vec<Timestamp> =
         wanted.into_iter().flat_map(|w| probe_times(instance, w)).map(|(_, at)| at).collect();
     match &instance.phase {

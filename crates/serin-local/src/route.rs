@@ -1,7 +1,8 @@
 //! The table a plan and the instances at hand make.
 
+use crate::crew::{Crew, Wanted, crews};
 use crate::world::{Fleet, Instance, InstanceId, Phase};
-use serin_core::{Generation, Plan, RevisionId, RevisionPlan, Role, Weight};
+use serin_core::{Affinity, AffinityKey, Generation, Plan, Weight};
 use serin_proxy::wire;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,7 +18,7 @@ pub fn address(port: u16) -> SocketAddr {
 }
 
 /// The table for `plan` with the instances of `fleet`, those in `leaving` left out. Its `sub`
-/// follows on the newest order known. An arm whose revision has no ready instance stays in it
+/// follows on the newest order known. An arm whose crew has no ready instance stays in it
 /// without backends: the data plane falls back and counts it.
 pub fn route(plan: &Plan, fleet: &Fleet, leaving: &BTreeSet<InstanceId>) -> wire::Route {
     let generation = wire_generation(plan.generation);
@@ -25,16 +26,28 @@ pub fn route(plan: &Plan, fleet: &Fleet, leaving: &BTreeSet<InstanceId>) -> wire
         Some(newest) if newest.generation == generation => newest.sub + 1,
         _ => 0,
     };
-    let arm = |(revision, wanted)| arm(fleet, leaving, revision, wanted);
+    let arm = |(crew, wanted)| arm(fleet, leaving, &crew, wanted);
     wire::Route {
         service: plan.service.to_string(),
         listen: plan.listen,
         generation,
         sub,
-        arms: plan.revisions.iter().map(arm).collect(),
+        arms: crews(plan).map(arm).collect(),
         request_timeout_ms: plan.request_timeout.0,
         warmup_ms: plan.warm_up.0,
-        affinity: None,
+        affinity: plan.affinity.as_ref().map(affinity),
+    }
+}
+
+/// In whole seconds, and within what the data plane takes: a plan must not fail for that.
+fn affinity(affinity: &Affinity) -> wire::Affinity {
+    wire::Affinity {
+        key: match &affinity.key {
+            AffinityKey::Cookie(name) => wire::AffinityKey::Cookie(name.clone()),
+            AffinityKey::Header(name) => wire::AffinityKey::Header(name.clone()),
+        },
+        salt: affinity.salt.clone(),
+        window_s: (affinity.window.0 / 1000).clamp(1, u64::from(wire::MAX_WINDOW_S)) as u32,
     }
 }
 
@@ -46,30 +59,27 @@ pub fn same_way(a: &wire::Route, b: &wire::Route) -> bool {
 fn arm(
     fleet: &Fleet,
     leaving: &BTreeSet<InstanceId>,
-    revision: &RevisionId,
-    wanted: &RevisionPlan,
+    crew: &Crew,
+    wanted: Wanted<'_>,
 ) -> wire::Arm {
     wire::Arm {
-        revision: revision.to_string(),
-        role: match wanted.role {
-            Role::Stable => wire::Role::Stable,
-            Role::Candidate => wire::Role::Candidate,
-        },
+        revision: crew.revision.to_string(),
+        role: crew.wire_role(wanted.role),
         weight: wanted.weight.parts(),
-        backends: backends(fleet, leaving, revision, wanted.weight),
+        backends: backends(fleet, leaving, crew, wanted.weight),
     }
 }
 
 fn backends(
     fleet: &Fleet,
     leaving: &BTreeSet<InstanceId>,
-    revision: &RevisionId,
+    crew: &Crew,
     weight: Weight,
 ) -> Vec<wire::Backend> {
-    let usable = || fleet.holders(revision).filter(|(id, i)| !leaving.contains(*id) && !i.dead);
+    let usable = || fleet.holders(crew).filter(|(id, i)| !leaving.contains(*id) && !i.dead);
     let mut chosen: Vec<_> = usable().filter(|(_, i)| may_serve(fleet, i)).collect();
     if chosen.is_empty() && weight > Weight::NONE {
-        // The last instance of a revision with users keeps them although its probe says no: a slow
+        // The last instance of a crew with users keeps them although its probe says no: a slow
         // answer is better than none, and the judge sees its errors. Only death takes it out.
         let routed = fleet.routed();
         chosen = usable().filter(|(id, i)| was_serving(routed.as_ref(), id, i)).collect();

@@ -1,11 +1,10 @@
 //! What is known of one service's processes and of the table that leads traffic to them. Pure data;
 //! [`crate::facts`] absorbs what happened, [`crate::reconcile`] decides what to do.
 
+use crate::crew::Crew;
 use crate::label::Label;
 use serde::Serialize;
-use serin_core::{
-    ExitCause, Generation, Millis, RevisionId, Role, ServiceName, StartFailure, Timestamp,
-};
+use serin_core::{ExitCause, Generation, Millis, Role, ServiceName, StartFailure, Timestamp};
 use serin_proxy::wire;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,10 +22,10 @@ pub struct Fleet {
     pub service: ServiceName,
     /// Every process known, also the last ones that have ended.
     pub instances: BTreeMap<InstanceId, Instance>,
-    /// Places for instances: a revision with n replicas fills slots 0 to n-1.
-    pub slots: BTreeMap<(RevisionId, u32), Slot>,
-    /// What is remembered of each revision beyond its instances.
-    pub tallies: BTreeMap<RevisionId, Tally>,
+    /// Places for instances: a crew with n replicas fills slots 0 to n-1.
+    pub slots: BTreeMap<(Crew, u32), Slot>,
+    /// What is remembered of each crew beyond its instances.
+    pub tallies: BTreeMap<Crew, Tally>,
     /// What the data plane was told and what it holds.
     pub table: Table,
     /// Whether the keeper's list was read: before that, nothing may be started or routed.
@@ -41,8 +40,8 @@ pub struct Fleet {
 /// One process of a service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Instance {
-    /// What it runs.
-    pub revision: RevisionId,
+    /// What it runs, and whose place it fills.
+    pub crew: Crew,
     /// The role its revision had when it was started.
     pub role: Role,
     /// The place it fills.
@@ -187,7 +186,7 @@ pub struct Slot {
     pub not_before: Timestamp,
 }
 
-/// What is remembered of a revision beyond its instances.
+/// What is remembered of a crew beyond its instances.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tally {
     /// Instances that ended or were replaced unasked.
@@ -264,7 +263,7 @@ impl Instance {
     /// A process that is about to be started as `label` says.
     pub fn new(label: &Label, now: Timestamp) -> Self {
         Self {
-            revision: label.revision.clone(),
+            crew: label.crew(),
             role: label.role,
             slot: label.slot,
             port: label.port,
@@ -371,12 +370,9 @@ impl Fleet {
         }
     }
 
-    /// Instances of `revision` that fill a slot.
-    pub fn holders<'a>(
-        &'a self,
-        revision: &'a RevisionId,
-    ) -> impl Iterator<Item = (&'a InstanceId, &'a Instance)> {
-        self.instances.iter().filter(move |(_, i)| i.revision == *revision && i.holds_slot())
+    /// Instances of a crew that fill a slot.
+    pub fn holders(&self, crew: &Crew) -> impl Iterator<Item = (&InstanceId, &Instance)> {
+        self.instances.iter().filter(move |(_, i)| i.crew == *crew && i.holds_slot())
     }
 
     /// Ports that a process may still listen on.

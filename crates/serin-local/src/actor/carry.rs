@@ -1,13 +1,14 @@
 //! Carrying out actions: each is handed to a helper and noted in the fleet.
 
 use super::{Actor, DRAIN_POLL, Fact};
+use crate::crew::Crew;
 use crate::launch::{Job, launch};
 use crate::log;
 use crate::plane::Wanted;
 use crate::probe;
 use crate::reconcile::Action;
 use crate::world::{Phase, Probing};
-use serin_core::{ExitCause, Millis, RevisionId, ServiceName, Timestamp};
+use serin_core::{ExitCause, Millis, ServiceName, Timestamp};
 use serin_keeper::protocol::Request;
 use serin_proxy::wire;
 use std::collections::BTreeMap;
@@ -27,8 +28,8 @@ impl Actor {
         }
         match action {
             Action::Route(route) => self.route(name, *route),
-            Action::Start { instance, revision, slot } => {
-                self.start(name, &instance, (&revision, slot), now);
+            Action::Start { instance, crew, slot } => {
+                self.start(name, &instance, (&crew, slot), now);
             }
             Action::Stop { instance, grace } => {
                 self.order(Request::Stop { instance, grace_ms: grace.0 });
@@ -68,15 +69,13 @@ impl Actor {
         &mut self,
         name: &ServiceName,
         instance: &str,
-        (revision, slot): (&RevisionId, u32),
+        (crew, slot): (&Crew, u32),
         now: Timestamp,
     ) {
         let Some(served) = self.services.get_mut(name) else { return };
-        let Some(wanted) = served.plan.as_ref().and_then(|p| p.revisions.get(revision)) else {
-            return;
-        };
+        let Some(wanted) = served.plan.as_ref().and_then(|p| crew.wanted(p)) else { return };
         let port = self.ports.take(now, can_bind);
-        let label = served.fleet.next_label((revision, wanted), slot, port.unwrap_or(0), now);
+        let label = served.fleet.next_label((crew, wanted), slot, port.unwrap_or(0), now);
         served.fleet.begun(instance, &label, now);
         if port.is_none() {
             let why = crate::Error::NoPort.to_string();
@@ -103,8 +102,7 @@ impl Actor {
     fn probe(&self, name: &ServiceName, instance: String, probing: Probing) {
         let Some(served) = self.services.get(name) else { return };
         let Some(known) = served.fleet.instances.get(&instance) else { return };
-        let run =
-            served.plan.as_ref().and_then(|p| p.revisions.get(&known.revision)).map(|r| &r.run);
+        let run = served.plan.as_ref().and_then(|p| known.crew.wanted(p)).map(|w| w.run);
         let probe = run.and_then(|run| match probing {
             Probing::Readiness => Some(run.readiness.clone()),
             Probing::Liveness => run.liveness.clone(),

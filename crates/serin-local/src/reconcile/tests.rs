@@ -1,13 +1,16 @@
 //! A pretend world: what `reconcile` asks for is noted and told in one line each.
 
 mod adoption;
+mod baseline;
 mod life;
 mod properties;
 mod traffic;
 
 use super::*;
 use crate::facts::{Listed, ListedState};
-use serin_core::{Generation, Limits, LogLimits, ProbeKind, Role, RunSpec, Weight};
+use serin_core::{
+    FreshBaseline, Generation, Limits, LogLimits, ProbeKind, RevisionPlan, Role, RunSpec, Weight,
+};
 use std::collections::BTreeMap;
 
 struct World {
@@ -92,7 +95,22 @@ impl World {
     }
 
     fn want(&mut self, n: u64, revisions: &[(&str, u32, u32)]) -> &mut Self {
-        let new = plan(n, revisions);
+        self.want_beside(n, revisions, None)
+    }
+
+    /// The same with a fresh baseline of `v1`, where the plan has it: replicas, percent.
+    fn want_beside(
+        &mut self,
+        n: u64,
+        revisions: &[(&str, u32, u32)],
+        fresh: Option<(u32, u32)>,
+    ) -> &mut Self {
+        let mut new = plan(n, revisions);
+        if let (Some((replicas, percent)), Some(v1)) = (fresh, new.revisions.values_mut().next()) {
+            let weight = Weight::percent(percent.min(v1.weight.parts() / 1000)).unwrap();
+            v1.weight = Weight::try_from(u64::from(v1.weight.parts() - weight.parts())).unwrap();
+            v1.fresh = Some(FreshBaseline { replicas, weight });
+        }
         self.fleet.replan(&self.plan, &new);
         self.plan = new;
         self
@@ -122,10 +140,10 @@ impl World {
     }
 
     fn carry_out(&mut self, action: &Action) {
-        let Action::Start { instance, revision, slot } = action else { return };
-        let wanted = &self.plan.revisions[revision];
+        let Action::Start { instance, crew, slot } = action else { return };
+        let wanted = crew.wanted(&self.plan).unwrap();
         let port = 10_000 + self.fleet.next_number as u16;
-        let label = self.fleet.next_label((revision, wanted), *slot, port, self.now);
+        let label = self.fleet.next_label((crew, wanted), *slot, port, self.now);
         self.fleet.begun(instance, &label, self.now);
     }
 
@@ -189,7 +207,8 @@ fn tell(action: &Action) -> Option<String> {
             let arm = |arm: &wire::Arm| {
                 let version = arm.revision.split('@').next().unwrap();
                 let ids: Vec<&str> = arm.backends.iter().map(|b| short(&b.instance)).collect();
-                format!("{version}={}[{}]", arm.weight / 1000, ids.join(","))
+                let fresh = if arm.role == wire::Role::Baseline { "'" } else { "" };
+                format!("{version}{fresh}={}[{}]", arm.weight / 1000, ids.join(","))
             };
             let arms: Vec<String> = route.arms.iter().map(arm).collect();
             format!("route {}/{} {}", route.generation.n, route.sub, arms.join(" "))
@@ -206,6 +225,11 @@ fn tell(action: &Action) -> Option<String> {
     })
 }
 
+/// The own instances of a version.
+fn own(version: &str) -> Crew {
+    Crew::own(&format!("{version}@aa").parse().unwrap())
+}
+
 /// The number of an instance.
 fn short(id: &str) -> &str {
     id.rsplit('-').next().unwrap()
@@ -219,6 +243,7 @@ fn listed(id: &str, slot: u32, state: ListedState) -> Listed {
         service: "s".parse().unwrap(),
         revision: format!("{version}@aa").parse().unwrap(),
         role: Role::Stable,
+        baseline: false,
         slot,
         port: 10_000 + number as u16,
         artefact: Some("aa".into()),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod baseline;
 mod faults;
 mod restarts;
 mod rig;

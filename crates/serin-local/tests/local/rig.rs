@@ -93,7 +93,8 @@ impl Rig {
         let revision = |(version, percent, replicas, run): &(&str, u32, u32, RunSpec)| {
             let role = if *version == "v1" { Role::Stable } else { Role::Candidate };
             let weight = Weight::percent(*percent).unwrap();
-            let wanted = RevisionPlan { role, replicas: *replicas, weight, run: run.clone(), fresh: None };
+            let wanted =
+                RevisionPlan { role, replicas: *replicas, weight, run: run.clone(), fresh: None };
             (id(version), wanted)
         };
         Plan {
@@ -145,6 +146,11 @@ impl Rig {
     pub fn instances(&self) -> Vec<InstanceView> {
         let all = self.local.instances(&"shop".parse().unwrap());
         all.into_iter().filter(|view| view.exit.is_none()).collect()
+    }
+
+    /// One request of a user through the data plane.
+    pub async fn get_as(&self, user: &str) -> (u16, String) {
+        get_with(self.listen, "/", &format!("cookie: user={user}\r\n")).await
     }
 
     /// One request through the data plane.
@@ -203,9 +209,14 @@ async fn platform(data: PathBuf, epoch: u64) -> (Local, mpsc::Receiver<Report>) 
 }
 
 pub async fn get(addr: SocketAddr, path: &str) -> (u16, String) {
+    get_with(addr, path, "").await
+}
+
+async fn get_with(addr: SocketAddr, path: &str, headers: &str) -> (u16, String) {
     let ask = async {
         let mut stream = TcpStream::connect(addr).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         // The fixture's app keeps the connection open: its answer ends where its length says.

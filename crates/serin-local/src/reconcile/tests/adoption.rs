@@ -96,16 +96,12 @@ fn numbers_restarts_and_backoff_go_on_where_they_were() {
     list[1].label.restarts = 4;
     world.fleet.listed(&list, world.now);
     world.fleet.met(None, world.now);
-    assert_eq!(world.fleet.tally(&"v1@aa".parse().unwrap()).restarts, 5);
+    assert_eq!(world.fleet.tally(&own("v1")).restarts, 5);
     world.go();
     assert_eq!(world.pass(1_999).go(), [""; 0]);
     assert_eq!(world.pass(1).go(), ["start s-v1-aa-4 slot 0"]);
     world.fleet.listed(&list, world.now);
-    assert_eq!(
-        world.fleet.tally(&"v1@aa".parse().unwrap()).restarts,
-        5,
-        "read twice, counted once"
-    );
+    assert_eq!(world.fleet.tally(&own("v1")).restarts, 5, "read twice, counted once");
 }
 
 #[test]
@@ -131,7 +127,6 @@ fn an_exit_that_is_told_twice_counts_once() {
     let mut world = World::settled(&[("v1", 100, 1)]);
     world.exit("s-v1-aa-1", 1).go();
     world.exit("s-v1-aa-1", 1).go();
-    let revision: RevisionId = "v1@aa".parse().unwrap();
-    assert_eq!(world.fleet.tally(&revision).restarts, 1);
-    assert_eq!(world.fleet.slots[&(revision, 0)].failures, 1);
+    assert_eq!(world.fleet.tally(&own("v1")).restarts, 1);
+    assert_eq!(world.fleet.slots[&(own("v1"), 0)].failures, 1);
 }

@@ -34,7 +34,7 @@ fn a_crashed_instance_leaves_the_table_at_once_and_is_replaced() {
     assert_eq!(world.exit("s-v1-aa-1", 9).go(), told);
     assert_eq!(world.pass(199).go(), [""; 0]);
     assert_eq!(world.pass(1).go(), ["start s-v1-aa-3 slot 0"]);
-    assert_eq!(world.fleet.tally(&"v1@aa".parse().unwrap()).restarts, 1);
+    assert_eq!(world.fleet.tally(&own("v1")).restarts, 1);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn three_kills_at_once_wait_for_nobody_but_themselves() {
 #[test]
 fn an_instance_that_ends_before_it_was_ready_is_explained_until_its_slot_is_ready() {
     let mut world = World::new(&[("v1", 100, 1)]);
-    let revision = "v1@aa".parse().unwrap();
+    let revision = own("v1");
     world.go();
     world.spawn("s-v1-aa-1").fail("s-v1-aa-1", 1).exit("s-v1-aa-1", 3);
     assert_eq!(world.go(), ["explain s-v1-aa-1 Code(3)"]);
@@ -102,7 +102,7 @@ fn a_loss_is_kept_back_for_a_moment_and_its_story_for_good() {
     world.spawn("s-v1-aa-2").ok("s-v1-aa-2").go();
     let story = lost(&world).expect("also when its successor is ready");
     assert_eq!((story.cause, &*story.log[0]), (ExitCause::Code(7), "out of bounds"));
-    assert_eq!(world.fleet.tally(&"v1@aa".parse().unwrap()).failure, None);
+    assert_eq!(world.fleet.tally(&own("v1")).failure, None);
 }
 
 #[test]
@@ -153,9 +153,9 @@ fn a_hanging_instance_leaves_the_table_first_and_is_stopped_when_that_is_sure() 
     assert_eq!(world.go(), gone);
     assert_eq!(world.pass(200).go(), ["start s-v1-aa-3 slot 0"], "its place is free");
     assert_eq!(world.ack().go(), ["stop s-v1-aa-1 10 s"], "whatever it still holds");
-    assert_eq!(world.fleet.tally(&"v1@aa".parse().unwrap()).restarts, 1);
+    assert_eq!(world.fleet.tally(&own("v1")).restarts, 1);
     world.exit("s-v1-aa-1", 0).go();
-    assert_eq!(world.fleet.tally(&"v1@aa".parse().unwrap()).restarts, 1, "counted once");
+    assert_eq!(world.fleet.tally(&own("v1")).restarts, 1, "counted once");
 }
 
 #[test]

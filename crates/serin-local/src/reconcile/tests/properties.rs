@@ -37,7 +37,8 @@ fn happen(world: &mut World, dice: &mut Dice, n: &mut u64) {
         (0, _) => {
             *n += 1;
             let which = dice.roll(5) as usize;
-            world.want(*n, PLANS[which]);
+            let fresh = (dice.roll(3) == 0).then(|| (dice.roll(3) as u32, dice.roll(3) as u32));
+            world.want_beside(*n, PLANS[which], fresh);
         }
         (1 | 2, Some(id)) => drop(world.spawn(id)),
         (3, Some(id)) if world.fleet.instances[id].pid.is_some() => drop(world.ok(id)),
@@ -110,9 +111,9 @@ fn orders_only_rise_and_nobody_is_stopped_while_in_a_table() {
 }
 
 fn nothing_twice(world: &World, seed: u64) {
-    for (revision, wanted) in &world.plan.revisions {
-        let count = world.fleet.holders(revision).count();
-        assert!(count <= wanted.replicas as usize, "seed {seed}: {count} of {revision}");
+    for (crew, wanted) in crews(&world.plan) {
+        let count = world.fleet.holders(&crew).count();
+        assert!(count <= wanted.replicas as usize, "seed {seed}: {count} of {crew:?}");
     }
     let ports: Vec<u16> = world.fleet.ports().collect();
     let distinct: BTreeSet<u16> = ports.iter().copied().collect();
@@ -134,12 +135,12 @@ fn arrives(world: &mut World, seed: u64) {
         world.ack().count(&[]);
     }
     world.go();
-    for (revision, wanted) in &world.plan.revisions {
-        let ready = world.fleet.holders(revision).filter(|(_, i)| i.is_ready()).count();
-        assert_eq!(ready, wanted.replicas as usize, "seed {seed}: {revision}");
+    for (crew, wanted) in crews(&world.plan) {
+        let ready = world.fleet.holders(&crew).filter(|(_, i)| i.is_ready()).count();
+        assert_eq!(ready, wanted.replicas as usize, "seed {seed}: {crew:?}");
     }
-    let stray = |i: &Instance| i.is_alive() && !world.plan.revisions.contains_key(&i.revision);
+    let stray = |i: &Instance| i.is_alive() && i.crew.wanted(&world.plan).is_none();
     assert!(!world.fleet.instances.values().any(stray), "seed {seed}");
-    let wanted: u32 = world.plan.revisions.values().map(|r| r.replicas).sum();
+    let wanted: u32 = crews(&world.plan).map(|(_, wanted)| wanted.replicas).sum();
     assert_eq!(world.fleet.routed().unwrap().len(), wanted as usize, "seed {seed}");
 }
