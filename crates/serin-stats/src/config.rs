@@ -2,6 +2,8 @@
 
 use crate::bucket::buckets_of_change;
 use crate::eprocess::Harm;
+use crate::evidence::{Means, means};
+use crate::means::{BoundedMean, MeanError, MeanEvidence};
 pub use crate::metric::{Kind, Metric, MetricSettings, Role, Worse};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -162,7 +164,7 @@ fn check_metrics(s: &JudgeSettings) -> Result<(), ConfigError> {
     if !metrics.iter().any(|m| m.role == Role::Critical) {
         return Err(ConfigError::NoMetrics);
     }
-    metrics.iter().try_for_each(check_kind)?;
+    metrics.iter().try_for_each(|m| check_kind(s, m))?;
     let latency = |m: &&MetricSettings| matches!(m.metric, Metric::Latency | Metric::MeanLatency);
     match metrics.iter().find(latency).filter(|_| !s.random_routing) {
         Some(m) => Err(ConfigError::NeedsRandomRouting(m.metric.clone())),
@@ -170,13 +172,20 @@ fn check_metrics(s: &JudgeSettings) -> Result<(), ConfigError> {
     }
 }
 
-fn check_kind(m: &MetricSettings) -> Result<(), ConfigError> {
+fn check_kind(s: &JudgeSettings, m: &MetricSettings) -> Result<(), ConfigError> {
     let named = matches!(m.metric, Metric::Named(_));
     if named == (m.kind == Kind::BuiltIn) {
         return Err(ConfigError::WrongKind(m.metric.clone()));
     }
+    let unfit = |error: MeanError| ConfigError::Unfit(m.metric.clone(), error.to_string());
+    match means(s, m) {
+        Some(Means::Bounded(settings)) => {
+            return BoundedMean::new(settings).map(drop).map_err(unfit);
+        }
+        Some(Means::Any(settings)) => return MeanEvidence::new(settings).map(drop).map_err(unfit),
+        None => {}
+    }
     match m.kind {
-        Kind::BuiltIn => Ok(()),
         Kind::Share { harm_ratio, harm_floor } => {
             in_range("harm_ratio", harm_ratio, 1.05, 100.0)?;
             in_range("harm_floor", harm_floor, 1e-6, 0.5)
@@ -185,12 +194,7 @@ fn check_kind(m: &MetricSettings) -> Result<(), ConfigError> {
             in_range("harm_ratio", harm_ratio, 1.05, 100.0)?;
             in_range("harm_floor", harm_floor, 0.0, 1e12)
         }
-        Kind::BoundedMean { low, high, harm, .. } => {
-            in_range("low", low, -1e12, 1e12)?;
-            in_range("high", high, low + 1e-9, 1e12)?;
-            in_range("harm", harm, 1e-12, high - low)
-        }
-        Kind::Mean { harm, .. } => in_range("harm", harm, 0.001, 10.0),
+        Kind::BuiltIn | Kind::BoundedMean { .. } | Kind::Mean { .. } => Ok(()),
     }
 }
 
@@ -223,6 +227,8 @@ pub enum ConfigError {
     },
     /// A metric of the user's own without a kind, or a built-in one with.
     WrongKind(Metric),
+    /// Settings of a mean that no numbers fit.
+    Unfit(Metric, String),
     /// A metric that cannot be compared with the ratio of before.
     NeedsRandomRouting(Metric),
 }
@@ -251,6 +257,7 @@ impl fmt::Display for ConfigError {
                 "metric {m} has the wrong kind: errors, latency and mean-latency have none, any \
                  other needs one"
             ),
+            Self::Unfit(m, why) => write!(f, "metric {m}: {why}"),
             Self::NeedsRandomRouting(m) => {
                 write!(f, "metric {m} needs random routing; leave it out or judge errors alone")
             }

@@ -1,14 +1,15 @@
 //! The evidence of one metric, whatever its kind.
 
-use crate::config::JudgeConfig;
+use crate::config::{JudgeConfig, JudgeSettings};
 use crate::counts::{CountEvidence, RateHarm};
 use crate::eprocess::{Counts, Harm, Outlook, ceiling};
 use crate::errors::ErrorEvidence;
 use crate::latency::LatencyEvidence;
+use crate::means::{BoundedMean, BoundedSettings, Estimate, MeanEvidence, MeanSettings};
 use crate::metric::{Kind, Metric, MetricSettings, Worse};
 use crate::onset::Onset;
 use crate::shifted::Shifted;
-use crate::tick::{Sample, Tick};
+use crate::tick::{Moments, Sample, Tick};
 use serde::{Deserialize, Serialize};
 
 /// State of one metric.
@@ -25,12 +26,52 @@ pub enum Evidence {
     Share(Harm, Box<ErrorEvidence>),
     /// Events over an exposure.
     Count(RateHarm, Box<CountEvidence>),
+    /// A bounded mean.
+    Bounded(Box<BoundedMean>),
+    /// Any mean, mean latency among them.
+    Mean(Box<MeanEvidence>),
+    /// Settings that no numbers fit: never any data.
+    Void,
+}
+
+/// Settings of a metric of means, as the tests want them.
+pub(crate) enum Means {
+    Bounded(BoundedSettings),
+    Any(MeanSettings),
+}
+
+/// What a metric of means tests; `None` for all others.
+pub(crate) fn means(settings: &JudgeSettings, metric: &MetricSettings) -> Option<Means> {
+    match (&metric.metric, metric.kind) {
+        (Metric::MeanLatency, _) => Some(Means::Any(MeanSettings {
+            worse: Worse::Rise,
+            tolerated: settings.latency_tolerance,
+            harm: settings.latency_harm,
+        })),
+        (_, Kind::Mean { worse, harm }) => {
+            Some(Means::Any(MeanSettings { worse, tolerated: 0.0, harm }))
+        }
+        (_, Kind::BoundedMean { low, high, worse, harm }) => {
+            Some(Means::Bounded(BoundedSettings { low, high, worse, tolerated: 0.0, harm }))
+        }
+        _ => None,
+    }
 }
 
 impl Evidence {
     /// Without evidence, every onset alternative at `ln_first`.
     pub fn new(config: &JudgeConfig, metric: &MetricSettings, ln_first: f64) -> Self {
         let errors = || Box::new(ErrorEvidence::starting_at(ln_first));
+        match means(config.settings(), metric) {
+            Some(Means::Bounded(settings)) => {
+                return BoundedMean::new(settings)
+                    .map_or(Self::Void, |e| Self::Bounded(Box::new(e)));
+            }
+            Some(Means::Any(settings)) => {
+                return MeanEvidence::new(settings).map_or(Self::Void, |e| Self::Mean(Box::new(e)));
+            }
+            None => {}
+        }
         match (&metric.metric, metric.kind) {
             (Metric::Latency, _) => Self::Latency(Box::new(LatencyEvidence::starting_at(ln_first))),
             (_, Kind::Share { harm_ratio, harm_floor }) => {
@@ -40,7 +81,7 @@ impl Evidence {
                 RateHarm { worse, ratio: harm_ratio, floor: harm_floor },
                 Box::default(),
             ),
-            (_, Kind::BuiltIn) if config.settings().random_routing => Self::Errors(errors()),
+            _ if config.settings().random_routing => Self::Errors(errors()),
             _ => Self::Shifted(Box::default(), Counts::default()),
         }
     }
@@ -63,6 +104,10 @@ impl Evidence {
                 e.observe(&config.error_harm(), config.settings().alpha, &tick.errors());
             }
             Self::Latency(e) => e.observe(config, tick),
+            Self::Mean(e) if *metric == Metric::MeanLatency => {
+                // Sums made of counts are possible.
+                let _ = e.observe(&moments(tick, false), &moments(tick, true));
+            }
             _ => {
                 if let Some(sample) = tick.sample(metric) {
                     self.sample(sample);
@@ -85,6 +130,17 @@ impl Evidence {
             (Self::Count(harm, e), Sample::Count { baseline, canary }) => {
                 e.observe(harm, baseline, canary);
             }
+            // What the tests refuse is not used: then there is no data, which never passes.
+            (Self::Bounded(e), Sample::Mean { baseline, canary }) => {
+                let _ = e.observe(&baseline, &canary);
+            }
+            (Self::Mean(e), Sample::Mean { baseline, canary }) => {
+                let _ = e.observe(&baseline, &canary);
+            }
+            (Self::Mean(e), Sample::MeanError { baseline, canary }) => {
+                let estimate = |(mean, error)| Estimate { mean, error };
+                let _ = e.observe_estimates(estimate(baseline), estimate(canary));
+            }
             // Numbers of another kind than the metric's say nothing about it.
             _ => {}
         }
@@ -98,6 +154,9 @@ impl Evidence {
             Self::Share(_, e) => e.fail(onset),
             Self::Latency(e) => e.fail(onset),
             Self::Count(_, e) => e.fail(),
+            Self::Bounded(e) => e.fail(),
+            Self::Mean(e) => e.fail(),
+            Self::Void => 0.0,
         }
     }
 
@@ -116,6 +175,9 @@ impl Evidence {
             Self::Share(harm, e) => e.pass().ln_e(harm),
             Self::Latency(e) => e.pass(),
             Self::Count(harm, e) => e.pass(harm),
+            Self::Bounded(e) => e.pass(),
+            Self::Mean(e) => e.pass(),
+            Self::Void => 0.0,
         }
     }
 
@@ -129,6 +191,9 @@ impl Evidence {
                 let (baseline, canary) = e.totals();
                 Counts { baseline_events: baseline.1, canary_events: canary.1, ..Counts::default() }
             }
+            Self::Bounded(e) => of_units(e.units()),
+            Self::Mean(e) => of_units(e.units()),
+            Self::Void => Counts::default(),
         }
     }
 
@@ -142,6 +207,8 @@ impl Evidence {
                 let (baseline, canary) = e.totals();
                 (rate(baseline), rate(canary))
             }
+            Self::Bounded(e) => e.means(),
+            Self::Mean(e) => e.means(),
             _ => {
                 let counts = self.counts();
                 (counts.baseline_rate(), counts.canary_rate())
@@ -158,7 +225,10 @@ impl Evidence {
                 baseline.0 > 0.0 && canary.0 > 0.0
             }
             Self::Shifted(e, counts) => e.is_known() && counts.canary_n > 0,
+            Self::Bounded(e) => e.ticks() > 0,
+            Self::Mean(e) => e.has_data(),
             Self::Errors(_) | Self::Share(..) => self.counts().canary_n > 0,
+            Self::Void => false,
         }
     }
 
@@ -175,6 +245,9 @@ impl Evidence {
                 Worse::Rise => (rate * harm.ratio).max(harm.floor),
                 Worse::Drop => rate / harm.ratio,
             }),
+            Self::Bounded(e) => e.limit(),
+            Self::Mean(e) => e.limit(),
+            Self::Void => None,
         }
     }
 
@@ -205,6 +278,10 @@ fn tolerated(config: &JudgeConfig, counts: &Counts, worse: f64) -> f64 {
     config.settings().tolerate.map_or(worse, |p_max| worse.min(ceiling(p_max)))
 }
 
+fn of_units((baseline_n, canary_n): (u64, u64)) -> Counts {
+    Counts { canary_n, baseline_n, ..Counts::default() }
+}
+
 /// The present rates, taken to go on. `None` while the canary has no requests.
 fn outlook(counts: &Counts) -> Option<Outlook> {
     let all = counts.canary_n as f64 + counts.baseline_n as f64;
@@ -213,4 +290,18 @@ fn outlook(counts: &Counts) -> Option<Outlook> {
         baseline_rate: counts.baseline_rate().unwrap_or(0.0),
         share: counts.canary_n as f64 / all,
     })
+}
+
+/// Sums of an arm's latency in milliseconds. Requests without a known latency are errors and are
+/// judged as such.
+fn moments(tick: &Tick, canary: bool) -> Moments {
+    let arm = if canary { &tick.canary } else { &tick.baseline };
+    let mut sums = Moments::default();
+    for (bucket, count) in arm.latency.iter() {
+        let (ms, n) = (crate::bucket::bucket_middle_ms(bucket), count as f64);
+        sums.n = sums.n.saturating_add(count);
+        sums.sum += n * ms;
+        sums.sum_squares += n * ms * ms;
+    }
+    sums
 }

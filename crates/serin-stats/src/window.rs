@@ -96,6 +96,11 @@ impl Window {
         found
     }
 
+    /// What finished of it, as a histogram.
+    pub fn histogram(&self) -> Histogram {
+        self.counts().filter(|(bucket, _)| *bucket != UNFINISHED).collect()
+    }
+
     /// Median and 99th percentile in milliseconds, for display.
     pub fn summary_ms(&self) -> [Option<f64>; 2] {
         self.quantiles(&[0.5, 0.99], 0.0).map(|b| b.map(bucket_middle_ms))

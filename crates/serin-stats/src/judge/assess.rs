@@ -32,6 +32,19 @@ impl Judge {
         }
     }
 
+    /// Confidence sequences of latency quantile `q` of the recent past, in milliseconds, baseline
+    /// first (see [`crate::quantiles`]). For display: nothing is decided by them.
+    pub fn quantile_intervals(&self, q: f64) -> [Option<(f64, f64)>; 2] {
+        let latency = self.metrics.iter().find_map(|evidence| match evidence {
+            Evidence::Latency(latency) => Some(latency.windows()),
+            _ => None,
+        });
+        let alpha = self.config.settings().alpha;
+        latency.map_or([None, None], |(baseline, canary)| {
+            [baseline, canary].map(|w| crate::quantiles::interval(&w.histogram(), q, alpha))
+        })
+    }
+
     fn overall(&self, metrics: &[MetricAssessment], invalid: bool) -> Outcome {
         let critical = || metrics.iter().filter(|m| m.role == Role::Critical);
         if self.failure.is_some() {

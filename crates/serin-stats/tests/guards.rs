@@ -1,0 +1,109 @@
+//! A comparison that is not sound is never a PASS, and says why.
+#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+
+use serin_stats::{
+    ArmTick, Dealt, Guard, Judge, JudgeConfig, JudgeSettings, Metric, Outcome, Rung, Tick,
+};
+
+fn judge() -> Judge {
+    let metrics = vec![Metric::Errors.into()];
+    Judge::new(JudgeConfig::new(JudgeSettings { metrics, ..JudgeSettings::default() }).unwrap())
+}
+
+fn arm(n: u64, errors: u64) -> ArmTick {
+    ArmTick { n, errors, ..ArmTick::default() }
+}
+
+/// A clean tick that passes when it is repeated 100 times.
+fn clean() -> Tick {
+    Tick { seconds: 1, baseline: arm(900, 0), canary: arm(100, 0), ..Tick::default() }
+}
+
+/// The answer after `tick` came 100 times.
+fn after(tick: &Tick) -> (Judge, Outcome, Option<(Guard, String)>) {
+    let mut judge = judge();
+    (0..100).for_each(|_| judge.observe(tick));
+    let a = judge.assess(Rung::LAST);
+    (judge, a.outcome, a.invalid.map(|i| (i.guard, i.to_string())))
+}
+
+#[test]
+fn the_clean_tick_passes() {
+    assert_eq!(after(&clean()).1, Outcome::Pass);
+}
+
+#[test]
+fn a_wrong_sample_ratio_is_invalid_until_somebody_looked() {
+    let dealt = Some(Dealt { baseline: 900, canary: 100, share: 0.12 });
+    let (mut judge, outcome, why) = after(&Tick { dealt, ..clean() });
+    let words = "the candidate got 10.00 % of the sample where 12.00 % were planned";
+    assert_eq!((outcome, why), (Outcome::Invalid, Some((Guard::SampleRatio, words.to_owned()))));
+    judge.clear_guards();
+    assert_eq!(judge.assess(Rung::LAST).outcome, Outcome::Pass);
+}
+
+#[test]
+fn the_planned_ratio_is_fine_through_changes_of_weight() {
+    let mut judge = judge();
+    for share in [0.1, 0.25, 0.5] {
+        let canary = (1000.0 * share) as u64;
+        let dealt = Some(Dealt { baseline: 1000 - canary, canary, share });
+        (0..50).for_each(|_| judge.observe(&Tick { dealt, ..clean() }));
+    }
+    assert_eq!(judge.assess(Rung::LAST).outcome, Outcome::Pass);
+}
+
+#[test]
+fn clients_that_give_up_on_the_canary_are_invalid() {
+    let aborted = |n, aborted| ArmTick { aborted, ..arm(n, 0) };
+    let tick = Tick { baseline: aborted(900, 9), canary: aborted(100, 10), ..clean() };
+    let (_, outcome, why) = after(&tick);
+    assert_eq!(outcome, Outcome::Invalid);
+    assert_eq!(why.unwrap().0, Guard::Aborts);
+    let same = Tick { baseline: aborted(900, 90), canary: aborted(100, 10), ..clean() };
+    assert_eq!(after(&same).1, Outcome::Pass, "clients that give up on both say nothing");
+}
+
+#[test]
+fn stable_instances_that_disagree_are_invalid() {
+    let replicas = [("a", (450, 0)), ("b", (450, 9))];
+    let replicas = replicas.map(|(name, counts)| (name.to_owned(), counts)).into();
+    let tick = Tick { baseline: arm(900, 9), replicas, ..clean() };
+    let (_, outcome, why) = after(&tick);
+    assert_eq!(outcome, Outcome::Invalid);
+    let words = "stable's own instances disagree: error rates from 0.00 % to 2.00 %";
+    assert_eq!(why, Some((Guard::Replicas, words.to_owned())));
+}
+
+#[test]
+fn equal_instances_agree() {
+    let replicas = [("a", (450, 5)), ("b", (450, 4))];
+    let replicas = replicas.map(|(name, counts)| (name.to_owned(), counts)).into();
+    let tick = Tick { baseline: arm(900, 9), replicas, ..clean() };
+    assert_eq!(after(&tick).1, Outcome::Pass);
+}
+
+#[test]
+fn failure_wins_over_a_tripped_guard() {
+    let dealt = Some(Dealt { baseline: 900, canary: 100, share: 0.2 });
+    let mut judge = after(&Tick { dealt, ..clean() }).0;
+    judge.observe(&Tick { canary: arm(100, 90), ..clean() });
+    assert_eq!(judge.assess(Rung::LAST).outcome, Outcome::Fail);
+}
+
+#[test]
+fn impossible_counts_are_not_used() {
+    let replicas = [("a".to_owned(), (1, 2))].into();
+    let bad = [
+        Tick { dealt: Some(Dealt { baseline: 1, canary: 1, share: f64::NAN }), ..clean() },
+        Tick { dealt: Some(Dealt { baseline: 1, canary: 1, share: 0.0 }), ..clean() },
+        Tick { split: vec![(1, 2)], ..clean() },
+        Tick { replicas, ..clean() },
+        Tick { canary: arm(1, 2), ..clean() },
+    ];
+    for tick in bad {
+        let (judge, outcome, why) = after(&tick);
+        assert_eq!((outcome, why.unwrap().0), (Outcome::Invalid, Guard::Counts), "{tick:?}");
+        assert_eq!(judge.rejected_ticks(), 100);
+    }
+}
