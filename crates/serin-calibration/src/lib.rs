@@ -14,6 +14,7 @@ pub mod latency;
 pub mod methods;
 pub mod ours;
 pub mod parallel;
+pub mod plot;
 pub mod report;
 pub mod rng;
 pub mod tables;

@@ -11,11 +11,12 @@ use std::time::Instant;
 /// A part of the benchmark.
 type Part = (&'static str, fn(Effort) -> Report);
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     ("errors", tables::errors::run),
     ("seconds", tables::errors::every_second),
     ("latency", tables::latency::run),
     ("pass", tables::pass::run),
+    ("paths", tables::paths::run),
     ("many", tables::many::run),
     ("rollout", tables::rollout::run),
     ("steered", tables::steered::run),
@@ -82,7 +83,11 @@ fn run(options: &Options) -> Result<(), String> {
         }
         all.add(report);
     }
-    println!("{}", report::goals(&all.goals).text());
+    let goals = report::goals(&all.goals);
+    println!("{}", goals.text());
+    if options.only.is_none() {
+        all.tables.push(goals);
+    }
     options.out.as_deref().map_or(Ok(()), |out| save(out, &all))
 }
 

@@ -1,5 +1,6 @@
 //! False alarms and time to detect, by method (tables E1, E2 and S).
 
+use super::drawn;
 use crate::methods::ERRORS;
 use crate::ours::{CORRECTED, REQUESTS, SESSIONS};
 use crate::report::{Report, Table, Unit, number, percent};
@@ -93,7 +94,30 @@ pub fn run(effort: Effort) -> Report {
         detections("e2", &harmful),
         correlated(&harmless, &harmful),
     ];
+    report.plots = plots(&harmless, &harmful);
     report
+}
+
+fn plots(harmless: &[Cell], harmful: &[Cell]) -> Vec<(String, String)> {
+    let quiet = [
+        ("AA1", "100 rps, 0.5 %"),
+        ("AA2", "5 rps, 1 %"),
+        ("AA3", "shared incidents"),
+        ("AA4", "errors in clumps"),
+    ];
+    let loud = [
+        ("R1", "0.5 to 1 %"),
+        ("R2", "0.5 to 1.5 %"),
+        ("R4", "0.5 to 50 %"),
+        ("R6", "0.5 to 2 %, from minute 15"),
+    ];
+    let harmful: Vec<Cell> =
+        harmful.iter().filter(|c| loud.iter().any(|l| l.0 == c.1)).copied().collect();
+    let pale = drawn::alarmists(harmless, &["AA1", "AA2", "AA3"]);
+    vec![
+        ("false-alarms".into(), drawn::false_alarms(harmless, &quiet)),
+        ("detection".into(), drawn::detections("Time to detect", &harmful, &loud, &pale)),
+    ]
 }
 
 /// On requests everywhere, on sessions where errors belong together.

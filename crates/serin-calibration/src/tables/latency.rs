@@ -1,5 +1,6 @@
 //! Latency: false alarms and time to detect (table L), PASS, and its wrong passes.
 
+use super::drawn;
 use super::errors::{Cell, alpha, detections, speed};
 use super::pass::{Decision, Ends, decide};
 use crate::latency::{LatencyScenario, LatencyTraffic, SAME, SCENARIOS, Slowness};
@@ -26,8 +27,20 @@ pub fn run(effort: Effort) -> Report {
     let mut report = Report::default();
     goals(&mut report, &cells);
     report.tables.push(detections("l", &cells));
+    report.plots.push(("latency".into(), plot(&cells)));
     report.add(pass(effort));
     report
+}
+
+fn plot(cells: &[Cell]) -> String {
+    let panels = [
+        ("+5 %", "+5 %"),
+        ("+10 %", "+10 %"),
+        ("+500 ms on 2 %", "+500 ms on 2 %"),
+        ("+1 s on 1 %", "+1 s on 1 %"),
+    ];
+    let pale = drawn::alarmists(cells, &[SAME.name]);
+    drawn::detections("Time to detect slower responses", cells, &panels, &pale)
 }
 
 fn goals(report: &mut Report, cells: &[Cell]) {

@@ -99,6 +99,12 @@ fn decide_errors(
     decide(effort, decision, |run| Traffic::new(scenario, stream, run))
 }
 
+/// PASS of a clean version with default settings, by the error rate of both arms.
+pub fn by_rate(effort: Effort, rate: f64, stream: u64) -> Ends {
+    let settings = errors(NEVER_FAIL, Onset::Plain);
+    decide_errors(effort, &settings, plain("clean", 100.0, rate, rate), stream, FIVE_SECONDS)
+}
+
 /// P: evidence from the ratio alone.
 fn by_margin(effort: Effort) -> Report {
     let mut report = Report::default();

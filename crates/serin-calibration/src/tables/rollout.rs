@@ -1,7 +1,9 @@
 //! R: whole rollouts, an evidence-gated ladder against Flagger's ramp.
 
+use super::drawn::minutes;
 use crate::ours::{Onset, errors, judge};
 use crate::parallel;
+use crate::plot::{Cell, Panel, Row, Rows};
 use crate::report::{Report, Table, Unit, number, percent};
 use crate::traffic::{Scenario, Source, Traffic, plain};
 use crate::watch::{Effort, quantile, sorted};
@@ -143,6 +145,7 @@ const HEAD: [&str; 13] = [
 pub fn run(effort: Effort) -> Report {
     let mut report = Report::default();
     let mut table = Table::new("r", &HEAD);
+    let mut drawn = Vec::new();
     for (rates, stream) in RATES.into_iter().zip(500..) {
         let harm_floor = floor(rates.1);
         let plain_settings = JudgeSettings { harm_floor, ..errors(0.01, Onset::Plain) };
@@ -154,14 +157,43 @@ pub fn run(effort: Effort) -> Report {
         };
         let ours = runs(&|course| ladder(course, &plain_settings));
         goals(&mut report, rates, &ours, "Serin");
-        row(&mut table, rates, "Flagger ramp", &runs(&ramp));
+        let flagger = runs(&ramp);
+        row(&mut table, rates, "Flagger ramp", &flagger);
         row(&mut table, rates, "Serin ladder", &ours);
+        drawn.extend([drawn_row(rates, "Flagger", &flagger), drawn_row(rates, "Serin", &ours)]);
         let late = runs(&|course| ladder(course, &late_settings));
         goals(&mut report, rates, &late, "Serin with onset");
         row(&mut table, rates, "Serin ladder with onset", &late);
     }
     report.tables.push(table);
+    report.plots.push(("rollouts".into(), plot(drawn)));
     report
+}
+
+fn drawn_row(rates: (f64, f64, f64), method: &str, rollouts: &Rollouts) -> Row {
+    let ends = [Ending::Promoted, Ending::RolledBack, Ending::Inconclusive];
+    let parts = ends.map(|ending| 100.0 * rollouts.share(ending));
+    let (rps, stable, canary) = rates;
+    let rates = format!("{rps} rps, {} to {} %", percent(stable, 2), percent(canary, 2));
+    Row {
+        name: format!("{rates}: {method}"),
+        is_ours: method == "Serin",
+        is_pale: false,
+        cells: vec![Cell::Parts(parts, minutes(rollouts.median(|r| r.seconds)))],
+    }
+}
+
+fn plot(rows: Vec<Row>) -> String {
+    let panel = Panel {
+        title: "promoted (green), rolled back (red), neither within an hour (grey)".to_owned(),
+        range: (0.0, 100.0),
+        logarithmic: false,
+        ticks: [0, 50, 100].map(|at| (f64::from(at), format!("{at} %"))).to_vec(),
+        limit: None,
+    };
+    let title = "Whole rollouts: the ladder of evidence against a ramp with a threshold".to_owned();
+    let note = "Right: median time until the rollout ended.".to_owned();
+    Rows { title, note, panels: vec![panel], rows }.svg()
 }
 
 /// The default, or stable's own rate where that is lower: below the floor nothing is harm.
