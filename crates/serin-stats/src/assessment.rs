@@ -120,7 +120,7 @@ pub struct Assessment {
     /// Why the outcome is `Invalid`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invalid: Option<Invalid>,
-    /// What all evidence was divided by because users' errors come in clumps; 1 when they do not
+    /// What evidence is divided by now because users' errors come in clumps; 1 when they do not
     /// or when units are requests.
     #[serde(default = "one")]
     pub dispersion: f64,

@@ -1,6 +1,7 @@
 //! Evidence from events over an exposure: restarts by instance-second, log errors by request,
 //! sign-ups by visitor. A rise or a drop may be the harm.
 
+use crate::dispersion::tempered;
 use crate::eprocess::{Counts, FLOOR_PRIOR, RATIO_PRIOR, add_known_share_at, mix_five};
 use crate::grid::{K, LogEvidence, RATIOS, log_mean_exp};
 use crate::metric::Worse;
@@ -42,13 +43,23 @@ pub struct CountEvidence {
     pass: [f64; 5],
     baseline: (f64, u64),
     canary: (f64, u64),
+    /// The canary's, each tick divided by its factor of clumping.
+    weighed: (f64, f64),
 }
 
 impl CountEvidence {
-    /// Adds one tick of (exposure, events).
-    pub fn observe(&mut self, harm: &RateHarm, baseline: (f64, u64), canary: (f64, u64)) {
+    /// Adds one tick of (exposure, events), its evidence divided by `factor`.
+    pub fn observe(
+        &mut self,
+        harm: &RateHarm,
+        baseline: (f64, u64),
+        canary: (f64, u64),
+        factor: f64,
+    ) {
         add(&mut self.baseline, baseline);
         add(&mut self.canary, canary);
+        self.weighed.0 = (self.weighed.0 + canary.0 / factor).min(f64::MAX);
+        self.weighed.1 += canary.1 as f64 / factor;
         let exposure = baseline.0 + canary.0;
         let share = canary.0 / exposure;
         if !(share > 0.0 && share < 1.0) {
@@ -57,11 +68,11 @@ impl CountEvidence {
         let counts =
             Counts { canary_events: canary.1, baseline_events: baseline.1, ..Counts::default() };
         let ln_r: [f64; K] = RATIOS.ln_r.map(|x| x * harm.sign());
-        add_known_share_at(&ln_r, share, &counts, &mut self.fail);
+        tempered(&mut self.fail, factor, |l| add_known_share_at(&ln_r, share, &counts, l));
         let ln_harm = harm.sign() * libm::log(harm.ratio);
         let against = likelihood(ln_harm, share, &counts);
         for (l, place) in self.pass.iter_mut().zip(PLACES) {
-            *l += likelihood(place * ln_harm, share, &counts) - against;
+            *l += (likelihood(place * ln_harm, share, &counts) - against) / factor;
         }
     }
 
@@ -76,8 +87,8 @@ impl CountEvidence {
         if harm.floor <= 0.0 || harm.worse == Worse::Drop {
             return ratio;
         }
-        let (exposure, events) = self.canary;
-        let below = BELOW.map(|x| events as f64 * libm::log(x) - (x - 1.0) * harm.floor * exposure);
+        let (exposure, events) = self.weighed;
+        let below = BELOW.map(|x| events * libm::log(x) - (x - 1.0) * harm.floor * exposure);
         log_mean_exp(&[ratio, mix_five(&FLOOR_PRIOR, &below)])
     }
 

@@ -3,8 +3,9 @@
 //! Stable's users are dealt into parts that have nothing to do with the arms. If users were alike,
 //! events would fall into the parts by chance (Pearson's chi-squared, one degree of freedom less
 //! than parts). What is above that is clumping: within a tick (an incident of a few users), or over
-//! the whole time (a user who always fails). Evidence is divided by the factor, which makes it an
-//! e-value again in the Gaussian limit, where the variance is the factor times the nominal one.
+//! the whole time (a user who always fails). Each increment of evidence is divided by the factor
+//! that was known before it, which makes it an e-value again in the Gaussian limit, where the
+//! variance is the factor times the nominal one.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,11 +48,9 @@ impl Dispersion {
         !self.parts.is_empty()
     }
 
-    /// Upper 95 % limit of the factor for events, at least 1; 1 while nothing was observed.
+    /// Upper 95 % limit of the factor for events, at least 1. Before anything was observed it is that
+    /// of the prior, 2.1.
     pub fn factor(&self) -> f64 {
-        if !self.is_known() {
-            return 1.0;
-        }
         let over_time = chi_squared(&self.parts).unwrap_or((0.0, 0.0));
         upper(self.within).max(upper(over_time)).max(1.0)
     }
@@ -65,6 +64,22 @@ impl Dispersion {
         }
         let chi = self.parts.iter().map(|p| square(p.0 as f64 - mean) / mean).sum();
         upper((chi, self.parts.len() as f64 - 1.0)).max(1.0)
+    }
+}
+
+/// Lets `add` add its increments to `evidence`, divided by `factor`.
+pub fn tempered<const N: usize>(
+    evidence: &mut [f64; N],
+    factor: f64,
+    add: impl FnOnce(&mut [f64; N]),
+) {
+    if factor <= 1.0 {
+        return add(evidence);
+    }
+    let mut increments = [0.0; N];
+    add(&mut increments);
+    for (l, increment) in evidence.iter_mut().zip(increments) {
+        *l += increment / factor;
     }
 }
 

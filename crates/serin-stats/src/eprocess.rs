@@ -138,11 +138,11 @@ pub fn add_known_share_at(ln_r: &LogEvidence, share: f64, counts: &Counts, to: &
 /// Log evidence against "each canary request has an event with probability at most `p_max`",
 /// from cumulative canary counts (2.1: the ceiling test). Grid `min(p_max * r_k, 0.999)`.
 pub fn ceiling(canary_n: u64, canary_events: u64, p_max: f64) -> f64 {
-    ceiling_on(&RATIOS, canary_n, canary_events, p_max)
+    ceiling_on(&RATIOS, canary_n as f64, canary_events as f64, p_max)
 }
 
-/// [`ceiling`] with another prior.
-pub fn ceiling_on(grid: &Grid, canary_n: u64, canary_events: u64, p_max: f64) -> f64 {
+/// [`ceiling`] with another prior, from counts that may be weighed.
+pub fn ceiling_on(grid: &Grid, canary_n: f64, canary_events: f64, p_max: f64) -> f64 {
     let ceiling = |p: f64| bernoulli(canary_n, canary_events, p, p_max);
     let evidence: LogEvidence =
         std::array::from_fn(|k| ceiling((p_max * (grid.up[k] + 1.0)).min(0.999)));
@@ -167,15 +167,15 @@ pub(crate) fn mix_five(prior: &[f64; 5], logs: &[f64]) -> f64 {
 
 /// Log evidence against "each canary request has an event with probability at least `floor`",
 /// from cumulative canary counts (2.7).
-pub fn below_floor(canary_n: u64, canary_events: u64, floor: f64) -> f64 {
+pub fn below_floor(canary_n: f64, canary_events: f64, floor: f64) -> f64 {
     let logs = BELOW_FLOOR.map(|x| bernoulli(canary_n, canary_events, floor * x, floor));
     mix_five(&FLOOR_PRIOR, &logs)
 }
 
 /// Log likelihood ratio of event probability `p` against `p0`.
-fn bernoulli(n: u64, events: u64, p: f64, p0: f64) -> f64 {
-    let good = n.saturating_sub(events) as f64;
-    events as f64 * libm::log(p / p0) + good * (libm::log1p(-p) - libm::log1p(-p0))
+fn bernoulli(n: f64, events: f64, p: f64, p0: f64) -> f64 {
+    let good = (n - events).max(0.0);
+    events * libm::log(p / p0) + good * (libm::log1p(-p) - libm::log1p(-p0))
 }
 
 /// What counts as harm: at least `ratio` times the baseline's rate and at least `floor`.
@@ -206,17 +206,26 @@ pub struct PassEvidence {
     ratio: [f64; 5],
     /// Cumulative counts of the judged ticks.
     counts: Counts,
+    /// The canary's requests and events, each tick divided by its factor of clumping.
+    weighed: (f64, f64),
 }
 
 impl PassEvidence {
-    /// Adds one tick.
-    pub fn observe(&mut self, harm: &Harm, tick: &Counts) {
+    /// Adds one tick, its evidence divided by `factor` (see [`crate::dispersion`]).
+    pub fn observe(&mut self, harm: &Harm, tick: &Counts, factor: f64) {
         self.counts.add(tick);
+        self.weighed.0 += tick.canary_n as f64 / factor;
+        self.weighed.1 += tick.canary_events as f64 / factor;
         if tick.is_comparable() {
             for (l, r) in self.ratio.iter_mut().zip(harm.ratios()) {
-                *l += known_share(tick, r, harm.ratio);
+                *l += known_share(tick, r, harm.ratio) / factor;
             }
         }
+    }
+
+    /// [`ceiling`] of what was observed: evidence that the canary's rate is above `p_max`.
+    pub fn above(&self, p_max: f64) -> f64 {
+        ceiling_on(&RATIOS, self.weighed.0, self.weighed.1, p_max)
     }
 
     /// `ln E_ratio`.
@@ -226,7 +235,7 @@ impl PassEvidence {
 
     /// `ln E_floor`.
     pub fn ln_floor(&self, harm: &Harm) -> f64 {
-        below_floor(self.counts.canary_n, self.counts.canary_events, harm.floor)
+        below_floor(self.weighed.0, self.weighed.1, harm.floor)
     }
 
     /// `ln ((E_ratio + E_floor) / 2)`.
@@ -253,7 +262,7 @@ impl PassEvidence {
 
     /// Log likelihood ratios of all ten alternatives: five ratios, five floors.
     pub fn components(&self, harm: &Harm) -> [f64; 10] {
-        let (n, e) = (self.counts.canary_n, self.counts.canary_events);
+        let (n, e) = self.weighed;
         std::array::from_fn(|k| match k.checked_sub(5) {
             None => self.ratio[k],
             Some(k) => bernoulli(n, e, harm.floor * BELOW_FLOOR[k], harm.floor),

@@ -1,5 +1,6 @@
 //! Evidence from the error rates of both arms.
 
+use crate::dispersion::tempered;
 use crate::eprocess::{Counts, Harm, PassEvidence, add_known_share, add_margin};
 use crate::grid::{K, LogEvidence, RATIOS, log_mean_exp};
 use crate::onset::{Onset, start, with_rest};
@@ -27,13 +28,14 @@ impl ErrorEvidence {
         start(&mut self.fail, ln_weight);
     }
 
-    /// Adds one tick.
-    pub fn observe(&mut self, harm: &Harm, tick: &Counts) {
+    /// Adds one tick, its evidence divided by `factor`.
+    pub fn observe(&mut self, harm: &Harm, tick: &Counts, factor: f64) {
         let grid = &*RATIOS;
-        add_margin(grid, tick, &mut self.fail);
-        self.pass.observe(harm, tick);
-        add_known_share(&grid.ln_r, &grid.up, tick, &mut self.above);
-        add_known_share(&grid.ln_r.map(|x| -x), &grid.down, tick, &mut self.below);
+        let down = grid.ln_r.map(|x| -x);
+        tempered(&mut self.fail, factor, |l| add_margin(grid, tick, l));
+        self.pass.observe(harm, tick, factor);
+        tempered(&mut self.above, factor, |l| add_known_share(&grid.ln_r, &grid.up, tick, l));
+        tempered(&mut self.below, factor, |l| add_known_share(&down, &grid.down, tick, l));
     }
 
     /// `ln E` of FAIL.
@@ -52,14 +54,13 @@ impl ErrorEvidence {
     }
 
     /// Confidence sequence for the rate ratio: every ratio whose likelihood is above `alpha` times
-    /// that of the uniform mixture over all, the likelihood being divided by `factor`
-    /// (see [`crate::dispersion`]). Between grid points the ends are interpolated.
-    pub fn interval(&self, alpha: f64, factor: f64) -> Option<(f64, f64)> {
+    /// that of the uniform mixture over all, Between grid points the ends are interpolated.
+    pub fn interval(&self, alpha: f64) -> Option<(f64, f64)> {
         let counts = self.counts();
         if counts.canary_events == 0 && counts.baseline_events == 0 {
             return None;
         }
-        let curve: Vec<_> = self.curve().into_iter().map(|(x, y)| (x, y / factor)).collect();
+        let curve = self.curve();
         let logs: Vec<f64> = curve.iter().map(|point| point.1).collect();
         let level = log_mean_exp(&logs) + libm::log(alpha);
         let low = crossing(curve.iter(), level)?;

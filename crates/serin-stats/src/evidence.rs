@@ -95,28 +95,29 @@ impl Evidence {
         }
     }
 
-    /// Adds one tick.
-    pub fn observe(&mut self, config: &JudgeConfig, metric: &Metric, tick: &Tick) {
+    /// Adds one tick, its evidence divided by `factor` (see [`crate::dispersion`]). Means see by
+    /// themselves how much ticks vary.
+    pub fn observe(&mut self, config: &JudgeConfig, metric: &Metric, tick: &Tick, factor: f64) {
         match self {
-            Self::Errors(e) => e.observe(&config.error_harm(), &tick.errors()),
+            Self::Errors(e) => e.observe(&config.error_harm(), &tick.errors(), factor),
             Self::Shifted(e, counts) => {
                 counts.add(&tick.errors());
-                e.observe(&config.error_harm(), config.settings().alpha, &tick.errors());
+                e.observe(&config.error_harm(), config.settings().alpha, &tick.errors(), factor);
             }
-            Self::Latency(e) => e.observe(config, tick),
+            Self::Latency(e) => e.observe(config, tick, factor),
             Self::Mean(e) if *metric == Metric::MeanLatency => {
                 // Sums made of counts are possible.
                 let _ = e.observe(&moments(tick, false), &moments(tick, true));
             }
             _ => {
                 if let Some(sample) = tick.sample(metric) {
-                    self.sample(sample);
+                    self.sample(sample, factor);
                 }
             }
         }
     }
 
-    fn sample(&mut self, sample: &Sample) {
+    fn sample(&mut self, sample: &Sample, factor: f64) {
         match (self, *sample) {
             (Self::Share(harm, e), Sample::Share { baseline, canary }) => e.observe(
                 harm,
@@ -126,9 +127,10 @@ impl Evidence {
                     baseline_n: baseline.0,
                     baseline_events: baseline.1,
                 },
+                factor,
             ),
             (Self::Count(harm, e), Sample::Count { baseline, canary }) => {
-                e.observe(harm, baseline, canary);
+                e.observe(harm, baseline, canary, factor);
             }
             // What the tests refuse is not used: then there is no data, which never passes.
             (Self::Bounded(e), Sample::Mean { baseline, canary }) => {
@@ -146,11 +148,14 @@ impl Evidence {
         }
     }
 
-    /// `ln E` of FAIL before the correction for clumping.
+    /// `ln E` of FAIL.
     pub fn fail(&self, config: &JudgeConfig, onset: Option<&Onset>) -> f64 {
         match self {
-            Self::Errors(e) => tolerated(config, e.counts(), e.fail(onset)),
-            Self::Shifted(e, counts) => tolerated(config, counts, e.fail()),
+            Self::Errors(e) => tolerated(config, e.fail(onset), |p_max| e.pass().above(p_max)),
+            Self::Shifted(e, counts) => {
+                let (n, events) = (counts.canary_n, counts.canary_events);
+                tolerated(config, e.fail(), |p_max| ceiling(n, events, p_max))
+            }
             Self::Share(_, e) => e.fail(onset),
             Self::Latency(e) => e.fail(onset),
             Self::Count(_, e) => e.fail(),
@@ -160,14 +165,14 @@ impl Evidence {
         }
     }
 
-    /// `ln E` of PASS before the correction for clumping.
+    /// `ln E` of PASS.
     pub fn pass(&self, config: &JudgeConfig) -> f64 {
         match self {
             Self::Errors(e) => e.pass().ln_e(&config.error_harm()),
             Self::Shifted(e, counts) => {
                 let floor = crate::eprocess::below_floor(
-                    counts.canary_n,
-                    counts.canary_events,
+                    counts.canary_n as f64,
+                    counts.canary_events as f64,
                     config.settings().harm_floor,
                 );
                 crate::grid::log_mean_exp(&[e.pass(), floor])
@@ -252,9 +257,9 @@ impl Evidence {
     }
 
     /// Confidence sequence of the ratio of the rates.
-    pub fn interval(&self, alpha: f64, factor: f64) -> Option<(f64, f64)> {
+    pub fn interval(&self, alpha: f64) -> Option<(f64, f64)> {
         match self {
-            Self::Errors(e) | Self::Share(_, e) => e.interval(alpha, factor),
+            Self::Errors(e) | Self::Share(_, e) => e.interval(alpha),
             _ => None,
         }
     }
@@ -273,9 +278,8 @@ impl Evidence {
 
 /// With a tolerated rate FAIL is the smaller of the comparison and the ceiling test: below each,
 /// hence valid under either null.
-fn tolerated(config: &JudgeConfig, counts: &Counts, worse: f64) -> f64 {
-    let ceiling = |p_max| ceiling(counts.canary_n, counts.canary_events, p_max);
-    config.settings().tolerate.map_or(worse, |p_max| worse.min(ceiling(p_max)))
+fn tolerated(config: &JudgeConfig, worse: f64, above: impl Fn(f64) -> f64) -> f64 {
+    config.settings().tolerate.map_or(worse, |p_max| worse.min(above(p_max)))
 }
 
 fn of_units((baseline_n, canary_n): (u64, u64)) -> Counts {

@@ -190,7 +190,7 @@ impl Guards {
     }
 
     fn look_at_dispersion(&self) -> Option<Invalid> {
-        let factor = self.dispersion.factor();
+        let factor = self.factor(false);
         (factor >= DISPERSION_MAX).then_some(Invalid {
             guard: Guard::Dispersion,
             evidence: 0.0,
@@ -204,9 +204,9 @@ impl Guards {
         self.tripped.as_ref()
     }
 
-    /// What all evidence of this sample has to be divided by, at least 1.
-    pub fn factor(&self) -> f64 {
-        self.dispersion.factor()
+    /// What evidence of the next tick has to be divided by, at least 1; 1 where units are not users.
+    pub fn factor(&self, has_split: bool) -> f64 {
+        if has_split || self.dispersion.is_known() { self.dispersion.factor() } else { 1.0 }
     }
 
     /// Begins anew after a person has looked; what is still wrong trips again.

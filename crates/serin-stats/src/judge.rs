@@ -112,11 +112,12 @@ impl Judge {
         self.seconds = self.seconds.saturating_add(u64::from(tick.seconds));
         self.baseline_n = self.baseline_n.saturating_add(tick.baseline.n);
         self.canary_n = self.canary_n.saturating_add(tick.canary.n);
+        let factor = self.guards.factor(!tick.split.is_empty());
         self.guards.observe(tick, self.config.fail_needed());
         self.advance_onset(tick);
         let named = self.config.settings().metrics.iter().map(|m| &m.metric);
         for (evidence, metric) in self.metrics.iter_mut().zip(named) {
-            evidence.observe(&self.config, metric, tick);
+            evidence.observe(&self.config, metric, tick, factor);
         }
         self.latch();
     }
@@ -219,8 +220,8 @@ impl Judge {
 
     /// `ln E` of each metric's comparison, in the order of the configuration.
     fn fails(&self) -> Vec<f64> {
-        let (onset, factor) = (self.onset.as_ref(), self.guards.factor());
-        self.metrics.iter().map(|e| e.fail(&self.config, onset) / factor).collect()
+        let onset = self.onset.as_ref();
+        self.metrics.iter().map(|e| e.fail(&self.config, onset)).collect()
     }
 
     /// The metrics that are worse: those of the time alone, when that is what decided.

@@ -2,6 +2,7 @@
 
 use crate::bucket::{bucket_middle_ms, buckets_of_change};
 use crate::config::JudgeConfig;
+use crate::dispersion::tempered;
 use crate::eprocess::{Counts, Harm, Outlook, PassEvidence, add_margin, requests_until};
 use crate::grid::{K, LogEvidence, ODDS, QUANTILES, log_mean_exp};
 use crate::onset::{Onset, start, with_rest};
@@ -42,33 +43,39 @@ impl LatencyEvidence {
         }
     }
 
-    /// Judges one tick against the past, then learns from it.
-    pub fn observe(&mut self, config: &JudgeConfig, tick: &Tick) {
+    /// Judges one tick against the past, its evidence divided by `factor`, then learns from it.
+    pub fn observe(&mut self, config: &JudgeConfig, tick: &Tick, factor: f64) {
         let reference = self.baseline.quantiles(&QUANTILES, MIN_EXCEEDANCES);
         let arms = Arms::of(tick);
         if arms.canary_n > 0 {
-            self.compare(config, &reference, &arms);
+            self.compare(config, &reference, &arms, factor);
         }
         self.baseline.learn(tick.seconds, &tick.baseline.latency, tick.baseline.unfinished);
         self.canary.learn(tick.seconds, &tick.canary.latency, tick.canary.unfinished);
     }
 
-    fn compare(&mut self, config: &JudgeConfig, reference: &[Option<u16>; 5], arms: &Arms<'_>) {
+    fn compare(
+        &mut self,
+        config: &JudgeConfig,
+        reference: &[Option<u16>; 5],
+        arms: &Arms<'_>,
+        factor: f64,
+    ) {
         let tolerance = buckets_of_change(config.settings().latency_tolerance);
         let harm = buckets_of_change(config.settings().latency_harm);
         for (q, bucket) in reference.iter().enumerate() {
             let Some(bucket) = *bucket else { continue };
             let slower = arms.slower(bucket + 1, tolerance);
-            add_margin(&ODDS[q], &slower, &mut self.fail[q]);
+            tempered(&mut self.fail[q], factor, |l| add_margin(&ODDS[q], &slower, l));
             // The lower edge, so that a stable arm whose requests share one bucket can pass too.
             let not_harmed = arms.slower(bucket, harm).exchanged();
-            add_margin(&ODDS[q], &not_harmed, &mut self.shift[q]);
+            tempered(&mut self.shift[q], factor, |l| add_margin(&ODDS[q], &not_harmed, l));
         }
         if reference.iter().any(Option::is_some) && arms.baseline_n > 0 {
             self.judged = self.judged.saturating_add(arms.canary_n);
         }
         if let Some(p99) = reference[4] {
-            self.tail.observe(&TAIL_HARM, &arms.slower_both(p99 + 1 + harm));
+            self.tail.observe(&TAIL_HARM, &arms.slower_both(p99 + 1 + harm), factor);
         }
     }
 

@@ -29,28 +29,28 @@ impl Shifted {
     /// Adds a tick in which both groups ran stable. Ignored once the candidate had traffic.
     pub fn observe_before(&mut self, harm: &Harm, tick: &Counts) {
         if self.ratio.is_none() {
-            self.before.observe(harm, tick);
+            self.before.observe(harm, tick, 1.0);
         }
     }
 
     /// The ratio of before as far as it is known: its ends at risk `alpha`.
     pub fn ratio(&self, alpha: f64) -> Option<(f64, f64)> {
-        self.ratio.or_else(|| self.before.interval(alpha * BEFORE_SHARE, 1.0))
+        self.ratio.or_else(|| self.before.interval(alpha * BEFORE_SHARE))
     }
 
     /// Adds a tick of the rollout.
-    pub fn observe(&mut self, harm: &Harm, alpha: f64, tick: &Counts) {
+    pub fn observe(&mut self, harm: &Harm, alpha: f64, tick: &Counts, factor: f64) {
         if tick.canary_n == 0 {
             return;
         }
         self.ratio = self.ratio(alpha);
         let Some((low, high)) = self.ratio else { return };
         for k in 0..K {
-            self.fail[k] += known_share(tick, (RATIOS.up[k] + 1.0) * high, high);
+            self.fail[k] += known_share(tick, (RATIOS.up[k] + 1.0) * high, high) / factor;
         }
         let null = harm.ratio * low;
         for (l, r) in self.pass.iter_mut().zip(harm.ratios()) {
-            *l += known_share(tick, r * low, null);
+            *l += known_share(tick, r * low, null) / factor;
         }
     }
 

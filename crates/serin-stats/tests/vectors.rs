@@ -122,7 +122,7 @@ fn pass_ratio_form() {
     let harm = Harm { ratio: 2.0, floor: 0.005 };
     let mut pass = PassEvidence::default();
     for (t, tick) in sequential_ticks(&v).iter().enumerate() {
-        pass.observe(&harm, tick);
+        pass.observe(&harm, tick, 1.0);
         near(alike(&pass, &harm)[0], &v["sequential"]["log_e_pass_r1_2_w0.1"][t]);
     }
     for (k, r) in harm.ratios().into_iter().enumerate() {
@@ -133,10 +133,10 @@ fn pass_ratio_form() {
 #[test]
 fn ceiling_test() {
     let v = vectors();
-    let (mut n, mut e) = (0, 0);
+    let (mut n, mut e) = (0.0, 0.0);
     for (t, tick) in sequential_ticks(&v).iter().enumerate() {
-        n += tick.canary_n;
-        e += tick.canary_events;
+        n += tick.canary_n as f64;
+        e += tick.canary_events as f64;
         near(ceiling_on(&plain(), n, e, 0.01), &v["sequential"]["ceiling_p0_0.01"]["log_e"][t]);
     }
 }
@@ -147,7 +147,7 @@ fn pass_mixture_with_floor() {
     let harm = Harm { ratio: 2.0, floor: 0.005 };
     let mut pass = PassEvidence::default();
     for (t, tick) in ticks(&v["ticks"], ["n_c", "e_c", "n_s", "e_s"]).iter().enumerate() {
-        pass.observe(&harm, tick);
+        pass.observe(&harm, tick, 1.0);
         let expected = &v["expected"][t];
         let parts = alike(&pass, &harm);
         near(parts[0], &expected["log_e_ratio"]);

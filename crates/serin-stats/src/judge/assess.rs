@@ -26,7 +26,7 @@ impl Judge {
             metrics,
             blame,
             invalid,
-            dispersion: self.guards.factor(),
+            dispersion: self.guards.factor(false),
             canary_n: self.canary_n,
             baseline_n: self.baseline_n,
         }
@@ -70,7 +70,7 @@ impl Judge {
         let counts = evidence.counts();
         let (baseline_rate, canary_rate) = evidence.rates();
         let needed = self.config.pass_needed() * rung.part();
-        let factor = self.guards.factor();
+        let factor = self.guards.factor(false);
         let mut found = MetricAssessment {
             metric: m.metric.clone(),
             role: m.role,
@@ -82,10 +82,10 @@ impl Judge {
             canary_events: counts.canary_events,
             canary_rate,
             limit: evidence.limit(&self.config),
-            interval: evidence.interval(self.config.settings().alpha, factor),
+            interval: evidence.interval(self.config.settings().alpha),
             fail_evidence: fail,
             fail_needed: self.config.fail_needed(),
-            pass_evidence: evidence.pass(&self.config) / factor,
+            pass_evidence: evidence.pass(&self.config),
             pass_needed: needed,
             requests_missing: evidence.requests_missing(&self.config, needed * factor),
             latency: latency(evidence),

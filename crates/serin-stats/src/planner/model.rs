@@ -118,7 +118,7 @@ impl Mixture {
     pub fn pass(traffic: &Traffic, harm: &Harm) -> Self {
         let components = |counts: &Counts| {
             let mut pass = PassEvidence::default();
-            pass.observe(harm, counts);
+            pass.observe(harm, counts, 1.0);
             pass.components(harm)
         };
         let ratio = Self::slopes(traffic, traffic.kept(), components).into_iter().take(5);
