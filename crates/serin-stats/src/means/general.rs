@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 /// Ticks needed before anything is said.
 pub const MIN_TICKS: u64 = 4;
-/// Units needed in each arm before anything is said, where units are known.
+/// Units needed in each arm before anything is said, where units are known: this many for numbers
+/// that spread no wider than their mean, and as many times more as their variance is above the square
+/// of the mean. Rare large numbers must have had a chance to appear.
 pub const MIN_UNITS: u64 = 100;
 /// Units of each arm that make a tick: smaller ones are put together, since a variance of two or
 /// three numbers is none.
@@ -65,7 +67,7 @@ pub struct Estimate {
 /// central limit theory and asymptotic confidence sequences"), with a prior on `d` as wide as harm; FAIL
 /// mixes in wider ones.
 ///
-/// Says nothing (`ln E = 0`) before [`MIN_TICKS`] ticks and [`MIN_UNITS`] units in each arm. The
+/// Says nothing (`ln E = 0`) before [`MIN_TICKS`] ticks and [`MIN_UNITS`] units (or more) in each arm. The
 /// first tick teaches the reference only. Not for means around 0: they have no relative change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MeanEvidence {
@@ -190,7 +192,8 @@ impl MeanEvidence {
 
     /// Whether there was enough to say anything.
     pub fn has_data(&self) -> bool {
-        let enough = self.sums.units.iter().all(|n| *n >= MIN_UNITS);
+        let enough =
+            self.sums.units.iter().zip(&self.arms).all(|(n, arm)| *n as f64 >= arm.needed());
         self.sums.ticks >= MIN_TICKS && (enough || self.sums.estimates > 0)
     }
 
@@ -258,6 +261,11 @@ impl Look {
 }
 
 impl Arm {
+    fn needed(&self) -> f64 {
+        let spread = (self.variance / self.mean / self.mean).clamp(1.0, 1e6);
+        MIN_UNITS as f64 * if spread.is_nan() { 1.0 } else { spread }
+    }
+
     fn learn(&mut self, look: &Look) {
         self.n = self.n.saturating_add(look.n as u64);
         self.sum += look.n * look.mean;

@@ -4,8 +4,9 @@
 //! A posterior probability of 95 % that is looked at every half minute names a winner among equals
 //! in every third test. So a [`Race`] names a winner only when three things agree: the expected loss
 //! of choosing the leader is below the threshold of caring, every arm has its minimum of users, and
-//! two anytime-valid tests are sure: that the arms differ (Dirichlet mixture, [`Disagreement`]), and
-//! that the leader is better than each other arm (an e-process for each pair).
+//! the anytime-valid test of each pair is sure that the leader is better than each other arm. That
+//! the arms differ at all (Dirichlet mixture, [`Disagreement`]) is shown earlier, but names nobody;
+//! to ask for it too would double the users needed where half of them convert.
 //!
 //! **Promise:** an arm is named although another one is at least as good with probability at most
 //! `alpha`, over the whole test. For `k` arms each pair needs evidence of `k/alpha`: naming the wrong
@@ -82,7 +83,7 @@ impl WinnerSettings {
     }
 }
 
-/// Counts and evidence of a running A/B test. Serialisable; at most 9 KB.
+/// Counts and evidence of a running A/B test. As JSON 1 KB for two arms, 23 KB for ten.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Race {
     arms: Vec<ArmCount>,
@@ -187,11 +188,7 @@ impl Race {
         if loss > limit {
             missing.push(Missing::Loss { loss, limit });
         }
-        let needed = -libm::log(settings.alpha);
-        if standing.ln_differ < needed {
-            missing.push(Missing::Difference { ln_e: standing.ln_differ, needed });
-        }
-        let needed = needed + libm::log(self.arms.len() as f64);
+        let needed = libm::log(self.arms.len() as f64 / settings.alpha);
         let rivals = standing.ln_better.iter().enumerate();
         let open = rivals.filter(|(j, ln_e)| *j != leader && **ln_e < needed);
         missing.extend(open.map(|(over, &ln_e)| Missing::Lead { over, ln_e, needed }));
@@ -258,7 +255,7 @@ pub struct Standing {
     pub rates: Vec<f64>,
     /// Probability to be best and expected loss, by arm, from a uniform prior.
     pub odds: Odds,
-    /// Log evidence that the arms differ at all.
+    /// Log evidence that the arms differ at all; `ln 1/alpha` is enough to say so.
     pub ln_differ: f64,
     /// Log evidence that the leader is better than each arm; 0 for itself.
     pub ln_better: Vec<f64>,
@@ -283,13 +280,6 @@ pub enum Missing {
         loss: f64,
         /// Threshold of caring, conversions per user.
         limit: f64,
-    },
-    /// Evidence that the arms differ, in nats.
-    Difference {
-        /// Evidence there is.
-        ln_e: f64,
-        /// Evidence needed.
-        needed: f64,
     },
     /// Evidence that the leader is better than this arm, in nats.
     Lead {

@@ -2,6 +2,7 @@
 
 use crate::grid::log_mean_exp;
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 
 /// Alternatives in each direction.
 const STEPS: usize = 12;
@@ -34,10 +35,9 @@ impl Pair {
         if n[0] <= 0.0 || n[1] <= 0.0 || total <= 0.0 || total >= n[0] + n[1] {
             return;
         }
-        for k in 0..STEPS {
-            let l = alternative(k);
-            self.first[k] += l * events[0] - ln_bound(l, n, total);
-            self.second[k] += l * events[1] - ln_bound(l, [n[1], n[0]], total);
+        for (k, l) in ALTERNATIVES.iter().enumerate() {
+            self.first[k] += l.ln * events[0] - ln_bound(*l, n, total);
+            self.second[k] += l.ln * events[1] - ln_bound(*l, [n[1], n[0]], total);
         }
     }
 
@@ -47,10 +47,22 @@ impl Pair {
     }
 }
 
-fn alternative(k: usize) -> f64 {
-    let place = k as f64 / (STEPS - 1) as f64;
-    SMALLEST * libm::exp(place * libm::log(LARGEST / SMALLEST))
+/// Odds ratio of an alternative.
+#[derive(Clone, Copy, Debug)]
+struct Alternative {
+    /// Its logarithm `l`.
+    ln: f64,
+    /// `e^l - 1`.
+    up: f64,
 }
+
+static ALTERNATIVES: LazyLock<[Alternative; STEPS]> = LazyLock::new(|| {
+    std::array::from_fn(|k| {
+        let place = k as f64 / (STEPS - 1) as f64;
+        let ln = SMALLEST * libm::exp(place * libm::log(LARGEST / SMALLEST));
+        Alternative { ln, up: libm::expm1(ln) }
+    })
+});
 
 /// Upper bound of `ln E exp(l x)` for hypergeometric `x`: `events` dealt at random to `n[0] + n[1]`
 /// users, `x` of them to the first. The least of
@@ -59,12 +71,12 @@ fn alternative(k: usize) -> f64 {
 ///   knows that little is left to chance when most are drawn.
 ///
 /// The bounds depend on the margins only, so the least of them is one too.
-fn ln_bound(l: f64, n: [f64; 2], events: f64) -> f64 {
+fn ln_bound(l: Alternative, n: [f64; 2], events: f64) -> f64 {
     let all = n[0] + n[1];
     let (share, rate) = (n[0] / all, events / all);
-    let replaced = |draws: f64, chance: f64| draws * libm::log1p(chance * libm::expm1(l));
-    let serfling = |draws: f64| l * l / 8.0 * draws * (1.0 - (draws - 1.0) / all);
-    let without = l * (events * share) + serfling(events).min(serfling(n[0]));
+    let replaced = |draws: f64, chance: f64| draws * libm::log1p(chance * l.up);
+    let serfling = |draws: f64| l.ln * l.ln / 8.0 * draws * (1.0 - (draws - 1.0) / all);
+    let without = l.ln * (events * share) + serfling(events).min(serfling(n[0]));
     replaced(events, share).min(replaced(n[0], rate)).min(without)
 }
 
@@ -95,17 +107,18 @@ mod tests {
                 if events >= n[0] + n[1] {
                     continue;
                 }
-                for k in 0..STEPS {
-                    let l = alternative(k);
+                for l in *ALTERNATIVES {
                     let bound = ln_bound(l, n.map(|n| n as f64), events as f64);
-                    let ln_exact = libm::log(exact(l, n, events));
-                    assert!(bound >= ln_exact - 1e-12, "{n:?} {events} {l}: {bound} {ln_exact}");
+                    let ln_exact = libm::log(exact(l.ln, n, events));
+                    assert!(bound >= ln_exact - 1e-12, "{n:?} {events} {l:?}: {bound} {ln_exact}");
                 }
             }
         }
         // Half of all users convert: with replacement the variance would be twice as large.
-        let excess = ln_bound(0.1, [500.0, 500.0], 500.0) - 25.0;
-        let exact = libm::log(exact(0.1, [500, 500], 500)) - 25.0;
+        let l = ALTERNATIVES[5];
+        let mean = l.ln * 250.0;
+        let excess = ln_bound(l, [500.0, 500.0], 500.0) - mean;
+        let exact = libm::log(exact(l.ln, [500, 500], 500)) - mean;
         assert!(excess / exact < 1.02, "{excess} against {exact}");
     }
 }
