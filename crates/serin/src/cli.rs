@@ -2,6 +2,7 @@
 
 use crate::demo::DemoArgs;
 use crate::printer::{ColorChoice, Settings};
+use crate::stats::StatsArgs;
 use clap::builder::{FalseyValueParser, Resettable};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::ffi::OsString;
@@ -115,6 +116,8 @@ pub enum Verb {
     History(ServiceArg),
     /// The last lines of a service's instances
     Logs(LogsArgs),
+    /// The statistics by themselves: audit a decision, plan one
+    Stats(StatsArgs),
     /// An annotated file with every key
     Docs,
     /// Help on a verb, or on `exit-codes`
@@ -335,7 +338,7 @@ fn goal(text: &str) -> Result<Goal, String> {
 }
 
 /// `30m`, `90s`, `1h 30m`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let span = text.parse::<jiff::SignedDuration>().map_err(|_| "write it as 90s, 30m or 1h")?;
     Duration::try_from(span).map_err(|_| "it must not be negative".into())
 }

@@ -15,10 +15,12 @@ mod follow;
 mod info;
 mod look;
 mod misuse;
+mod power;
 mod printer;
 mod render;
 mod serve;
 mod ship;
+mod stats;
 mod who;
 
 use cli::{Cli, Verb};
@@ -59,6 +61,7 @@ fn run(cli: Cli) -> Exit {
             return ended(&printer, result);
         }
         Verb::Check(args) => check::check(&printer, &args),
+        Verb::Stats(args) => stats::stats(&printer, &args),
         Verb::Help(args) => info::help(&printer, &args),
         Verb::Docs => Ok(info::docs(&printer)),
         Verb::Version => Ok(info::version(&printer)),
@@ -95,6 +98,7 @@ async fn asked(context: &Context<'_>, verb: Verb) -> Result<Exit, Failure> {
         Verb::Serve(_)
         | Verb::Demo(_)
         | Verb::Check(_)
+        | Verb::Stats(_)
         | Verb::Help(_)
         | Verb::Docs
         | Verb::Version

@@ -86,6 +86,13 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Of `names` the one that `word` was probably meant to be.
+pub fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
+    let slips = (word.chars().count() / 3).max(1);
+    let by = |name: &&str| strsim::damerau_levenshtein(name, word);
+    names.iter().copied().min_by_key(by).filter(|name| by(name) <= slips)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,10 +3,12 @@
 //! What was asked for goes to stdout, everything else to stderr. Colours and cursor movements
 //! only where a terminal takes them.
 
+mod lines;
 mod live;
 mod style;
 mod terminal;
 
+pub use lines::Lines;
 pub use live::Live;
 pub use style::{Glyphs, Line, Tone, wrap};
 pub use terminal::{Channel, ColorChoice, can_ask};
@@ -100,6 +102,11 @@ impl Printer {
             Ok(text) => self.raw(Channel::Out, &with_end(&text)),
             Err(error) => self.failure(&Failure::internal(format!("cannot write JSON: {error}"))),
         }
+    }
+
+    /// Many documents on stdout, one a line.
+    pub fn lines(&self) -> Lines<'_> {
+        Lines::new(self)
     }
 
     /// A document of the server, as it came.
