@@ -31,8 +31,12 @@ fn ln_tilted(x: &[f64], shares: &[f64]) -> f64 {
 
 /// Log Bayes factor of `counts` against `shares`, under a Dirichlet(`prior`) mixture:
 /// `ln [Γ(a0)/Γ(a0+n) prod Γ(a_i+n_i)/Γ(a_i) / prod share_i^n_i]` (Lindon and Malek 2022, eq. 7).
-/// Positive shares that sum to 1, positive priors, three lists of one length (more is ignored).
+/// Positive shares that sum to 1, positive priors, three lists of one length (more is ignored);
+/// what is not learns nothing.
 pub fn ln_dirichlet(counts: &[u64], shares: &[f64], prior: &[f64]) -> f64 {
+    if !shares.iter().chain(prior).all(|x| (1e-15..1e15).contains(x)) {
+        return 0.0;
+    }
     let after: Vec<f64> = prior.iter().zip(counts).map(|(a, n)| a + *n as f64).collect();
     ln_tilted(&after, shares) - ln_tilted(prior, shares)
 }
@@ -41,8 +45,8 @@ pub fn ln_dirichlet(counts: &[u64], shares: &[f64], prior: &[f64]) -> f64 {
 /// Beta(`concentration * share`, `concentration * (1 - share)`) cut off below `share`. An e-process
 /// while the share stays what it is. `share` strictly between 0 and 1; anything else learns nothing.
 pub fn ln_beta_onesided(canary: u64, baseline: u64, share: f64, concentration: f64) -> f64 {
-    let possible = share > 0.0 && share < 1.0 && concentration > 0.0 && concentration < 1e12;
-    if !possible {
+    let possible = (1e-12..=1.0 - 1e-12).contains(&share);
+    if !(possible && (1e-3..1e12).contains(&concentration)) {
         return 0.0;
     }
     let shares = [share, 1.0 - share];
@@ -122,7 +126,7 @@ fn checked_shares(counts: &[u64], shares: &[f64]) -> Result<Vec<f64>, CountError
     }
     check_size(counts.len())?;
     for (arm, (&count, &share)) in counts.iter().zip(shares).enumerate() {
-        if !(0.0..1e15).contains(&share) || (share > 0.0 && share < 1e-9) {
+        if !(0.0..1e15).contains(&share) {
             return Err(CountError::NotAShare { arm, share });
         }
         if share == 0.0 && count > 0 {
@@ -132,6 +136,9 @@ fn checked_shares(counts: &[u64], shares: &[f64]) -> Result<Vec<f64>, CountError
     let total: f64 = shares.iter().sum();
     if total <= 0.0 {
         return Err(CountError::NotAShare { arm: 0, share: 0.0 });
+    }
+    if let Some(arm) = shares.iter().position(|s| *s > 0.0 && s / total < 1e-9) {
+        return Err(CountError::NotAShare { arm, share: shares[arm] });
     }
     Ok(shares.iter().map(|s| s / total).collect())
 }
@@ -335,7 +342,7 @@ impl fmt::Display for CountError {
             Self::NotAShare { arm, share } => {
                 write!(
                     f,
-                    "share {share} of arm {arm}; give a weight of at least 1e-9, or 0 for an arm without traffic"
+                    "share {share} of arm {arm}; give a weight of at least 1e-9 of the whole, or 0 for an arm without traffic"
                 )
             }
             Self::CountWithoutShare { arm, count } => {

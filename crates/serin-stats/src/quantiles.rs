@@ -29,15 +29,17 @@ impl BetaBinomial {
         Self { low, high, r, one_sided }
     }
 
-    /// `ln` of the mixture for a sum `s` of variance `v` (`low * high` for each observation).
+    /// `ln` of the mixture for a sum `s` of variance `v` (`low * high` for each observation); 0 when
+    /// that is out of any range.
     pub fn ln_e(&self, s: f64, v: f64) -> f64 {
         let Self { low: g, high: h, r, .. } = *self;
         let width = g + h;
-        v / (g * h) * libm::log(width)
+        let drift = v / (g * h) * libm::log(width)
             - (v + h * s) / (h * width) * libm::log(g)
-            - (v - g * s) / (g * width) * libm::log(h)
-            + self.ln_mass((r + v - g * s) / (g * width), (r + v + h * s) / (h * width))
-            - self.ln_mass(r / (g * width), r / (h * width))
+            - (v - g * s) / (g * width) * libm::log(h);
+        let after = self.ln_mass((r + v - g * s) / (g * width), (r + v + h * s) / (h * width));
+        let ln_e = drift + after - self.ln_mass(r / (g * width), r / (h * width));
+        if ln_e.is_finite() { ln_e } else { 0.0 }
     }
 
     fn ln_mass(&self, a: f64, b: f64) -> f64 {

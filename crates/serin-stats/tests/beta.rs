@@ -120,9 +120,12 @@ fn one_sided_beta_mixture() {
         let found = ln_beta_onesided(ec, es, number("w"), number("conc"));
         near(found, number("log_bf"), 1e-11);
     }
-    for share in [0.0, 1.0, f64::NAN, -0.1] {
+    for share in [0.0, 1.0, f64::NAN, -0.1, 1e-310] {
         assert_eq!(ln_beta_onesided(5, 5, share, 10.0), 0.0);
+        assert_eq!(ln_dirichlet(&[5, 5], &[share, 1.0 - share], &[0.0, 1.0]), 0.0);
     }
+    assert!(ln_beta_onesided(u64::MAX, 0, 1e-9, 1e9).is_finite());
+    assert!(ln_beta_onesided(0, u64::MAX, 0.9, 1e-3).is_finite());
 }
 
 #[test]
@@ -157,7 +160,14 @@ fn impossible_shares_are_refused_and_change_nothing() {
     let mut test = ShareTest::default();
     test.observe(&[7, 3], &[0.5, 0.5]).unwrap();
     let before = test.clone();
-    for shares in [[f64::NAN, 1.0], [f64::INFINITY, 1.0], [-1.0, 1.0], [0.0, 0.0], [1e-300, 1.0]] {
+    for shares in [
+        [f64::NAN, 1.0],
+        [f64::INFINITY, 1.0],
+        [-1.0, 1.0],
+        [0.0, 0.0],
+        [1e-300, 1.0],
+        [1e-4, 1e14],
+    ] {
         let error = test.observe(&[0, 0], &shares).unwrap_err();
         assert!(matches!(error, CountError::NotAShare { .. }), "{error}");
     }

@@ -56,7 +56,13 @@ fn one_sided_mixture_far_on_the_wrong_side() {
         // v = 0 and rho = 1 leave ln 2 + x^2/2 + ln Φ(x).
         near(one_sided(x, 0.0, 1.0) - 2f64.ln(), expected, 1e-11);
     }
-    assert!(one_sided(-1e150, 1e10, 1.0).is_finite());
+    for odd in [f64::NAN, f64::INFINITY, -1e150, -1e140, -1.0, 0.0, 1e140, 1e300] {
+        for (s, v, rho) in [(odd, 1e10, 1.0), (5.0, odd, 1.0), (5.0, 1.0, odd), (odd, odd, odd)] {
+            assert!(one_sided(s, v, rho).is_finite() && two_sided(s, v, rho).is_finite());
+            let mixture = BetaBinomial::tuned(v, 0.05, (0.2, odd), true);
+            assert!(mixture.ln_e(s, v).is_finite(), "{s} {v} {odd}");
+        }
+    }
 }
 
 #[test]

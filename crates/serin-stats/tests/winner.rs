@@ -236,6 +236,9 @@ fn no_users_no_verdict_and_an_empty_arm_never_leads() {
     let settings = WinnerSettings::default();
     assert_eq!(decide(&settings, &arms([(0, 0); 3])).unwrap(), WinnerVerdict::NoData);
     assert_eq!(standing(&arms([(0, 0), (900, 9)])).leader, 1);
+    let huge = standing(&arms([(u64::MAX, u64::MAX), (u64::MAX, 0), (u64::MAX, 1 << 62)]));
+    assert!(huge.odds.best.iter().chain(&huge.odds.loss).all(|x| x.is_finite()), "{huge:?}");
+    assert!(huge.ln_better.iter().all(|x| x.is_finite()));
 }
 
 #[test]
@@ -320,4 +323,8 @@ fn impossible_values_are_refused() {
         assert!(matches!(refused(ArmValue { sum_ln: x * 1e9, ..good }), WinnerError::Sums { .. }));
     }
     assert!(value_odds(&[good]).is_err());
+    for mean in [-99.0, 99.0] {
+        let far = value_odds(&[good, value(u64::MAX, 100, mean, 0.0)]).unwrap();
+        assert!(far.best.iter().chain(&far.loss).all(|x| x.is_finite()), "{far:?}");
+    }
 }
