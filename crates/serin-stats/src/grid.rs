@@ -75,12 +75,14 @@ impl Grid {
 pub static RATIOS: LazyLock<Grid> = LazyLock::new(|| Grid::with_prior(4.0, &ERRORS));
 
 /// Quantiles of stable's latency whose exceedances are counted.
-pub const QUANTILES: [f64; 5] = [0.5, 0.75, 0.9, 0.95, 0.99];
+pub const QUANTILES: [f64; LEVELS] = [0.5, 0.75, 0.9, 0.95, 0.99, 0.995];
+/// Their number.
+pub const LEVELS: usize = 6;
 
 /// The grids of odds ratios, one for each of [`QUANTILES`]: finer for common levels, since a shift
 /// of 5 % moves the odds of exceeding the median by 1.14 only.
-pub static ODDS: LazyLock<[Grid; 5]> =
-    LazyLock::new(|| [16.0, 12.0, 8.0, 6.0, 4.0].map(Grid::with_step));
+pub static ODDS: LazyLock<[Grid; LEVELS]> =
+    LazyLock::new(|| [16.0, 12.0, 8.0, 6.0, 4.0, 4.0].map(Grid::with_step));
 
 /// `ln sum exp(x_i)` of finite numbers, without overflow. Empty: `f64::MIN`.
 pub fn log_sum_exp(terms: &[f64]) -> f64 {

@@ -4,7 +4,7 @@ use crate::bucket::{bucket_middle_ms, buckets_of_change};
 use crate::config::JudgeConfig;
 use crate::dispersion::tempered;
 use crate::eprocess::{Counts, Harm, Outlook, PassEvidence, add_margin, requests_until};
-use crate::grid::{K, LogEvidence, ODDS, QUANTILES, log_mean_exp};
+use crate::grid::{K, LEVELS, LogEvidence, ODDS, QUANTILES, log_mean_exp};
 use crate::onset::{Onset, start, with_rest};
 use crate::tick::{ArmTick, Tick};
 use crate::window::Window;
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// Harm in the tail: twice as many requests beyond the tail limit as stable has, and at least 1 %.
 pub const TAIL_HARM: Harm = Harm { ratio: 2.0, floor: 0.01 };
+/// Place of the 99th percentile among the quantiles.
+const P99: usize = 4;
 /// A quantile is used when at least this many requests of the reference lie above it.
 const MIN_EXCEEDANCES: f64 = 5.0;
 
@@ -19,9 +21,9 @@ const MIN_EXCEEDANCES: f64 = 5.0;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LatencyEvidence {
     /// Log evidence by quantile and odds ratio that the canary is slower than tolerated.
-    fail: [LogEvidence; 5],
+    fail: [LogEvidence; LEVELS],
     /// That the canary is not slower by the harm margin.
-    shift: [LogEvidence; 5],
+    shift: [LogEvidence; LEVELS],
     /// That the canary's tail is not heavier.
     tail: PassEvidence,
     /// Canary requests judged by at least one quantile.
@@ -33,7 +35,7 @@ pub struct LatencyEvidence {
 impl LatencyEvidence {
     /// Begins with every alternative of FAIL at `ln_first`.
     pub fn starting_at(ln_first: f64) -> Self {
-        Self { fail: [[ln_first; K]; 5], ..Self::default() }
+        Self { fail: [[ln_first; K]; LEVELS], ..Self::default() }
     }
 
     /// Adds a later start of the FAIL evidence.
@@ -57,7 +59,7 @@ impl LatencyEvidence {
     fn compare(
         &mut self,
         config: &JudgeConfig,
-        reference: &[Option<u16>; 5],
+        reference: &[Option<u16>; LEVELS],
         arms: &Arms<'_>,
         factor: f64,
     ) {
@@ -74,7 +76,7 @@ impl LatencyEvidence {
         if reference.iter().any(Option::is_some) && arms.baseline_n > 0 {
             self.judged = self.judged.saturating_add(arms.canary_n);
         }
-        if let Some(p99) = reference[4] {
+        if let Some(p99) = reference[P99] {
             self.tail.observe(&TAIL_HARM, &arms.slower_both(p99 + 1 + harm), factor);
         }
     }
@@ -103,14 +105,14 @@ impl LatencyEvidence {
     /// The tail limit in milliseconds for the next tick.
     pub fn limit_ms(&self, config: &JudgeConfig) -> Option<f64> {
         let harm = buckets_of_change(config.settings().latency_harm);
-        let p99 = self.baseline.quantiles(&QUANTILES, MIN_EXCEEDANCES)[4];
+        let p99 = self.baseline.quantiles(&QUANTILES, MIN_EXCEEDANCES)[P99];
         p99.map(|bucket| bucket_middle_ms(bucket.saturating_add(harm)))
     }
 
     /// First bucket beyond the tail limit for the next tick.
     pub fn tail_from(&self, config: &JudgeConfig) -> Option<u16> {
         let harm = buckets_of_change(config.settings().latency_harm);
-        let p99 = self.baseline.quantiles(&QUANTILES, MIN_EXCEEDANCES)[4];
+        let p99 = self.baseline.quantiles(&QUANTILES, MIN_EXCEEDANCES)[P99];
         p99.map(|bucket| bucket.saturating_add(1 + harm))
     }
 
@@ -131,8 +133,8 @@ impl LatencyEvidence {
     }
 }
 
-fn mix(evidence: &[LogEvidence; 5]) -> f64 {
-    let quantiles: [f64; 5] = std::array::from_fn(|q| ODDS[q].mix(&evidence[q]));
+fn mix(evidence: &[LogEvidence; LEVELS]) -> f64 {
+    let quantiles: [f64; LEVELS] = std::array::from_fn(|q| ODDS[q].mix(&evidence[q]));
     log_mean_exp(&quantiles)
 }
 
