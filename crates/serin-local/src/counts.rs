@@ -23,7 +23,10 @@ fn counts(counters: &wire::Counters, service: &wire::ServiceCounters) -> Counts 
     Counts {
         key: CountKey { epoch: counters.epoch, seq: counters.seq },
         generation: Generation { epoch: service.generation.epoch, n: service.generation.n },
-        closed_through: counters.closed_through_s as i64,
+        closed_through: match service.closed_through_s {
+            0 => counters.closed_through_s as i64,
+            second => second as i64,
+        },
         arms: own.into_iter().filter_map(arm).collect::<BTreeMap<RevisionId, _>>(),
         fresh: fresh.first().map(|arm| arm_counts(arm)),
     }
@@ -71,5 +74,36 @@ mod tests {
         assert_eq!((arm.n, arm.errors, arm.unfinished, arm.assigned), (100, 2, 1, 120));
         assert_eq!(arm.last_assigned_at, Some(Timestamp(4000)));
         assert_eq!(serde_json::to_string(&arm.latency).unwrap(), "[[300,98]]");
+    }
+
+    #[test]
+    fn the_baseline_is_told_beside_the_arms_and_users_as_what_they_are() {
+        let totals = r#""totals":{"requests":0,"responses_5xx":0,"timeouts":0,
+            "connect_failures":0,"resets":0,"client_aborts":0,"retries":0,"fallback":0,
+            "upgrades":0,"latency":[]}"#;
+        let arm = |role: &str, n: u64| {
+            format!(
+                r#"{{"revision":"v1@aa","role":"{role}","weight_asked":1,"assigned":9,
+                "first_assigned_ms":1,"last_assigned_ms":2,"sessions_assigned":7,
+                "split":[[1,0],[2,1]],"instances":[["shop-v1-aa-1",5,2]],
+                "judged":{{"n":{n},"errors":1,"unfinished":0,"aborted":4,"latency":[],
+                "sessions":true}},{totals}}}"#
+            )
+        };
+        let text = format!(
+            r#"{{"epoch":7,"seq":9,"now_ms":1,"closed_through_s":55,"services":[
+            {{"service":"shop","generation":{{"epoch":2,"n":3}},"closed_through_s":70,
+              "arms":[{},{}]}}],"instances":[],"dropped":[]}}"#,
+            arm("baseline", 5),
+            arm("stable", 6)
+        );
+        let counts = counts_of(&serde_json::from_str(&text).unwrap()).remove(0).1.remove(0);
+        assert_eq!(counts.closed_through, 70, "the service's own");
+        assert_eq!(counts.arms.len(), 1);
+        let (stable, fresh) = (&counts.arms[&"v1@aa".parse().unwrap()], counts.fresh.unwrap());
+        assert_eq!((stable.n, fresh.n), (6, 5));
+        assert_eq!((fresh.aborted, fresh.sessions, fresh.assigned), (4, true, 9));
+        assert_eq!(fresh.split, [(1, 0), (2, 1)]);
+        assert_eq!(fresh.instances, BTreeMap::from([("shop-v1-aa-1".to_string(), (5, 2))]));
     }
 }

@@ -2,7 +2,7 @@
 //! workers' counters together, and ends the process when told to.
 
 use crate::fds;
-use crate::merge::merge;
+use crate::merge::{level, merge};
 use crate::table::{Refused, Table};
 use crate::wire::{Counters, Held, MAX_FDS, Reply, Request, Route};
 use crate::{Error, Options, worker};
@@ -257,6 +257,7 @@ impl Control {
         }
         let shared = &self.table.shared;
         shared.sessions.report(shared.clock.now_ms(), &mut all);
+        level(&mut all);
         self.seq.set(self.seq.get() + 1);
         if all.closed_through_s != u64::MAX {
             self.closed_through_s.set(all.closed_through_s.max(self.closed_through_s.get()));

@@ -4,6 +4,7 @@ use crate::hist::merge_sparse;
 use crate::wire::{
     ArmCounters, Counters, Dropped, InstanceLoad, Judged, MAX_INSTANCES, ServiceCounters, Totals,
 };
+use std::collections::BTreeMap;
 
 /// Adds one worker's counters to those of others.
 pub fn merge(into: &mut Counters, from: Counters) {
@@ -20,6 +21,19 @@ pub fn merge(into: &mut Counters, from: Counters) {
     }
 }
 
+/// A service is closed as far as it is in all its generations and workers: a worker that does not
+/// know the newest generation yet may hold requests of the one before.
+pub fn level(counters: &mut Counters) {
+    let mut closed: BTreeMap<String, u64> = BTreeMap::new();
+    for one in &counters.services {
+        let held = closed.entry(one.service.clone()).or_insert(u64::MAX);
+        *held = one.closed_through_s.min(*held);
+    }
+    for one in &mut counters.services {
+        one.closed_through_s = closed[&one.service];
+    }
+}
+
 fn merge_service(into: &mut Vec<ServiceCounters>, from: ServiceCounters) {
     let same =
         |s: &&mut ServiceCounters| s.service == from.service && s.generation == from.generation;
@@ -28,6 +42,7 @@ fn merge_service(into: &mut Vec<ServiceCounters>, from: ServiceCounters) {
         into.sort_by(|a, b| (&a.service, a.generation).cmp(&(&b.service, b.generation)));
         return;
     };
+    held.closed_through_s = held.closed_through_s.min(from.closed_through_s);
     for arm in from.arms {
         match held
             .arms
@@ -104,5 +119,32 @@ fn merge_dropped(into: &mut Vec<Dropped>, from: Dropped) {
             held.truncated += from.truncated;
         }
         None => into.push(from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Generation;
+
+    fn counters(services: &[(&str, u64, u64)]) -> Counters {
+        let one = |(service, n, closed_through_s): &(&str, u64, u64)| ServiceCounters {
+            service: (*service).into(),
+            generation: Generation { epoch: 1, n: *n },
+            closed_through_s: *closed_through_s,
+            arms: vec![],
+        };
+        let services = services.iter().map(one).collect();
+        Counters { services, ..Counters::default() }
+    }
+
+    /// The second worker holds a request of shop's generation 1 and knows no generation 2.
+    #[test]
+    fn a_service_is_closed_as_far_as_all_workers_and_generations_are() {
+        let mut all = counters(&[("a", 1, 90), ("shop", 1, 99), ("shop", 2, 99)]);
+        merge(&mut all, counters(&[("shop", 1, 95)]));
+        level(&mut all);
+        let closed: Vec<u64> = all.services.iter().map(|one| one.closed_through_s).collect();
+        assert_eq!(closed, [90, 95, 95]);
     }
 }

@@ -144,11 +144,13 @@ impl Sessions {
     /// Closes what is due, and puts the evidence into `counters` that the workers have reported.
     pub fn report(&self, now_ms: u64, counters: &mut Counters) {
         for (service, kept) in lock(&self.services).iter() {
-            if let Some(open) = kept.ledger.fold(now_ms) {
-                counters.closed_through_s = counters.closed_through_s.min(open.saturating_sub(1));
+            let open = kept.ledger.fold(now_ms);
+            let closed = open.map_or(u64::MAX, |open| open.saturating_sub(1));
+            counters.closed_through_s = counters.closed_through_s.min(closed);
+            for one in counters.services.iter_mut().filter(|one| one.service == *service) {
+                one.closed_through_s = one.closed_through_s.min(closed);
+                kept.report(one);
             }
-            let of_service = counters.services.iter_mut().filter(|one| one.service == *service);
-            of_service.for_each(|counters| kept.report(counters));
         }
     }
 }

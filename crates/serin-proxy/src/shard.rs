@@ -128,19 +128,13 @@ impl Shard {
     /// This worker's part of the counters; epoch and sequence are the process's.
     pub fn report(&mut self, now_ms: u64) -> Counters {
         self.forget_gone();
-        let arms = || self.services.values().flat_map(|kept| &kept.books).flat_map(|b| &b.arms);
-        let services = self.services.iter().flat_map(|(name, kept)| {
-            kept.books.iter().map(|book| ServiceCounters {
-                service: name.clone(),
-                generation: book.generation,
-                arms: book.arms.iter().map(|arm| arm.report(now_ms)).collect(),
-            })
-        });
-        let services = services.collect();
-        let open = arms().filter_map(|arm| arm.oldest_open_s()).min();
+        let services = self.services.iter().flat_map(|(name, kept)| kept.report(name, now_ms));
+        let services: Vec<ServiceCounters> = services.collect();
+        let all_closed = (now_ms / 1_000).saturating_sub(1);
+        let closed = services.iter().map(|service| service.closed_through_s).min();
         Counters {
             now_ms,
-            closed_through_s: open.unwrap_or(now_ms / 1_000).saturating_sub(1),
+            closed_through_s: closed.unwrap_or(all_closed),
             services,
             instances: self.backends.iter().map(|backend| load(backend)).collect(),
             dropped: self.services.values().map(|kept| dropped(&kept.service)).collect(),
@@ -150,6 +144,22 @@ impl Shard {
 }
 
 impl Kept {
+    fn report(&self, name: &str, now_ms: u64) -> Vec<ServiceCounters> {
+        let report = |book: &Book| ServiceCounters {
+            service: name.to_owned(),
+            generation: book.generation,
+            closed_through_s: 0,
+            arms: book.arms.iter().map(|arm| arm.report(now_ms)).collect(),
+        };
+        let mut reports: Vec<ServiceCounters> = self.books.iter().map(report).collect();
+        let arms = self.books.iter().flat_map(|book| &book.arms);
+        let open = arms.filter_map(|arm| arm.oldest_open_s()).min();
+        for report in &mut reports {
+            report.closed_through_s = open.unwrap_or(now_ms / 1_000).saturating_sub(1);
+        }
+        reports
+    }
+
     /// The counters of an arm in a generation; a newer order of the generation goes on with them.
     fn count(
         &mut self,

@@ -303,7 +303,7 @@ pub struct Counters {
     pub seq: u64,
     /// The data plane's clock, milliseconds of Unix time.
     pub now_ms: u64,
-    /// Every cohort up to and including this second (Unix time) is closed.
+    /// Every cohort of every service up to and including this second (Unix time) is closed.
     pub closed_through_s: u64,
     /// One entry for each (service, generation), the newest generation of a service last, at most
     /// the last 16.
@@ -349,6 +349,11 @@ pub struct ServiceCounters {
     pub service: String,
     /// Generation under which the requests arrived.
     pub generation: Generation,
+    /// Every cohort of the service up to and including this second (Unix time) is closed, in all
+    /// generations alike. Another service's long window does not hold it back. 0 = ask
+    /// [`Counters::closed_through_s`].
+    #[serde(default)]
+    pub closed_through_s: u64,
     /// One entry for each arm, in the route's order.
     pub arms: Vec<ArmCounters>,
 }

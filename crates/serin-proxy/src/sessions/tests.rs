@@ -41,9 +41,14 @@ impl Rig {
             totals: Totals::default(),
         };
         let arms = [("v1", Role::Stable), ("v2", Role::Candidate)].map(arm).to_vec();
-        let service = ServiceCounters { service: "shop".into(), generation: GENERATION, arms };
         let closed_through_s = now_ms / 1_000 - 1;
-        let services = vec![service];
+        let of = |service: &str, arms| ServiceCounters {
+            service: service.into(),
+            generation: GENERATION,
+            closed_through_s,
+            arms,
+        };
+        let services = vec![of("other", vec![]), of("shop", arms)];
         let mut counters = Counters { closed_through_s, services, ..Counters::default() };
         self.sessions.report(now_ms, &mut counters);
         counters
@@ -150,14 +155,20 @@ fn the_window_waits_for_the_cohort_of_its_last_second() {
 #[test]
 fn nothing_open_is_called_closed() {
     let rig = Rig::new();
-    assert_eq!(rig.report(START * 1_000).closed_through_s, START - 1);
+    let report = |now_ms| {
+        let counters = rig.report(now_ms);
+        let [other, shop] = [0, 1].map(|index: usize| counters.services[index].closed_through_s);
+        assert_eq!((other, shop), (now_ms / 1_000 - 1, counters.closed_through_s));
+        counters
+    };
+    assert_eq!(report(START * 1_000).closed_through_s, START - 1);
     ask(&rig.stable, user(1), (START + 20) * 1_000, Outcome::Good(7));
     ask(&rig.canary, user(2), (START + 30) * 1_000, Outcome::Good(7));
-    assert_eq!(rig.report((START + 40) * 1_000).closed_through_s, START + 19);
-    assert_eq!(rig.report((START + 61) * 1_000 - 1).closed_through_s, START + 19);
+    assert_eq!(report((START + 40) * 1_000).closed_through_s, START + 19);
+    assert_eq!(report((START + 61) * 1_000 - 1).closed_through_s, START + 19);
     ask(&rig.canary, user(3), (START + 60) * 1_000 + 500, Outcome::Good(7));
-    assert_eq!(rig.report((START + 61) * 1_000).closed_through_s, START + 59);
-    assert_eq!(rig.report((START + 200) * 1_000).closed_through_s, START + 199);
+    assert_eq!(report((START + 61) * 1_000).closed_through_s, START + 59);
+    assert_eq!(report((START + 200) * 1_000).closed_through_s, START + 199);
 }
 
 #[test]

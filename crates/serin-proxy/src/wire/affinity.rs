@@ -10,6 +10,15 @@ pub const MAX_WINDOW_S: u32 = 300;
 
 /// Users stay with the arm that a salted hash of their key deals them to, and count once in each
 /// window however often they ask.
+///
+/// - Raising the candidate's weight never takes a user off it; a user of an arm without a ready
+///   instance is served by another, for the time being.
+/// - A client that repeats a request is still the same user, so that repetitions need no case of
+///   their own: request ids and idempotency keys are not looked at.
+/// - Clients that keep no cookies are a new user with every request; a header suits them better.
+/// - A response that gives a cookie to a newcomer is not for a shared cache, which would make one
+///   user of many.
+/// - Whoever sets the cookie or header chooses the arm: fine for testers, no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Affinity {
     /// What tells users apart.
