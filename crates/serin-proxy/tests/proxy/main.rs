@@ -4,6 +4,7 @@
 
 mod app;
 mod conserve;
+mod crowd;
 mod faults;
 mod http;
 mod lifecycle;
