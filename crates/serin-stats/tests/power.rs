@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::float_cmp)] // settings come back as they went in
 
+use serin_stats::planner::words::{percent, span};
 use serin_stats::planner::{
     BAKES, Question, QuestionError, TwoProportions, Warning, ladder, margin_of_error_n, schedule,
     unseen, usual_share,
@@ -274,7 +275,8 @@ fn bakes_by_kind_of_failure() {
 fn too_little_traffic_is_said() {
     let asked = Question { rps: Some(100.0 / 60.0), ..question(0.01, 0.02, 0.1) };
     let warnings = asked.answer().unwrap().warnings;
-    let [Warning::TooLittleTraffic { per_minute, needed, available, share }] = warnings[..] else {
+    let [Warning::TooLittleTraffic { per_minute, needed, available, share, .. }] = warnings[..]
+    else {
         panic!("{warnings:?}");
     };
     assert!((per_minute - 10.0).abs() < 1e-9);
@@ -289,11 +291,28 @@ fn too_little_traffic_is_said() {
 }
 
 #[test]
+fn warnings_are_sentences() {
+    let asked = Question { rps: Some(100.0 / 60.0), ..question(0.01, 0.015, 0.1) };
+    let said: Vec<String> =
+        asked.answer().unwrap().warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said[0],
+        "1.5 % is no harm yet (that begins at 2 %): it may be promoted before it is found"
+    );
+    assert!(said[1].starts_with("10 canary requests a minute are too few to find 1.5 %"));
+    assert!(said[1].ends_with("no share of this traffic would do"), "{}", said[1]);
+    assert_eq!([percent(0.005), percent(0.12345), percent(1.0)], ["0.5 %", "12.3 %", "100 %"]);
+    let spans = [41.0, 594.0, 1345.0, 11_100.0, 1e6, 1e9].map(span);
+    let words = ["41 s", "9 min 54 s", "23 min", "3 h 5 min", "12 days", "more than a year"];
+    assert_eq!(spans, words);
+}
+
+#[test]
 fn rates_below_harm_are_said() {
     let warnings = question(0.005, 0.008, 0.1).answer().unwrap().warnings;
-    assert_eq!(warnings, [Warning::NotHarm { harm: 0.01 }]);
+    assert_eq!(warnings, [Warning::NotHarm { detect: 0.008, harm: 0.01 }]);
     let warnings = question(0.0001, 0.004, 0.1).answer().unwrap().warnings;
-    assert_eq!(warnings, [Warning::NotHarm { harm: 0.005 }]);
+    assert_eq!(warnings, [Warning::NotHarm { detect: 0.004, harm: 0.005 }]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod power;
 mod practice;
 #[cfg(test)]
 mod tests;
+pub mod words;
 
 pub use power::{Amount, Detectable, Power, Question, QuestionError, Timing, Warning};
 pub use practice::{

@@ -21,8 +21,7 @@ pub(super) struct Traffic {
     pub baseline_rate: f64,
     /// The canary's share of all requests.
     pub share: f64,
-    /// Requests of both arms in one tick, or infinite. With few of them the share that a tick
-    /// really had differs from the plan, and comparisons learn `1 - 1/n` of what they could.
+    /// Mean requests of both arms in one tick, or infinite.
     pub tick: f64,
 }
 
@@ -48,9 +47,12 @@ impl Traffic {
         UNIT / (1.0 + self.baseline_per_canary())
     }
 
-    /// How much of its information a comparison keeps.
+    /// How much a comparison learns in small ticks. An error in a tick of `n` requests is compared
+    /// with the shares that this tick had, and on average `share (1 - share)` of those is smaller
+    /// than planned by `1 - 1/n`; with Poisson arrivals, `n` being one more than the others.
     fn kept(&self) -> f64 {
-        (1.0 - 1.0 / self.tick.max(1.25)).clamp(0.2, 1.0)
+        let others = self.tick.clamp(1e-6, 1e12);
+        1.0 + libm::expm1(-others) / others
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a rollout's traffic can show, and how long it takes: for people who plan one.
 
 use super::model::{Mixture, Traffic};
+use super::words::{percent, short, span};
 use super::{SampleSize, TwoProportions};
 use crate::assessment::Rung;
 use crate::config::{JudgeConfig, Metric};
@@ -71,11 +72,15 @@ pub struct Detectable {
 pub enum Warning {
     /// The rate to find is no harm by the judge's own measure.
     NotHarm {
+        /// The rate to find.
+        detect: f64,
         /// From where it is.
         harm: f64,
     },
     /// The time there is will seldom do.
     TooLittleTraffic {
+        /// The rate to find.
+        detect: f64,
         /// Canary requests a minute.
         per_minute: f64,
         /// Seconds after which nine of ten would be found.
@@ -92,6 +97,35 @@ pub enum Warning {
     },
 }
 
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::NotHarm { detect, harm } => write!(
+                f,
+                "{} is no harm yet (that begins at {}): it may be promoted before it is found",
+                percent(detect),
+                percent(harm)
+            ),
+            Self::Tolerated { rate } => {
+                write!(f, "up to {} errors nothing is rolled back", percent(rate))
+            }
+            Self::TooLittleTraffic { detect, per_minute, needed, available, share } => {
+                let (detect, rate) = (percent(detect), short(per_minute));
+                let (within, takes) = (span(available), span(needed));
+                write!(
+                    f,
+                    "{rate} canary requests a minute are too few to find {detect} errors in \
+                     {within}: nine in ten take {takes}; "
+                )?;
+                match share {
+                    Some(share) => write!(f, "{} of the traffic would do", percent(share)),
+                    None => f.write_str("no share of this traffic would do"),
+                }
+            }
+        }
+    }
+}
+
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Power {
@@ -106,6 +140,8 @@ pub struct Power {
     pub pass: Option<Timing>,
     /// What the time and traffic there are can show.
     pub detectable: Option<Detectable>,
+    /// The smallest share at which nine of ten bad canaries are found in the time there is.
+    pub smallest_share: Option<f64>,
     /// What to know.
     pub warnings: Vec<Warning>,
 }
@@ -183,6 +219,7 @@ impl Question {
             fail: self.detection(),
             pass: self.certification(Rung::LAST),
             detectable: self.rps.zip(self.within).map(|(rps, within)| self.detectable(rps, within)),
+            smallest_share: self.rps.zip(self.within).and_then(|(r, s)| self.smallest_share(r, s)),
             warnings: self.warnings(),
         })
     }
@@ -297,7 +334,8 @@ impl Question {
     fn warnings(&self) -> Vec<Warning> {
         let harm = self.config.error_harm();
         let from = (self.baseline * harm.ratio).max(harm.floor);
-        let no_harm = (self.detect < from).then_some(Warning::NotHarm { harm: from });
+        let no_harm =
+            (self.detect < from).then_some(Warning::NotHarm { detect: self.detect, harm: from });
         let tolerate = self.config.settings().tolerate.filter(|rate| self.detect <= *rate);
         let tolerated = tolerate.map(|rate| Warning::Tolerated { rate });
         [tolerated, no_harm, self.too_little()].into_iter().flatten().collect()
@@ -307,6 +345,7 @@ impl Question {
         let (rps, timing) = (self.rps?, self.detection()?);
         let (needed, available) = (timing.p90.seconds?, self.within.unwrap_or(PATIENCE));
         (needed > available).then(|| Warning::TooLittleTraffic {
+            detect: self.detect,
             per_minute: rps * self.share * 60.0,
             needed,
             available,
