@@ -11,6 +11,9 @@ use std::time::Instant;
 /// A part of the benchmark.
 type Part = (&'static str, fn(Effort) -> Report);
 
+/// The part that measures time.
+const COST: &str = "cost";
+
 const PARTS: [Part; 9] = [
     ("errors", tables::errors::run),
     ("seconds", tables::errors::every_second),
@@ -20,7 +23,7 @@ const PARTS: [Part; 9] = [
     ("many", tables::many::run),
     ("rollout", tables::rollout::run),
     ("steered", tables::steered::run),
-    ("cost", tables::cost::run),
+    (COST, tables::cost::run),
 ];
 
 struct Options {
@@ -71,20 +74,26 @@ fn known(name: &str) -> Result<String, String> {
 
 fn run(options: &Options) -> Result<(), String> {
     let mut all = Report::default();
+    let mut timed = Vec::new();
     for (name, part) in PARTS {
         if options.only.as_deref().is_some_and(|only| only != name) {
             continue;
         }
         let start = Instant::now();
-        let report = part(options.effort);
+        let mut report = part(options.effort);
         eprintln!("{name}: {:.0} s", start.elapsed().as_secs_f64());
         for table in &report.tables {
             println!("{}", table.text());
         }
+        if name == COST {
+            timed.append(&mut report.goals);
+        }
         all.add(report);
     }
-    let goals = report::goals(&all.goals);
+    // Times differ from run to run, so they stay out of the file that does not.
+    let goals = report::goals(&all.goals, options.effort.runs);
     println!("{}", goals.text());
+    println!("{}", report::goals(&timed, usize::MAX).text());
     if options.only.is_none() {
         all.tables.push(goals);
     }

@@ -68,19 +68,29 @@ pub struct Goal {
 }
 
 impl Goal {
-    /// Whether it was reached; a figure that is not a number is a miss.
-    pub fn is_met(&self) -> bool {
-        self.figure <= self.at_most
+    /// Whether it was reached; a figure that is not a number is a miss. A share up to two standard
+    /// errors above a promise is what a share equal to the promise would give in 1 of 40 cases.
+    pub fn reached(&self, runs: usize) -> &'static str {
+        let error = match self.unit {
+            Unit::Share => libm::sqrt(self.at_most * (1.0 - self.at_most) / runs.max(1) as f64),
+            _ => 0.0,
+        };
+        if self.figure <= self.at_most {
+            "met"
+        } else if self.figure <= self.at_most + 2.0 * error {
+            "within noise"
+        } else {
+            "missed"
+        }
     }
 }
 
-/// The goals as a table.
-pub fn goals(goals: &[Goal]) -> Table {
+/// The goals as a table, after so many runs of a cell.
+pub fn goals(goals: &[Goal], runs: usize) -> Table {
     let mut table = Table::new("goals", &["what", "goal", "figure", "reached"]);
     for goal in goals {
-        let reached = if goal.is_met() { "met" } else { "missed" };
         let (limit, figure) = (goal.unit.show(goal.at_most), goal.unit.show(goal.figure));
-        table.row([goal.what.clone(), limit, figure, reached.to_owned()]);
+        table.row([goal.what.clone(), limit, figure, goal.reached(runs).to_owned()]);
     }
     table
 }

@@ -30,6 +30,8 @@ pub struct Lines {
     pub limits: Vec<(f64, String)>,
     /// Curves.
     pub curves: Vec<Curve>,
+    /// Class and meaning of curves without a name.
+    pub legend: Vec<(&'static str, String)>,
 }
 
 const LEFT: f64 = 62.0;
@@ -59,6 +61,11 @@ impl Lines {
             if let Some(end) = points.last().filter(|_| !curve.name.is_empty()) {
                 drawing.text(end.0 + 8.0, end.1 + 4.0, Anchor::Start, "", &curve.name);
             }
+        }
+        for (at, (class, name)) in self.legend.iter().enumerate() {
+            let (x, y) = (LEFT + WIDTH + 8.0, TOP + 8.0 + 18.0 * at as f64);
+            drawing.path(&[(x, y), (x + 18.0, y)], class, 2.0);
+            drawing.text(x + 24.0, y + 4.0, Anchor::Start, "", name);
         }
         for (value, name) in &self.limits {
             let at = y.at(*value);

@@ -66,7 +66,7 @@ impl Rows {
     pub fn svg(&self) -> String {
         let longest = self.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
         let left = 24.0 + 6.4 * longest as f64;
-        let wide = if self.panels.len() > 2 { 180.0 } else { 300.0 };
+        let wide = if self.panels.len() > 1 { 190.0 } else { 500.0 };
         let bottom = TOP + ROW * self.rows.len() as f64;
         let width = left + wide * self.panels.len() as f64;
         let mut drawing = Drawing::new(width, bottom + 46.0, &self.title);

@@ -45,7 +45,7 @@ fn paths() -> Report {
                 table.row(std::iter::once(scenario.name.to_owned()).chain(cells));
             }
             let shown = points.iter().take_while(|p| p.0 <= 10_000.0 && p.1 < 12.0);
-            let name = if run == 0 { scenario.name.to_owned() } else { String::new() };
+            let name = String::new();
             let points = shown.map(|p| (p.0, p.1.max(LOWEST))).collect();
             curves.push(Curve { name, class, width: 1.2, points });
         }
@@ -60,6 +60,7 @@ fn paths() -> Report {
             (libm::log(100.0), "rollback at alpha 0.01".into()),
         ],
         curves,
+        legend: VERSIONS.map(|(scenario, class)| (class, scenario.name.to_owned())).to_vec(),
     };
     Report {
         tables: vec![table],
@@ -94,12 +95,13 @@ fn pass_time(effort: Effort) -> Report {
         title: "Time until a clean version passes (100 requests a second, 10 % canary)".into(),
         axes: ["error rate of both arms, %".into(), "minutes".into()],
         x: vec![0.0, 0.5, 1.0, 1.5, 2.0],
-        y: vec![0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0],
+        y: vec![0.0, 4.0, 8.0, 12.0, 16.0, 20.0],
         limits: Vec::new(),
         curves: vec![
             curve("median", "line-ours", median),
             curve("90th percentile", "line-other", p90),
         ],
+        legend: Vec::new(),
     };
     Report { tables: vec![table], plots: vec![("pass".into(), lines.svg())], ..Report::default() }
 }
