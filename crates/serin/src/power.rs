@@ -4,13 +4,13 @@ use crate::cli::duration;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::printer::{Line, Printer, Tone};
-use crate::render::words::{count, percent, span, thousands};
+use crate::render::words::{count, thousands};
 use clap::Args;
 use serde::Serialize;
-use serin_core::Millis;
+use serin_stats::planner::words::{percent, short, span};
 use serin_stats::planner::{
-    Amount, Bake, Detectable, Power, Question, SampleSize, Stage, Timing, Warning, ladder,
-    schedule, unseen,
+    Amount, Bake, Detectable, Power, Question, SampleSize, Stage, Timing, UsualShare, Warning,
+    ladder, schedule, unseen, usual_share,
 };
 use serin_stats::{JudgeConfig, JudgeSettings, Kind, Metric, MetricSettings, Role};
 use std::time::Duration;
@@ -31,6 +31,9 @@ pub struct PowerArgs {
     /// Requests a second of all versions together
     #[arg(long, value_parser = number, value_name = "N")]
     pub rps: Option<f64>,
+    /// The same as requests a day: 1M, 250K
+    #[arg(long, value_parser = daily, value_name = "N", conflicts_with = "rps")]
+    pub per_day: Option<f64>,
     /// Time there is, such as 30m: what can be found in it?
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub within: Option<Duration>,
@@ -73,6 +76,7 @@ struct PowerDocument<'a> {
     harm_ratio: f64,
     harm_floor: f64,
     metrics: u32,
+    usual_share: Option<UsualShare>,
     #[serde(flatten)]
     power: &'a Power,
     schedule: &'a [Stage],
@@ -101,9 +105,10 @@ pub fn power(printer: &Printer, args: &PowerArgs) -> Result<Exit, Failure> {
             harm_ratio: args.ratio,
             harm_floor: args.floor,
             metrics: args.metrics,
+            usual_share: args.per_day.map(usual_share),
             schedule: &stages,
             unseen: &unseen,
-            notes: power.warnings.iter().map(|w| note(w, &question)).collect(),
+            notes: power.warnings.iter().map(ToString::to_string).collect(),
             next: next(args, &question, &power),
             power: &power,
         });
@@ -116,7 +121,7 @@ pub fn power(printer: &Printer, args: &PowerArgs) -> Result<Exit, Failure> {
         printer.data(&line);
     }
     for warning in &power.warnings {
-        printer.data(&Line::toned(Tone::Warn, "note").text(": ").text(note(warning, &question)));
+        printer.data(&Line::toned(Tone::Warn, "note").text(": ").text(warning.to_string()));
     }
     printer.data(&Line::toned(Tone::Accent, "next").text(": ").text(next(args, &question, &power)));
     Ok(Exit::Reached)
@@ -130,7 +135,7 @@ impl PowerArgs {
             baseline: self.baseline,
             detect: self.detect.unwrap_or(harm.min(1.0)),
             share: self.share,
-            rps: self.rps,
+            rps: self.rps.or(self.per_day.map(|n| n / 86_400.0)),
             within: self.within.map(|time| time.as_secs_f64()),
         })
     }
@@ -179,7 +184,18 @@ fn lines(args: &PowerArgs, question: &Question, power: &Power) -> Vec<Line> {
         lines.push(fact("one look at the end instead", &text));
     }
     lines.extend(power.detectable.as_ref().map(detectable));
+    lines.extend(power.smallest_share.map(|share| {
+        let text = format!("{} finds {detect} in nine of ten rollouts", percent(share));
+        fact("smallest share for that time", &text)
+    }));
+    lines.extend(args.per_day.map(|daily| usual(&usual_share(daily))));
     lines
+}
+
+fn usual(usual: &UsualShare) -> Line {
+    let (low, high) = (percent(usual.low), percent(usual.high));
+    let text = if low == high { low } else { format!("{low} to {high}") };
+    fact("usual first share at this traffic", &text)
 }
 
 fn title(question: &Question) -> Line {
@@ -218,14 +234,14 @@ fn table(rows: &[[String; 3]]) -> Vec<Line> {
 
 fn amount(amount: &Amount) -> String {
     let requests = count(amount.canary, "canary request");
-    amount.seconds.map_or(requests.clone(), |s| format!("{requests}, {}", time(s)))
+    amount.seconds.map_or(requests.clone(), |s| format!("{requests}, {}", span(s)))
 }
 
 fn fixed_words(size: SampleSize, question: &Question) -> String {
     let canary = size.canary.ceil();
     let seconds = question.rps.map(|rps| (canary / (rps * question.share)).ceil());
     let requests = count(canary as u64, "canary request");
-    seconds.map_or(requests.clone(), |s| format!("{requests}, {}", time(s)))
+    seconds.map_or(requests.clone(), |s| format!("{requests}, {}", span(s)))
 }
 
 fn detectable(found: &Detectable) -> Line {
@@ -235,15 +251,15 @@ fn detectable(found: &Detectable) -> Line {
         "{median} in half of all rollouts, {p90} in nine of ten ({} canary requests)",
         thousands(found.canary)
     );
-    fact(&format!("found within {}, from", time(found.within)), &text)
+    fact(&format!("found within {}, from", span(found.within)), &text)
 }
 
 /// The schedule of a clean version, and what it is too short for.
 fn climb(stages: &[Stage], unseen: &[Bake]) -> Vec<Line> {
     let Some(last) = stages.last() else { return Vec::new() };
-    let step = |stage: &Stage| format!("{} for {}", percent(stage.share), time(stage.seconds));
+    let step = |stage: &Stage| format!("{} for {}", percent(stage.share), span(stage.seconds));
     let steps: Vec<String> = stages.iter().map(step).collect();
-    let text = format!("{}; {} in all", steps.join(", "), time(last.until));
+    let text = format!("{}; {} in all", steps.join(", "), span(last.until));
     let mut lines = vec![fact("steps of a clean version, about", &text)];
     if !unseen.is_empty() {
         let bake = |bake: &Bake| format!("{} ({})", bake.name, minutes(bake));
@@ -260,33 +276,6 @@ fn minutes(bake: &Bake) -> String {
 
 fn fact(label: &str, text: &str) -> Line {
     Line::plain("  ").add(Tone::Bold, label).text(": ").text(text)
-}
-
-fn note(warning: &Warning, question: &Question) -> String {
-    let detect = percent(question.detect);
-    match *warning {
-        Warning::NotHarm { harm } => format!(
-            "{detect} is no harm yet (that begins at {}): it may be promoted before it is found; \
-             lower --ratio or --floor",
-            percent(harm)
-        ),
-        Warning::Tolerated { rate } => {
-            format!("up to {} nothing is rolled back", percent(rate))
-        }
-        Warning::TooLittleTraffic { per_minute, needed, available, share } => {
-            let way = match share {
-                Some(share) => format!("{} of the traffic would do", percent(share)),
-                None => "no share of this traffic would do".into(),
-            };
-            format!(
-                "{} canary requests a minute are too few to find {detect} in {}: nine in ten take \
-                 {}; {way}",
-                short(per_minute),
-                time(available),
-                time(needed)
-            )
-        }
-    }
 }
 
 /// The next useful command.
@@ -315,25 +304,9 @@ fn next(args: &PowerArgs, question: &Question, power: &Power) -> String {
     }
 }
 
-/// Seconds in words.
-fn time(seconds: f64) -> String {
-    const YEAR: f64 = 3.2e7;
-    if seconds > YEAR {
-        return "more than a year".into();
-    }
-    let whole = if seconds > 600.0 { (seconds / 60.0).ceil() * 60.0 } else { seconds.ceil() };
-    span(Millis((whole * 1000.0) as u64))
-}
-
 /// A share as it is typed: `0.5%`.
 fn plain(share: f64) -> String {
     format!("{}%", short(share * 100.0))
-}
-
-/// A number without needless digits.
-fn short(x: f64) -> String {
-    let text = format!("{x:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// `0.5%` or `0.005`; nothing below 0 or above 1.
@@ -346,6 +319,15 @@ fn share(text: &str) -> Result<f64, String> {
         return Ok(share);
     }
     Err(format!("it is not between 0% and 100%; {hint}"))
+}
+
+/// A number above 0, perhaps in thousands or millions.
+fn daily(text: &str) -> Result<f64, String> {
+    let text = text.trim();
+    let units = [("K", 1e3), ("k", 1e3), ("M", 1e6)];
+    let unit = units.iter().find_map(|(unit, n)| Some((text.strip_suffix(unit)?, *n)));
+    let (digits, unit) = unit.unwrap_or((text, 1.0));
+    number(digits).map(|n| n * unit).map_err(|_| "write 250K, 1M or 1000000".into())
 }
 
 /// A number above 0.
@@ -368,14 +350,13 @@ mod tests {
             assert!(share(nonsense).unwrap_err().contains("0.5% or 0.005"), "{nonsense}");
         }
         for nonsense in ["0", "-5", "NaN", "inf", "x"] {
-            assert!(number(nonsense).is_err(), "{nonsense}");
+            assert!(number(nonsense).is_err() && daily(nonsense).is_err(), "{nonsense}");
         }
+        assert_eq!(["250K", "1M", "5"].map(daily), [Ok(250_000.0), Ok(1e6), Ok(5.0)]);
     }
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!([0.005, 0.1, 0.1234].map(plain), ["0.5%", "10%", "12.34%"]);
-        assert_eq!([time(61.0), time(601.0)], ["1 min 1 s", "11 min"]);
-        assert_eq!(time(1e9), "more than a year");
+        assert_eq!([0.005, 0.1, 0.1234].map(plain), ["0.5%", "10%", "12.3%"]);
     }
 }
