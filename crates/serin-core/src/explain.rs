@@ -1,5 +1,6 @@
 //! Sentences for people, the same in command line, API, dashboard and audit.
 
+use crate::engine::{convict, fresh};
 use crate::{
     Actor, Cause, Generation, Millis, Outcome, PauseReason, Phase, RevisionId, Rollout,
     RolloutKind, Service, Step, Timestamp, Weight,
@@ -56,6 +57,10 @@ pub enum Fact {
     Promoted { revision: RevisionId },
     /// The rollout is over.
     Ended { kind: RolloutKind, outcome: Outcome, revision: RevisionId },
+    /// A verdict that decides nothing because the analysis only reports.
+    Reported { text: String },
+    /// No more ticks of this rollout are recorded.
+    TicksFull { kept: u64 },
     /// A plan was not handed out because it breaks a rule.
     PlanRefused { notes: Vec<String> },
     /// The service is being taken away.
@@ -100,6 +105,11 @@ impl fmt::Display for Fact {
             Self::Reverting { cause, .. } => f.write_str(&cause.text),
             Self::Promoted { revision } => write!(f, "{} is stable now", revision.version),
             Self::Ended { kind, outcome, revision } => fmt_ended(f, *kind, *outcome, revision),
+            Self::Reported { text } => write!(f, "only reported, nothing is set back: {text}"),
+            Self::TicksFull { kept } => write!(
+                f,
+                "{kept} ticks of the judge are recorded, later ones are not; the rollout goes on"
+            ),
             Self::PlanRefused { notes } => write!(f, "plan not applied: {}", notes.join("; ")),
             Self::Removing { by } => write!(f, "removal asked by {}", by.0),
         }
@@ -145,6 +155,10 @@ pub enum WaitingOn {
     Acknowledgement { generation: Generation },
     /// Instances that are not ready.
     Instances { revision: RevisionId, ready: u32, wanted: u32 },
+    /// Instances of stable to compare with that are not ready.
+    FreshBaseline { revision: RevisionId, ready: u32, wanted: u32 },
+    /// A check that holds the rollout, and what it says.
+    Check { why: String },
     /// Instances that have not been ready long enough to be judged fairly.
     WarmUp { revision: RevisionId, left: Millis },
     /// A time that has not come.
@@ -170,6 +184,12 @@ impl fmt::Display for WaitingOn {
             Self::Instances { revision, ready, wanted } => {
                 write!(f, "instances of {}: {ready} of {wanted} ready", revision.version)
             }
+            Self::FreshBaseline { revision, ready, wanted } => write!(
+                f,
+                "fresh instances of {} to compare with: {ready} of {wanted} ready",
+                revision.version
+            ),
+            Self::Check { why } => write!(f, "a check: {why}"),
             Self::WarmUp { revision, left } => {
                 write!(f, "instances of {} to warm up ({left} left)", revision.version)
             }
@@ -223,7 +243,15 @@ fn rollout_waits(service: &Service, rollout: &Rollout, now: Timestamp) -> Waitin
 }
 
 fn warm_waits(rollout: &Rollout, since: Timestamp, now: Timestamp) -> WaitingOn {
-    let left = left(since, rollout.schedule.keep_warm, now);
+    let left = left(since, rollout.schedule.watch(), now);
+    let watched = rollout.schedule.watch() > rollout.schedule.keep_warm;
+    if let Some(why) = convict::check_unreadable(rollout, now) {
+        return WaitingOn::Check { why };
+    }
+    if watched {
+        let version = &rollout.candidate.version;
+        return WaitingOn::Time { left, what: format!("{version} watched for late regressions") };
+    }
     let kept = rollout.baseline.as_ref().map_or("the old revision", |id| id.version.as_str());
     WaitingOn::Time { left, what: format!("{kept} kept warm for a fast way back") }
 }
@@ -252,6 +280,9 @@ fn leaving(service: &Service, revision: Option<&RevisionId>) -> WaitingOn {
 }
 
 fn step_waits(service: &Service, rollout: &Rollout, now: Timestamp) -> WaitingOn {
+    if let Some(why) = convict::check_unreadable(rollout, now) {
+        return WaitingOn::Check { why };
+    }
     match rollout.schedule.step(rollout.step.index) {
         Some(Step::SetWeight(weight)) => weight_waits(service, rollout, *weight, now),
         Some(Step::Pause(None)) => {
@@ -262,7 +293,7 @@ fn step_waits(service: &Service, rollout: &Rollout, now: Timestamp) -> WaitingOn
             what: "the pause".into(),
         },
         Some(Step::Bake(bake)) => bake_waits(rollout, bake, now),
-        Some(Step::Expose(_)) => rollout.assessment.as_ref().map_or(WaitingOn::Traffic, evidence),
+        Some(Step::Expose(_)) => expose_waits(service, rollout, now),
         None => acknowledgement(service),
     }
 }
@@ -278,17 +309,44 @@ fn weight_waits(service: &Service, r: &Rollout, weight: Weight, now: Timestamp) 
         let left = Millis(r.schedule.warm_up.0 - warm.0);
         return WaitingOn::WarmUp { revision: r.candidate.clone(), left };
     }
-    acknowledgement(service)
+    fresh_waits(service, r, weight, now).unwrap_or_else(|| acknowledgement(service))
+}
+
+fn fresh_waits(service: &Service, r: &Rollout, goal: Weight, now: Timestamp) -> Option<WaitingOn> {
+    let missing = fresh::is_missing(service, r, goal, now);
+    let wanted = fresh::wanted(service, r).filter(|_| missing)?.replicas;
+    let revision = r.baseline.clone()?;
+    let ready = service.observed.fresh.as_ref().map_or(0, |seen| seen.ready);
+    if ready < wanted {
+        return Some(WaitingOn::FreshBaseline { revision, ready, wanted });
+    }
+    Some(WaitingOn::WarmUp { revision, left: fresh::warm_left(service, r, now) })
+}
+
+fn expose_waits(service: &Service, rollout: &Rollout, now: Timestamp) -> WaitingOn {
+    match (rollout.step.aim, &rollout.assessment) {
+        (Some(aim), _) => weight_waits(service, rollout, aim.weight, now),
+        (None, Some(a)) if a.outcome != serin_stats::Outcome::Pass => evidence(a),
+        (None, _) => check_or_traffic(rollout, now),
+    }
+}
+
+fn check_or_traffic(rollout: &Rollout, now: Timestamp) -> WaitingOn {
+    let missing = convict::check_missing(rollout, now);
+    missing.map_or(WaitingOn::Traffic, |why| WaitingOn::Check { why })
 }
 
 fn bake_waits(rollout: &Rollout, bake: &crate::Bake, now: Timestamp) -> WaitingOn {
-    let have = rollout.counted.judged - rollout.step.judged_before;
+    let have = rollout.judged_here();
     let time = left(rollout.step.entered_at, bake.at_least, now);
     if bake.until_evidence {
         match &rollout.assessment {
             Some(a) if a.outcome != serin_stats::Outcome::Pass => return evidence(a),
-            None => return WaitingOn::Traffic,
-            Some(_) => {}
+            None if rollout.judge.is_some() => return WaitingOn::Traffic,
+            _ => {}
+        }
+        if let Some(why) = convict::check_missing(rollout, now) {
+            return WaitingOn::Check { why };
         }
     }
     if have < bake.requests {

@@ -19,6 +19,7 @@ mod lint;
 mod observation;
 mod outlook;
 mod plan;
+mod record;
 mod rollout;
 mod service;
 mod spec;
@@ -35,8 +36,10 @@ pub use observation::{
 };
 pub use outlook::{Outlook, OutlookStep, describe, metric_sentence, outlook, verdict_sentence};
 pub use plan::{Affinity, FreshBaseline, Plan, RevisionPlan, Role};
+pub use record::{Given, RecordedTick, judge_again};
 pub use rollout::{
-    Cause, Counted, Outcome, PauseReason, Phase, Rollout, RolloutKind, RolloutRecord, StepState,
+    Aim, Cause, CheckRun, Counted, CountedAt, Outcome, PauseReason, Phase, Planned, Rollout,
+    RolloutKind, RolloutRecord, StepState,
 };
 pub use service::{Inherited, Revision, RevisionStanding, Service};
 pub use spec::{

@@ -1,6 +1,6 @@
 //! Rules every plan must obey before it may be applied.
 
-use crate::{Phase, Plan, Role, RolloutKind, Service, Weight};
+use crate::{Phase, Plan, RevisionPlan, Role, RolloutKind, Service, Weight};
 use std::fmt;
 
 /// A rule a plan breaks.
@@ -10,6 +10,8 @@ pub enum Note {
     WeightSum(u64),
     /// More traffic on a revision of which no instance is ready.
     NotReady(String),
+    /// More traffic on a fresh baseline of which no instance is ready.
+    FreshNotReady(String),
     /// A share for a revision without instances.
     NoInstances(String),
     /// The stable revision would go while the candidate is on trial.
@@ -25,6 +27,9 @@ impl fmt::Display for Note {
         match self {
             Self::WeightSum(sum) => write!(f, "weights sum to {sum} of 100000"),
             Self::NotReady(id) => write!(f, "{id} would get traffic without a ready instance"),
+            Self::FreshNotReady(id) => {
+                write!(f, "the fresh baseline of {id} would get traffic without a ready instance")
+            }
             Self::NoInstances(id) => write!(f, "{id} would get traffic without instances"),
             Self::StableGone(id) => write!(f, "stable {id} would stop during the trial"),
             Self::StableShrunk(n) => write!(f, "stable would shrink to {n} during the trial"),
@@ -39,6 +44,7 @@ pub fn lint(plan: &Plan, service: &Service) -> Vec<Note> {
     notes.extend(weight_sum(plan));
     notes.extend(weight_without_instances(plan));
     notes.extend(weight_before_ready(plan, service));
+    notes.extend(fresh_before_ready(plan, service));
     notes.extend(stable_kept(plan, service));
     notes.extend(roles(plan));
     notes
@@ -49,19 +55,33 @@ pub fn moves_only_to_stable(plan: &Plan, before: Option<&Plan>) -> bool {
     let grows = |id: &crate::RevisionId, weight: Weight| {
         weight > before.map_or(Weight::NONE, |b| b.weight(id))
     };
+    let fresh_before = before.map_or(Weight::NONE, fresh_weight);
     plan.revisions.iter().all(|(id, r)| r.role == Role::Stable || !grows(id, r.weight))
+        && fresh_weight(plan) <= fresh_before
         && before.is_some_and(|b| {
             b.in_role(Role::Stable).map(|s| s.0) == plan.in_role(Role::Stable).map(|s| s.0)
         })
 }
 
+/// Share of the fresh baseline.
+fn fresh_weight(plan: &Plan) -> Weight {
+    let fresh = plan.revisions.values().find_map(|r| r.fresh.as_ref());
+    fresh.map_or(Weight::NONE, |fresh| fresh.weight)
+}
+
 fn weight_sum(plan: &Plan) -> Option<Note> {
-    let sum: u64 = plan.revisions.values().map(|r| u64::from(r.weight.parts())).sum();
+    let own: u64 = plan.revisions.values().map(|r| u64::from(r.weight.parts())).sum();
+    let fresh = plan.revisions.values().filter_map(|r| r.fresh.as_ref());
+    let sum = own + fresh.map(|f| u64::from(f.weight.parts())).sum::<u64>();
     (sum != 0 && sum != 100_000).then_some(Note::WeightSum(sum))
 }
 
 fn weight_without_instances(plan: &Plan) -> Vec<Note> {
-    let empty = plan.revisions.iter().filter(|(_, r)| r.weight > Weight::NONE && r.replicas == 0);
+    let fresh = |r: &RevisionPlan| {
+        r.fresh.as_ref().is_some_and(|f| f.weight > Weight::NONE && f.replicas == 0)
+    };
+    let empty = |r: &RevisionPlan| (r.weight > Weight::NONE && r.replicas == 0) || fresh(r);
+    let empty = plan.revisions.iter().filter(|(_, r)| empty(r));
     empty.map(|(id, _)| Note::NoInstances(id.to_string())).collect()
 }
 
@@ -72,6 +92,14 @@ fn weight_before_ready(plan: &Plan, service: &Service) -> Vec<Note> {
         r.weight > before(id) && service.ready(id) == 0 && !trusted
     });
     early.map(|(id, _)| Note::NotReady(id.to_string())).collect()
+}
+
+fn fresh_before_ready(plan: &Plan, service: &Service) -> Option<Note> {
+    let (id, _) = plan.revisions.iter().find(|(_, r)| r.fresh.is_some())?;
+    let before = service.plan.as_ref().map_or(Weight::NONE, fresh_weight);
+    let ready = service.observed.fresh.as_ref().map_or(0, |seen| seen.ready);
+    let early = fresh_weight(plan) > before && ready == 0;
+    early.then(|| Note::FreshNotReady(id.to_string()))
 }
 
 fn stable_kept(plan: &Plan, service: &Service) -> Option<Note> {

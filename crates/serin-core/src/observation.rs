@@ -125,7 +125,7 @@ pub struct ArmCounts {
     /// Whether `n`, `errors` and `latency` count users (once in each window) instead of requests.
     #[serde(default)]
     pub sessions: bool,
-    /// Judged units and errors by sixteenth of the users, drawn independently of the arm: how
+    /// Judged units and errors by part of the users (64), drawn independently of the arm: how
     /// much stable differs from itself. Empty unless units are users.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub split: Vec<(u64, u64)>,

@@ -1,8 +1,10 @@
 //! What a schedule will do before it does it, and what a verdict says, in words and numbers.
 
-use crate::{Expose, Millis, RolloutKind, Schedule, Service, Step, Weight};
+use crate::{Analysis, Baseline, Expose, Millis, RolloutKind, Schedule, Service, Step, Weight};
 use serde::{Deserialize, Serialize};
-use serin_stats::{Assessment, LatencySummary, Metric, MetricAssessment, Outcome, Rung, planner};
+use serin_stats::{
+    Assessment, LatencySummary, Metric, MetricAssessment, Outcome, Rung, planner, threshold,
+};
 use std::fmt::Write as _;
 
 /// What a rollout would do.
@@ -114,13 +116,29 @@ fn requests(
     by_evidence.max(Some(asked)).filter(|n| *n > 0)
 }
 
+const ONE_INSTANCE: &str = "one candidate instance: a bad instance and a bad version look the same; take two \
+     replicas, or `baseline: fresh`";
+const FRESH: &str =
+    "as many fresh instances of stable as of the candidate run until it has all traffic";
+
+/// What is worth knowing of the choice of metrics.
+fn advice(analysis: &Analysis) -> Vec<String> {
+    let metrics = analysis.metrics.iter().map(|m| m.metric.to_string());
+    let names: Vec<_> = metrics.chain(analysis.checks.iter().map(|c| c.name.clone())).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    threshold::advise(&names).into_iter().map(|advice| advice.text).collect()
+}
+
 fn notes(service: &Service, schedule: &Schedule, analysed: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    if analysed && service.spec.replicas == 1 {
-        notes.push(
-            "one replica: a bad instance and a bad version look the same; two are better".into(),
-        );
+    let fresh = schedule.analysis.as_ref().is_some_and(|a| a.baseline == Baseline::Fresh);
+    if analysed && service.spec.replicas == 1 && !fresh {
+        notes.push(ONE_INSTANCE.into());
     }
+    if analysed && fresh {
+        notes.push(FRESH.into());
+    }
+    notes.extend(schedule.analysis.as_ref().filter(|_| analysed).map(advice).unwrap_or_default());
     if schedule.analysis.is_none() {
         notes.push("nothing is compared: only health is watched".into());
     } else if schedule.rungs() == 0 {

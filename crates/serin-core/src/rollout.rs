@@ -1,10 +1,12 @@
 //! One move from stable to candidate, and the record it leaves.
 
 use crate::{
-    Actor, ArmCounts, CountKey, Generation, RevisionId, Schedule, StartFailure, Timestamp, Weight,
+    Actor, AffinitySpec, ArmCounts, Baseline, CountKey, Generation, RevisionId, Schedule,
+    StartFailure, Timestamp, Weight,
 };
 use serde::{Deserialize, Serialize};
-use serin_stats::{Assessment, Judge};
+use serin_stats::threshold::{CheckState, CheckVerdict};
+use serin_stats::{Assessment, Judge, Rung};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A rollout under way.
@@ -28,6 +30,9 @@ pub struct Rollout {
     pub after: Generation,
     /// The steps, frozen at the start.
     pub schedule: Schedule,
+    /// What keeps users with their arm, frozen at the start: it decides what a unit is.
+    #[serde(default)]
+    pub affinity: Option<AffinitySpec>,
     /// Where it is in them.
     pub step: StepState,
     /// What it is doing.
@@ -48,6 +53,15 @@ pub struct Rollout {
     pub judge: Option<Judge>,
     /// Its last verdict in full.
     pub assessment: Option<Assessment>,
+    /// The rung that verdict was asked for.
+    #[serde(default)]
+    pub assessed_at: Option<Rung>,
+    /// The checks of the analysis, in its order.
+    #[serde(default)]
+    pub checks: Vec<CheckRun>,
+    /// Codes of verdicts that were only told, each once.
+    #[serde(default)]
+    pub reported: BTreeSet<String>,
     /// What was counted already, so that each request counts once.
     pub counted: Counted,
     /// Restarts of the candidate seen when the rollout began.
@@ -90,6 +104,39 @@ pub struct StepState {
     pub entered_at: Timestamp,
     /// Judged candidate requests when it began.
     pub judged_before: u64,
+    /// Of a step that chooses the shares: the one it goes to next.
+    #[serde(default)]
+    pub aim: Option<Aim>,
+    /// Of such a step: when the share was moved last.
+    #[serde(default)]
+    pub moved_at: Option<Timestamp>,
+}
+
+impl StepState {
+    /// Step `index`, begun at `now`.
+    pub(crate) fn begun(index: usize, now: Timestamp, judged_before: u64) -> Self {
+        Self { index, entered_at: now, judged_before, aim: None, moved_at: None }
+    }
+}
+
+/// A share that was chosen and waits for its instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aim {
+    /// The share.
+    pub weight: Weight,
+    /// When it was chosen.
+    pub since: Timestamp,
+}
+
+/// One check on its way.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CheckRun {
+    /// What it remembers; `None` before its step, and before the candidate has traffic.
+    pub state: Option<CheckState>,
+    /// Whether it was good at least once.
+    pub passed: bool,
+    /// What it said last.
+    pub verdict: Option<CheckVerdict>,
 }
 
 /// What a rollout is doing.
@@ -180,9 +227,46 @@ pub struct Counted {
     /// The last closed second seen.
     pub closed_through: i64,
     /// By generation: the counts at that report.
-    pub at: BTreeMap<Generation, BTreeMap<RevisionId, ArmCounts>>,
+    pub at: BTreeMap<Generation, CountedAt>,
+    /// By generation: what was to be dealt to the two that are compared.
+    #[serde(default)]
+    pub planned: BTreeMap<Generation, Planned>,
     /// Judged candidate requests so far.
     pub judged: u64,
+    /// Those that failed.
+    #[serde(default)]
+    pub errors: u64,
+    /// Judged requests a second of the whole service, lately.
+    #[serde(default)]
+    pub rate: f64,
+    /// Restarts of what is compared with and of the candidate that were counted already.
+    #[serde(default)]
+    pub restarts: Option<(u32, u32)>,
+    /// Whether the time before the rollout was looked at.
+    #[serde(default)]
+    pub calibrated: bool,
+    /// Ticks recorded so far.
+    #[serde(default)]
+    pub ticks: u64,
+}
+
+/// What a plan deals to the candidate and to what it is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    /// The candidate's share of both, in (0, 1).
+    pub share: f64,
+    /// It is compared with the fresh baseline.
+    pub fresh: bool,
+}
+
+/// The counts of one generation at the last report.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CountedAt {
+    /// By revision.
+    pub arms: BTreeMap<RevisionId, ArmCounts>,
+    /// Of the fresh baseline.
+    #[serde(default)]
+    pub fresh: Option<ArmCounts>,
 }
 
 /// What stays of a rollout when it has ended.
@@ -216,6 +300,9 @@ pub struct RolloutRecord {
     pub verdict_at: Option<Timestamp>,
     /// The last verdict.
     pub assessment: Option<Assessment>,
+    /// The rung it was asked for.
+    #[serde(default)]
+    pub assessed_at: Option<Rung>,
     /// What was skipped, and by whom.
     pub skipped: Vec<String>,
 }
@@ -248,6 +335,22 @@ impl Rollout {
         self.schedule.analysis.is_some() && self.kind == RolloutKind::Release
     }
 
+    /// Judged candidate requests since the present step began.
+    pub(crate) fn judged_here(&self) -> u64 {
+        self.counted.judged.saturating_sub(self.step.judged_before)
+    }
+
+    /// Whether it is compared with instances as young as its own.
+    pub(crate) fn wants_fresh(&self) -> bool {
+        let asked = self.schedule.analysis.as_ref().map(|a| a.baseline);
+        self.is_analysed() && asked == Some(Baseline::Fresh)
+    }
+
+    /// Whether verdicts set nothing back.
+    pub(crate) fn only_reports(&self) -> bool {
+        self.schedule.analysis.as_ref().is_some_and(|a| a.report_only)
+    }
+
     pub(crate) fn cause(&self, code: &str, text: String, failure: Option<StartFailure>) -> Cause {
         Cause {
             code: code.into(),
@@ -278,6 +381,7 @@ impl Rollout {
             steps: self.schedule.len(),
             verdict_at: self.verdict_at,
             assessment: self.assessment,
+            assessed_at: self.assessed_at,
             skipped: self.skipped,
         }
     }

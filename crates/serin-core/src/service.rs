@@ -140,7 +140,8 @@ impl Service {
 
     /// Whether it was removed and nothing of it is left.
     pub fn is_gone(&self) -> bool {
-        let empty = self.observed.revisions.is_empty() && self.rollout.is_none();
+        let seen = &self.observed;
+        let empty = seen.revisions.is_empty() && seen.fresh.is_none() && self.rollout.is_none();
         self.removing && self.is_applied() && empty
     }
 

@@ -303,6 +303,15 @@ impl Analysis {
         !self.metrics.is_empty()
     }
 
+    /// What a step does that got no evidence in time. Nothing is set back where verdicts are
+    /// only told.
+    pub fn when_inconclusive(&self) -> OnInconclusive {
+        match self.on_inconclusive {
+            OnInconclusive::Rollback if self.report_only => OnInconclusive::Pause,
+            asked => asked,
+        }
+    }
+
     /// The settings of `metric`, if it is compared.
     pub fn metric(&self, metric: &Metric) -> Option<&MetricSettings> {
         self.metrics.iter().find(|m| m.metric == *metric)

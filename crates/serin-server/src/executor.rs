@@ -298,6 +298,7 @@ fn commit_of<'a>(at: Timestamp, event: &'a Event, transition: &'a Transition) ->
         apply: transition.apply.as_ref(),
         journal: &transition.journal,
         records: &transition.records,
+        ticks: &transition.ticks,
     }
 }
 
@@ -317,7 +318,10 @@ fn is_old_news(service: &Service, event: &Event) -> bool {
 }
 
 fn changes_nothing(service: &Service, transition: &Transition) -> bool {
-    transition.journal.is_empty() && transition.apply.is_none() && transition.next == *service
+    transition.journal.is_empty()
+        && transition.apply.is_none()
+        && transition.ticks.is_empty()
+        && transition.next == *service
 }
 
 fn effects(transition: &Transition, last: Option<u64>) -> Vec<Effect> {

@@ -11,6 +11,7 @@ pub mod api;
 mod apply;
 mod control;
 pub mod executor;
+pub mod export;
 mod machine;
 mod run;
 mod token;

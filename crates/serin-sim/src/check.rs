@@ -3,14 +3,16 @@
 use crate::draw::Truth;
 use crate::machine::Machine;
 use serin_core::{
-    Ask, Event, Outcome, Plan, RevisionId, RevisionStanding, RolloutKind, RolloutRecord, Service,
-    ServiceName, Step, Timestamp, Weight, lint, step,
+    Ask, Event, Outcome, Plan, RevisionId, RevisionPlan, RevisionStanding, RolloutKind,
+    RolloutRecord, Service, ServiceName, Step, Timestamp, Weight, lint, step,
 };
 use serin_store::Store;
 
 /// Rules every plan obeys that is handed out.
 pub fn plan(plan: &Plan, service: &Service) -> Vec<String> {
-    let sum: u64 = plan.revisions.values().map(|r| u64::from(r.weight.parts())).sum();
+    let fresh = |r: &RevisionPlan| r.fresh.as_ref().map_or(0, |fresh| fresh.weight.parts());
+    let arms = plan.revisions.values();
+    let sum: u64 = arms.map(|r| u64::from(r.weight.parts() + fresh(r))).sum();
     let mut wrong = Vec::new();
     if sum != 0 && sum != 100_000 {
         wrong.push(format!("weights of {} sum to {sum}", plan.generation));

@@ -2,10 +2,13 @@
 
 use crate::{Error, Store};
 use rusqlite::{Transaction, params};
-use serin_core::{Entry, Event, Plan, RolloutRecord, Service, Timestamp};
+use serin_core::{Entry, Event, Plan, RecordedTick, RolloutRecord, Service, Timestamp};
 
 /// Events kept for each service; older ones are dropped as new ones come.
 const EVENTS_KEPT: i64 = 20_000;
+
+/// Newest rollouts of each service whose ticks are kept.
+const ROLLOUTS_WITH_TICKS: i64 = 20;
 
 /// One event and what it led to.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +25,8 @@ pub struct Commit<'a> {
     pub journal: &'a [Entry],
     /// Rollouts that ended.
     pub records: &'a [RolloutRecord],
+    /// What the judge was given, in order.
+    pub ticks: &'a [RecordedTick],
 }
 
 impl Store {
@@ -39,6 +44,7 @@ impl Store {
             write_event(&tx, name, commit)?;
             last = write_journal(&tx, name, commit)?.or(last);
             write_records(&tx, name, commit)?;
+            write_ticks(&tx, name, commit)?;
             if commit.service.is_gone() {
                 forget(&tx, name)?;
             } else {
@@ -112,6 +118,22 @@ fn write_records(tx: &Transaction, name: &str, commit: &Commit) -> Result<(), Er
                 serde_json::to_string(record)?
             ],
         )?;
+    }
+    Ok(())
+}
+
+/// Ticks go with the oldest records of their service.
+fn write_ticks(tx: &Transaction, name: &str, commit: &Commit) -> Result<(), Error> {
+    let sql = "INSERT INTO tick (service, rollout, seq, body) VALUES (?1, ?2,
+               (SELECT coalesce(max(seq), 0) + 1 FROM tick WHERE service = ?1 AND rollout = ?2), ?3)";
+    for tick in commit.ticks {
+        let body = serde_json::to_string(tick)?;
+        tx.prepare_cached(sql)?.execute(params![name, tick.rollout as i64, body])?;
+    }
+    if let Some(newest) = commit.records.iter().map(|record| record.id as i64).max() {
+        let oldest = newest - ROLLOUTS_WITH_TICKS;
+        let sql = "DELETE FROM tick WHERE service = ?1 AND rollout <= ?2";
+        tx.prepare_cached(sql)?.execute(params![name, oldest])?;
     }
     Ok(())
 }

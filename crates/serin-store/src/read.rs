@@ -3,7 +3,9 @@
 use crate::{Error, Store};
 use rusqlite::{OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
-use serin_core::{Entry, Event, Plan, RolloutRecord, Service, ServiceName, Timestamp};
+use serin_core::{
+    Entry, Event, Plan, RecordedTick, RolloutRecord, Service, ServiceName, Timestamp,
+};
 
 /// One event of the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,6 +132,29 @@ impl Store {
     pub fn record(&self, service: &ServiceName, id: u64) -> Result<Option<RolloutRecord>, Error> {
         let sql = format!("SELECT record FROM rollout WHERE service = ?1 AND id = {id}");
         self.document(&sql, service.as_str())
+    }
+
+    /// What the judge of one rollout was given after number `after`, oldest first, at most
+    /// `limit`; each with its number, from 1.
+    pub fn ticks(
+        &self,
+        service: &ServiceName,
+        rollout: u64,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, RecordedTick)>, Error> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT seq, body FROM tick WHERE service = ?1 AND rollout = ?2 AND seq > ?3
+             ORDER BY seq LIMIT ?4",
+        )?;
+        let wanted = params![service.as_str(), rollout as i64, after as i64, limit];
+        let rows =
+            query.query_map(wanted, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+        rows.map(|row| {
+            let (seq, body) = row?;
+            Ok((seq as u64, serde_json::from_str(&body)?))
+        })
+        .collect()
     }
 
     /// How many rollouts were rolled back.

@@ -3,7 +3,7 @@
 use crate::Error;
 use rusqlite::Connection;
 
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE meta (epoch INTEGER NOT NULL) STRICT;
@@ -44,15 +44,31 @@ CREATE TABLE rollout (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Creates the tables of an empty file; refuses a file of a newer Serin.
+/// What the judge of each rollout was given, from schema 2 on.
+const TICKS: &str = "
+CREATE TABLE tick (
+  service TEXT NOT NULL,
+  rollout INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  PRIMARY KEY (service, rollout, seq)
+) STRICT, WITHOUT ROWID;
+";
+
+/// Creates the tables of an empty file, adds what an older one lacks; refuses a file of a newer Serin.
 pub(crate) fn migrate(connection: &Connection) -> Result<(), Error> {
     let found: i64 = connection.query_row("PRAGMA user_version", (), |row| row.get(0))?;
     match found {
-        0 => {
-            let script = format!("BEGIN;{TABLES}PRAGMA user_version = {VERSION};COMMIT;");
-            Ok(connection.execute_batch(&script)?)
-        }
+        0 => run(connection, &[TABLES, TICKS]),
+        1 => run(connection, &[TICKS]),
         VERSION => Ok(()),
         found => Err(Error::Newer { found, known: VERSION }),
     }
+}
+
+/// All of it or nothing.
+fn run(connection: &Connection, scripts: &[&str]) -> Result<(), Error> {
+    let scripts = scripts.concat();
+    let script = format!("BEGIN;{scripts}PRAGMA user_version = {VERSION};COMMIT;");
+    Ok(connection.execute_batch(&script)?)
 }

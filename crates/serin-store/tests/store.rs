@@ -47,6 +47,7 @@ fn write(store: &mut Store, event: &Event, transition: &Transition) -> Result<Op
         apply: transition.apply.as_ref(),
         journal: &transition.journal,
         records: &transition.records,
+        ticks: &transition.ticks,
     }])
 }
 

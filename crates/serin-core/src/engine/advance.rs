@@ -1,28 +1,33 @@
 //! Decides, from state alone, what a rollout does next.
 
-use super::Turn;
+use super::convict::{self, ROLLBACK_PATIENCE, ready_by};
+use super::{Turn, expose};
 use crate::{
-    Bake, Cause, ExitCause, Fact, Inherited, Millis, OnInconclusive, Outcome, PauseReason, Phase,
-    RevisionStanding, Rollout, RolloutKind, Service, StartFailure, Step, Timestamp, Weight,
-    outlook,
+    Bake, Cause, Fact, Inherited, Millis, OnInconclusive, Outcome, PauseReason, Phase,
+    RevisionStanding, Rollout, RolloutKind, Service, Step, StepState, Timestamp, Weight, outlook,
 };
 use serin_stats::Outcome as Verdict;
+use serin_stats::threshold::CheckVerdict;
 
-/// How long a rollback waits for all instances before the ready ones have to do.
-const ROLLBACK_PATIENCE: Millis = Millis::secs(10);
-
-/// Restarts of candidate instances during its rollout that count as a crash loop.
-const RESTARTS_MAX: u32 = 3;
+/// How far a share is on its way.
+pub(super) enum Reach {
+    /// It was brought nearer now.
+    Moved,
+    /// It waits for instances, for the data plane or for a person.
+    Waiting,
+    /// The data plane has confirmed it.
+    There,
+}
 
 impl Turn {
     /// Makes one decision; false when there is none to make.
     pub(super) fn advance(&mut self) -> bool {
         let Some(rollout) = self.service.rollout.as_ref() else { return false };
         match &rollout.phase {
-            Phase::Stepping => self.convict() || self.step(),
+            Phase::Stepping => self.convict() || self.doubt() || self.step(),
             Phase::Warm { since } => {
                 let since = *since;
-                self.convict() || self.end_warm(since)
+                self.convict() || self.doubt() || self.end_warm(since)
             }
             Phase::Retiring | Phase::Reverting { .. } => self.end_when_gone(),
         }
@@ -31,10 +36,51 @@ impl Turn {
     /// Decides against the candidate by health or evidence. First of all, always.
     fn convict(&mut self) -> bool {
         let Some(rollout) = self.service.rollout.as_ref() else { return false };
-        let cause = health(&self.service, rollout, self.now).or_else(|| evidence(rollout));
-        let Some(cause) = cause else { return false };
+        if let Some(cause) = convict::health(&self.service, rollout, self.now) {
+            self.revert(Outcome::RolledBack, cause);
+            return true;
+        }
+        let verdicts = convict::verdicts(rollout, self.now);
+        if rollout.only_reports() {
+            for cause in verdicts {
+                self.report(cause);
+            }
+            return false;
+        }
+        let Some(cause) = verdicts.into_iter().next() else { return false };
         self.revert(Outcome::RolledBack, cause);
         true
+    }
+
+    /// Tells a verdict that decides nothing, once.
+    fn report(&mut self, cause: Cause) {
+        let Some(rollout) = self.service.rollout.as_mut() else { return };
+        if rollout.reported.insert(cause.code) {
+            self.tell(Fact::Reported { text: cause.text });
+        }
+    }
+
+    /// Holds the rollout when what was measured cannot be trusted, so that it is never promoted on
+    /// it.
+    fn doubt(&mut self) -> bool {
+        let Some(rollout) = self.service.rollout.as_ref() else { return false };
+        let by_person = matches!(rollout.paused, Some(PauseReason::Person(_)));
+        if by_person || matches!(rollout.paused, Some(PauseReason::Guard(_))) {
+            return false;
+        }
+        let unsound = convict::unsound(rollout).filter(|_| !rollout.only_reports());
+        let fresh = || convict::fresh_late(&self.service, rollout, self.now);
+        if let Some(why) = unsound.or_else(fresh) {
+            self.hold(PauseReason::Guard(why.clone()), why);
+            return true;
+        }
+        match convict::checks(rollout, self.now) {
+            Some(CheckVerdict::Inconclusive { why }) if rollout.paused.is_none() => {
+                self.hold(PauseReason::Check(why.clone()), why);
+                true
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn revert(&mut self, outcome: Outcome, cause: Cause) {
@@ -57,6 +103,9 @@ impl Turn {
 
     fn step(&mut self) -> bool {
         let Some(rollout) = self.service.rollout.as_ref() else { return false };
+        if convict::check_unreadable(rollout, self.now).is_some() {
+            return false;
+        }
         match rollout.schedule.step(rollout.step.index).cloned() {
             Some(Step::SetWeight(weight)) => self.set_weight(weight),
             Some(Step::Pause(span)) => self.pause_step(span),
@@ -66,37 +115,43 @@ impl Turn {
         }
     }
 
-    /// Sizes the candidate first, moves the weight when its instances are ready and warm, and is
-    /// done when the data plane has confirmed it.
     fn set_weight(&mut self, weight: Weight) -> bool {
+        match self.reach(weight) {
+            Reach::Moved => true,
+            Reach::Waiting => false,
+            Reach::There => {
+                if let Some(rollout) = self.service.rollout.as_mut() {
+                    rollout.size_for = weight;
+                }
+                self.next_step(self.now);
+                true
+            }
+        }
+    }
+
+    /// Sizes the candidate first, moves the weight when its instances are ready and warm, and is
+    /// there when the data plane has confirmed it.
+    pub(super) fn reach(&mut self, weight: Weight) -> Reach {
         let now = self.now;
-        let Some(rollout) = self.service.rollout.as_ref() else { return false };
-        let ready = self.is_ready_for(rollout, weight);
+        let Some(rollout) = self.service.rollout.as_ref() else { return Reach::Waiting };
+        let ready = convict::is_ready_for(&self.service, rollout, weight, now);
         let done = rollout.weight == weight && self.is_confirmed(rollout, weight);
         let held = rollout.paused.is_some();
-        let Some(rollout) = self.service.rollout.as_mut() else { return false };
+        let Some(rollout) = self.service.rollout.as_mut() else { return Reach::Waiting };
         if rollout.size_for < weight {
             rollout.size_for = weight;
-            return true;
+            return Reach::Moved;
         }
         if held {
-            return false;
+            return Reach::Waiting;
         }
         if rollout.weight != weight && ready {
             rollout.weight = weight;
             let revision = rollout.candidate.clone();
             self.tell(Fact::Weight { revision, weight });
-            return true;
+            return Reach::Moved;
         }
-        if done {
-            rollout.size_for = weight;
-            self.next_step(now);
-        }
-        done
-    }
-
-    fn is_ready_for(&self, rollout: &Rollout, weight: Weight) -> bool {
-        is_ready_for(&self.service, rollout, weight, self.now)
+        if done { Reach::There } else { Reach::Waiting }
     }
 
     fn is_confirmed(&self, rollout: &Rollout, weight: Weight) -> bool {
@@ -116,26 +171,27 @@ impl Turn {
 
     fn bake(&mut self, bake: &Bake) -> bool {
         let Some(rollout) = self.service.rollout.as_ref() else { return false };
-        let by_person = matches!(rollout.paused, Some(PauseReason::Person(_)));
-        if !by_person && is_baked(rollout, bake, self.now) {
-            self.resume();
-            self.next_step(self.now);
+        let held = rollout.paused.as_ref().is_some_and(|why| *why != PauseReason::Inconclusive);
+        if !held && is_baked(rollout, bake, self.now) {
+            self.leave_evidence_step();
             return true;
         }
-        let over = self.now >= rollout.step.entered_at.plus(bake.deadline);
-        over && rollout.paused.is_none() && self.inconclusive()
+        self.is_past(bake.deadline) && self.inconclusive()
     }
 
-    fn expose(&mut self, _expose: &crate::Expose) -> bool {
-        false
+    /// Whether the present step has had `deadline` and is not held.
+    pub(super) fn is_past(&self, deadline: Millis) -> bool {
+        let rollout = self.service.rollout.as_ref().filter(|r| r.paused.is_none());
+        rollout.is_some_and(|r| self.now >= r.step.entered_at.plus(deadline))
     }
 
-    /// The evidence came after all.
-    fn resume(&mut self) {
+    /// The evidence is there, perhaps after all.
+    pub(super) fn leave_evidence_step(&mut self) {
         let Some(rollout) = self.service.rollout.as_mut() else { return };
         if rollout.paused.take().is_some() {
             self.tell(Fact::Resumed { by: None, reason: None });
         }
+        self.next_step(self.now);
     }
 
     /// Holds the rollout.
@@ -148,16 +204,17 @@ impl Turn {
         self.tell(Fact::Paused { text });
     }
 
-    fn inconclusive(&mut self) -> bool {
+    pub(super) fn inconclusive(&mut self) -> bool {
+        let now = self.now;
         let Some(rollout) = self.service.rollout.as_mut() else { return false };
         let analysis = rollout.schedule.analysis.as_ref();
-        match analysis.map_or(OnInconclusive::Pause, |a| a.on_inconclusive) {
+        match analysis.map_or(OnInconclusive::Pause, crate::Analysis::when_inconclusive) {
             OnInconclusive::Pause => {
-                let text = inconclusive_text(rollout);
+                let text = inconclusive_text(rollout, now);
                 self.hold(PauseReason::Inconclusive, text);
             }
             OnInconclusive::Rollback => {
-                let cause = rollout.cause("inconclusive", inconclusive_text(rollout), None);
+                let cause = rollout.cause("inconclusive", inconclusive_text(rollout, now), None);
                 self.revert(Outcome::RolledBack, cause);
             }
             OnInconclusive::Promote => {
@@ -186,9 +243,7 @@ impl Turn {
 
     fn enter_next(&mut self, now: Timestamp) {
         let Some(rollout) = self.service.rollout.as_mut() else { return };
-        rollout.step.index += 1;
-        rollout.step.entered_at = now;
-        rollout.step.judged_before = rollout.counted.judged;
+        rollout.step = StepState::begun(rollout.step.index + 1, now, rollout.counted.judged);
         self.assess();
     }
 
@@ -197,7 +252,7 @@ impl Turn {
         let Some(rollout) = self.service.rollout.as_mut() else { return false };
         rollout.phase = Phase::Warm { since: now };
         if let Some(kept) = rollout.baseline.clone() {
-            let (revision, span) = (rollout.candidate.clone(), rollout.schedule.keep_warm);
+            let (revision, span) = (rollout.candidate.clone(), rollout.schedule.watch());
             self.tell(Fact::Warming { revision, kept, span });
         }
         true
@@ -207,8 +262,9 @@ impl Turn {
     fn end_warm(&mut self, since: Timestamp) -> bool {
         let Some(rollout) = self.service.rollout.as_ref() else { return false };
         let first = rollout.kind == RolloutKind::First;
-        let warm_until = since.plus(rollout.schedule.keep_warm);
-        if rollout.paused.is_some() || (!first && self.now < warm_until) {
+        let warm_until = since.plus(rollout.schedule.watch());
+        let unread = convict::check_unreadable(rollout, self.now).is_some();
+        if rollout.paused.is_some() || unread || (!first && self.now < warm_until) {
             return false;
         }
         self.promote();
@@ -244,7 +300,8 @@ impl Turn {
             (Some(plan), Some(id)) => !plan.revisions.contains_key(id),
             _ => true,
         };
-        let over = gone && planned_out && self.service.is_applied();
+        let alone = self.service.observed.fresh.is_none();
+        let over = gone && alone && planned_out && self.service.is_applied();
         if over {
             self.end();
         }
@@ -275,103 +332,33 @@ impl Turn {
     }
 }
 
-/// Whether the candidate's instances may take `weight`. On the way back to a good revision the
-/// part of them that is ready has to do after a while.
-fn is_ready_for(service: &Service, rollout: &Rollout, weight: Weight, now: Timestamp) -> bool {
-    let wanted = service.candidate_size(weight, rollout.is_analysed());
-    let ready = service.ready(&rollout.candidate);
-    let warm = rollout.kind == RolloutKind::First
-        || service.ready_for(&rollout.candidate, now) >= rollout.schedule.warm_up;
-    let urgent = rollout.kind == RolloutKind::Rollback
-        && ready > 0
-        && now >= rollout.step.entered_at.plus(ROLLBACK_PATIENCE);
-    (ready >= wanted && warm) || urgent
-}
-
 fn is_baked(rollout: &Rollout, bake: &Bake, now: Timestamp) -> bool {
-    let judged = rollout.counted.judged - rollout.step.judged_before;
-    let passed = rollout.assessment.as_ref().is_some_and(|a| a.outcome == Verdict::Pass);
     now >= rollout.step.entered_at.plus(bake.at_least)
-        && judged >= bake.requests
-        && (!bake.until_evidence || (passed && judged > 0))
+        && rollout.judged_here() >= bake.requests
+        && (!bake.until_evidence || is_proven(rollout, now))
 }
 
-fn inconclusive_text(rollout: &Rollout) -> String {
+/// Whether the evidence the step asks for is there: judge and checks agree, and something was
+/// judged since it began.
+pub(super) fn is_proven(rollout: &Rollout, now: Timestamp) -> bool {
+    let analysis = rollout.schedule.analysis.as_ref();
+    // Without a comparison the checks alone prove it, and without checks nothing does.
+    let compares = analysis.is_some_and(|a| a.compares() || a.checks.iter().all(|c| c.report_only));
+    let passed = rollout.assessment.as_ref().is_some_and(|a| a.outcome == Verdict::Pass);
+    let judged = rollout.judged_here() > 0;
+    judged && (passed || !compares) && convict::check_missing(rollout, now).is_none()
+}
+
+fn inconclusive_text(rollout: &Rollout, now: Timestamp) -> String {
     let judged = rollout.assessment.as_ref().filter(|a| a.canary_n > 0);
+    let checks = convict::check_missing(rollout, now);
+    let checks = checks.filter(|_| rollout.counted.judged > 0);
+    let checks = checks.map_or(String::new(), |why| format!("; {why}"));
     let Some(assessment) = judged else {
-        return "no request on the candidate could be judged by the deadline".into();
+        return format!("no request on the candidate could be judged by the deadline{checks}");
     };
     let found = outlook::verdict_sentence(assessment);
-    format!("not enough evidence by the deadline; {found}")
-}
-
-/// Evidence against the candidate.
-fn evidence(rollout: &Rollout) -> Option<Cause> {
-    let assessment = rollout.assessment.as_ref().filter(|a| a.outcome == Verdict::Fail)?;
-    let code = assessment.blame.first().map_or("evidence".to_owned(), ToString::to_string);
-    Some(rollout.cause(&code, outlook::verdict_sentence(assessment), None))
-}
-
-/// Health against the candidate. Nothing is held against it in the time after a controller took
-/// over, when the machine may have been started anew, nor on the way back to a good revision,
-/// which only ends when nothing of it gets ready.
-fn health(service: &Service, rollout: &Rollout, now: Timestamp) -> Option<Cause> {
-    let seen = service.observed.revisions.get(&rollout.candidate);
-    let failure = seen.and_then(|r| r.failure.clone());
-    let story = failure.as_ref().or_else(|| seen.and_then(|r| r.lost.as_ref()));
-    if rollout.kind != RolloutKind::Rollback && !rollout.is_settling(now) {
-        let lost = not_started(rollout, failure.as_ref())
-            .or_else(|| crashed(service, rollout, story))
-            .or_else(|| all_lost(service, rollout, story));
-        if lost.is_some() {
-            return lost;
-        }
-    }
-    late(service, rollout, now).map(|text| rollout.cause("not-ready", text, failure))
-}
-
-fn not_started(rollout: &Rollout, failure: Option<&StartFailure>) -> Option<Cause> {
-    let failure = failure.filter(|f| f.cause != ExitCause::NotReady)?;
-    let text = format!("{} did not start: {}", rollout.candidate.version, failure.cause);
-    Some(rollout.cause("start", text, Some(failure.clone())))
-}
-
-fn crashed(service: &Service, r: &Rollout, failure: Option<&StartFailure>) -> Option<Cause> {
-    let seen = service.observed.revisions.get(&r.candidate)?;
-    let restarts = seen.restarts.saturating_sub(r.restarts_before);
-    let text = format!("{} crashed {restarts} times (limit {RESTARTS_MAX})", r.candidate.version);
-    (restarts >= RESTARTS_MAX).then(|| r.cause("crash", text, failure.cloned()))
-}
-
-/// The candidate has traffic and no ready instance, while stable has.
-fn all_lost(service: &Service, r: &Rollout, failure: Option<&StartFailure>) -> Option<Cause> {
-    let stable_ready = service.stable.as_ref().is_some_and(|id| service.ready(id) > 0);
-    let lost = r.weight > Weight::NONE && service.ready(&r.candidate) == 0 && stable_ready;
-    let text = format!("{} has traffic and no ready instance", r.candidate.version);
-    lost.then(|| r.cause("not-ready", text, failure.cloned()))
-}
-
-/// When instances must be ready. Crash loops cannot move it; a pause does.
-fn ready_by(rollout: &Rollout) -> Timestamp {
-    let from =
-        rollout.took_over_at.map_or(rollout.step.entered_at, |at| at.max(rollout.step.entered_at));
-    let schedule = &rollout.schedule;
-    from.plus(schedule.progress_deadline).plus(schedule.warm_up)
-}
-
-/// Set when instances did not become ready in time.
-fn late(service: &Service, rollout: &Rollout, now: Timestamp) -> Option<String> {
-    let Some(Step::SetWeight(weight)) = rollout.schedule.step(rollout.step.index) else {
-        return None;
-    };
-    let waiting = rollout.weight != *weight && !is_ready_for(service, rollout, *weight, now);
-    let over = rollout.paused.is_none() && now >= ready_by(rollout);
-    let wanted = service.candidate_size(*weight, rollout.is_analysed());
-    let ready = service.ready(&rollout.candidate);
-    let (version, span) = (&rollout.candidate.version, rollout.schedule.progress_deadline);
-    let short = || format!("{ready} of {wanted} instances of {version} were ready after {span}");
-    let unsteady = || format!("instances of {version} did not stay ready for {span}");
-    (waiting && over).then(|| if ready < wanted { short() } else { unsteady() })
+    format!("not enough evidence by the deadline; {found}{checks}")
 }
 
 /// When the engine must look again although nothing happened.
@@ -379,20 +366,29 @@ pub(super) fn next_wake(service: &Service, now: Timestamp) -> Option<Timestamp> 
     let rollout = service.rollout.as_ref()?;
     let entered = rollout.step.entered_at;
     let times = match (&rollout.phase, rollout.schedule.step(rollout.step.index)) {
-        (Phase::Warm { since }, _) => vec![since.plus(rollout.schedule.keep_warm)],
+        (Phase::Warm { since }, _) => vec![since.plus(rollout.schedule.watch())],
         (Phase::Stepping, Some(Step::Pause(Some(span)))) => vec![entered.plus(*span)],
         (Phase::Stepping, Some(Step::Bake(bake))) => {
             vec![entered.plus(bake.at_least), entered.plus(bake.deadline)]
         }
         (Phase::Stepping, Some(Step::SetWeight(_))) => {
-            let youngest = service.observed.revisions.get(&rollout.candidate);
-            let ready_at = youngest.and_then(|r| r.youngest_ready_at);
-            let warm = ready_at.map(|at| at.plus(rollout.schedule.warm_up));
             let patience = entered.plus(ROLLBACK_PATIENCE);
-            warm.into_iter().chain([ready_by(rollout), patience]).collect()
+            warm_at(service, rollout).chain([ready_by(rollout), patience]).collect()
+        }
+        (Phase::Stepping, Some(Step::Expose(step))) => {
+            let times =
+                [ready_by(rollout), entered.plus(step.deadline), expose::next_look(rollout)];
+            warm_at(service, rollout).chain(times).collect()
         }
         _ => vec![],
     };
     let settled = rollout.took_over_at.map(|at| at.plus(rollout.schedule.progress_deadline));
     times.into_iter().chain(settled).filter(|at| *at > now).min()
+}
+
+/// When the instances that are ready now are warm.
+fn warm_at<'a>(service: &'a Service, r: &'a Rollout) -> impl Iterator<Item = Timestamp> + 'a {
+    let seen = service.observed.revisions.get(&r.candidate).into_iter();
+    let seen = seen.chain(service.observed.fresh.as_ref());
+    seen.filter_map(|s| s.youngest_ready_at).map(|at| at.plus(r.schedule.warm_up))
 }

@@ -1,12 +1,14 @@
 //! What people and programs ask for.
 
 use super::Turn;
+use super::convict;
 use crate::{
-    Actor, Ask, Counted, DeployAsk, Fact, Millis, Outcome, PauseReason, Phase, Refusal,
-    RefusalCode as Code, Revision, RevisionId, RevisionStanding, Rollout, RolloutKind, Schedule,
-    Stage, Step, StepState, Version, Weight,
+    Actor, Ask, Baseline, CheckRun, Counted, DeployAsk, Fact, Given, Millis, Outcome, PauseReason,
+    Phase, RecordedTick, Refusal, RefusalCode as Code, Revision, RevisionId, RevisionStanding,
+    Rollout, RolloutKind, Schedule, Stage, Step, StepState, Version, Weight,
 };
-use serin_stats::{Judge, JudgeConfig, JudgeSettings};
+use serin_stats::threshold::{CheckState, CheckVerdict, Signal};
+use serin_stats::{Judge, JudgeConfig, JudgeSettings, Metric};
 
 type Answer = Result<(), Refusal>;
 
@@ -127,6 +129,9 @@ impl Turn {
             RolloutKind::Release => self.service.spec.schedule.clone(),
             _ => self.service.spec.schedule.all_at_once(kind),
         };
+        let judged = kind == RolloutKind::Release;
+        let affinity = self.service.spec.traffic.affinity.clone().filter(|_| judged);
+        let checks = schedule.analysis.as_ref().map_or(0, |a| a.checks.len());
         let rollout = Rollout {
             id: self.service.next_rollout,
             kind,
@@ -136,7 +141,7 @@ impl Turn {
             reason: reason.map(Into::into),
             started_at: self.now,
             after: self.service.generation,
-            step: StepState { index: 0, entered_at: self.now, judged_before: 0 },
+            step: StepState::begun(0, self.now, 0),
             phase: Phase::Stepping,
             weight: Weight::NONE,
             size_for: Weight::NONE,
@@ -146,6 +151,10 @@ impl Turn {
             alone_from: None,
             judge: self.judge(&schedule, to, kind),
             assessment: None,
+            assessed_at: None,
+            checks: vec![CheckRun::default(); checks],
+            reported: std::collections::BTreeSet::new(),
+            affinity,
             counted: Counted::default(),
             restarts_before: self.restarts(to),
             verdict_at: None,
@@ -154,6 +163,7 @@ impl Turn {
         };
         self.service.next_rollout += 1;
         self.announce(&rollout);
+        self.ticks.extend(start_of(&rollout));
         self.service.rollout = Some(rollout);
     }
 
@@ -194,6 +204,9 @@ impl Turn {
         let step = rollout.schedule.step(rollout.step.index).cloned();
         let what = format!("promoted by {}{}", by.0, because(reason));
         match step {
+            Some(Step::SetWeight(_) | Step::Expose(_)) if self.lacks_fresh() => {
+                self.go_without_fresh(&what);
+            }
             Some(Step::SetWeight(Weight::ALL)) => return Err(nothing_to_skip(Weight::ALL, "")),
             Some(Step::SetWeight(weight)) if !full => {
                 return Err(nothing_to_skip(weight, "; `--full` skips all steps"));
@@ -202,10 +215,53 @@ impl Turn {
             Some(_) => self.skip_step(what),
             None => self.skip_warm(),
         }
+        self.look_anew();
         if let Some(rollout) = self.service.rollout.as_mut() {
             rollout.paused = None;
         }
         Ok(())
+    }
+
+    /// A person has seen what was doubtful and goes on: guards and checks begin anew. What is
+    /// still wrong shows again.
+    fn look_anew(&mut self) {
+        let now = self.now.0.unsigned_abs();
+        let Some(rollout) = self.service.rollout.as_mut() else { return };
+        if let Some(analysis) = rollout.schedule.analysis.as_ref() {
+            for (check, run) in analysis.checks.iter().zip(&mut rollout.checks) {
+                let Some(state) = run.state.as_mut() else { continue };
+                state.forgive();
+                if matches!(state.verdict(check, now), CheckVerdict::Inconclusive { .. }) {
+                    *state = CheckState::new(now);
+                }
+            }
+        }
+        if convict::unsound(rollout).is_some() {
+            self.give(Given::Cleared);
+            self.assess();
+        }
+    }
+
+    /// Whether it is held because there is no fresh baseline to compare with.
+    fn lacks_fresh(&self) -> bool {
+        let Some(rollout) = self.service.rollout.as_ref() else { return false };
+        let held = matches!(rollout.paused, Some(PauseReason::Guard(_)));
+        let goal = convict::goal(rollout);
+        held && goal.is_some_and(|w| super::fresh::is_missing(&self.service, rollout, w, self.now))
+    }
+
+    /// Compares with stable as it runs from now on.
+    fn go_without_fresh(&mut self, what: &str) {
+        let now = self.now;
+        let Some(rollout) = self.service.rollout.as_mut() else { return };
+        if let Some(analysis) = rollout.schedule.analysis.as_mut() {
+            analysis.baseline = Baseline::Stable;
+        }
+        rollout.step.entered_at = now;
+        let step = rollout.step.index + 1;
+        let what = format!("no fresh baseline, {what}");
+        rollout.skipped.push(format!("step {step}: {what}"));
+        self.tell(Fact::StepSkipped { step, what });
     }
 
     /// Goes to the step that gives the candidate everything, where readiness is still waited
@@ -224,6 +280,9 @@ impl Turn {
     fn skip_warm(&mut self) {
         if let Some(rollout) = self.service.rollout.as_mut() {
             rollout.schedule.keep_warm = Millis(0);
+            if let Some(analysis) = rollout.schedule.analysis.as_mut() {
+                analysis.after_promotion = Millis(0);
+            }
         }
     }
 
@@ -252,11 +311,19 @@ impl Turn {
         }
         let held = rollout.paused_at.take().map_or(Millis(0), |at| now.since(at));
         rollout.step.entered_at = rollout.step.entered_at.plus(held);
-        if let Some(Step::Bake(bake)) = step
-            && now >= rollout.step.entered_at.plus(bake.deadline)
-        {
+        let is_over = match step {
+            Some(Step::Bake(bake)) => now >= rollout.step.entered_at.plus(bake.deadline),
+            Some(Step::Expose(step)) => now >= rollout.step.entered_at.plus(step.deadline),
+            Some(Step::SetWeight(_)) => now >= convict::ready_by(rollout),
+            _ => false,
+        };
+        if is_over {
             rollout.step.entered_at = now;
         }
+        if let Some(aim) = rollout.step.aim.as_mut() {
+            aim.since = now;
+        }
+        self.look_anew();
         self.tell(Fact::Resumed { by: Some(by.clone()), reason: reason.map(Into::into) });
         Ok(())
     }
@@ -344,15 +411,42 @@ fn nothing_to_skip(weight: Weight, more: &str) -> Refusal {
 
 /// A judge that cannot be made must not be left out silently.
 fn refuse_unjudgeable(ask: &DeployAsk) -> Answer {
-    let analysis = ask.spec.schedule.analysis.as_ref().filter(|a| a.compares());
+    let schedule = &ask.spec.schedule;
+    let why = schedule.analysis.as_ref().and_then(|a| unjudgeable(ask, a));
+    let exposes = schedule.steps().any(|(_, step)| matches!(step, Step::Expose(_)));
+    let errors = schedule.analysis.as_ref().and_then(|a| a.metric(&Metric::Errors));
+    let blind = (exposes && errors.is_none())
+        .then(|| "a step that chooses the share needs the metric errors".to_owned());
+    let Some(why) = why.or(blind) else { return Ok(()) };
+    let message = format!("the analysis cannot work: {why}");
+    Err(Refusal::new(Code::InvalidAnalysis, message, "mend `analysis` in the file"))
+}
+
+fn unjudgeable(ask: &DeployAsk, analysis: &crate::Analysis) -> Option<String> {
     let sticky = ask.spec.traffic.affinity.is_some();
-    match analysis.map(|a| a.judge_config(sticky)) {
-        Some(Err(why)) => {
-            let message = format!("the analysis cannot work: {why}");
-            Err(Refusal::new(Code::InvalidAnalysis, message, "mend `analysis` in the file"))
-        }
-        _ => Ok(()),
-    }
+    let config = analysis.compares().then(|| analysis.judge_config(sticky));
+    let config = config.and_then(Result::err).map(|why| why.to_string());
+    let checks = || {
+        analysis.checks.iter().find_map(|check| {
+            let unsound = check.validate().err().map(|why| why.to_string());
+            let unread = matches!(check.signal, Signal::Value { .. })
+                .then(|| "no source gives its value; use a signal of the data plane".into());
+            unsound.or(unread).map(|why| format!("check {}: {why}", check.name))
+        })
+    };
+    config.or_else(checks)
+}
+
+/// The first record of a judge.
+fn start_of(rollout: &Rollout) -> Option<RecordedTick> {
+    let judge = rollout.judge.as_ref()?;
+    let inherited = rollout.judge.clone().filter(|j| *j != Judge::new(j.config().clone()));
+    let given = Given::Start {
+        settings: Box::new(judge.config().settings().clone()),
+        rungs: rollout.schedule.rungs(),
+        inherited: inherited.map(Box::new),
+    };
+    Some(RecordedTick { rollout: rollout.id, at: rollout.started_at, rung: rollout.rung(), given })
 }
 
 fn because(reason: Option<&str>) -> String {

@@ -1,15 +1,31 @@
-//! Turns cumulative counts into ticks for the judge, so that each request counts exactly once.
+//! Turns cumulative counts into ticks for judge and checks, so that each request counts exactly
+//! once.
 
 use super::Turn;
+use super::news::{News, add};
 use crate::{
-    ArmCounts, CountKey, Counted, Counts, Fact, Millis, REPORTED_GENERATIONS, RevisionId, Rollout,
-    Weight,
+    CountKey, Counted, Counts, Fact, Given, Millis, Planned, RecordedTick, RevisionId,
+    RevisionObservation, Rollout, RolloutKind, Service, Timestamp, Weight,
 };
-use serin_stats::{ArmTick, Outcome, Rung, Tick};
-use std::collections::BTreeMap;
+use serin_stats::threshold::{self, CheckState, CheckVerdict};
+use serin_stats::{Guard, Metric, Outcome, Rung, Sample, Tick};
 
 /// How long instances must have been ready after a restart before they are judged again.
 const SETTLE: Millis = Millis::secs(5);
+
+/// The metric whose counts the engine makes itself, from what the platform saw.
+const RESTARTS: &str = "restarts";
+
+/// Part of the newest second in the average of requests a second.
+const NEWEST: f64 = 0.3;
+
+/// Everything new since the last report.
+struct Stretch {
+    seconds: u32,
+    news: Vec<News>,
+    samples: Vec<(Metric, Sample)>,
+    calibration: Option<Tick>,
+}
 
 impl Turn {
     pub(super) fn count(&mut self, reports: &[Counts]) {
@@ -20,14 +36,11 @@ impl Turn {
         if !rollout.counted.begin(key) {
             return;
         }
-        let baseline = rollout.baseline.clone();
-        let since = rollout.after;
-        for counts in reports.iter().filter(|c| c.key == key && c.generation > since) {
-            rollout.take(counts, baseline.as_ref(), !shaken);
-        }
-        // What the data plane no longer reports cannot be counted again; what it does, could.
-        while rollout.counted.at.len() > REPORTED_GENERATIONS {
-            rollout.counted.at.pop_first();
+        let is_first = rollout.counted.closed_through == 0;
+        let mut stretch = rollout.stretch(reports.iter().filter(|c| c.key == key));
+        stretch.samples.extend(self.restarts_sample(stretch.seconds, is_first));
+        if !shaken {
+            self.use_stretch(stretch, is_first);
         }
         self.assess();
     }
@@ -45,18 +58,116 @@ impl Turn {
         rollout.is_settling(self.now) && weighs && both.any(just_ready)
     }
 
+    fn use_stretch(&mut self, stretch: Stretch, is_first: bool) {
+        let Some(rollout) = self.service.rollout.as_mut() else { return };
+        let counted = &mut rollout.counted;
+        let canary = |news: &News| (news.tick.canary.n, news.tick.canary.errors);
+        for (n, errors) in stretch.news.iter().map(canary) {
+            counted.judged = counted.judged.saturating_add(n);
+            counted.errors = counted.errors.saturating_add(errors);
+        }
+        if !is_first {
+            let units: u64 = stretch.news.iter().map(News::units).sum();
+            counted.note_rate(units as f64 / f64::from(stretch.seconds));
+        }
+        rollout.check(&stretch, self.now);
+        self.feed(stretch);
+    }
+
+    /// Gives the judge what is new, oldest generation first. The seconds belong to the newest.
+    fn feed(&mut self, stretch: Stretch) {
+        let Stretch { seconds, mut news, samples, calibration } = stretch;
+        if let Some(tick) = calibration {
+            self.give(Given::Tick(tick));
+        }
+        news.retain(News::says_something);
+        if news.is_empty() && !samples.is_empty() {
+            news.push(News::default());
+        }
+        let last = news.len().saturating_sub(1);
+        let mut samples = Some(samples);
+        for (at, News { mut tick, alone, .. }) in news.into_iter().enumerate() {
+            tick.seconds = if at == last { seconds } else { 1 };
+            if alone {
+                tick = Tick { seconds: tick.seconds, canary: tick.canary, ..Tick::default() };
+                self.give(Given::Alone(tick));
+            } else {
+                if at == last {
+                    tick.samples = samples.take().unwrap_or_default();
+                }
+                self.give(Given::Tick(tick));
+            }
+        }
+    }
+
+    /// Gives the judge something and keeps a record of it.
+    pub(super) fn give(&mut self, given: Given) {
+        let Some(rollout) = self.service.rollout.as_mut() else { return };
+        let (id, rung) = (rollout.id, rollout.rung());
+        let Some(judge) = rollout.judge.as_mut() else { return };
+        given.to(judge);
+        rollout.counted.ticks += 1;
+        match rollout.counted.ticks {
+            0..=RecordedTick::MOST => {
+                self.ticks.push(RecordedTick { rollout: id, at: self.now, rung, given });
+            }
+            n if n == RecordedTick::MOST + 1 => {
+                self.tell(Fact::TicksFull { kept: RecordedTick::MOST });
+            }
+            _ => {}
+        }
+    }
+
+    /// Restarts since the last report, if they are judged. The cursor moves in any case.
+    fn restarts_sample(&mut self, seconds: u32, is_first: bool) -> Option<(Metric, Sample)> {
+        let metric = Metric::Named(RESTARTS.into());
+        let rollout = self.service.rollout.as_ref()?;
+        rollout.schedule.analysis.as_ref()?.metric(&metric)?;
+        let (baseline, canary) = compared(&self.service, rollout);
+        let now = (baseline.restarts, canary.restarts);
+        let counted = &mut self.service.rollout.as_mut()?.counted;
+        let before = counted.restarts.replace(now).filter(|_| !is_first)?;
+        let sample = |arm: &RevisionObservation, now: u32, before: u32| {
+            (f64::from(arm.ready) * f64::from(seconds), u64::from(now.saturating_sub(before)))
+        };
+        let sample = Sample::Count {
+            baseline: sample(&baseline, now.0, before.0),
+            canary: sample(&canary, now.1, before.1),
+        };
+        sample.is_possible().then_some((metric, sample))
+    }
+
     /// Looks at the evidence; tells when the verdict changed.
     pub(super) fn assess(&mut self) {
         let Some(rollout) = self.service.rollout.as_mut() else { return };
         let Some(judge) = rollout.judge.as_ref() else { return };
-        let assessment = judge.assess(rollout.rung());
+        let rung = rollout.rung();
+        let assessment = judge.assess(rung);
         let changed = rollout.assessment.as_ref().map(|a| a.outcome) != Some(assessment.outcome);
         rollout.assessment = Some(assessment.clone());
-        // What is not decided is said by what the rollout waits for, harm by its end.
-        if changed && matches!(assessment.outcome, Outcome::Pass | Outcome::Invalid) {
+        rollout.assessed_at = Some(rung);
+        // What is not decided is said by what the rollout waits for, harm by its end, and a
+        // guard by the pause it leads to.
+        let contradicts = assessment.invalid.as_ref().is_some_and(|i| i.guard == Guard::Counts);
+        let held = !rollout.only_reports() && !contradicts;
+        let told = match assessment.outcome {
+            Outcome::Pass => true,
+            Outcome::Invalid => !held,
+            _ => false,
+        };
+        if changed && told {
             self.tell(Fact::Verdict { assessment: Box::new(assessment) });
         }
     }
+}
+
+/// What was seen of what is compared: the fresh baseline or stable, and the candidate.
+fn compared(service: &Service, r: &Rollout) -> (RevisionObservation, RevisionObservation) {
+    let seen = |id: &RevisionId| service.observed.revisions.get(id).cloned().unwrap_or_default();
+    let stable = || r.baseline.as_ref().map(seen).unwrap_or_default();
+    let baseline =
+        if r.wants_fresh() { service.observed.fresh.clone().unwrap_or_default() } else { stable() };
+    (baseline, seen(&r.candidate))
 }
 
 impl Counted {
@@ -74,22 +185,21 @@ impl Counted {
         self.key = key;
         true
     }
+
+    fn note_rate(&mut self, now: f64) {
+        let known = self.rate > 0.0;
+        self.rate = if known { self.rate * (1.0 - NEWEST) + now * NEWEST } else { now };
+    }
+
+    /// Seconds since the last report; 1 when nothing is known of it.
+    fn pass_time(&mut self, closed_through: i64) -> u32 {
+        let before = if self.closed_through == 0 { closed_through } else { self.closed_through };
+        self.closed_through = closed_through.max(before);
+        closed_through.saturating_sub(before).clamp(1, 3600) as u32
+    }
 }
 
 impl Rollout {
-    /// Those of `reports` that hold something not used yet.
-    pub fn news(&self, reports: Vec<Counts>) -> Vec<Counts> {
-        let known = |c: &Counts| {
-            c.key.epoch == self.counted.key.epoch
-                && self.counted.at.get(&c.generation) == Some(&c.arms)
-        };
-        let counts = |c: &Counts| c.arms.values().any(|arm| arm.n > 0);
-        reports
-            .into_iter()
-            .filter(|c| c.generation > self.after && counts(c) && !known(c))
-            .collect()
-    }
-
     /// The rung the present step asks for: rung j of m, m for promotion.
     pub(crate) fn rung(&self) -> Rung {
         let m = self.schedule.rungs().max(1);
@@ -97,46 +207,54 @@ impl Rollout {
         Rung { j, m }
     }
 
-    fn take(&mut self, counts: &Counts, baseline: Option<&RevisionId>, is_evidence: bool) {
-        let before = self.counted.at.insert(counts.generation, counts.arms.clone());
-        let fresh = |id: &RevisionId| tick_of(counts.arms.get(id), old(before.as_ref(), id));
-        let canary = fresh(&self.candidate);
-        if !is_evidence {
-            return;
+    fn stretch<'a>(&mut self, reports: impl Iterator<Item = &'a Counts>) -> Stretch {
+        let (mut news, mut calibration, mut closed) = (Vec::new(), None, 0);
+        for counts in reports {
+            closed = closed.max(counts.closed_through);
+            if counts.generation > self.after {
+                news.push(self.take(counts));
+            } else {
+                calibration = self.calibration(counts).or(calibration);
+            }
         }
-        self.counted.judged += canary.n;
-        let seconds = counts.closed_through.saturating_sub(self.counted.closed_through);
-        self.counted.closed_through = self.counted.closed_through.max(counts.closed_through);
-        let alone = self.alone_from.is_some_and(|from| counts.generation >= from);
-        let (Some(judge), Some(baseline)) = (self.judge.as_mut(), baseline) else { return };
-        let stable = fresh(baseline);
-        let seconds = seconds.clamp(1, 3600) as u32;
-        if alone {
-            judge.observe_alone(seconds, &canary);
-        } else if canary.n + stable.n > 0 {
-            judge.observe(&Tick { seconds, baseline: stable, canary, ..Tick::default() });
+        self.counted.forget();
+        let seconds = self.counted.pass_time(closed);
+        Stretch { seconds, news, samples: vec![], calibration }
+    }
+
+    /// Remembers what `plan` deals to the candidate and to what it is compared with.
+    pub(super) fn note_plan(&mut self, plan: &crate::Plan) {
+        let canary = plan.weight(&self.candidate);
+        let stable = self.baseline.as_ref().and_then(|id| plan.revisions.get(id));
+        let Some(stable) = stable.filter(|_| self.kind == RolloutKind::Release) else { return };
+        let fresh = stable.fresh.as_ref().map(|f| f.weight).filter(|w| *w > Weight::NONE);
+        let baseline = fresh.unwrap_or(stable.weight);
+        if canary > Weight::NONE && baseline > Weight::NONE {
+            let (canary, baseline) = (f64::from(canary.parts()), f64::from(baseline.parts()));
+            let share = canary / (canary + baseline);
+            let planned = Planned { share, fresh: fresh.is_some() };
+            self.counted.planned.insert(plan.generation, planned);
         }
     }
-}
 
-fn old<'a>(
-    before: Option<&'a BTreeMap<RevisionId, ArmCounts>>,
-    id: &RevisionId,
-) -> Option<&'a ArmCounts> {
-    before.and_then(|arms| arms.get(id))
-}
-
-/// What is new since `before`; a counter that went backwards counts as nothing new.
-fn tick_of(counts: Option<&ArmCounts>, before: Option<&ArmCounts>) -> ArmTick {
-    let (Some(now), none) = (counts, ArmCounts::default()) else { return ArmTick::default() };
-    let before = before.unwrap_or(&none);
-    let n = now.n.saturating_sub(before.n);
-    let errors = now.errors.saturating_sub(before.errors).min(n);
-    ArmTick {
-        n,
-        errors,
-        unfinished: now.unfinished.saturating_sub(before.unfinished).min(errors),
-        latency: now.latency.since(&before.latency).unwrap_or_default(),
-        aborted: now.aborted.saturating_sub(before.aborted),
+    /// Gives the checks that have begun everything new at once.
+    fn check(&mut self, stretch: &Stretch, now: Timestamp) {
+        let Some(analysis) = self.schedule.analysis.as_ref() else { return };
+        if self.weight == Weight::NONE {
+            return;
+        }
+        let mut tick = Tick { seconds: stretch.seconds, ..Tick::default() };
+        for news in &stretch.news {
+            add(&mut tick.baseline, &news.stable);
+            add(&mut tick.canary, &news.tick.canary);
+        }
+        let (now, step) = (now.0.unsigned_abs(), self.step.index as u32);
+        let applies = analysis.checks.iter().zip(&mut self.checks);
+        for (check, run) in applies.filter(|(check, _)| check.applies_at(step)) {
+            let state = run.state.get_or_insert_with(|| CheckState::new(now));
+            let verdict = threshold::observe(check, state, now, &tick);
+            run.passed |= verdict == CheckVerdict::Pass;
+            run.verdict = Some(verdict);
+        }
     }
 }

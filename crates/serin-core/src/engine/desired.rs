@@ -1,6 +1,10 @@
 //! The world the state wants: a function of the service and nothing else.
 
-use crate::{Generation, Phase, Plan, RevisionId, RevisionPlan, Role, Rollout, Service, Weight};
+use super::fresh;
+use crate::{
+    Affinity, Generation, Phase, Plan, RevisionId, RevisionPlan, Role, Rollout, RolloutKind,
+    Service, Weight,
+};
 use std::collections::BTreeMap;
 
 /// The plan `service` wants, as `generation`.
@@ -11,17 +15,32 @@ pub(super) fn plan(service: &Service, generation: Generation) -> Plan {
         listen: service.spec.traffic.listen,
         request_timeout: service.spec.traffic.request_timeout,
         warm_up: service.spec.schedule.warm_up,
-        affinity: None,
+        affinity: service.rollout.as_ref().and_then(|r| affinity(service, r)),
         revisions: if service.removing { BTreeMap::new() } else { revisions(service) },
     }
+}
+
+/// Users are kept with their arm only while there are two arms to tell apart, and dealt anew for
+/// each rollout.
+fn affinity(service: &Service, rollout: &Rollout) -> Option<Affinity> {
+    let asked = rollout.affinity.as_ref()?;
+    let on_trial = rollout.kind == RolloutKind::Release && rollout.is_on_trial();
+    on_trial.then(|| Affinity {
+        key: asked.key.clone(),
+        window: asked.window,
+        salt: format!("{}/{}", service.name, rollout.id),
+    })
 }
 
 fn revisions(service: &Service) -> BTreeMap<RevisionId, RevisionPlan> {
     let candidate = service.rollout.as_ref().and_then(|r| candidate(service, r));
     let taken = candidate.as_ref().map_or(Weight::NONE, |(_, r)| r.weight);
     let stable = service.stable.as_ref().and_then(|id| {
-        let replicas = service.spec.replicas;
-        Some((id.clone(), entry(service, id, Role::Stable, replicas, taken.rest())?))
+        let fresh = service.rollout.as_ref().and_then(|r| fresh::wanted(service, r));
+        let shared = fresh.as_ref().map_or(0, |f| f.weight.parts());
+        let weight = Weight::try_from(u64::from(taken.rest().parts() - shared)).ok()?;
+        let entry = entry(service, id, Role::Stable, service.spec.replicas, weight)?;
+        Some((id.clone(), RevisionPlan { fresh, ..entry }))
     });
     stable.into_iter().chain(candidate).collect()
 }

@@ -3,12 +3,16 @@
 mod absorb;
 mod advance;
 mod ask;
+pub(crate) mod convict;
 mod count;
 mod desired;
+mod expose;
+pub(crate) mod fresh;
+mod news;
 
 use crate::{
-    Entry, Event, Fact, Generation, Plan, Refusal, RolloutRecord, Service, Timestamp, WaitingOn,
-    Weight, explain, lint, moves_only_to_stable,
+    Entry, Event, Fact, Generation, Plan, RecordedTick, Refusal, RolloutRecord, Service, Timestamp,
+    WaitingOn, Weight, explain, lint, moves_only_to_stable,
 };
 
 /// Most decisions one event may set off; a bound, never reached by a sound schedule.
@@ -29,6 +33,8 @@ pub struct Transition {
     pub journal: Vec<Entry>,
     /// Rollouts that ended.
     pub records: Vec<RolloutRecord>,
+    /// What the judge was given, in order.
+    pub ticks: Vec<RecordedTick>,
     /// Set when an ask was refused; then nothing else changed.
     pub refused: Option<Refusal>,
 }
@@ -51,14 +57,15 @@ struct Turn {
     now: Timestamp,
     journal: Vec<Entry>,
     records: Vec<RolloutRecord>,
+    ticks: Vec<RecordedTick>,
     apply: Option<Plan>,
     force_apply: bool,
 }
 
 impl Turn {
     fn new(service: Service, now: Timestamp) -> Self {
-        let (journal, records) = (Vec::new(), Vec::new());
-        Self { service, now, journal, records, apply: None, force_apply: false }
+        let (journal, records, ticks) = (Vec::new(), Vec::new(), Vec::new());
+        Self { service, now, journal, records, ticks, apply: None, force_apply: false }
     }
 
     fn tell(&mut self, fact: Fact) {
@@ -88,10 +95,11 @@ impl Turn {
             return self.tell_once(Fact::PlanRefused { notes });
         }
         self.service.generation = generation;
-        if let Some(rollout) = self.service.rollout.as_mut()
-            && wanted.weight(&rollout.candidate) == Weight::ALL
-        {
-            rollout.alone_from.get_or_insert(generation);
+        if let Some(rollout) = self.service.rollout.as_mut() {
+            rollout.note_plan(&wanted);
+            if wanted.weight(&rollout.candidate) == Weight::ALL {
+                rollout.alone_from.get_or_insert(generation);
+            }
         }
         self.service.plan = Some(wanted.clone());
         self.apply = Some(wanted);
@@ -111,6 +119,7 @@ impl Turn {
             apply: self.apply,
             journal: self.journal,
             records: self.records,
+            ticks: self.ticks,
             refused: None,
         }
     }

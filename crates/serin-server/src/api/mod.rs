@@ -5,6 +5,7 @@ pub(crate) mod error;
 mod events;
 mod metrics;
 mod read;
+mod ticks;
 pub mod view;
 mod write;
 
@@ -49,6 +50,7 @@ fn routes(handle: Handle) -> Router {
         .route("/api/v1/services", get(read::services))
         .route("/api/v1/services/{target}", get(read::service).post(write::verb))
         .route("/api/v1/services/{target}/rollouts/{id}", get(read::rollout))
+        .route("/api/v1/services/{target}/rollouts/{id}/ticks", get(ticks::ticks))
         .route("/api/v1/services/{target}/history", get(read::history))
         .route("/api/v1/services/{target}/explain", get(read::explain))
         .route("/api/v1/services/{target}/plan", get(read::plan))

@@ -79,7 +79,7 @@ pub(crate) async fn view(handle: &Handle, name: ServiceName) -> Result<ServiceVi
 }
 
 /// Asks about a service that must exist.
-async fn ask<T: Send + 'static>(
+pub(super) async fn ask<T: Send + 'static>(
     handle: &Handle,
     name: ServiceName,
     read: impl FnOnce(&Core, &Service) -> Result<T, ApiError> + Send + 'static,

@@ -29,6 +29,7 @@ fn record(version: &str, outcome: Outcome) -> RolloutRecord {
         steps: 5,
         verdict_at: rolled_back.then_some(VERDICT),
         assessment: None,
+        assessed_at: None,
         skipped: Vec::new(),
     }
 }

@@ -1,0 +1,170 @@
+//! What a report of cumulative counts says that no report before it said.
+
+use crate::{ArmCounts, Counted, CountedAt, Counts, REPORTED_GENERATIONS, Rollout};
+use serin_stats::{ArmTick, Dealt, Tick};
+use std::collections::BTreeMap;
+
+/// What is new of one generation.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// For the judge: what is compared with what; its seconds are not set.
+    pub(super) tick: Tick,
+    /// All of stable's units, the fresh baseline's among them.
+    pub(super) stable: ArmTick,
+    /// The candidate has all traffic in this generation.
+    pub(super) alone: bool,
+}
+
+impl News {
+    pub(super) fn units(&self) -> u64 {
+        self.stable.n.saturating_add(self.tick.canary.n)
+    }
+
+    /// Whether there is anything a judge or a guard could use.
+    pub(super) fn says_something(&self) -> bool {
+        let some = |arm: &ArmTick| arm.n > 0 || arm.aborted > 0;
+        some(&self.tick.baseline)
+            || some(&self.tick.canary)
+            || self.tick.dealt.is_some()
+            || self.tick.split.iter().any(|part| part.0 > 0)
+    }
+}
+
+/// What is new of one arm; a counter that went backwards counts as nothing new.
+#[derive(Debug, Default)]
+struct Delta {
+    tick: ArmTick,
+    assigned: u64,
+    split: Vec<(u64, u64)>,
+    instances: BTreeMap<String, (u64, u64)>,
+}
+
+impl Delta {
+    /// Counts in other units than the rollout is judged in are left out. `sticky`: in users.
+    fn of(now: Option<&ArmCounts>, before: Option<&ArmCounts>, sticky: bool) -> Self {
+        let (Some(now), none) = (now.filter(|c| c.sessions == sticky), ArmCounts::default()) else {
+            return Self::default();
+        };
+        let before = before.filter(|c| c.sessions == sticky).unwrap_or(&none);
+        let n = now.n.saturating_sub(before.n);
+        let errors = now.errors.saturating_sub(before.errors).min(n);
+        let old_part = |at: usize| before.split.get(at).copied().unwrap_or_default();
+        let old_instance = |name: &String| before.instances.get(name).copied().unwrap_or_default();
+        let split = now.split.iter().enumerate().map(|(at, part)| more(*part, old_part(at)));
+        let instances = now.instances.iter();
+        Self {
+            tick: ArmTick {
+                n,
+                errors,
+                unfinished: now.unfinished.saturating_sub(before.unfinished).min(errors),
+                latency: now.latency.since(&before.latency).unwrap_or_default(),
+                aborted: now.aborted.saturating_sub(before.aborted),
+            },
+            assigned: now.assigned.saturating_sub(before.assigned),
+            split: split.collect(),
+            instances: instances
+                .map(|(name, counts)| (name.clone(), more(*counts, old_instance(name))))
+                .filter(|(_, new)| new.0 > 0)
+                .collect(),
+        }
+    }
+}
+
+fn more(now: (u64, u64), before: (u64, u64)) -> (u64, u64) {
+    let n = now.0.saturating_sub(before.0);
+    (n, now.1.saturating_sub(before.1).min(n))
+}
+
+impl Rollout {
+    /// Those of `reports` that hold something not used yet.
+    pub fn news(&self, reports: Vec<Counts>) -> Vec<Counts> {
+        let known = |c: &Counts| {
+            let at = self.counted.at.get(&c.generation);
+            c.key.epoch == self.counted.key.epoch
+                && at.is_some_and(|at| at.arms == c.arms && at.fresh == c.fresh)
+        };
+        let some = |arm: &ArmCounts| arm.n > 0 || arm.aborted > 0;
+        let counts = |c: &Counts| c.arms.values().chain(&c.fresh).any(some);
+        reports
+            .into_iter()
+            .filter(|c| (c.generation > self.after || self.calibrates(c)) && counts(c) && !known(c))
+            .collect()
+    }
+
+    /// Whether `counts` are those of the plan before the rollout, and are still to be looked at.
+    fn calibrates(&self, counts: &Counts) -> bool {
+        let wanted = self.affinity.is_some() && !self.counted.calibrated;
+        wanted && counts.generation == self.after
+    }
+
+    /// How stable's users differed before the rollout; once.
+    pub(super) fn calibration(&mut self, counts: &Counts) -> Option<Tick> {
+        let arm = self.baseline.as_ref().and_then(|id| counts.arms.get(id));
+        let arm = arm.filter(|arm| self.calibrates(counts) && arm.sessions)?;
+        let known = arm.split.iter().any(|part| part.0 > 0);
+        self.counted.calibrated |= known;
+        known.then(|| Tick { seconds: 1, split: arm.split.clone(), ..Tick::default() })
+    }
+
+    /// What is new in `counts`, which are used up by this.
+    pub(super) fn take(&mut self, counts: &Counts) -> News {
+        let seen = CountedAt { arms: counts.arms.clone(), fresh: counts.fresh.clone() };
+        let before = self.counted.at.insert(counts.generation, seen).unwrap_or_default();
+        let sticky = self.affinity.is_some();
+        let arm = |id| Delta::of(counts.arms.get(id), before.arms.get(id), sticky);
+        let canary = arm(&self.candidate);
+        let stable = self.baseline.as_ref().map(arm).unwrap_or_default();
+        let fresh = Delta::of(counts.fresh.as_ref(), before.fresh.as_ref(), sticky);
+        let planned = self.counted.planned.get(&counts.generation);
+        let mut all = stable.tick.clone();
+        add(&mut all, &fresh.tick);
+        let split = stable.split;
+        let none = || Delta { split: vec![], ..Delta::default() };
+        let compared = match planned {
+            Some(planned) if planned.fresh => fresh,
+            None if self.wants_fresh() => none(),
+            _ => Delta { split: vec![], ..stable },
+        };
+        let dealt = planned.map(|planned| Dealt {
+            baseline: compared.assigned,
+            canary: canary.assigned,
+            share: planned.share,
+        });
+        News {
+            tick: Tick {
+                seconds: 0,
+                baseline: compared.tick,
+                canary: canary.tick,
+                dealt: dealt.filter(|d| d.baseline > 0 || d.canary > 0),
+                split,
+                replicas: compared.instances,
+                samples: vec![],
+            },
+            stable: all,
+            alone: self.alone_from.is_some_and(|from| counts.generation >= from),
+        }
+    }
+}
+
+impl Counted {
+    /// Forgets what the data plane no longer reports: that cannot be counted again; what it
+    /// does report, could.
+    pub(super) fn forget(&mut self) {
+        while self.at.len() > REPORTED_GENERATIONS {
+            self.at.pop_first();
+        }
+        // A plan is known before its first report.
+        while self.planned.len() > 2 * REPORTED_GENERATIONS {
+            self.planned.pop_first();
+        }
+    }
+}
+
+/// Adds the units of `more`.
+pub(super) fn add(arm: &mut ArmTick, more: &ArmTick) {
+    arm.n = arm.n.saturating_add(more.n);
+    arm.errors = arm.errors.saturating_add(more.errors);
+    arm.unfinished = arm.unfinished.saturating_add(more.unfinished);
+    arm.aborted = arm.aborted.saturating_add(more.aborted);
+    arm.latency.add(&more.latency);
+}

@@ -1,0 +1,85 @@
+//! What a judge was given, for whoever wants to judge again.
+
+use super::error::ApiError;
+use super::read::{ask, named};
+use crate::control::Handle;
+use crate::export::Export;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serin_core::{RecordedTick, ServiceName};
+use serin_stats::{Assessment, Rung};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+
+/// Ticks read from the store at a time.
+const PAGE: u32 = 500;
+
+/// A verdict and the rung it was asked for.
+type Said = (Option<Assessment>, Option<Rung>);
+
+/// `GET /api/v1/services/{name}/rollouts/{id}/ticks`: JSON lines, see [`crate::export`].
+pub(super) async fn ticks(
+    State(handle): State<Handle>,
+    Path((name, id)): Path<(String, u64)>,
+) -> Result<Response, ApiError> {
+    let name = named(&name)?;
+    let known = name.clone();
+    let said = ask(&handle, name.clone(), move |core, service| {
+        let running = service.rollout.as_ref().filter(|r| r.id == id);
+        if let Some(running) = running {
+            return Ok((running.assessment.clone(), running.assessed_at));
+        }
+        let record = core.executor.store().record(&known, id)?;
+        let record = record.ok_or_else(|| unknown(&known, id))?;
+        Ok((record.assessment, record.assessed_at))
+    });
+    let said = said.await?;
+    let (out, pages) = mpsc::channel(4);
+    tokio::spawn(send(handle, name, id, said, out));
+    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    Ok((kind, Body::from_stream(Pages(pages))).into_response())
+}
+
+fn unknown(name: &ServiceName, id: u64) -> ApiError {
+    let title = format!("{name} has no rollout {id}");
+    ApiError::new(StatusCode::NOT_FOUND, "unknown-rollout", title).hint("see `serin history`")
+}
+
+async fn send(handle: Handle, name: ServiceName, id: u64, said: Said, out: mpsc::Sender<String>) {
+    let mut export = Export::new(name.as_str(), id);
+    let mut after = 0;
+    loop {
+        let name = name.clone();
+        let page = handle.ask(move |core| core.executor.store().ticks(&name, id, after, PAGE));
+        let Some(Ok(page)) = page.await else { return };
+        let Some((last, _)) = page.last() else { break };
+        after = *last;
+        if out.send(lines(&mut export, &page)).await.is_err() {
+            return;
+        }
+    }
+    if let Ok(line) = export.end(said.0.as_ref(), said.1) {
+        // A client that has gone needs no last line.
+        let _ = out.send(line + "\n").await;
+    }
+}
+
+fn lines(export: &mut Export, page: &[(u64, RecordedTick)]) -> String {
+    let lines = page.iter().filter_map(|(_, tick)| export.line(tick).ok());
+    lines.map(|line| line + "\n").collect()
+}
+
+struct Pages(mpsc::Receiver<String>);
+
+impl Stream for Pages {
+    type Item = Result<String, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(cx).map(|page| page.map(Ok))
+    }
+}
