@@ -377,7 +377,7 @@ pub struct ArmCounters {
     #[serde(default)]
     pub sessions_assigned: u64,
     /// With affinity, for the stable and the baseline arm: judged users and, of these, those with
-    /// an error, by sixteenth of all users. The sixteenths are drawn independently of the arms, so
+    /// an error, by part of all users (64). The parts are drawn independently of the arms, so
     /// that they show how much stable differs from itself. Empty otherwise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub split: Vec<(u64, u64)>,

@@ -224,7 +224,7 @@ fn short_windows_have_room_for_fewer() {
 #[test]
 fn stable_is_split_evenly_and_the_candidate_is_not() {
     let rig = Rig::new();
-    for n in 0..16_000 {
+    for n in 0..48_000 {
         let outcome = if n % 10 == 0 { Outcome::Error } else { Outcome::Good(7) };
         ask(&rig.stable, user(n), START * 1_000, outcome);
         ask(&rig.canary, user(n), START * 1_000, outcome);
@@ -232,13 +232,13 @@ fn stable_is_split_evenly_and_the_candidate_is_not() {
     let end = (START + 61) * 1_000;
     assert_eq!(rig.canary(end).split, []);
     let split = rig.stable(end).split;
-    assert_eq!(split.len(), 16);
+    assert_eq!(split.len(), 64);
     assert_eq!(
         split.iter().fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1)),
-        (16_000, 1_600)
+        (48_000, 4_800)
     );
     for (n, k) in split {
-        assert!((816..=1_184).contains(&n) && (40..=160).contains(&k), "{n} {k}");
+        assert!((612..=888).contains(&n) && (30..=120).contains(&k), "{n} {k}");
     }
 }
 

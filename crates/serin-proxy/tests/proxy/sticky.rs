@@ -140,7 +140,7 @@ fn users_are_counted_once_over_all_workers_however_often_they_ask() {
     let latencies = arm.judged.latency.iter().map(|(_, count)| count).sum::<u64>();
     assert!((40 - 10..=arm.judged.n).contains(&latencies), "{latencies}");
     let split = arm.split.iter().fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
-    assert_eq!((arm.split.len(), split), (16, (arm.judged.n, 10)));
+    assert_eq!((arm.split.len(), split), (64, (arm.judged.n, 10)));
     let requests = arm.instances[0].1;
     assert_eq!((arm.instances.len(), requests, arm.instances[0].2), (1, 640, 10));
 }
