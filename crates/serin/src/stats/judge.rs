@@ -73,6 +73,9 @@ impl Stream<'_> {
     }
 
     fn take(&mut self, text: &[u8], at: u64, out: &mut Lines<'_>) -> Result<(), Failure> {
+        if !text.trim_ascii_start().starts_with(b"{") {
+            return self.refuse(at, None, "a line is one JSON object: {\"run\":...}");
+        }
         let mut line: Line<'_> = match serde_json::from_slice(text) {
             Ok(line) => line,
             Err(error) => return self.refuse(at, None, &unreadable_line(text, &error)),
@@ -157,7 +160,8 @@ fn unreadable(name: &str, error: &std::io::Error) -> Failure {
 fn unreadable_line(text: &[u8], error: &serde_json::Error) -> String {
     let said = error.to_string();
     let said = said.split(" at line ").next().unwrap_or(&said);
-    let column = error.column();
+    // The end of the text has no column of its own.
+    let column = if error.is_eof() { text.trim_ascii_end().len() + 1 } else { error.column() };
     let rest = text.get(column.saturating_sub(1)..).unwrap_or_default();
     let not_finite = ["NaN", "nan", "Infinity", "-Infinity", "Inf", "inf"];
     let word = not_finite.iter().find(|word| {

@@ -157,10 +157,12 @@ impl Evidence {
     }
 
     fn nats((fail, fail_needed): (f64, f64), (pass, pass_needed): (f64, f64)) -> Self {
+        // Nothing but the rounding of a sum.
+        let clean = |nats: f64| if nats.abs() < 1e-12 { 0.0 } else { nats };
         Self {
-            fail,
+            fail: clean(fail),
             fail_needed,
-            pass,
+            pass: clean(pass),
             pass_needed,
             fail_e: e(fail),
             fail_e_needed: e(fail_needed),
@@ -238,13 +240,21 @@ impl Totals {
     pub fn text(&self, lines: u64, bad: u64) -> String {
         let counts: Vec<_> =
             WORDS.iter().zip(self.verdicts).map(|(word, n)| format!("{n} {word}")).collect();
-        let mut text = format!("{} runs, {lines} lines: {}", self.runs, counts.join(", "));
+        let (runs, lines) = (some(self.runs, "run"), some(lines, "line"));
+        let mut text = format!("{runs}, {lines}: {}", counts.join(", "));
         if self.restarted > 0 {
-            let _ = write!(text, "; {} ticks dropped at restarted counters", self.restarted);
+            let _ =
+                write!(text, "; {} dropped at a restarted counter", some(self.restarted, "tick"));
         }
         if bad > 0 {
-            let _ = write!(text, "; {bad} bad lines skipped");
+            let _ = write!(text, "; {} skipped", some(bad, "bad line"));
         }
         text
     }
+}
+
+/// `1 run`, `2 runs`.
+fn some(n: u64, what: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{plural}")
 }
