@@ -5,8 +5,8 @@
 //! and as the time by which nine of ten rollouts are decided. The evidence of the judge's own
 //! mixtures at expected counts says where the middle is; its slopes there make it a walk with
 //! drift, whose first passage is inverse Gaussian. Against simulations of the judge the medians
-//! and 90 % quantiles are within 15 % (tests/power.rs) where at least some ten errors decide;
-//! with fewer they are a few requests apart.
+//! and 90 % quantiles are within 15 % (tests/power.rs) where at least some ten errors decide, and
+//! within 25 % where ticks, of one second, have fewer than 20 requests.
 
 mod model;
 mod passage;

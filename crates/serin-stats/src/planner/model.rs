@@ -11,6 +11,10 @@ use crate::grid::{K, RATIOS, log_sum_exp};
 /// Whole counts stand for shares of one request in units of this, so that the judge's own
 /// functions can be asked.
 const UNIT: f64 = 1_099_511_627_776.0;
+/// The same for the requests of a small tick.
+const SMALL_UNIT: f64 = 1_073_741_824.0;
+/// Below so many requests a tick the ticks are taken one by one.
+const SMALL_TICK: f64 = 20.0;
 /// Step of a numeric slope, in errors a request.
 const STEP: f64 = 1e-4;
 
@@ -45,6 +49,24 @@ impl Traffic {
     /// One canary request, in the units of [`Traffic::counts`].
     fn unit(&self) -> f64 {
         UNIT / (1.0 + self.baseline_per_canary())
+    }
+
+    /// Every tick of up to so many requests, as `(n of the canary, n of the baseline)`, with the
+    /// number of such ticks for one canary request.
+    fn ticks(&self) -> impl Iterator<Item = (f64, f64, f64)> {
+        let (mean, share) = (self.tick, self.share);
+        let most = (mean + 8.0 * libm::sqrt(mean) + 8.0) as u32;
+        let poisson = move |n: u32, mean: f64| {
+            let (n, ln_mean) = (f64::from(n), libm::log(mean));
+            libm::exp(n * ln_mean - mean - libm::lgamma(n + 1.0))
+        };
+        // The arms' numbers are independent where the whole is Poisson.
+        let (canary, baseline) = (mean * share, mean * (1.0 - share));
+        (1..=most).flat_map(move |n_c| {
+            let likely = poisson(n_c, canary) / canary;
+            (1..=most)
+                .map(move |n_s| (f64::from(n_c), f64::from(n_s), likely * poisson(n_s, baseline)))
+        })
     }
 
     /// How much a comparison learns in small ticks. An error in a tick of `n` requests is compared
@@ -85,27 +107,53 @@ impl Mixture {
     }
 
     /// Slopes of alternatives whose log evidence `of` some counts is proportional to them, taken
-    /// from the judge's own functions. `kept`: see [`Traffic::kept`].
+    /// from the judge's own functions. With `kept` they compare the arms of each tick.
     fn slopes<const N: usize>(
         traffic: &Traffic,
-        kept: f64,
+        kept: bool,
         of: impl Fn(&Counts) -> [f64; N],
     ) -> [Slope; N] {
         let away = |rate: f64| if rate > 0.5 { -STEP } else { STEP };
         let (dc, ds) = (away(traffic.canary_rate), away(traffic.baseline_rate));
         let at = |c, s| of(&traffic.counts(c, s)).map(|l| l / traffic.unit());
         let (here, canary, baseline) = (at(0.0, 0.0), at(dc, 0.0), at(0.0, ds));
+        let request = if kept && traffic.tick < SMALL_TICK {
+            Self::in_small_ticks(traffic, of)
+        } else {
+            here.map(|l| if kept { l * traffic.kept() } else { l })
+        };
         std::array::from_fn(|k| Slope {
             ln_prior: 0.0,
             canary_error: (canary[k] - here[k]) / dc,
             baseline_error: (baseline[k] - here[k]) / ds,
-            request: here[k] * kept,
+            request: request[k],
         })
+    }
+
+    /// Evidence of one canary request, each tick being compared by the shares it had.
+    fn in_small_ticks<const N: usize>(
+        traffic: &Traffic,
+        of: impl Fn(&Counts) -> [f64; N],
+    ) -> [f64; N] {
+        let mut sum = [0.0; N];
+        for (n_c, n_s, ticks) in traffic.ticks().filter(|(.., ticks)| *ticks > 1e-9) {
+            let whole = |x: f64| libm::round(x * SMALL_UNIT) as u64;
+            let evidence = of(&Counts {
+                canary_n: whole(n_c),
+                canary_events: whole(n_c * traffic.canary_rate),
+                baseline_n: whole(n_s),
+                baseline_events: whole(n_s * traffic.baseline_rate),
+            });
+            for (sum, l) in sum.iter_mut().zip(evidence) {
+                *sum += ticks * l / SMALL_UNIT;
+            }
+        }
+        sum
     }
 
     /// FAIL: the margin form over the grid of ratios.
     pub fn fail(traffic: &Traffic) -> Self {
-        let mut slopes = Self::slopes(traffic, traffic.kept(), |counts| {
+        let mut slopes = Self::slopes(traffic, true, |counts| {
             let mut evidence = [0.0; K];
             add_margin(&RATIOS, counts, &mut evidence);
             evidence
@@ -113,7 +161,10 @@ impl Mixture {
         for (slope, ln_prior) in slopes.iter_mut().zip(RATIOS.ln_prior) {
             slope.ln_prior = ln_prior;
         }
-        Self::new(traffic, slopes.into())
+        let mut mixture = Self::new(traffic, slopes.into());
+        mixture.canary_variance *= traffic.kept();
+        mixture.baseline_variance *= traffic.kept();
+        mixture
     }
 
     /// PASS: half the ratio form, half the floor form.
@@ -123,8 +174,8 @@ impl Mixture {
             pass.observe(harm, counts, 1.0);
             pass.components(harm)
         };
-        let ratio = Self::slopes(traffic, traffic.kept(), components).into_iter().take(5);
-        let floor = Self::slopes(traffic, 1.0, components).into_iter().skip(5);
+        let ratio = Self::slopes(traffic, true, components).into_iter().take(5);
+        let floor = Self::slopes(traffic, false, components).into_iter().skip(5);
         let priors = RATIO_PRIOR.into_iter().chain(FLOOR_PRIOR);
         let weighted = ratio.chain(floor).zip(priors);
         let slopes = weighted.map(|(s, prior)| Slope { ln_prior: libm::log(prior / 2.0), ..s });
