@@ -2,6 +2,7 @@
 
 mod counts;
 mod judge;
+mod judging;
 mod line;
 mod named;
 mod report;

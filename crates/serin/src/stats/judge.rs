@@ -97,14 +97,18 @@ impl Stream<'_> {
     fn absorb(&mut self, run: usize, line: &mut Line<'_>, at: u64) -> Result<bool, String> {
         let run = &mut self.runs[run];
         let is_tick = line.t.is_some() || line.stable.is_some() || line.canary.is_some();
-        match (line.settings.take(), line.recorded.take()) {
-            (None, None) => run.tick(self.args, line, at),
-            _ if is_tick => Err("a tick has neither settings nor a recorded verdict".into()),
-            (settings, recorded) => {
-                run.recorded = recorded.or(run.recorded.take());
-                settings.map_or(Ok(()), |settings| run.begin(self.args, settings)).map(|()| false)
-            }
+        let (settings, recorded) = (line.settings.take(), line.recorded.take());
+        if settings.is_none() && recorded.is_none() {
+            return run.tick(self.args, line, at);
         }
+        if is_tick {
+            return Err("a tick has neither settings nor a recorded verdict".into());
+        }
+        if let Some(settings) = settings {
+            run.begin(self.args, settings, line.judge.take())?;
+        }
+        run.recorded = recorded.or(run.recorded.take());
+        Ok(false)
     }
 
     fn run(&mut self, name: &str) -> usize {
@@ -143,7 +147,7 @@ impl Stream<'_> {
         let mut totals = Totals::default();
         for run in &self.runs {
             let verdict = run.verdict(self.args);
-            let line = VerdictLine::of(run, verdict.as_ref(), schema);
+            let line = VerdictLine::of(run, verdict.as_ref(), self.args, schema);
             totals.add(run, line.verdict);
             out.document(&line);
         }

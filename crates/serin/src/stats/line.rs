@@ -2,7 +2,7 @@
 
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use serin_stats::{Histogram, JudgeSettings, MAX_BUCKET};
+use serin_stats::{Histogram, Judge, JudgeSettings, MAX_BUCKET, Outcome};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -43,8 +43,33 @@ pub struct Line<'a> {
     pub samples: BTreeMap<String, SampleLine>,
     /// Of a header: what the judge guarantees.
     pub settings: Option<Box<JudgeSettings>>,
+    /// Of a header: rungs of the ladder, for the reader.
+    #[serde(rename = "rungs")]
+    pub _rungs: Option<u32>,
+    /// Of a header: where the judge begins, when evidence of an earlier try counts.
+    pub judge: Option<Box<Judge>>,
+    /// The rung that was asked for at this tick: j of m.
+    pub rung: Option<(u32, u32)>,
+    /// Instead of a tick: a person looked at a tripped guard.
+    #[serde(default)]
+    pub cleared: bool,
     /// Of a trailer: the verdict on record.
-    pub recorded: Option<String>,
+    pub recorded: Option<Box<Recorded>>,
+}
+
+/// The verdict on record. What else stands there is for other readers.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Recorded {
+    pub verdict: Option<Outcome>,
+    /// `ln` of the e-value of FAIL.
+    pub evidence: Option<f64>,
+    /// Whether everything the judge was given is in the stream.
+    #[serde(default = "yes")]
+    pub complete: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One arm of a tick.

@@ -1,9 +1,11 @@
 //! What is said: a line a run, a line a tick, and the totals.
 
+use super::judging::{Seen, Unit};
 use super::line::Number;
-use super::run::{Decision, Run, Seen, Unit};
+use super::run::{Decision, Run};
+use super::settings::JudgeArgs;
 use serde::Serialize;
-use serin_stats::{Assessment, LatencySummary, Metric, MetricAssessment, Outcome, Role};
+use serin_stats::{Assessment, LatencySummary, Metric, MetricAssessment, Outcome, Role, Rung};
 use std::fmt::Write as _;
 
 /// A verdict.
@@ -17,6 +19,9 @@ pub struct VerdictLine<'a> {
     t: Option<Number>,
     tick: Option<u64>,
     unit: &'static str,
+    /// What was asked for, when it was not the last rung of a ladder of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rung: Option<(u32, u32)>,
     evidence: Option<Evidence>,
     rates: Rates,
     interval: Option<(f64, f64)>,
@@ -32,7 +37,10 @@ pub struct VerdictLine<'a> {
     #[serde(skip_serializing_if = "is_zero")]
     skipped: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    recorded: Option<&'a str>,
+    recorded: Option<&'static str>,
+    /// Whether the last state is the recorded one, to the bit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agrees: Option<bool>,
     metrics: Vec<MetricLine<'a>>,
 }
 
@@ -92,7 +100,12 @@ pub struct TraceLine<'a> {
 
 impl<'a> VerdictLine<'a> {
     /// The line of a run. Without a decision there was no tick to judge.
-    pub fn of(run: &'a Run, decision: Option<&'a Decision>, schema: bool) -> Self {
+    pub fn of(
+        run: &'a Run,
+        decision: Option<&'a Decision>,
+        args: &JudgeArgs,
+        schema: bool,
+    ) -> Self {
         let assessment = decision.map(|decision| &decision.assessment);
         let leading = assessment.and_then(leading);
         let outcome = decision.map_or(Outcome::NoData, |decision| decision.outcome);
@@ -106,6 +119,7 @@ impl<'a> VerdictLine<'a> {
             t: decision.map(|decision| decision.t),
             tick: decision.map(|decision| decision.tick),
             unit: if run.unit() == Unit::Session { "session" } else { "request" },
+            rung: decision.map(|d| d.rung).filter(|r| *r != Rung::LAST).map(|r| (r.j, r.m)),
             evidence: assessment.map(Evidence::of),
             rates: leading.map(Rates::of).unwrap_or_default(),
             interval: leading.and_then(|m| m.interval),
@@ -116,7 +130,8 @@ impl<'a> VerdictLine<'a> {
             ticks: run.ticks,
             restarted: run.restarted,
             skipped: run.skipped,
-            recorded: run.recorded.as_deref(),
+            recorded: run.recorded.as_ref().and_then(|r| r.verdict).map(word),
+            agrees: run.agrees(args),
             metrics: assessment
                 .map(|a| a.metrics.iter().map(MetricLine::of).collect())
                 .unwrap_or_default(),

@@ -1,32 +1,18 @@
 //! One run of the stream: its judge, and the verdict so far. Holds state, never the ticks.
 
-use super::counts::{self, Arm, Counts, Wrong};
-use super::line::{Line, Number};
+use super::counts::{self, Counts, Wrong};
+use super::judging::{Checked, Header, Judging, Seen, Unit, asked};
+use super::line::{Line, Number, Recorded};
 use super::settings::JudgeArgs;
-use serin_stats::{
-    ArmTick, Assessment, Dealt, Judge, JudgeConfig, JudgeSettings, Metric, Outcome, Tick,
-};
+use serin_stats::{Assessment, Judge, JudgeConfig, JudgeSettings, Outcome, Rung};
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
-
-/// What is counted as one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    Request,
-    Session,
-}
-
-/// Numbers of both arms.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Seen {
-    pub stable: u64,
-    pub canary: u64,
-}
 
 /// A verdict, and all that was known when it was reached.
 #[derive(Debug, Clone)]
 pub struct Decision {
     pub outcome: Outcome,
+    /// What was asked for then.
+    pub rung: Rung,
     pub t: Number,
     pub tick: u64,
     pub assessment: Assessment,
@@ -38,8 +24,7 @@ pub struct Decision {
 #[derive(Debug)]
 pub struct Run {
     pub name: String,
-    /// Settings of a header.
-    header: Option<Box<JudgeSettings>>,
+    header: Option<Header>,
     judging: Option<Box<Judging>>,
     /// Its last tick: t, and the line it was on.
     last: Option<(f64, u64)>,
@@ -58,30 +43,9 @@ pub struct Run {
     /// FAIL, or the first PASS, or since when it is invalid.
     decision: Option<Box<Decision>>,
     latest: Option<Number>,
-    pub recorded: Option<String>,
-}
-
-/// What exists from the first tick on.
-#[derive(Debug)]
-struct Judging {
-    judge: Judge,
-    unit: Unit,
-    errors: bool,
-    latency: bool,
-    /// The metrics are those the first tick had: nothing else may come later.
-    by_data: bool,
-    named: BTreeSet<String>,
-}
-
-/// A tick that was checked.
-struct Checked {
-    t: Number,
-    seconds: u32,
-    before: bool,
-    alone: bool,
-    tick: Tick,
-    requests: Seen,
-    sessions: Seen,
+    /// The rung of the last tick that named one.
+    rung: Option<Rung>,
+    pub recorded: Option<Box<Recorded>>,
 }
 
 impl Run {
@@ -100,17 +64,23 @@ impl Run {
             sessions: Seen::default(),
             decision: None,
             latest: None,
+            rung: None,
             recorded: None,
         }
     }
 
-    /// Takes the settings of a header.
-    pub fn begin(&mut self, args: &JudgeArgs, settings: Box<JudgeSettings>) -> Result<(), Wrong> {
-        if self.judging.is_some() {
-            return Err("settings come before the first tick of their run".to_owned());
+    /// Takes the settings of a header, and the judge it begins with if there is one.
+    pub fn begin(
+        &mut self,
+        args: &JudgeArgs,
+        settings: Box<JudgeSettings>,
+        judge: Option<Box<Judge>>,
+    ) -> Result<(), Wrong> {
+        if self.judging.is_some() || self.header.is_some() {
+            return Err("settings come once, before the first tick of their run".to_owned());
         }
         JudgeConfig::new(args.over((*settings).clone())).map_err(|error| error.to_string())?;
-        self.header = Some(settings);
+        self.header = Some(Header { settings, judge });
         Ok(())
     }
 
@@ -124,6 +94,11 @@ impl Run {
     /// the verdict is final.
     pub fn tick(&mut self, args: &JudgeArgs, line: &mut Line<'_>, at: u64) -> Result<bool, Wrong> {
         let (t, time) = self.time(line)?;
+        let rung = asked(line)?.or(self.rung);
+        if line.cleared {
+            self.rung = rung;
+            return self.clear(args, line, (t, time, at));
+        }
         let seconds = line.seconds.map(counts::seconds).transpose()?;
         let seconds = seconds.unwrap_or_else(|| self.elapsed(time));
         let counts = Counts::of(line)?;
@@ -136,13 +111,31 @@ impl Run {
             return Ok(false);
         };
         if self.judging.is_none() {
-            self.judging = Some(Box::new(Judging::new(args, self.header.as_deref(), &fresh)?));
+            self.judging = Some(Box::new(Judging::new(args, self.header.as_ref(), &fresh)?));
         }
         let Some(judging) = self.judging.as_ref() else { return Ok(false) };
         let checked = judging.check(line, fresh, (t, seconds))?;
         self.before = raw;
         self.arrived(t, time, at);
+        self.rung = rung;
         Ok(self.observe(args, &checked))
+    }
+
+    /// A person looked at a tripped guard.
+    fn clear(
+        &mut self,
+        args: &JudgeArgs,
+        line: &Line<'_>,
+        (t, time, at): (Number, f64, u64),
+    ) -> Result<bool, Wrong> {
+        if line.stable.is_some() || line.canary.is_some() {
+            return Err("what is cleared has no counts: write it on a line of its own".to_owned());
+        }
+        let judging = self.judging.as_mut().ok_or("there is no tick before this to be cleared")?;
+        judging.judge.clear_guards();
+        (self.last, self.latest) = (Some((time, at)), Some(t));
+        self.look(args, t);
+        Ok(true)
     }
 
     /// The time of a line, which must be later than that of the line before.
@@ -202,22 +195,39 @@ impl Run {
             self.requests.add(checked.requests);
             self.sessions.add(checked.sessions);
         }
-        let assessment = judging.judge.assess(args.rung);
-        self.decide(args, checked, assessment);
+        self.look(args, checked.t);
         true
     }
 
-    /// FAIL is final; PASS stays unless FAIL or INVALID comes; INVALID stays while it lasts.
-    fn decide(&mut self, args: &JudgeArgs, checked: &Checked, assessment: Assessment) {
+    /// What is asked for now.
+    fn asked(&self, args: &JudgeArgs) -> Rung {
+        args.rung.or(self.rung).unwrap_or(Rung::LAST)
+    }
+
+    /// Looks at the evidence after something new.
+    fn look(&mut self, args: &JudgeArgs, t: Number) {
+        let Some(judging) = self.judging.as_ref() else { return };
+        let assessment = judging.judge.assess(self.asked(args));
+        self.decide(args, t, assessment);
+    }
+
+    /// FAIL is final; INVALID stays while it lasts; PASS stays unless one of them comes, but where
+    /// a rollout's own rungs are told, only while it lasts, as there.
+    fn decide(&mut self, args: &JudgeArgs, t: Number, assessment: Assessment) {
         let mut outcome = assessment.outcome;
-        if outcome == Outcome::Pass && !self.is_long_enough(args, checked) {
+        if outcome == Outcome::Pass && !self.is_long_enough(args, t) {
             outcome = Outcome::Continue;
         }
+        let rung = self.asked(args);
+        // A PASS answers what was asked: the next rung asks for more.
+        self.decision =
+            self.decision.take().filter(|d| d.outcome != Outcome::Pass || d.rung == rung);
         let held = self.decision.as_ref().map(|decision| decision.outcome);
         let news = match (held, outcome) {
             (Some(held), now) if held == now => return,
             (_, Outcome::Fail | Outcome::Invalid) => true,
             (held, Outcome::Pass) => held.is_none_or(|held| held == Outcome::Invalid),
+            (Some(Outcome::Pass), _) => self.rung.is_some() && args.rung.is_none(),
             (held, _) => held == Some(Outcome::Invalid),
         };
         if !news {
@@ -227,7 +237,8 @@ impl Run {
         self.decision = decided.then(|| {
             Box::new(Decision {
                 outcome,
-                t: checked.t,
+                rung,
+                t,
                 tick: self.ticks,
                 assessment,
                 requests: self.requests,
@@ -236,10 +247,10 @@ impl Run {
         });
     }
 
-    fn is_long_enough(&self, args: &JudgeArgs, checked: &Checked) -> bool {
+    fn is_long_enough(&self, args: &JudgeArgs, t: Number) -> bool {
         let judged = self.judging.as_ref().map_or(Unit::Request, |judging| judging.unit);
         let seen = if judged == Unit::Session { self.sessions } else { self.requests };
-        seen.canary >= args.min_requests && checked.t.float() >= args.min_time.as_secs_f64()
+        seen.canary >= args.min_requests && t.float() >= args.min_time.as_secs_f64()
     }
 
     /// What is counted as one.
@@ -262,11 +273,12 @@ impl Run {
     /// The state after the last tick.
     pub fn now(&self, args: &JudgeArgs) -> Option<Decision> {
         let judging = self.judging.as_ref()?;
-        let assessment = judging.judge.assess(args.rung);
+        let assessment = judging.judge.assess(self.asked(args));
         // A PASS that came too early to count is none yet.
         let early = assessment.outcome == Outcome::Pass && self.decision.is_none();
         Some(Decision {
             outcome: if early { Outcome::Continue } else { assessment.outcome },
+            rung: self.asked(args),
             t: self.latest?,
             tick: self.ticks,
             assessment,
@@ -275,211 +287,16 @@ impl Run {
         })
     }
 
+    /// Whether the last state is the one on record, to the bit. `None`: nothing is on record.
+    pub fn agrees(&self, args: &JudgeArgs) -> Option<bool> {
+        let recorded = self.recorded.as_ref().filter(|recorded| recorded.complete)?;
+        let now = self.judging.as_ref()?.judge.assess(self.asked(args));
+        let evidence = recorded.evidence.is_none_or(|e| e.to_bits() == now.fail_evidence.to_bits());
+        Some(recorded.verdict? == now.outcome && evidence)
+    }
+
     /// Whether the last line of the run was wrong.
     pub fn is_unknown(&self) -> bool {
         self.unknown
     }
-}
-
-impl Seen {
-    fn add(&mut self, more: Self) {
-        self.stable = self.stable.saturating_add(more.stable);
-        self.canary = self.canary.saturating_add(more.canary);
-    }
-}
-
-impl Judging {
-    fn new(
-        args: &JudgeArgs,
-        header: Option<&JudgeSettings>,
-        first: &Counts,
-    ) -> Result<Self, Wrong> {
-        let arms = || first.stable.iter().chain(&first.canary);
-        let has = |what: fn(&Arm) -> bool| arms().any(what);
-        let mut base = header.cloned().unwrap_or_default();
-        let by_data = header.is_none() && !args.names_metrics();
-        if by_data {
-            let errors = has(|arm| arm.k.is_some()).then_some(Metric::Errors);
-            let latency = has(|arm| arm.hist.is_some()).then_some(Metric::Latency);
-            base.metrics = errors.into_iter().chain(latency).map(Into::into).collect();
-        }
-        let unit = if has(|arm| arm.sessions.is_some()) { Unit::Session } else { Unit::Request };
-        let mut settings = args.over(base);
-        settings.late_onset &= unit == Unit::Request;
-        if settings.metrics.is_empty() {
-            return Err("there is neither k nor hist to judge by; name the metrics".to_owned());
-        }
-        let judged = |metric| settings.metrics.iter().any(|m| m.metric == metric);
-        let named = settings.metrics.iter().filter_map(|m| match &m.metric {
-            Metric::Named(name) => Some(name.clone()),
-            _ => None,
-        });
-        Ok(Self {
-            errors: judged(Metric::Errors),
-            latency: judged(Metric::Latency) || judged(Metric::MeanLatency),
-            named: named.collect(),
-            by_data,
-            unit,
-            judge: Judge::new(JudgeConfig::new(settings).map_err(|error| error.to_string())?),
-        })
-    }
-
-    fn check(
-        &self,
-        line: &Line<'_>,
-        counts: Counts,
-        (t, seconds): (Number, u32),
-    ) -> Result<Checked, Wrong> {
-        are_arms_there(line, &counts)?;
-        let mut seen = [Seen::default(); 2];
-        let mut arm = |name, arm: Option<Arm>, canary: bool| {
-            let arm = arm.unwrap_or_default();
-            let put =
-                |seen: &mut Seen, n| *if canary { &mut seen.canary } else { &mut seen.stable } = n;
-            let (tick, requests) = self.arm(name, &arm)?;
-            put(&mut seen[0], requests);
-            put(&mut seen[1], arm.sessions.unwrap_or(0));
-            Ok::<_, Wrong>(tick)
-        };
-        let baseline = arm("stable", counts.stable, false)?;
-        let canary = arm("canary", counts.canary, true)?;
-        if let Some(name) = counts.samples.keys().find(|name| !self.named.contains(*name)) {
-            return Err(format!("nobody judges the metric {name}: say --named {name}=KIND"));
-        }
-        let of = |name: String| Metric::Named(name);
-        let tick = Tick {
-            seconds,
-            dealt: dealt(line, counts.dealt, &baseline, &canary)?,
-            baseline,
-            canary,
-            split: counts.split,
-            replicas: counts.replicas,
-            samples: counts.samples.into_iter().map(|(name, sample)| (of(name), sample)).collect(),
-        };
-        if !tick.is_possible() {
-            return Err(
-                "the counts contradict each other: some part is larger than its whole".into()
-            );
-        }
-        let (before, alone) = (line.before, line.alone);
-        Ok(Checked { t, seconds, before, alone, tick, requests: seen[0], sessions: seen[1] })
-    }
-
-    /// One arm as the judge takes it, and its requests.
-    fn arm(&self, name: &str, arm: &Arm) -> Result<(ArmTick, u64), Wrong> {
-        let timed = arm.hist.as_ref().map_or(0, serin_stats::Histogram::total);
-        let k = arm.k.unwrap_or(arm.unfinished);
-        let n = self.units(name, arm, timed.saturating_add(k))?;
-        if k > n {
-            return Err(format!("{name}.k is {k}, more than its {n} {}", self.units_word()));
-        }
-        if arm.unfinished > k {
-            return Err(format!(
-                "{name}.unfinished is {}, but only {k} failed (k)",
-                arm.unfinished
-            ));
-        }
-        self.fits(name, arm, n)?;
-        // Errors nobody judges do not take their requests out of the histogram.
-        let errors = if self.errors { k } else { arm.unfinished };
-        if timed > n - errors {
-            return Err(format!(
-                "{name}.hist has {timed} {}, but only {} did not fail: count those alone",
-                self.units_word(),
-                n - errors
-            ));
-        }
-        let latency = arm.hist.clone().unwrap_or_default();
-        let (unfinished, aborted) = (arm.unfinished, arm.aborted);
-        let requests = arm.n.unwrap_or(if self.unit == Unit::Session { 0 } else { n });
-        Ok((ArmTick { n, errors, latency, unfinished, aborted }, requests))
-    }
-
-    fn units(&self, name: &str, arm: &Arm, otherwise: u64) -> Result<u64, Wrong> {
-        match (self.unit, arm.sessions, arm.n) {
-            (Unit::Request, Some(_), _) => {
-                Err(format!("{name} has sessions where this run began with requests"))
-            }
-            (Unit::Session, Some(s), Some(n)) if s > n => {
-                Err(format!("{name} has {s} sessions in {n} requests"))
-            }
-            (Unit::Session, Some(s), _) => Ok(s),
-            (Unit::Session, None, _) if otherwise > 0 || arm.n.unwrap_or(0) > 0 => {
-                Err(format!("{name}.sessions is missing where this run began with sessions"))
-            }
-            (Unit::Session, None, _) => Ok(0),
-            (Unit::Request, None, n) => Ok(n.unwrap_or(otherwise)),
-        }
-    }
-
-    /// Nothing that is judged may be missing, and nothing may come that nobody judges by oversight.
-    fn fits(&self, name: &str, arm: &Arm, n: u64) -> Result<(), Wrong> {
-        if self.errors && arm.k.is_none() && n > 0 {
-            return Err(format!("{name}.k is missing: no count of errors is not zero errors"));
-        }
-        if self.by_data && !self.errors && arm.k.is_some() {
-            return Err(late(name, "k", "errors"));
-        }
-        if self.by_data && !self.latency && arm.hist.is_some() {
-            return Err(late(name, "hist", "latency"));
-        }
-        Ok(())
-    }
-
-    fn units_word(&self) -> &'static str {
-        if self.unit == Unit::Session { "sessions" } else { "requests" }
-    }
-
-    fn observe(&mut self, checked: &Checked) {
-        let Checked { seconds, before, alone, tick, .. } = checked;
-        if *alone {
-            self.judge.observe_alone(*seconds, &tick.canary);
-        } else if !*before {
-            self.judge.observe(tick);
-        } else if self.judge.config().settings().random_routing {
-            // Who was to be canary does not matter then: stable's latency is what there is to learn.
-            self.judge.observe(&Tick { canary: ArmTick::default(), dealt: None, ..tick.clone() });
-        } else {
-            self.judge.observe_before(tick);
-        }
-    }
-}
-
-/// A missing arm is not an arm without requests.
-fn are_arms_there(line: &Line<'_>, counts: &Counts) -> Result<(), Wrong> {
-    if line.before && line.alone {
-        return Err("a tick is not both before the rollout and after the comparison".into());
-    }
-    let only_samples = !counts.samples.is_empty() && !line.alone;
-    let zero = "write {\"n\":0,\"k\":0} where it had no requests";
-    if counts.canary.is_none() && !only_samples {
-        return Err(format!("canary is missing; {zero}"));
-    }
-    if counts.stable.is_none() && !only_samples && !line.alone {
-        return Err(format!("stable is missing; {zero}"));
-    }
-    Ok(())
-}
-
-fn late(name: &str, key: &str, metric: &str) -> Wrong {
-    format!(
-        "{name}.{key} comes after a first tick without it: say --metrics with or without {metric}"
-    )
-}
-
-/// What was dealt and planned.
-fn dealt(
-    line: &Line<'_>,
-    counts: Option<(u64, u64)>,
-    stable: &ArmTick,
-    canary: &ArmTick,
-) -> Result<Option<Dealt>, Wrong> {
-    let Some(weight) = line.weight else {
-        let alone = "dealt needs weight: the share that was planned";
-        return if counts.is_some() { Err(alone.to_owned()) } else { Ok(None) };
-    };
-    let share = counts::weight(weight)?;
-    let all = |arm: &ArmTick| arm.n.saturating_add(arm.aborted);
-    let (baseline, canary) = counts.unwrap_or((all(stable), all(canary)));
-    Ok(Some(Dealt { baseline, canary, share }))
 }

@@ -57,9 +57,9 @@ pub struct JudgeArgs {
     /// the ticks marked `before` [default: random]
     #[arg(long, value_parser = routing, value_name = "HOW")]
     pub routing: Option<Routing>,
-    /// Where on the ladder PASS is asked for: rung J of M
-    #[arg(long, value_parser = rung, default_value = "1/1", value_name = "J/M")]
-    pub rung: Rung,
+    /// Where on the ladder PASS is asked for: rung J of M [default: the ticks' own, or 1/1]
+    #[arg(long, value_parser = rung, value_name = "J/M")]
+    pub rung: Option<Rung>,
     /// No PASS before so many requests (or sessions) of the canary
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub min_requests: u64,

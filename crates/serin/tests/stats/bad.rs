@@ -99,7 +99,7 @@ const BAD: &[(&str, &str)] = &[
         r#"{"run":"a","t":900,"replicas":{"x":[1,2]},"stable":{"n":9,"k":0},"canary":{"n":3,"k":0}}"#,
         "larger than its whole",
     ),
-    (r#"{"run":"a","settings":{}}"#, "settings come before the first tick"),
+    (r#"{"run":"a","settings":{}}"#, "settings come once, before"),
     (r#"{"run":"a","t":900,"settings":{"alpah":1}}"#, "unknown field `alpah`"),
 ];
 

@@ -301,3 +301,86 @@ fn metrics_of_ones_own() {
     let watched = ["--metrics", "errors", "--named", "restarts=count,role=watch-only"];
     assert_eq!(verdict(&watched, &text)["verdict"], "NODATA", "a watched metric decides nothing");
 }
+
+/// A recorded run: rung 1 of 2 for ten ticks, then rung 2 of 2.
+fn recorded(verdict: &str, evidence: f64) -> String {
+    let settings = json!({ "metrics": [{ "metric": "errors" }] });
+    let mut text = json!({ "run": "shop/2", "settings": settings, "rungs": 2 }).to_string() + "\n";
+    for t in 1..=20 {
+        let rung = if t <= 10 { [1, 2] } else { [2, 2] };
+        let line = json!({ "run": "shop/2", "t": t, "seconds": 1, "rung": rung,
+            "stable": { "n": 3000, "k": 15 }, "canary": { "n": 400, "k": 2 } });
+        writeln!(text, "{line}").unwrap();
+    }
+    let recorded = json!({ "verdict": verdict, "rung": [2, 2], "evidence": evidence,
+        "needed": 4.6, "blame": [], "complete": true, "assessment": null });
+    text + &json!({ "run": "shop/2", "recorded": recorded }).to_string()
+}
+
+#[test]
+fn a_recorded_run_is_judged_by_its_own_rungs_and_compared_with_its_record() {
+    let mut judge = judge_of(&[Metric::Errors]);
+    let mut passed = [0, 0];
+    for t in 1..=20 {
+        let tick =
+            Tick { seconds: 1, baseline: arm(3000, 15), canary: arm(400, 2), ..Tick::default() };
+        judge.observe(&tick);
+        let rung = if t <= 10 { Rung { j: 1, m: 2 } } else { Rung { j: 2, m: 2 } };
+        let passes = judge.assess(rung).outcome == Outcome::Pass;
+        let at = &mut passed[usize::from(t > 10)];
+        if passes && *at == 0 {
+            *at = t;
+        }
+    }
+    assert!(passed[0] > 0 && passed[1] > 10, "{passed:?}");
+    let evidence = judge.assess(Rung::LAST).fail_evidence;
+    let found = verdict(&[], &recorded("pass", evidence));
+    assert_eq!((&found["verdict"], &found["tick"]), (&json!("PASS"), &json!(passed[1])));
+    assert_eq!((&found["recorded"], &found["agrees"]), (&json!("PASS"), &json!(true)));
+    let other = verdict(&[], &recorded("pass", evidence + 1e-13));
+    assert_eq!(other["agrees"], false, "to the bit");
+    assert_eq!(verdict(&[], &recorded("continue", evidence))["agrees"], false);
+    let asked = verdict(&["--rung", "1/2"], &recorded("pass", evidence));
+    assert_eq!(asked["tick"], json!(passed[0]), "an option wins");
+}
+
+#[test]
+fn a_run_goes_on_with_the_evidence_of_an_earlier_try() {
+    let mut judge = judge_of(&[Metric::Errors]);
+    judge.observe(&Tick {
+        seconds: 30,
+        baseline: arm(3000, 15),
+        canary: arm(300, 8),
+        ..Tick::default()
+    });
+    let header = json!({ "run": "a", "settings": judge.config().settings(), "judge": judge });
+    let text = format!("{header}\n{}", stream("a", &[[3000, 15, 300, 3]]));
+    judge.observe(&Tick {
+        seconds: 30,
+        baseline: arm(3000, 15),
+        canary: arm(300, 3),
+        ..Tick::default()
+    });
+    let expected = judge.assess(Rung::LAST);
+    let found = verdict(&[], &text);
+    assert_eq!(found["evidence"]["fail"], json!(expected.fail_evidence));
+    assert_eq!(verdict(&["--alpha", "0.05"], &text)["evidence"]["fail_e_needed"], json!(20.0));
+    let said = crate::judge(&["--ratio", "3"], &text);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.err.contains("evidence of an earlier try"), "{}", said.err);
+}
+
+#[test]
+fn a_guard_that_a_person_has_cleared_begins_anew() {
+    let line = |t: u64, weight: f64| {
+        json!({ "t": t, "weight": weight, "stable": { "n": 9000, "k": 45 },
+                "canary": { "n": 1000, "k": 5 } })
+        .to_string()
+    };
+    let cleared = json!({ "t": 2, "cleared": true }).to_string();
+    let text = [line(1, 0.5), cleared, line(3, 0.1)].join("\n");
+    let found = verdict(&[], &text);
+    assert_ne!(found["verdict"], "INVALID", "{found}");
+    let first = verdict(&[], &line(1, 0.5));
+    assert_eq!(first["verdict"], "INVALID");
+}
