@@ -175,3 +175,39 @@ fn sticky_sessions_want_sessions_as_units() {
     assert_eq!(unit_advice(true, false).unwrap().topic, Topic::WrongUnit);
     assert_eq!([unit_advice(true, true), unit_advice(false, false)], [None, None]);
 }
+
+/// Whatever comes in, and at whatever times: a pass has a good number behind it, a failure a bad one.
+#[test]
+fn only_numbers_decide() {
+    let mut rng = fastrand::Rng::with_seed(7);
+    let junk = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+    for run in 0..2000 {
+        let names = presets();
+        let check = names[run % names.len()].checks().remove(0);
+        let (mut state, mut at) = (CheckState::new(rng.u64(0..100_000)), 0_u64);
+        let range = check.success.unwrap();
+        let (mut good, mut bad) = (0, 0);
+        for _ in 0..40 {
+            at = if rng.u8(0..20) == 0 { rng.u64(0..600_000) } else { at + rng.u64(0..200_000) };
+            let value = if rng.bool() { rng.f64() * 2000.0 - 100.0 } else { rng.f64() };
+            let sample = match rng.u8(0..6) {
+                0 => Sample::Nothing,
+                1 => Sample::Unreadable("x".into()),
+                2 => Sample::Value { value: junk[rng.usize(0..3)], samples: Some(500) },
+                3 => Sample::Value { value, samples: Some(0) },
+                _ => {
+                    let inside = range.contains(value);
+                    (good, bad) = (good + u32::from(inside), bad + u32::from(!inside));
+                    Sample::Value { value, samples: Some(500) }
+                }
+            };
+            match measure(&check, &mut state, at, &sample) {
+                CheckVerdict::Pass => assert!(good > 0),
+                CheckVerdict::Fail { .. } => assert!(bad > 0),
+                _ => {}
+            }
+        }
+        let tally = state.tally();
+        assert!(tally.successes <= good && tally.failures <= bad, "{tally:?}");
+    }
+}
