@@ -399,7 +399,7 @@ pub const MAX_INSTANCES: usize = 100;
 ///
 /// With affinity the unit is the user in a window: `n` users with at least one judged request
 /// that arrived in the window, of these `errors` with at least one error, and the latency of each
-/// user's first judged request of the window, if that was good.
+/// user's first judged request of the window, of users without an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judged {
     /// Requests with an outcome, unfinished ones included, aborted ones not.
