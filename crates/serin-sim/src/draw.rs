@@ -14,6 +14,15 @@ pub enum Truth {
     Good,
     /// This share of its requests fails.
     Errors(f64),
+    /// As good ones for so many seconds since it was first ready; then this share fails.
+    Late {
+        /// Seconds.
+        after: u64,
+        /// Share of requests.
+        share: f64,
+    },
+    /// This share of its requests is given up by their clients.
+    GivenUp(f64),
     /// Each request takes so much longer, in milliseconds.
     Slow(u64),
     /// Exits as soon as it is started.
@@ -42,7 +51,7 @@ impl Truth {
         }
     }
 
-    /// Whether evidence on traffic would have to stop it.
+    /// Whether evidence on traffic from the start would have to stop it.
     pub fn is_harmful_under_traffic(self) -> bool {
         matches!(self, Self::Errors(_) | Self::Slow(_))
     }

@@ -1,15 +1,17 @@
 //! A made-up machine: processes that start, get ready and die, and a load balancer that counts.
 
+mod instance;
+mod traffic;
+
 use crate::draw::Truth;
 use fastrand::Rng;
+use instance::{Crew, Instance, Life};
 use serin_core::{
-    ArmCounts, CountKey, Counts, ExitCause, Generation, Observation, Plan, REPORTED_GENERATIONS,
-    RevisionId, RevisionObservation, Role, StartFailure, Timestamp, Weight,
+    CountKey, ExitCause, Generation, Observation, Plan, RevisionId, RevisionObservation, Role,
+    StartFailure, Timestamp, Weight,
 };
 use std::collections::BTreeMap;
-
-/// Turns after which an instance that leaves is gone.
-const DRAIN_TURNS: u32 = 3;
+use traffic::Ledger;
 
 /// One service's part of the machine.
 #[derive(Debug)]
@@ -17,8 +19,10 @@ pub struct Machine {
     /// The plan it holds.
     pub plan: Option<Plan>,
     instances: Vec<Instance>,
-    known: BTreeMap<RevisionId, Known>,
-    counts: BTreeMap<Generation, BTreeMap<RevisionId, ArmCounts>>,
+    known: BTreeMap<Crew, Known>,
+    /// When the first instance of a revision got ready.
+    first_ready: BTreeMap<RevisionId, Timestamp>,
+    counts: BTreeMap<Generation, Ledger>,
     /// Judged requests ever made, also of generations no longer reported.
     made: BTreeMap<(Generation, RevisionId), u64>,
     key: CountKey,
@@ -27,19 +31,10 @@ pub struct Machine {
     pub rate: u64,
     /// Times the load balancer lost its counts.
     pub restarts: u32,
-}
-
-#[derive(Debug, Clone)]
-struct Instance {
-    revision: RevisionId,
-    life: Life,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Life {
-    Starting { turns_left: u32 },
-    Ready { since: Timestamp },
-    Leaving { turns_left: u32 },
+    /// Share of the requests meant for the candidate that get lost on their way to it.
+    pub skew: f64,
+    /// Instances of the fresh baseline do not get ready.
+    pub fresh_hangs: bool,
 }
 
 /// What the machine remembers of a revision while it is planned.
@@ -56,12 +51,15 @@ impl Machine {
             plan: None,
             instances: vec![],
             known: BTreeMap::new(),
+            first_ready: BTreeMap::new(),
             counts: BTreeMap::new(),
             made: BTreeMap::new(),
             key: CountKey { epoch: 1, seq: 0 },
             looks: 0,
             rate,
             restarts: 0,
+            skew: 0.0,
+            fresh_hangs: false,
         }
     }
 
@@ -77,13 +75,13 @@ impl Machine {
         self.plan.as_ref().map_or(Weight::NONE, |plan| plan.weight(revision))
     }
 
-    /// Ready instances of `revision`.
+    /// Ready instances of `revision`, without the fresh baseline.
     pub fn ready(&self, revision: &RevisionId) -> u32 {
-        self.count(revision, |life| matches!(life, Life::Ready { .. }))
+        self.count(&Crew::own(revision), |life| matches!(life, Life::Ready { .. }))
     }
 
-    fn count(&self, revision: &RevisionId, is: fn(&Life) -> bool) -> u32 {
-        let of = self.instances.iter().filter(|i| i.revision == *revision);
+    fn count(&self, crew: &Crew, is: fn(&Life) -> bool) -> u32 {
+        let of = self.instances.iter().filter(|i| i.crew == *crew);
         of.filter(|i| is(&i.life)).count() as u32
     }
 
@@ -103,13 +101,14 @@ impl Machine {
     pub fn turn(&mut self, now: Timestamp, truth: &impl Fn(&RevisionId) -> Truth, rng: &mut Rng) {
         self.live(now, truth, rng);
         self.follow_plan(rng);
-        self.serve(truth, rng);
+        self.serve(now, truth, rng);
     }
 
     fn live(&mut self, now: Timestamp, truth: &impl Fn(&RevisionId) -> Truth, rng: &mut Rng) {
         let mut kept = Vec::new();
         for mut instance in std::mem::take(&mut self.instances) {
-            let truth = truth(&instance.revision);
+            let hangs = instance.crew.fresh && self.fresh_hangs;
+            let truth = if hangs { Truth::NeverReady } else { truth(&instance.crew.revision) };
             if self.grow_older(&mut instance, now, truth, rng) {
                 kept.push(instance);
             }
@@ -128,15 +127,18 @@ impl Machine {
         match (&mut it.life, truth) {
             (Life::Leaving { turns_left: 0 }, _) => return false,
             (Life::Starting { .. }, Truth::WontStart) => {
-                let known = self.known.entry(it.revision.clone()).or_default();
+                let known = self.known.entry(it.crew.clone()).or_default();
                 known.failure = Some(failure(ExitCause::Code(1)));
                 return false;
             }
             (Life::Starting { .. }, Truth::NeverReady) => {}
-            (Life::Starting { turns_left: 0 }, _) => it.life = Life::Ready { since: now },
+            (Life::Starting { turns_left: 0 }, _) => {
+                it.life = Life::Ready { since: now };
+                self.first_ready.entry(it.crew.revision.clone()).or_insert(now);
+            }
             (Life::Leaving { turns_left } | Life::Starting { turns_left }, _) => *turns_left -= 1,
             (Life::Ready { .. }, Truth::Crashes(share)) if rng.f64() < share => {
-                self.known.entry(it.revision.clone()).or_default().restarts += 1;
+                self.known.entry(it.crew.clone()).or_default().restarts += 1;
                 return false;
             }
             (Life::Ready { .. }, _) => {}
@@ -147,86 +149,54 @@ impl Machine {
     fn follow_plan(&mut self, rng: &mut Rng) {
         let Some(plan) = self.plan.clone() else { return };
         for (id, wanted) in &plan.revisions {
-            let alive = self.count(id, |life| !matches!(life, Life::Leaving { .. }));
-            for _ in alive..wanted.replicas {
-                let life = Life::Starting { turns_left: rng.u32(..4) };
-                self.instances.push(Instance { revision: id.clone(), life });
+            self.staff(&Crew::own(id), wanted.replicas, rng);
+            if let Some(fresh) = &wanted.fresh {
+                self.staff(&Crew::fresh(id), fresh.replicas, rng);
             }
-            self.dismiss(id, alive.saturating_sub(wanted.replicas));
         }
-        let unwanted = |i: &Instance| !plan.revisions.contains_key(&i.revision);
-        for it in self.instances.iter_mut().filter(|i| unwanted(i)) {
+        let planned = |crew: &Crew| crew.is_in(&plan);
+        for it in self.instances.iter_mut().filter(|i| !planned(&i.crew)) {
             it.leave();
         }
-        self.known.retain(|id, _| plan.revisions.contains_key(id));
+        self.known.retain(|crew, _| planned(crew));
     }
 
-    fn dismiss(&mut self, revision: &RevisionId, count: u32) {
-        let of = self.instances.iter_mut().filter(|i| i.revision == *revision);
+    fn staff(&mut self, crew: &Crew, wanted: u32, rng: &mut Rng) {
+        let alive = self.count(crew, |life| !matches!(life, Life::Leaving { .. }));
+        for _ in alive..wanted {
+            let life = Life::Starting { turns_left: rng.u32(..4) };
+            self.instances.push(Instance { crew: crew.clone(), life });
+        }
+        let of = self.instances.iter_mut().filter(|i| i.crew == *crew);
         let staying = of.filter(|i| !matches!(i.life, Life::Leaving { .. }));
-        for it in staying.take(count as usize) {
+        for it in staying.take(alive.saturating_sub(wanted) as usize) {
             it.leave();
         }
-    }
-
-    /// A second of requests, each in the arm it is assigned to.
-    fn serve(&mut self, truth: &impl Fn(&RevisionId) -> Truth, rng: &mut Rng) {
-        let Some(plan) = self.plan.clone() else { return };
-        let arms: Vec<_> = plan.revisions.iter().filter(|(_, r)| r.weight > Weight::NONE).collect();
-        for _ in 0..self.rate {
-            let mut at = rng.u32(..100_000);
-            let arm = arms.iter().find(|(_, r)| {
-                let here = at < r.weight.parts();
-                at = at.wrapping_sub(r.weight.parts());
-                here
-            });
-            if let Some((id, _)) = arm {
-                self.request(plan.generation, id, truth(id), rng);
-            }
-        }
-    }
-
-    fn request(&mut self, at: Generation, id: &RevisionId, truth: Truth, rng: &mut Rng) {
-        let nobody = self.ready(id) == 0;
-        let stable = self.in_role(Role::Stable).cloned();
-        let stable_is_there = stable.as_ref().is_some_and(|stable| self.ready(stable) > 0);
-        if nobody && (!stable_is_there || stable.as_ref() == Some(id)) {
-            return;
-        }
-        let arm = self.counts.entry(at).or_default().entry(id.clone()).or_default();
-        arm.n += 1;
-        arm.assigned += 1;
-        *self.made.entry((at, id.clone())).or_default() += 1;
-        let fails = matches!(truth, Truth::Errors(share) if rng.f64() < share);
-        if fails || nobody {
-            arm.errors += 1;
-            return;
-        }
-        let slower = if let Truth::Slow(ms) = truth { ms * 1000 } else { 0 };
-        arm.latency.record_us(10_000 + rng.u64(..20_000) + slower);
     }
 
     /// What a look at the machine shows.
     pub fn look(&mut self, epoch: u64) -> Observation {
         self.looks += 1;
         let planned = self.plan.iter().flat_map(|plan| plan.revisions.keys());
-        let alive = self.instances.iter().map(|i| &i.revision);
-        let revisions = planned.chain(alive).map(|id| (id.clone(), self.seen(id))).collect();
+        let alive = self.instances.iter().filter(|i| !i.crew.fresh).map(|i| &i.crew.revision);
+        let seen = |id: &RevisionId| (id.clone(), self.seen(&Crew::own(id)));
+        let revisions = planned.chain(alive).map(seen).collect();
         let applied = self.plan.as_ref().map(|plan| plan.generation);
-        Observation { seq: (epoch, self.looks), applied, revisions, fresh: None, trouble: None }
+        let fresh = self.instances.iter().find(|i| i.crew.fresh).map(|i| self.seen(&i.crew));
+        Observation { seq: (epoch, self.looks), applied, revisions, fresh, trouble: None }
     }
 
-    fn seen(&self, id: &RevisionId) -> RevisionObservation {
-        let of = self.instances.iter().filter(|i| i.revision == *id);
+    fn seen(&self, crew: &Crew) -> RevisionObservation {
+        let of = self.instances.iter().filter(|i| i.crew == *crew);
         let ready = of.filter_map(|i| match i.life {
             Life::Ready { since } => Some(since),
             _ => None,
         });
-        let known = self.known.get(id).cloned().unwrap_or_default();
+        let known = self.known.get(crew).cloned().unwrap_or_default();
         RevisionObservation {
-            starting: self.count(id, |life| matches!(life, Life::Starting { .. })),
-            ready: self.ready(id),
-            stopping: self.count(id, |life| matches!(life, Life::Leaving { .. })),
+            starting: self.count(crew, |life| matches!(life, Life::Starting { .. })),
+            ready: self.count(crew, |life| matches!(life, Life::Ready { .. })),
+            stopping: self.count(crew, |life| matches!(life, Life::Leaving { .. })),
             youngest_ready_at: ready.max(),
             restarts: known.restarts,
             in_flight: 0,
@@ -236,39 +206,9 @@ impl Machine {
         }
     }
 
-    /// What the load balancer counted so far.
-    pub fn report(&mut self, now: Timestamp) -> Vec<Counts> {
-        self.key.seq += 1;
-        while self.counts.len() > REPORTED_GENERATIONS {
-            self.counts.pop_first();
-        }
-        let report = self.counts.iter().map(|(generation, arms)| Counts {
-            key: self.key,
-            generation: *generation,
-            closed_through: now.0 / 1000,
-            arms: arms.clone(),
-            fresh: None,
-        });
-        report.collect()
-    }
-
-    /// Judged requests `revision` got after `after`, as made here.
-    pub fn judged_after(&self, revision: &RevisionId, after: Generation) -> u64 {
-        let later = self.made.iter().filter(|((at, id), _)| *at > after && id == revision);
-        later.map(|(_, n)| n).sum()
-    }
-
     /// The revision in `role` in the order it holds.
     pub fn in_role(&self, role: Role) -> Option<&RevisionId> {
         self.plan.as_ref().and_then(|plan| plan.in_role(role)).map(|(id, _)| id)
-    }
-}
-
-impl Instance {
-    fn leave(&mut self) {
-        if !matches!(self.life, Life::Leaving { .. }) {
-            self.life = Life::Leaving { turns_left: DRAIN_TURNS };
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! since the script began, and marks with `!` what the made-up world does that no journal tells.
 //! One service a script; a fixed seed, so that a script always gives the same transcript.
 
+mod check;
 mod command;
 mod settings;
 mod show;

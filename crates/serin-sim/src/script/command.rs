@@ -9,7 +9,8 @@ const FORMS: &str = "service NAME [KEY=VALUE ...], deploy NAME VERSION [allow-ba
     advance TIME, traffic NAME REQUESTS-A-SECOND, truth VERSION WHAT, promote [full], pause, resume, \
     abort [because=WHY], rollback [to VERSION], remove, drop next apply|observation, \
     duplicate next apply|observation, delay next apply|observation TIME, \
-    crash controller [after next decision], restart data plane, disk full|ok, clock +TIME|-TIME, plan, show";
+    crash controller [after next decision], restart data plane, disk full|ok, \
+    skew SHARE, fresh never-ready|ok, clock +TIME|-TIME, plan, show";
 
 /// What a line asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,10 @@ pub(super) enum Command {
     RestartDataPlane,
     /// Whether the disk is full.
     Disk { full: bool },
+    /// This share of the requests meant for the candidate gets lost.
+    Skew(f64),
+    /// Whether instances of the fresh baseline get ready.
+    Fresh { hangs: bool },
     /// The wall clock is moved by so many milliseconds.
     Clock(i64),
     /// Shows what a deploy would do.
@@ -100,6 +105,9 @@ fn parse(verb: &str, rest: &[&str]) -> Result<Command, String> {
             Ok(Command::Crash { after_decision: true })
         }
         ("restart", ["data", "plane"]) => Ok(Command::RestartDataPlane),
+        ("skew", [share]) => words::share(share).map(Command::Skew),
+        ("fresh", ["never-ready"]) => Ok(Command::Fresh { hangs: true }),
+        ("fresh", ["ok"]) => Ok(Command::Fresh { hangs: false }),
         ("disk", ["full"]) => Ok(Command::Disk { full: true }),
         ("disk", ["ok"]) => Ok(Command::Disk { full: false }),
         ("clock", [by]) => clock(by),
@@ -167,12 +175,18 @@ fn truth(what: &[&str]) -> Result<Truth, String> {
     match what {
         ["good"] => Ok(Truth::Good),
         ["errors", share] => words::share(share).map(Truth::Errors),
+        ["errors", share, "after", time] => {
+            let (after, share) = (words::seconds(time)?, words::share(share)?);
+            Ok(Truth::Late { after, share })
+        }
+        ["given-up", share] => words::share(share).map(Truth::GivenUp),
         ["slow", time] => words::span(time).map(|span| Truth::Slow(span.0)),
         ["wont-start"] => Ok(Truth::WontStart),
         ["never-ready"] => Ok(Truth::NeverReady),
         ["crashes", share] => words::share(share).map(Truth::Crashes),
         _ => Err(format!(
-            "`{}` is not a truth; allowed: good, errors 4%, slow 200ms, wont-start, never-ready, \
+            "`{}` is not a truth; allowed: good, errors 4%, errors 4% after 10m, \
+             given-up 20%, slow 200ms, wont-start, never-ready, \
              crashes 10% (of seconds)",
             what.join(" ")
         )),

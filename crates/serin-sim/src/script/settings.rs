@@ -1,15 +1,17 @@
 //! What a script says of its service: `key=value` words, and the steps in short.
 
-use super::words;
+use super::{check, words};
 use crate::draw;
 use fastrand::Rng;
 use serin_core::{
-    Analysis, Bake, Millis, OnInconclusive, Schedule, ServiceSpec, Stage, Step, Weight,
+    AffinityKey, AffinitySpec, Analysis, Bake, Baseline, Expose, Millis, OnInconclusive, Schedule,
+    ServiceSpec, Stage, Step, Weight,
 };
 use serin_stats::Metric;
 
 const KEYS: &str = "replicas, steps, alpha, beta, onInconclusive, keepWarm, warmUp, \
-                    progressDeadline, analysis";
+                    progressDeadline, analysis, affinity, baseline, maxErrors, afterPromotion, \
+                    reportOnly, tolerate, check";
 
 /// How long a bake waits unless said.
 const BAKE_DEADLINE: Millis = Millis::secs(600);
@@ -45,6 +47,16 @@ pub(super) fn change(spec: &mut ServiceSpec, key: &str, value: &str) -> Result<(
         "analysis" => schedule.analysis = analysis(value)?,
         "alpha" => judged(schedule)?.alpha = risk(value)?,
         "beta" => judged(schedule)?.beta = risk(value)?,
+        "affinity" => {
+            let key = AffinityKey::Cookie("user".into());
+            spec.traffic.affinity = Some(AffinitySpec { key, window: words::span(value)? });
+        }
+        "baseline" => judged(schedule)?.baseline = baseline(value)?,
+        "maxErrors" => judged(schedule)?.max_errors = Some(words::number(value, 1, 1_000_000)?),
+        "afterPromotion" => judged(schedule)?.after_promotion = words::span(value)?,
+        "reportOnly" => judged(schedule)?.report_only = value == "yes",
+        "tolerate" => judged(schedule)?.tolerate = Some(words::share(value)?),
+        "check" => judged(schedule)?.checks.push(check::check(value)?),
         "onInconclusive" => judged(schedule)?.on_inconclusive = on_inconclusive(value)?,
         _ => return Err(format!("`{key}` is not a setting; allowed: {KEYS}")),
     }
@@ -66,6 +78,14 @@ fn analysis(word: &str) -> Result<Option<Analysis>, String> {
         "latency" => Ok(only(&[Metric::Latency])),
         "both" => Ok(only(&[Metric::Errors, Metric::Latency])),
         _ => Err(format!("`{word}` is not an analysis; allowed: both, errors, latency, off")),
+    }
+}
+
+fn baseline(word: &str) -> Result<Baseline, String> {
+    match word {
+        "stable" => Ok(Baseline::Stable),
+        "fresh" => Ok(Baseline::Fresh),
+        _ => Err(format!("`{word}` is not allowed; allowed: stable, fresh")),
     }
 }
 
@@ -109,14 +129,29 @@ fn step(word: &str) -> Result<Step, String> {
         ("pause", None) => Ok(Step::Pause(None)),
         ("pause", Some(time)) => Ok(Step::Pause(Some(words::span(time)?))),
         ("bake", Some(conditions)) => bake(conditions).map(Step::Bake),
+        ("expose", Some(terms)) => expose(terms).map(Step::Expose),
         (number, None) if number.starts_with(|c: char| c.is_ascii_digit()) => {
             words::weight(number).map(Step::SetWeight)
         }
         _ => Err(format!(
             "`{word}` is not a step; allowed: 20, pause, pause(5m), \
-             bake(10s,requests=200,evidence,deadline=10m)"
+             bake(10s,requests=200,evidence,deadline=10m), expose(budget=20,upTo=50,deadline=10m)"
         )),
     }
+}
+
+fn expose(terms: &str) -> Result<Expose, String> {
+    let up_to = Weight::percent(50).map_err(|e| e.to_string())?;
+    let mut expose = Expose { budget: 20.0, up_to, deadline: BAKE_DEADLINE };
+    for term in terms.split(',') {
+        match term.split_once('=') {
+            Some(("budget", n)) => expose.budget = words::number(n, 1, 1_000_000)? as f64,
+            Some(("upTo", weight)) => expose.up_to = words::weight(weight)?,
+            Some(("deadline", time)) => expose.deadline = words::span(time)?,
+            _ => return Err(format!("`{term}` is not of expose; allowed: budget, upTo, deadline")),
+        }
+    }
+    Ok(expose)
 }
 
 fn bake(conditions: &str) -> Result<Bake, String> {

@@ -106,6 +106,8 @@ impl World {
             Command::Crash { after_decision: false } => self.crash(),
             Command::RestartDataPlane => self.machine.restart_data_plane(),
             Command::Disk { full } => self.fill_disk(full),
+            Command::Skew(share) => self.machine.skew = share,
+            Command::Fresh { hangs } => self.machine.fresh_hangs = hangs,
             Command::Clock(by) => self.now = Timestamp(self.now.0 + by),
             Command::Plan => self.plan()?,
             Command::Show => self.show()?,
