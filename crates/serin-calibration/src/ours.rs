@@ -112,8 +112,17 @@ fn timed(alpha: f64, tolerance: f64, knows_stable: bool) -> Box<dyn Watch> {
     Box::new(Ours { judge, unit: |m| &m.requests, knows_stable })
 }
 
+/// Mean latency alone, or beside the distribution; without tolerance.
+fn mean(alpha: f64, metrics: &[Metric]) -> Box<dyn Watch> {
+    let metrics = metrics.iter().cloned().map(Into::into).collect();
+    let judge = judge(&JudgeSettings { metrics, ..latency(alpha, 0.0) });
+    Box::new(Ours { judge, unit: |m| &m.requests, knows_stable: false })
+}
+
+const BOTH: [Metric; 2] = [Metric::Latency, Metric::MeanLatency];
+
 /// The judge on latencies: without tolerance, with 5 % and with the default of 11 %.
-pub const LATENCY: [Method; 7] = [
+pub const LATENCY: [Method; 10] = [
     Method { name: "Serin, alpha 0.05", make: || timed(0.05, 0.0, false) },
     Method { name: "Serin, alpha 0.01", make: || timed(0.01, 0.0, false) },
     Method { name: "Serin that knew stable before, alpha 0.05", make: || timed(0.05, 0.0, true) },
@@ -121,4 +130,7 @@ pub const LATENCY: [Method; 7] = [
     Method { name: "Serin, tolerance 5 %, alpha 0.05", make: || timed(0.05, 0.05, false) },
     Method { name: "Serin, tolerance 11 %, alpha 0.05", make: || timed(0.05, 0.11, false) },
     Method { name: "Serin, tolerance 11 %, alpha 0.01", make: || timed(0.01, 0.11, false) },
+    Method { name: "Serin on the mean, alpha 0.05", make: || mean(0.05, &[Metric::MeanLatency]) },
+    Method { name: "Serin on both, alpha 0.05", make: || mean(0.05, &BOTH) },
+    Method { name: "Serin on both, alpha 0.01", make: || mean(0.01, &BOTH) },
 ];
