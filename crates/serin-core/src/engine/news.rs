@@ -125,9 +125,11 @@ impl Rollout {
             None if self.wants_fresh() => none(),
             _ => Delta { split: vec![], ..stable },
         };
+        // A user's requests all go one way: a few busy ones would look like a wrong ratio.
+        let units = |arm: &Delta| if sticky { arm.tick.n } else { arm.assigned };
         let dealt = planned.map(|planned| Dealt {
-            baseline: compared.assigned,
-            canary: canary.assigned,
+            baseline: units(&compared),
+            canary: units(&canary),
             share: planned.share,
         });
         News {
