@@ -152,6 +152,7 @@ fn notes(service: &Service, schedule: &Schedule, analysed: bool) -> Vec<String> 
 /// The verdict in one sentence: rates of both sides, limit, sample size.
 pub fn verdict_sentence(assessment: &Assessment) -> String {
     match assessment.outcome {
+        Outcome::NoData if assessment.canary_n > 0 => told(assessment, &[], "not decided yet"),
         Outcome::NoData => "no data: no candidate request could be judged yet".into(),
         Outcome::Invalid => {
             let why = assessment.invalid.as_ref().map(ToString::to_string);
@@ -217,7 +218,7 @@ fn percent(rate: Option<f64>) -> String {
     format!("{percent:.digits$} %")
 }
 
-fn thousands(n: u64) -> String {
+pub(crate) fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, c) in digits.chars().enumerate() {

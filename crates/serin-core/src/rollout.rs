@@ -110,12 +110,16 @@ pub struct StepState {
     /// Of such a step: when the share was moved last.
     #[serde(default)]
     pub moved_at: Option<Timestamp>,
+    /// Of such a step: judged candidate requests at that time.
+    #[serde(default)]
+    pub judged_at_move: u64,
 }
 
 impl StepState {
     /// Step `index`, begun at `now`.
     pub(crate) fn begun(index: usize, now: Timestamp, judged_before: u64) -> Self {
-        Self { index, entered_at: now, judged_before, aim: None, moved_at: None }
+        let judged_at_move = judged_before;
+        Self { index, entered_at: now, judged_before, aim: None, moved_at: None, judged_at_move }
     }
 }
 
@@ -236,6 +240,10 @@ pub struct Counted {
     /// Those that failed.
     #[serde(default)]
     pub errors: u64,
+    /// Judged candidate requests and those that failed, by the second they were closed through:
+    /// the last minute.
+    #[serde(default)]
+    pub lately: Vec<(i64, u64, u64)>,
     /// Judged requests a second of the whole service, lately.
     #[serde(default)]
     pub rate: f64,

@@ -4,7 +4,7 @@ use crate::draw::Truth;
 use crate::machine::Machine;
 use serin_core::{
     Ask, Event, Outcome, Plan, RevisionId, RevisionPlan, RevisionStanding, RolloutKind,
-    RolloutRecord, Service, ServiceName, Step, Timestamp, Weight, lint, step,
+    RolloutRecord, Service, ServiceName, Step, Timestamp, Weight, judge_again, lint, step,
 };
 use serin_store::Store;
 
@@ -32,10 +32,6 @@ pub fn plan(plan: &Plan, service: &Service) -> Vec<String> {
 /// Rules the record of an ended rollout obeys.
 pub fn record(record: &RolloutRecord, truth: Truth, judged: bool) -> Vec<String> {
     let mut wrong = Vec::new();
-    let failed = record.assessment.as_ref().map(|a| a.outcome);
-    if record.outcome == Outcome::Promoted && failed == Some(serin_stats::Outcome::Fail) {
-        wrong.push(format!("{} was promoted after evidence against it", record.to));
-    }
     let by_evidence = judged && record.kind == RolloutKind::Release && record.skipped.is_empty();
     if record.outcome == Outcome::Promoted && by_evidence && truth.is_harmful_under_traffic() {
         wrong.push(format!("{} is {truth:?} and was promoted by evidence", record.to));
@@ -44,6 +40,30 @@ pub fn record(record: &RolloutRecord, truth: Truth, judged: bool) -> Vec<String>
         wrong.push(format!("{} ended as {:?} without a cause", record.to, record.outcome));
     }
     wrong
+}
+
+/// Evidence against a revision is never ignored, and an unsound comparison never promotes.
+pub fn verdict_followed(record: &RolloutRecord) -> Option<String> {
+    let said = record.assessment.as_ref().map(|a| a.outcome);
+    let against = said == Some(serin_stats::Outcome::Fail);
+    let wrong = record.outcome == Outcome::Promoted && against;
+    wrong.then(|| format!("{} was promoted after evidence against it", record.to))
+}
+
+/// Whether the kept ticks of each rollout lead to the verdict on its record.
+pub fn judged_again(store: &Store, name: &ServiceName) -> Vec<String> {
+    let Ok(records) = store.records(name, 20) else { return vec!["no records".into()] };
+    records.iter().filter_map(|record| verdict_differs(store, name, record)).collect()
+}
+
+fn verdict_differs(store: &Store, name: &ServiceName, record: &RolloutRecord) -> Option<String> {
+    let (said, rung) = (record.assessment.as_ref()?, record.assessed_at?);
+    let Ok(ticks) = store.ticks(name, record.id, 0, u32::MAX) else {
+        return Some(format!("the ticks of rollout {} cannot be read", record.id));
+    };
+    let again = judge_again(ticks.iter().map(|(_, tick)| tick)).map(|judge| judge.assess(rung));
+    let same = again.as_ref() == Some(said);
+    (!same).then(|| format!("rollout {} judged again: {again:?}, recorded {said:?}", record.id))
 }
 
 /// Rules a service obeys when faults have ended long ago.

@@ -2,9 +2,12 @@
 
 use fastrand::Rng;
 use serin_core::{
-    Analysis, Bake, Digest, Limits, LogLimits, Millis, OnInconclusive, Probe, ProbeKind,
-    RevisionId, RunSpec, Schedule, ServiceSpec, Stage, Step, TrafficSpec, Weight,
+    AffinityKey, AffinitySpec, Analysis, Bake, Baseline, Digest, Expose, Limits, LogLimits, Millis,
+    OnInconclusive, Probe, ProbeKind, RevisionId, RunSpec, Schedule, ServiceSpec, Stage, Step,
+    TrafficSpec, Weight,
 };
+use serin_stats::threshold::{Check, Failures, Population, Range, Signal};
+use serin_stats::{Kind, MetricSettings, Role, Worse};
 use std::collections::BTreeMap;
 
 /// What a revision is really like; the product does not know.
@@ -47,6 +50,8 @@ impl Truth {
                     Self::NeverReady
                 }
             }
+            _ if rng.f64() < 0.3 => Self::GivenUp(0.1 + rng.f64() * 0.8),
+            _ if rng.f64() < 0.4 => Self::Late { after: rng.u64(5..120), share: 0.2 },
             _ => Self::Crashes(0.05 + rng.f64() * 0.2),
         }
     }
@@ -95,6 +100,60 @@ pub fn spec(name: &str, port: u16, rng: &mut Rng) -> ServiceSpec {
         },
         schedule: schedule(rng),
     }
+}
+
+/// Sets what came later than the first golden transcripts, so that those keep their dice.
+pub fn extend(spec: &mut ServiceSpec, rng: &mut Rng) {
+    if rng.f64() < 0.25 {
+        let key = AffinityKey::Cookie("user".into());
+        spec.traffic.affinity = Some(AffinitySpec { key, window: Millis::secs(rng.u64(1..20)) });
+    }
+    let schedule = &mut spec.schedule;
+    let Some(analysis) = schedule.analysis.as_mut() else { return };
+    if rng.f64() < 0.25 {
+        analysis.baseline = Baseline::Fresh;
+    }
+    if rng.f64() < 0.2 {
+        analysis.max_errors = Some(rng.u64(20..500));
+    }
+    if rng.f64() < 0.2 {
+        analysis.after_promotion = Millis::secs(rng.u64(1..60));
+    }
+    analysis.report_only = rng.f64() < 0.1;
+    analysis.checks.extend((rng.f64() < 0.3).then(|| check(rng)));
+    analysis.metrics.extend((rng.f64() < 0.2).then(restarts));
+    if schedule.rungs() > 0 && rng.f64() < 0.3 {
+        let up_to = Weight::percent(rng.u32(5..60)).expect("at most 100");
+        let budget = rng.u64(5..200) as f64;
+        let deadline = Millis::secs(rng.u64(60..300));
+        let steps =
+            vec![Step::Expose(Expose { budget, up_to, deadline }), Step::SetWeight(Weight::ALL)];
+        schedule.stages = vec![Stage { name: "exposed".into(), steps }];
+    }
+}
+
+fn check(rng: &mut Rng) -> Check {
+    let (signal, most) = match rng.u32(..3) {
+        0 => (Signal::ErrorRate, 0.05),
+        1 => (Signal::SuccessRate, 1.0),
+        _ => (Signal::Latency { quantile: 0.99 }, 80.0),
+    };
+    let all = [Population::Canary, Population::Service];
+    Check {
+        population: all[rng.usize(..2)],
+        success: Some(Range::at_most(most)),
+        failures: if rng.bool() { Failures::Total(2) } else { Failures::Consecutive(2) },
+        interval_ms: rng.u64(1..30) * 1000,
+        window_ms: rng.u64(1..30) * 1000,
+        count: rng.bool().then(|| rng.u32(1..4)),
+        initial_delay_ms: rng.u64(..10) * 1000,
+        ..Check::of("drawn", signal)
+    }
+}
+
+fn restarts() -> MetricSettings {
+    let kind = Kind::Count { worse: Worse::Rise, harm_ratio: 2.0, harm_floor: 0.0 };
+    MetricSettings { metric: "restarts".to_owned().into(), role: Role::Normal, kind }
 }
 
 fn run_spec() -> RunSpec {

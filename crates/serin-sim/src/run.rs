@@ -72,6 +72,8 @@ struct Sim {
     orders: Network<Plan>,
     looks: Network<(ServiceName, Observation)>,
     counts: Network<(ServiceName, Vec<Counts>)>,
+    /// Of each rollout: its rungs, and whether its verdicts decide.
+    trials: BTreeMap<(ServiceName, u64), (u32, bool)>,
     versions: u32,
     disk_full: bool,
     report: Report,
@@ -96,6 +98,7 @@ impl Sim {
             orders: Network::default(),
             looks: Network::default(),
             counts: Network::default(),
+            trials: BTreeMap::new(),
             versions: 0,
             disk_full: false,
             report: Report::default(),
@@ -107,7 +110,8 @@ impl Sim {
     fn found_services(&mut self) {
         for i in 0..self.rng.u16(1..=2) {
             let name = format!("svc-{i}");
-            let spec = draw::spec(&name, 8000 + i, &mut self.rng);
+            let mut spec = draw::spec(&name, 8000 + i, &mut self.rng);
+            draw::extend(&mut spec, &mut self.rng);
             let rate = [5, 40, 100][self.rng.usize(..3)];
             self.machines.insert(spec.name.clone(), Machine::new(rate));
             let revision = draw::revision(&format!("{name}-first"));
@@ -281,6 +285,10 @@ impl Sim {
         if self.rng.f64() < 0.2 {
             spec.replicas = self.rng.u32(1..=6);
         }
+        if self.rng.f64() < 0.3 {
+            spec = draw::spec(name.as_str(), spec.traffic.listen.port(), &mut self.rng);
+            draw::extend(&mut spec, &mut self.rng);
+        }
         let allow_bad = self.rng.f64() < 0.1;
         Some(Ask::Deploy(Box::new(DeployAsk { spec, revision, allow_bad })))
     }
@@ -293,7 +301,9 @@ impl Sim {
     fn submit(&mut self, name: &ServiceName, event: &Event) {
         let now = self.now;
         self.report.events += 1;
-        match self.executor().submit(name, event, now) {
+        let outcome = self.executor().submit(name, event, now);
+        self.note_trial(name);
+        match outcome {
             // A crash between commit and action: the effects are never carried out.
             Ok(_) if self.turn < CHAOS_TURNS && self.rng.f64() < 0.002 => self.crash(),
             Ok(effects) => self.carry_out(effects),
@@ -301,6 +311,15 @@ impl Sim {
             Err(Error::Store(serin_store::Error::Full)) if self.disk_full => {}
             Err(error) => self.violation(&format!("{name}: {error}")),
         }
+    }
+
+    fn note_trial(&mut self, name: &ServiceName) {
+        let Some(rollout) = self.executor().service(name).and_then(|s| s.rollout.as_ref()) else {
+            return;
+        };
+        let decides = rollout.schedule.analysis.as_ref().is_none_or(|a| !a.report_only);
+        let (id, rungs) = (rollout.id, rollout.schedule.rungs());
+        self.trials.insert((name.clone(), id), (rungs, decides));
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
@@ -323,11 +342,14 @@ impl Sim {
     fn ended(&mut self, name: &ServiceName, record: &RolloutRecord) {
         *self.report.outcomes.entry(record.outcome.as_str()).or_default() += 1;
         let truth = self.truth(&record.to);
-        let spec = self.executor().service(name).map(|service| service.spec.clone());
-        let rungs = spec.map_or(0, |spec| spec.schedule.rungs());
+        let trial = self.trials.get(&(name.clone(), record.id)).copied();
+        let (rungs, decides) = trial.unwrap_or((0, true));
         // Compared with a bad stable, a bad candidate may well be no worse.
         let fair = record.from.as_ref().is_some_and(|from| self.truth(from) == Truth::Good);
-        let wrong = check::record(record, truth, rungs > 0 && fair);
+        let mut wrong = check::record(record, truth, rungs > 0 && fair && decides);
+        if decides {
+            wrong.extend(check::verdict_followed(record));
+        }
         self.violations(wrong);
         let judged = record.assessment.as_ref().is_some_and(|a| a.canary_n > 0);
         let by_evidence =
@@ -408,6 +430,7 @@ impl Sim {
             let Some(machine) = self.machines.get(&service.name) else { continue };
             wrong.extend(check::settled(service, machine, &|id| self.truth(id)));
             wrong.extend(check::replay(executor.store(), &service.name, service));
+            wrong.extend(check::judged_again(executor.store(), &service.name));
             wrong.extend(check::no_bad_traffic(service, machine));
         }
         self.violations(wrong);

@@ -202,7 +202,8 @@ impl Turn {
     fn promote_by_hand(&mut self, by: &Actor, reason: Option<&str>, full: bool) -> Answer {
         let rollout = self.on_trial()?;
         let step = rollout.schedule.step(rollout.step.index).cloned();
-        let what = format!("promoted by {}{}", by.0, because(reason));
+        let unsound = convict::unsound(rollout).map_or(String::new(), |why| format!("; {why}"));
+        let what = format!("promoted by {}{}{unsound}", by.0, because(reason));
         match step {
             Some(Step::SetWeight(_) | Step::Expose(_)) if self.lacks_fresh() => {
                 self.go_without_fresh(&what);

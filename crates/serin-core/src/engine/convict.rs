@@ -7,7 +7,7 @@ use crate::{
     Timestamp, Weight, outlook,
 };
 use serin_stats::threshold::{self, Check, CheckVerdict};
-use serin_stats::{Guard, Outcome as Verdict};
+use serin_stats::{Assessment, Guard, Metric, Outcome as Verdict};
 
 /// Restarts of candidate instances during its rollout that count as a crash loop.
 const RESTARTS_MAX: u32 = 3;
@@ -25,7 +25,23 @@ pub(super) fn verdicts(rollout: &Rollout, now: Timestamp) -> Vec<Cause> {
 fn evidence(rollout: &Rollout) -> Option<Cause> {
     let assessment = rollout.assessment.as_ref().filter(|a| a.outcome == Verdict::Fail)?;
     let code = assessment.blame.first().map_or("evidence".to_owned(), ToString::to_string);
-    Some(rollout.cause(&code, outlook::verdict_sentence(assessment), None))
+    let text = outlook::verdict_sentence(assessment) + &lately(rollout, assessment);
+    Some(rollout.cause(&code, text, None))
+}
+
+/// What a trouble that began late looks like, which the sums over the whole rollout hide.
+fn lately(rollout: &Rollout, assessment: &Assessment) -> String {
+    let errors = assessment.metrics.iter().find(|m| m.metric == Metric::Errors);
+    let blamed = assessment.blame.contains(&Metric::Errors);
+    let hidden = errors.is_some_and(|m| blamed && m.canary_rate < m.limit);
+    let last = &rollout.counted.lately;
+    let (n, failed) = last.iter().fold((0, 0), |sum, s| (sum.0 + s.1, sum.1 + s.2));
+    if hidden && n > 0 {
+        let n = outlook::thousands(n);
+        format!("; in the last minute {failed} of {n} candidate requests failed")
+    } else {
+        String::new()
+    }
 }
 
 /// More failed requests than the whole rollout may cost.

@@ -16,6 +16,9 @@ const SETTLE: Millis = Millis::secs(5);
 /// The metric whose counts the engine makes itself, from what the platform saw.
 const RESTARTS: &str = "restarts";
 
+/// Seconds of [`Counted::lately`].
+const LATELY: i64 = 60;
+
 /// Part of the newest second in the average of requests a second.
 const NEWEST: f64 = 0.3;
 
@@ -63,8 +66,7 @@ impl Turn {
         let counted = &mut rollout.counted;
         let canary = |news: &News| (news.tick.canary.n, news.tick.canary.errors);
         for (n, errors) in stretch.news.iter().map(canary) {
-            counted.judged = counted.judged.saturating_add(n);
-            counted.errors = counted.errors.saturating_add(errors);
+            counted.note_candidate(n, errors);
         }
         if !is_first {
             let units: u64 = stretch.news.iter().map(News::units).sum();
@@ -184,6 +186,20 @@ impl Counted {
         }
         self.key = key;
         true
+    }
+
+    fn note_candidate(&mut self, n: u64, errors: u64) {
+        self.judged = self.judged.saturating_add(n);
+        self.errors = self.errors.saturating_add(errors);
+        let through = self.closed_through;
+        self.lately.retain(|(at, _, _)| (through - LATELY..=through).contains(at));
+        match self.lately.last_mut() {
+            Some(last) if last.0 == through => {
+                last.1 = last.1.saturating_add(n);
+                last.2 = last.2.saturating_add(errors);
+            }
+            _ => self.lately.push((through, n, errors)),
+        }
     }
 
     fn note_rate(&mut self, now: f64) {

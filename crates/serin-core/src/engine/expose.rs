@@ -58,14 +58,17 @@ impl Turn {
         let Some(rollout) = self.service.rollout.as_mut() else { return false };
         rollout.step.aim = None;
         rollout.step.moved_at = Some(now);
+        rollout.step.judged_at_move = rollout.counted.judged;
         true
     }
 
-    /// The next share, when there is one and the present one had its time.
+    /// The next share, when there is one and the present one had its time and its requests:
+    /// what nobody asked for says nothing, and must not add up to more traffic.
     fn next_aim(&self, step: &Expose) -> Option<Weight> {
         let rollout = self.service.rollout.as_ref().filter(|r| r.paused.is_none())?;
         let moved_at = rollout.step.moved_at.unwrap_or(rollout.step.entered_at);
-        if self.now < moved_at.plus(HOLD) {
+        let untried = rollout.counted.judged <= rollout.step.judged_at_move;
+        if untried || self.now < moved_at.plus(HOLD) {
             return None;
         }
         let now = Situation {

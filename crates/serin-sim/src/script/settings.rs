@@ -74,10 +74,11 @@ fn analysis(word: &str) -> Result<Option<Analysis>, String> {
     };
     match word {
         "off" => Ok(None),
+        "none" => Ok(only(&[])),
         "errors" => Ok(only(&[Metric::Errors])),
         "latency" => Ok(only(&[Metric::Latency])),
         "both" => Ok(only(&[Metric::Errors, Metric::Latency])),
-        _ => Err(format!("`{word}` is not an analysis; allowed: both, errors, latency, off")),
+        _ => Err(format!("`{word}` is not an analysis; allowed: both, errors, latency, none, off")),
     }
 }
 

@@ -121,6 +121,7 @@ impl World {
             let service = executor.service(&name).filter(|_| executor.trouble().is_none());
             let wrong = service.map(|s| check::replay(executor.store(), &name, s));
             self.wrong.extend(wrong.unwrap_or_default());
+            self.wrong.extend(check::judged_again(executor.store(), &name));
         }
         self.sound().map(|()| self.out)
     }
