@@ -6,6 +6,7 @@
 mod data_plane;
 mod demo;
 mod flips;
+mod hostile;
 mod idle;
 mod machine;
 mod options;
@@ -32,10 +33,11 @@ pub fn run(words: &[&str]) -> Result<()> {
         ["proxy", rest @ ..] => proxy::run(&Options::parse(rest)?),
         ["flips", rest @ ..] => flips::run(&Options::parse(rest)?),
         ["demo", rest @ ..] => demo::run(&Options::parse(rest)?),
+        ["hostile", rest @ ..] => hostile::run(rest),
         ["idle", rest @ ..] => idle::run(&Options::parse(rest)?),
         ["stats", rest @ ..] => stats::run(rest),
         _ => Err(Failure::usage(
-            "which benchmark? `bench proxy`, `flips`, `idle`, `demo` or `stats`",
+            "which benchmark? `bench proxy`, `flips`, `idle`, `demo`, `stats` or `hostile`",
         )),
     }
 }

@@ -28,6 +28,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("serin-server", SERVER_USES),
     ("serin", BINARY_USES),
     ("serin-calibration", &["serin-stats"]),
+    ("serin-hostile", &["serin-core", "serin-proxy", "serin-local", "serin-calibration"]),
     ("serin-sim", &["serin-core", "serin-store", "serin-server"]),
     ("xtask", &[]),
 ];
