@@ -203,6 +203,11 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// `true` or `false`.
+    pub(crate) fn truth(&self) -> Option<bool> {
+        self.choice(&[("true", true), ("false", false)])
+    }
+
     /// One of a few words.
     pub(crate) fn choice<T: Clone>(&self, choices: &[(&'static str, T)]) -> Option<T> {
         let (text, _) = self.raw("a word")?;

@@ -15,6 +15,9 @@
 //!   name does not look like a secret's.
 
 mod across;
+mod affinity;
+mod analysis;
+mod checks;
 mod environment;
 mod field;
 mod nearest;

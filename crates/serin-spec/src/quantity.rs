@@ -63,6 +63,11 @@ pub(crate) fn percent(text: &str) -> Result<f64, E> {
     number_of(number.trim_end()).map(|n| n / 100.0)
 }
 
+/// A large number as it is shown.
+pub(crate) fn short(number: f64) -> String {
+    if number >= 1e9 { format!("{number:e}") } else { number.to_string() }
+}
+
 /// A plain decimal number; not `inf`, `nan` or hexadecimal.
 pub(crate) fn number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|n: &f64| looks_decimal(text) && n.is_finite())

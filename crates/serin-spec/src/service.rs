@@ -1,14 +1,14 @@
 //! One document: `kind: Service`.
 
 use crate::{
-    Located,
+    Located, affinity,
     field::Field,
     nearest::nearest,
     reader::{Context, Reader},
     run, strategy,
     yaml::{Node, shown},
 };
-use serin_core::{Millis, ServiceName, ServiceSpec, TrafficSpec, Version};
+use serin_core::{Millis, Schedule, ServiceName, ServiceSpec, TrafficSpec, Version};
 use std::{net::SocketAddr, path::Path};
 
 const API_VERSION: &str = "serin.dev/v1alpha1";
@@ -85,6 +85,9 @@ fn spec(field: &Field<'_>, base: &Path) -> Option<ServiceSpec> {
     let run = reader.need("run", "{ command: [\"./shop\"] }", |f| run::read(&f, base));
     let traffic = reader.need("traffic", "{ listen: \"127.0.0.1:8080\" }", |f| traffic(&f));
     let schedule = reader.maybe("strategy", |f| strategy::read(&f));
+    if let (Some(schedule), Some(traffic)) = (&schedule, &traffic) {
+        check_affinity(&reader, traffic, schedule);
+    }
     reader.finish();
     let name = "placeholder".parse().ok()?;
     let schedule = schedule.unwrap_or_else(strategy::guarded);
@@ -124,8 +127,38 @@ fn traffic(field: &Field<'_>) -> Option<TrafficSpec> {
     let listen = reader.need("listen", "\"127.0.0.1:8080\"", |f| listen(&f));
     let request_timeout =
         reader.or("requestTimeout", Millis::secs(60), |f| f.duration(Millis(0)..=HOUR));
+    let affinity = reader.maybe("affinity", |f| affinity::read(&f));
     reader.finish();
-    Some(TrafficSpec { listen: listen?, request_timeout, affinity: None })
+    Some(TrafficSpec { listen: listen?, request_timeout, affinity })
+}
+
+/// Users who stay with a revision do not spoil the comparison: they are dealt at random, and they
+/// are what is counted. That changes what rates mean and how long evidence takes.
+fn check_affinity(spec: &Reader<'_>, traffic: &TrafficSpec, schedule: &Schedule) {
+    let Some(affinity) = &traffic.affinity else { return };
+    let Some(analysis) = schedule.analysis.as_ref().filter(|a| a.compares()) else { return };
+    let at = |keys: &[&str]| {
+        let first = spec.peek(keys[0]);
+        keys[1..].iter().fold(first, |field, key| field?.map()?.peek(key))
+    };
+    if analysis.late_onset == Some(true)
+        && let Some(field) = at(&["strategy", "canary", "analysis", "lateOnset"])
+    {
+        let message = "late onset is looked for, but with `affinity` users repeat: a few unlucky \
+                       ones would look like a regression";
+        let hint = "leave `lateOnset` out; slow regressions are still found, later";
+        field.report(field.problem("onset-with-affinity", message).hint(hint));
+    }
+    if let Some(field) = at(&["traffic", "affinity"]) {
+        let window = affinity.window;
+        let message = format!(
+            "with `affinity` the judge counts users, not requests: each once in {window}, failed \
+             if one of their requests did"
+        );
+        let hint = "users are dealt at random, so the comparison is sound; it takes longer, and \
+                    `harm` and the rates shown are shares of users";
+        field.report(field.key_problem("users-as-units", message).warning().hint(hint));
+    }
 }
 
 fn listen(field: &Field<'_>) -> Option<SocketAddr> {

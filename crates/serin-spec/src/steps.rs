@@ -1,14 +1,37 @@
 //! The steps of a canary: each by itself, then the ladder they form.
 
 use crate::{field::Field, strategy::BAKE_DEADLINE, yaml::shown};
-use serin_core::{Bake, Millis, Step, Weight};
+use serin_core::{Analysis, Bake, Expose, Millis, Step, Weight};
+use serin_stats::Metric;
 
 /// More steps than this are a mistake of whoever generated the file.
 const MAX_STEPS: usize = 100;
 const MONTH: Millis = Millis::secs(30 * 86_400);
 
-/// Reads the steps. `judged`: there is an analysis that could give evidence.
-pub(crate) fn read(field: &Field<'_>, judged: bool) -> Option<Vec<Step>> {
+/// Failed requests that `expose` risks on average, unless said.
+const BUDGET: f64 = 100.0;
+/// Percent that `expose` gives at most, unless said.
+const UP_TO: u32 = 50;
+
+/// What the analysis can give evidence on.
+#[derive(Clone, Copy)]
+pub(crate) struct Judged {
+    /// Something is compared or checked.
+    evidence: bool,
+    /// Errors are compared, which is what `expose` reckons with.
+    errors: bool,
+}
+
+impl Judged {
+    pub(crate) fn of(analysis: &Analysis) -> Self {
+        let checked = analysis.checks.iter().any(|check| !check.report_only);
+        let errors = analysis.metric(&Metric::Errors).is_some();
+        Self { evidence: analysis.compares() || checked, errors }
+    }
+}
+
+/// Reads the steps. `judged`: what the analysis could give evidence on.
+pub(crate) fn read(field: &Field<'_>, judged: Judged) -> Option<Vec<Step>> {
     let items = field.list()?;
     if items.is_empty() {
         let hint = "write at least `- setWeight: 100`";
@@ -26,7 +49,7 @@ pub(crate) fn read(field: &Field<'_>, judged: bool) -> Option<Vec<Step>> {
 
 /// What the steps so far came to.
 struct Ladder<'a> {
-    judged: bool,
+    judged: Judged,
     /// The last weight, and where it is written.
     last: Option<(Weight, Field<'a>)>,
     /// No step was unreadable: what the ladder says can be trusted.
@@ -46,7 +69,8 @@ impl<'a> Ladder<'a> {
         let weight = reader.take("setWeight");
         let pause = reader.take("pause");
         let bake = reader.take("bake");
-        let known = [&weight, &pause, &bake].into_iter().flatten().count();
+        let expose = reader.take("expose");
+        let known = [&weight, &pause, &bake, &expose].into_iter().flatten().count();
         if known == 0 && written == 0 {
             item.report(item.problem("empty-value", format!("{} is empty", item.what)));
         }
@@ -55,16 +79,23 @@ impl<'a> Ladder<'a> {
             reader.report(reader.key_problem("wrong-choice", message).hint("start each with `- `"));
         }
         reader.finish();
-        match (weight, pause, bake) {
-            (Some(field), None, None) => self.weight(field),
-            (None, Some(field), None) => self.pause(&field),
-            (None, None, Some(field)) => self.bake(&field),
+        match (weight, pause, bake, expose) {
+            (Some(field), None, None, None) => self.weight(field),
+            (None, Some(field), None, None) => self.pause(&field),
+            (None, None, Some(field), None) => self.bake(&field),
+            (None, None, None, Some(field)) => self.expose(field),
             _ => None,
         }
     }
 
     fn weight(&mut self, field: Field<'a>) -> Option<Step> {
         let weight = weight(&field)?;
+        self.rise(weight, field);
+        Some(Step::SetWeight(weight))
+    }
+
+    /// Weights only rise.
+    fn rise(&mut self, weight: Weight, field: Field<'a>) {
         if let Some((before, _)) = &self.last
             && weight <= *before
         {
@@ -73,7 +104,34 @@ impl<'a> Ladder<'a> {
             field.report(field.problem("weights-not-rising", message).hint(hint));
         }
         self.last = Some((weight, field));
-        Some(Step::SetWeight(weight))
+    }
+
+    /// `expose: auto`, or a map.
+    fn expose(&mut self, field: Field<'a>) -> Option<Step> {
+        let usual = Weight::percent(UP_TO).unwrap_or(Weight::NONE);
+        let automatic = field.scalar().is_some() && !field.node.is_null();
+        let mut expose = Expose { budget: BUDGET, up_to: usual, deadline: BAKE_DEADLINE };
+        if automatic {
+            field.choice(&[("auto", ())])?;
+        } else {
+            let mut reader = field.map()?;
+            expose.budget = reader.or("budget", BUDGET, |f| budget(&f));
+            expose.up_to = reader.or("upTo", usual, |f| up_to(&f));
+            expose.deadline =
+                reader.or("deadline", BAKE_DEADLINE, |f| f.duration(Millis::secs(1)..=MONTH));
+            reader.finish();
+        }
+        self.needs_evidence(&field);
+        if self.judged.evidence && !self.judged.errors {
+            let message = "`expose` reckons with failed requests, and `errors` is not compared";
+            let hint = "add `errors` to the metrics of `analysis`";
+            field.report(field.key_problem("no-evidence", message).hint(hint));
+        }
+        // After weight 100 it was told already that no evidence can come.
+        if !matches!(self.last, Some((Weight::ALL, _))) {
+            self.rise(expose.up_to, field);
+        }
+        Some(Step::Expose(expose))
     }
 
     fn pause(&self, field: &Field<'a>) -> Option<Step> {
@@ -121,7 +179,13 @@ impl<'a> Ladder<'a> {
 
     fn until(&self, field: &Field<'a>) -> Option<bool> {
         field.choice(&[("evidence", ())])?;
-        if !self.judged {
+        self.needs_evidence(field);
+        Some(true)
+    }
+
+    /// Evidence must be possible: something is compared, and both arms have traffic.
+    fn needs_evidence(&self, field: &Field<'a>) {
+        if !self.judged.evidence {
             let message = "no evidence can come: `analysis` compares no metric";
             let hint = "write `metrics: [errors, latency]` in `analysis`";
             field.report(field.problem("no-evidence", message).hint(hint));
@@ -132,7 +196,6 @@ impl<'a> Ladder<'a> {
             let hint = "ask for evidence before `setWeight: 100`, or bake with `atLeast`";
             field.report(field.problem("no-evidence", message).hint(hint));
         }
-        Some(true)
     }
 
     fn warn_before_weight(&self, field: &Field<'a>, word: &str) {
@@ -180,4 +243,25 @@ fn weight(field: &Field<'_>) -> Option<Weight> {
         return None;
     }
     Weight::try_from(parts as u64).ok()
+}
+
+/// Failed requests.
+fn budget(field: &Field<'_>) -> Option<f64> {
+    let budget = field.decimal()?;
+    if (1.0..=1e9).contains(&budget) {
+        return Some(budget);
+    }
+    field.outside(budget, 1, 1_000_000_000)
+}
+
+/// A share that leaves stable some traffic to compare with.
+fn up_to(field: &Field<'_>) -> Option<Weight> {
+    let weight = weight(field)?;
+    if weight < Weight::ALL {
+        return Some(weight);
+    }
+    let message = "`upTo` is 100: stable would have no traffic to compare with";
+    let hint = "expose up to 50, then `setWeight: 100`";
+    field.report(field.problem("out-of-range", message).hint(hint));
+    None
 }

@@ -2,10 +2,11 @@
 
 use crate::{SERVICE, loaded, said};
 use serin_core::{
-    Analysis, Bake, EnvValue, Limits, LogLimits, Millis, OnInconclusive, Probe, ProbeKind,
-    ServiceSpec, Step, Weight,
+    AffinityKey, AffinitySpec, Analysis, Bake, Baseline, EnvValue, Expose, Limits, LogLimits,
+    Millis, OnInconclusive, Probe, ProbeKind, ServiceSpec, Step, TrafficSpec, Weight,
 };
-use serin_stats::Metric;
+use serin_stats::threshold::{Ceiling, Check, Failures, Population, Range, Signal, preset};
+use serin_stats::{JudgeConfig, Kind, Metric, MetricSettings, Role};
 
 fn one(text: &str) -> ServiceSpec {
     let mut services = loaded(text).services;
@@ -66,7 +67,9 @@ fn without_a_strategy_the_rollout_is_guarded() {
 #[test]
 fn the_reference_says_nothing_but_defaults_where_it_says_so() {
     let text = serin_spec::reference();
-    assert_eq!(said(text), "");
+    // Affinity has no default and is worth a word wherever it is used.
+    let words = said(text);
+    assert!(words.contains("users-as-units") && words.lines().count() == 1, "{words}");
     let spec = one(text);
     let short = one(SERVICE);
     assert_eq!(spec.environment, short.environment);
@@ -74,8 +77,16 @@ fn the_reference_says_nothing_but_defaults_where_it_says_so() {
     assert_eq!(spec.run.working_directory, short.run.working_directory);
     assert_eq!((spec.run.grace, &spec.run.log), (short.run.grace, &short.run.log));
     assert_eq!(Probe { kind: ProbeKind::Tcp, ..spec.run.readiness }, TCP);
-    assert_eq!(spec.traffic, short.traffic);
-    assert_eq!(spec.schedule.analysis, Some(Analysis::default()));
+    let traffic = TrafficSpec { affinity: None, ..spec.traffic.clone() };
+    assert_eq!(traffic, short.traffic);
+    let analysis = spec.schedule.analysis.clone().unwrap();
+    assert_eq!(analysis.checks.len(), 5);
+    // What has no default, and what depends on affinity.
+    assert_eq!((analysis.tolerate, analysis.max_errors), (Some(0.001), Some(200)));
+    assert_eq!(analysis.late_onset, Some(false));
+    let analysis =
+        Analysis { tolerate: None, max_errors: None, late_onset: None, checks: vec![], ..analysis };
+    assert_eq!(analysis, Analysis::default());
     let times = |spec: &ServiceSpec| {
         let s = &spec.schedule;
         (s.warm_up, s.progress_deadline, s.keep_warm)
@@ -211,4 +222,155 @@ fn several_documents_keep_their_order_and_windows_line_ends_are_fine() {
     let names: Vec<_> =
         loaded(&text).services.iter().map(|service| service.value.name.to_string()).collect();
     assert_eq!(names, ["shop", "till"]);
+}
+
+/// An analysis with this text in it, of a service with these steps.
+fn analysed(steps: &str, analysis: &str) -> ServiceSpec {
+    one(&format!(
+        "{SERVICE}  strategy: {{ canary: {{ steps: [{steps}], analysis: {{ {analysis} }} }} }}\n"
+    ))
+}
+
+fn analysis(text: &str) -> Analysis {
+    analysed("setWeight: 100", text).schedule.analysis.unwrap()
+}
+
+#[test]
+fn every_key_of_an_analysis_holds() {
+    let found = analysis(
+        "tolerate: 0.1%, latencyTolerance: 20%, latencyHarm: 50%, lateOnset: false, \
+         baseline: fresh, afterPromotion: 30m, maxCanaryErrors: 200, reportOnly: true",
+    );
+    let wanted = Analysis {
+        tolerate: Some(0.001),
+        latency_tolerance: 0.2,
+        latency_harm: 0.5,
+        late_onset: Some(false),
+        baseline: Baseline::Fresh,
+        after_promotion: Millis::secs(1800),
+        max_errors: Some(200),
+        report_only: true,
+        ..Analysis::default()
+    };
+    assert_eq!(found, wanted);
+    assert!(found.judge_config(false).is_ok());
+}
+
+#[test]
+fn metrics_have_roles() {
+    let found =
+        analysis("metrics: [errors, { name: latency, role: normal }, mean-latency, restarts]");
+    let roles: Vec<_> = found.metrics.iter().map(|m| (m.metric.to_string(), m.role)).collect();
+    let wanted = [
+        ("errors", Role::Critical),
+        ("latency", Role::Normal),
+        ("mean-latency", Role::Normal),
+        ("restarts", Role::Normal),
+    ];
+    assert_eq!(roles, wanted.map(|(name, role)| (name.to_owned(), role)));
+    assert!(matches!(found.metrics[3].kind, Kind::Count { .. }));
+    assert!(found.judge_config(false).is_ok(), "the judge takes what the file may say");
+    let watched = analysis("metrics: [errors, { name: restarts, role: watch-only }]");
+    let settings = |m: &MetricSettings| (m.metric.clone(), m.role);
+    let restarts = Metric::Named("restarts".into());
+    assert_eq!(settings(&watched.metrics[1]), (restarts, Role::WatchOnly));
+}
+
+#[test]
+fn the_ends_of_all_ranges_make_a_judge() {
+    for text in [
+        "alpha: 0.000000001, beta: 0.000000001",
+        "alpha: 0.4999, beta: 0.4999",
+        "harm: { ratio: 1.05, floor: 0.001% }",
+        "harm: { ratio: 100, floor: 50% }",
+        "tolerate: 0.0001%",
+        "tolerate: 50%, harm: { floor: 50% }",
+        "latencyTolerance: 2.2%, latencyHarm: 4.5%",
+        "latencyTolerance: 500%, latencyHarm: 1000%",
+    ] {
+        let config: Result<JudgeConfig, _> = analysis(text).judge_config(false);
+        assert!(config.is_ok(), "{text}: {config:?}");
+    }
+}
+
+#[test]
+fn checks_are_lowered() {
+    let found = analysis(
+        "checks: [flagger, { name: slow, signal: p99, max: 500ms, interval: 30s, window: 5m, \
+         minSamples: 50, warmUp: 1m, failures: { consecutive: 5 }, inconclusiveLimit: 3, \
+         errorLimit: 2, count: 10, startingStep: 3, reportOnly: true, failure: { above: 2s } }, \
+         { name: worse, of: ratio, signal: error-rate, below: 1.5, floor: 0.1% }, \
+         { name: fell, of: difference, signal: success-rate, min: 1%, warmup: 5s }, \
+         { name: promise, signal: error-rate, ceiling: { rate: 1% } }]",
+    );
+    let slow = Check {
+        success: Some(Range::at_most(500.0)),
+        failure: Some(Range::above(2000.0)),
+        interval_ms: 30_000,
+        window_ms: 300_000,
+        min_samples: 50,
+        initial_delay_ms: 60_000,
+        failures: Failures::Consecutive(5),
+        inconclusive_limit: 3,
+        error_limit: 2,
+        count: Some(10),
+        starting_step: 2,
+        report_only: true,
+        ..Check::of("slow", Signal::Latency { quantile: 0.99 })
+    };
+    let worse = Check {
+        population: Population::Ratio,
+        success: Some(Range::below(1.5)),
+        floor: 0.001,
+        ..Check::of("worse", Signal::ErrorRate)
+    };
+    let fell = Check {
+        population: Population::Difference,
+        success: Some(Range::at_least(0.01)),
+        initial_delay_ms: 5000,
+        ..Check::of("fell", Signal::SuccessRate)
+    };
+    let ceiling = Some(Ceiling { p_max: 0.01, alpha: 0.01 });
+    let promise = Check { ceiling, ..Check::of("promise", Signal::ErrorRate) };
+    let wanted = [preset("flagger").unwrap(), vec![slow, worse, fell, promise]].concat();
+    assert_eq!(found.checks, wanted);
+    assert!(found.checks.iter().all(|check| check.validate().is_ok()));
+}
+
+#[test]
+fn evidence_may_choose_the_weight() {
+    let spec = analysed(
+        "expose: auto, expose: { budget: 20.5, upTo: 80, deadline: 2h }, setWeight: 100",
+        "metrics: [errors]",
+    );
+    let weight = |percent| Weight::percent(percent).unwrap();
+    let usual = Expose { budget: 100.0, up_to: weight(50), deadline: Millis::secs(3600) };
+    let own = Expose { budget: 20.5, up_to: weight(80), deadline: Millis::secs(7200) };
+    let wanted = [Step::Expose(usual), Step::Expose(own), Step::SetWeight(weight(100))];
+    assert_eq!(steps(&spec), wanted);
+    assert_eq!(spec.schedule.rungs(), 2);
+}
+
+#[test]
+fn users_may_stay_with_their_revision() {
+    let affinity = |text: &str| {
+        let text = SERVICE.replace("8080\"", &format!("8080\", affinity: {{ {text} }}"));
+        one(&text).traffic.affinity.unwrap()
+    };
+    let cookie = |name: &str| AffinityKey::Cookie(name.into());
+    let wanted = AffinitySpec { key: cookie("serin"), window: Millis::secs(60) };
+    assert_eq!(affinity("cookie: serin"), wanted);
+    let header = AffinityKey::Header("X-User".into());
+    let wanted = AffinitySpec { key: header, window: Millis::secs(300) };
+    assert_eq!(affinity("header: X-User, window: 5m"), wanted);
+}
+
+#[test]
+fn checks_and_a_budget_are_an_analysis_of_their_own() {
+    for (text, metrics) in
+        [("metrics: [], checks: [flagger]", 0), ("metrics: [], maxCanaryErrors: 9", 0)]
+    {
+        let found = analysed("setWeight: 100", text).schedule.analysis;
+        assert_eq!(found.map(|a| a.metrics.len()), Some(metrics), "{text}");
+    }
 }
