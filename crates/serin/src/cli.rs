@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+use crate::analysis::AnalysisArgs;
 use crate::demo::DemoArgs;
 use crate::printer::{ColorChoice, Settings};
 use crate::stats::StatsArgs;
@@ -116,6 +117,8 @@ pub enum Verb {
     History(ServiceArg),
     /// The last lines of a service's instances
     Logs(LogsArgs),
+    /// What a rollout was judged by
+    Analysis(AnalysisArgs),
     /// The statistics by themselves: audit a decision, plan one
     Stats(StatsArgs),
     /// An annotated file with every key

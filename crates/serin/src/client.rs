@@ -130,6 +130,17 @@ impl Client {
         Err(self.refused(status, &body))
     }
 
+    /// `GET path` piece by piece, however long it is.
+    pub async fn pieces(&self, path: &str) -> Result<Pieces, Failure> {
+        let answer = self.in_time(self.send(Method::GET, path, Bytes::new())).await?;
+        if answer.status() == StatusCode::OK {
+            return Ok(Pieces { client: self.clone(), body: answer.into_body() });
+        }
+        let status = answer.status().as_u16();
+        let body = self.collect(answer.into_body()).await?;
+        Err(self.refused(status, &body))
+    }
+
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Document, Failure> {
         let answer = self.send(method, path, body).await?;
         let status = answer.status();
@@ -188,15 +199,13 @@ impl Client {
         &self,
         answer: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let late = || {
-            let message = format!(
-                "the server at {} did not answer within {} s",
-                self.endpoint(),
-                ANSWER.as_secs()
-            );
-            Failure::new(Exit::Unreachable, "no-answer", message).hint(LOST_HINT)
-        };
-        timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(late()))
+        timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(self.late()))
+    }
+
+    fn late(&self) -> Failure {
+        let (endpoint, seconds) = (self.endpoint(), ANSWER.as_secs());
+        let message = format!("the server at {endpoint} did not answer within {seconds} s");
+        Failure::new(Exit::Unreachable, "no-answer", message).hint(LOST_HINT)
     }
 
     async fn collect(&self, body: Incoming) -> Result<Bytes, Failure> {
@@ -233,6 +242,31 @@ impl Client {
         );
         let hinted = failure.hint.is_some() || exit != Exit::Unreachable;
         if hinted { failure } else { failure.hint("set SERIN_TOKEN to the server's token") }
+    }
+}
+
+/// An answer that is too long to be held.
+#[derive(Debug)]
+pub struct Pieces {
+    client: Client,
+    body: Incoming,
+}
+
+impl Pieces {
+    /// The next piece; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let frame = timeout(ANSWER, self.body.frame()).await;
+            match frame.map_err(|_| self.client.late())? {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(self.client.broken(&error)),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
     }
 }
 

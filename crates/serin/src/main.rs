@@ -3,6 +3,7 @@
 //! A verb is read (`cli`), asks the server (`client`), and what comes back is turned to lines
 //! (`render`) that one module writes (`printer`). How it ended is one of the codes in `exit`.
 
+mod analysis;
 mod check;
 mod cli;
 mod client;
@@ -95,6 +96,7 @@ async fn asked(context: &Context<'_>, verb: Verb) -> Result<Exit, Failure> {
         Verb::Explain(args) => look::explain(context, args.service).await,
         Verb::History(args) => look::history(context, args.service).await,
         Verb::Logs(args) => look::logs(context, args).await,
+        Verb::Analysis(args) => analysis::analysis(context, args).await,
         Verb::Serve(_)
         | Verb::Demo(_)
         | Verb::Check(_)

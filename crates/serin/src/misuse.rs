@@ -101,7 +101,7 @@ mod tests {
     fn only_near_verbs_are_suggested() {
         assert_eq!(near("deploi"), ["deploy"]);
         assert_eq!(near("rolback"), ["rollback"]);
-        assert_eq!(near("stat"), ["status"]);
+        assert_eq!(near("stat"), ["status", "stats"]);
         assert_eq!(near("start"), [""; 0]);
         assert_eq!(near("xyz"), [""; 0]);
     }

@@ -89,6 +89,42 @@ fn a_bad_version_is_rolled_back_with_3() {
     assert!(again.err.contains("--allow-bad"), "{}", again.err);
 }
 
+/// The line of `serin stats judge` for an export of these words.
+fn judged_again(server: &Server, words: &[&str]) -> serde_json::Value {
+    let file = server.dir().join("ticks.jsonl");
+    let file = file.to_str().unwrap();
+    server.ok(&[&["analysis", "export", "shop", "-o", file], words].concat());
+    assert!(!server.dir().join("ticks.jsonl.part").exists());
+    let said = server.ok(&["stats", "judge", file]);
+    serde_json::from_str(&said.out).unwrap()
+}
+
+#[test]
+fn what_was_judged_can_be_judged_again() {
+    let (server, listen) = serving(JUDGED);
+    let load = Load::start(listen, 4, Connections::Kept);
+    load.wait_for(100);
+    server.ok(&["deploy", "-r", "v2"]);
+    let good = judged_again(&server, &[]);
+    assert_eq!((&good["run"], &good["verdict"]), (&"shop/2".into(), &"PASS".into()), "{good}");
+    assert_eq!((&good["recorded"], &good["agrees"]), (&"PASS".into(), &true.into()), "{good}");
+    let file = server.file("bad.yaml", &shop(listen, ", ERROR_RATE: \"0.5\"", JUDGED));
+    assert_eq!(server.run(&["apply", "-f", &file, "-r", "v3"]).code, Some(3));
+    let bad = judged_again(&server, &[]);
+    assert_eq!((&bad["run"], &bad["verdict"]), (&"shop/3".into(), &"FAIL".into()), "{bad}");
+    assert_eq!((&bad["blame"][0], &bad["agrees"]), (&"errors".into(), &true.into()), "{bad}");
+    assert_eq!(judged_again(&server, &["--rollout", "2"]), good);
+    drop(load);
+    let exported = server.ok(&["analysis", "export", "--rollout", "3"]);
+    assert!(exported.err.contains("rollout 3 of shop: "), "{}", exported.err);
+    assert!(exported.out.lines().last().unwrap().contains("\"recorded\":"), "{}", exported.out);
+    let first = server.ok(&["analysis", "export", "--rollout", "1"]);
+    assert!(first.err.contains("was not judged"), "{}", first.err);
+    let unknown = server.run(&["analysis", "export", "--rollout", "9"]);
+    assert_eq!((unknown.code, unknown.out.as_str()), (Some(2), ""), "{unknown:?}");
+    assert!(unknown.err.contains("has no rollout 9"), "{}", unknown.err);
+}
+
 #[test]
 fn a_process_that_ends_at_start_fails_with_its_last_lines() {
     let (server, listen) = serving(QUICK);

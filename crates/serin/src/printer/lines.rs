@@ -37,6 +37,14 @@ impl<'a> Lines<'a> {
         }
     }
 
+    /// Bytes of lines, as they are.
+    pub fn text(&mut self, text: &[u8]) {
+        if !self.closed {
+            let written = self.out.write_all(text);
+            self.note(written);
+        }
+    }
+
     /// A reader that went away has all it wants; anything else is remembered.
     fn note(&mut self, written: std::io::Result<()>) {
         let Err(error) = written else { return };

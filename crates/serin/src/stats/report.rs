@@ -4,6 +4,7 @@ use super::judging::{Seen, Unit};
 use super::line::Number;
 use super::run::{Decision, Run};
 use super::settings::JudgeArgs;
+use crate::render::words::count;
 use serde::Serialize;
 use serin_stats::{Assessment, LatencySummary, Metric, MetricAssessment, Outcome, Role, Rung};
 use std::fmt::Write as _;
@@ -255,21 +256,15 @@ impl Totals {
     pub fn text(&self, lines: u64, bad: u64) -> String {
         let counts: Vec<_> =
             WORDS.iter().zip(self.verdicts).map(|(word, n)| format!("{n} {word}")).collect();
-        let (runs, lines) = (some(self.runs, "run"), some(lines, "line"));
+        let (runs, lines) = (count(self.runs, "run"), count(lines, "line"));
         let mut text = format!("{runs}, {lines}: {}", counts.join(", "));
         if self.restarted > 0 {
             let _ =
-                write!(text, "; {} dropped at a restarted counter", some(self.restarted, "tick"));
+                write!(text, "; {} dropped at a restarted counter", count(self.restarted, "tick"));
         }
         if bad > 0 {
-            let _ = write!(text, "; {} skipped", some(bad, "bad line"));
+            let _ = write!(text, "; {} skipped", count(bad, "bad line"));
         }
         text
     }
-}
-
-/// `1 run`, `2 runs`.
-fn some(n: u64, what: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{n} {what}{plural}")
 }

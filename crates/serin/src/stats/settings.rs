@@ -42,8 +42,9 @@ pub struct JudgeArgs {
     #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true,
           default_missing_value = "on", value_parser = switch)]
     pub late_onset: Option<bool>,
-    /// What is judged: errors, latency, mean-latency, restarts, each perhaps with `:normal` or
-    /// `:watch-only` [default: those the data has]
+    /// What is judged: errors, latency, mean-latency, restarts, each perhaps with its role
+    /// (`latency:watch-only`); critical, but mean-latency and restarts normal [default: those the
+    /// data has]
     #[arg(long, value_delimiter = ',', value_parser = metric, value_name = "LIST")]
     pub metrics: Vec<MetricSettings>,
     /// A metric of your own: NAME=share|count|mean|bounded-mean[,role=..,worse=rise|drop,ratio=..,
@@ -216,14 +217,17 @@ fn rung(text: &str) -> Result<Rung, String> {
 
 /// `errors`, `latency:watch-only`.
 fn metric(text: &str) -> Result<MetricSettings, String> {
-    let (name, role_name) = text.trim().split_once(':').unwrap_or((text.trim(), "critical"));
-    let role = role(role_name)?;
+    let (name, said) = text.trim().split_once(':').unwrap_or((text.trim(), ""));
+    // What says little in the time of a rollout does not hold it up unless asked to.
+    let usual = if ["mean-latency", "restarts"].contains(&name) { "normal" } else { "critical" };
+    let role = role(if said.is_empty() { usual } else { said })?;
     let (metric, kind) = match name {
         "errors" => (Metric::Errors, Kind::BuiltIn),
         "latency" => (Metric::Latency, Kind::BuiltIn),
         "mean-latency" => (Metric::MeanLatency, Kind::BuiltIn),
         "restarts" => {
-            let kind = Kind::Count { worse: Worse::Rise, harm_ratio: 2.0, harm_floor: 0.0 };
+            let harm_floor = 1.0 / 3600.0;
+            let kind = Kind::Count { worse: Worse::Rise, harm_ratio: 2.0, harm_floor };
             (Metric::Named(name.into()), kind)
         }
         _ => {

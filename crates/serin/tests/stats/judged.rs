@@ -294,7 +294,7 @@ fn metrics_of_ones_own() {
         .to_string()
     };
     let text = (1..20).map(|t| line(t, 5)).collect::<Vec<_>>().join("\n");
-    let found = verdict(&["--metrics", "restarts"], &text);
+    let found = verdict(&["--metrics", "restarts:critical"], &text);
     assert_eq!((&found["verdict"], &found["blame"]), (&json!("FAIL"), &json!(["restarts"])));
     let named = verdict(&["--named", "restarts=count,ratio=3"], &text);
     assert_eq!(named["metrics"][0]["metric"], "restarts");
