@@ -19,6 +19,12 @@ const RESTARTS: &str = "restarts";
 /// Seconds of [`Counted::lately`].
 const LATELY: i64 = 60;
 
+/// A stretch of fewer units waits for more, but no longer than this. Of one or two requests there is
+/// no telling whose fault an error is: judged second by second, 2 requests a second take twice as
+/// many for the same evidence.
+const STRETCH_UNITS: u64 = 20;
+const STRETCH_SECONDS: i64 = 10;
+
 /// Part of the newest second in the average of requests a second.
 const NEWEST: f64 = 0.3;
 
@@ -35,8 +41,10 @@ impl Turn {
         let shaken = self.is_shaken();
         let on_trial = self.service.rollout.as_mut().filter(|r| r.is_on_trial());
         let Some(rollout) = on_trial else { return };
-        let Some(key) = reports.iter().map(|c| c.key).max() else { return };
-        if !rollout.counted.begin(key) {
+        let since = rollout.after;
+        let keys = reports.iter().filter(|c| c.generation > since).map(|c| c.key);
+        let Some(key) = keys.max() else { return };
+        if rollout.is_too_little(reports) || !rollout.counted.begin(key) {
             return;
         }
         let is_first = rollout.counted.closed_through == 0;
@@ -221,6 +229,16 @@ impl Rollout {
         let m = self.schedule.rungs().max(1);
         let j = self.schedule.rungs_through(self.step.index + 1).clamp(1, m);
         Rung { j, m }
+    }
+
+    /// Whether `reports` say so little that they had better come again with more. They are
+    /// cumulative, so nothing is lost by it.
+    fn is_too_little(&self, reports: &[Counts]) -> bool {
+        let closed = reports.iter().map(|c| c.closed_through).max().unwrap_or_default();
+        let known = self.counted.closed_through > 0 && self.counted.closed_through <= closed;
+        let recent = known && closed - self.counted.closed_through < STRETCH_SECONDS;
+        let later = reports.iter().filter(|c| c.generation > self.after);
+        recent && later.map(|c| self.units_since(c)).sum::<u64>() < STRETCH_UNITS
     }
 
     fn stretch<'a>(&mut self, reports: impl Iterator<Item = &'a Counts>) -> Stretch {

@@ -85,10 +85,12 @@ impl Rollout {
         };
         let some = |arm: &ArmCounts| arm.n > 0 || arm.aborted > 0;
         let counts = |c: &Counts| c.arms.values().chain(&c.fresh).any(some);
-        reports
-            .into_iter()
-            .filter(|c| (c.generation > self.after || self.calibrates(c)) && counts(c) && !known(c))
-            .collect()
+        let wanted = |c: &Counts| c.generation > self.after || self.calibrates(c);
+        let reports = reports.into_iter().filter(|c| wanted(c) && counts(c) && !known(c));
+        let news: Vec<_> = reports.collect();
+        // The time before alone is no reason to look: it may come late, from a run of the data
+        // plane that has ended.
+        if news.iter().any(|c| c.generation > self.after) { news } else { vec![] }
     }
 
     /// Whether `counts` are those of the plan before the rollout, and are still to be looked at.
@@ -104,6 +106,18 @@ impl Rollout {
         let known = arm.split.iter().any(|part| part.0 > 0);
         self.counted.calibrated |= known;
         known.then(|| Tick { seconds: 1, split: arm.split.clone(), ..Tick::default() })
+    }
+
+    /// Units in `counts` that were not used yet.
+    pub(super) fn units_since(&self, counts: &Counts) -> u64 {
+        let used = self.counted.at.get(&counts.generation);
+        let same_run = counts.key.epoch == self.counted.key.epoch;
+        let units = |arm: &ArmCounts| arm.n.saturating_add(arm.aborted);
+        let all = |arms: &BTreeMap<_, ArmCounts>, fresh: &Option<ArmCounts>| {
+            arms.values().chain(fresh).map(units).fold(0, u64::saturating_add)
+        };
+        let before = used.filter(|_| same_run).map_or(0, |at| all(&at.arms, &at.fresh));
+        all(&counts.arms, &counts.fresh).saturating_sub(before)
     }
 
     /// What is new in `counts`, which are used up by this.

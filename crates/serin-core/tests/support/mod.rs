@@ -15,6 +15,11 @@ pub struct World {
     seq: u64,
     count_seq: u64,
     totals: BTreeMap<Generation, BTreeMap<RevisionId, ArmCounts>>,
+    fresh: BTreeMap<Generation, ArmCounts>,
+    /// What the judges of all rollouts were given.
+    pub ticks: Vec<RecordedTick>,
+    /// The fresh baseline gets ready.
+    pub fresh_works: bool,
 }
 
 pub fn revision(version: &str) -> RevisionId {
@@ -104,6 +109,9 @@ impl World {
             seq: 0,
             count_seq: 0,
             totals: BTreeMap::new(),
+            fresh: BTreeMap::new(),
+            ticks: vec![],
+            fresh_works: true,
         };
         world.event(&Event::TookOver { epoch: 1, rollouts: 0 }).unwrap();
         world
@@ -129,6 +137,7 @@ impl World {
         }
         self.told.extend(turn.journal.iter().map(|e| e.fact.to_string()));
         self.records.extend(turn.records);
+        self.ticks.extend(turn.ticks);
         self.applied.extend(turn.apply);
         self.service = turn.next;
         Ok(())
@@ -176,9 +185,34 @@ impl World {
             seq: (0, 0),
             applied: Some(plan.generation),
             revisions: plan.revisions.iter().map(seen).collect(),
-            fresh: None,
+            fresh: plan.revisions.values().find_map(|r| r.fresh.as_ref()).map(|f| self.young(f)),
             trouble: None,
         }
+    }
+
+    fn young(&self, wanted: &FreshBaseline) -> RevisionObservation {
+        let known = self.service.observed.fresh.as_ref();
+        let since = known.filter(|k| k.ready == wanted.replicas).and_then(|k| k.youngest_ready_at);
+        RevisionObservation {
+            ready: if self.fresh_works { wanted.replicas } else { 0 },
+            youngest_ready_at: self.fresh_works.then_some(since.unwrap_or(self.now)),
+            ..RevisionObservation::default()
+        }
+    }
+
+    /// Counts of one arm under the present plan, to be changed and then reported.
+    pub fn arm(&mut self, version: &str) -> &mut ArmCounts {
+        let totals = self.totals.entry(self.service.generation).or_default();
+        totals.entry(revision(version)).or_default()
+    }
+
+    /// The same of the fresh baseline.
+    pub fn fresh_arm(&mut self) -> &mut ArmCounts {
+        self.fresh.entry(self.service.generation).or_default()
+    }
+
+    pub fn rollout(&self) -> &Rollout {
+        self.service.rollout.as_ref().expect("a rollout")
     }
 
     pub fn observe(&mut self, mut observation: Observation) {
@@ -235,7 +269,7 @@ impl World {
             generation: *generation,
             closed_through,
             arms: arms.clone(),
-            fresh: None,
+            fresh: self.fresh.get(generation).cloned(),
         });
         let counts = Event::Counted(counts.collect());
         self.event(&counts).unwrap();
