@@ -3,7 +3,9 @@
 use super::counts::{self, Arm, Counts, Wrong};
 use super::line::{Line, Number};
 use super::settings::JudgeArgs;
-use serin_stats::{ArmTick, Dealt, Judge, JudgeConfig, JudgeSettings, Metric, Rung, Tick};
+use serin_stats::{
+    ArmTick, Dealt, Histogram, Judge, JudgeConfig, JudgeSettings, Metric, Rung, Tick,
+};
 use std::collections::BTreeSet;
 
 /// What is counted as one.
@@ -136,7 +138,7 @@ impl Judging {
 
     /// One arm as the judge takes it, and its requests.
     fn arm(&self, name: &str, arm: &Arm) -> Result<(ArmTick, u64), Wrong> {
-        let timed = arm.hist.as_ref().map_or(0, serin_stats::Histogram::total);
+        let timed = arm.hist.as_ref().map_or(0, Histogram::total);
         let k = arm.k.unwrap_or(arm.unfinished);
         let n = self.units(name, arm, timed.saturating_add(k))?;
         if k > n {
@@ -151,14 +153,14 @@ impl Judging {
         self.fits(name, arm, n)?;
         // Errors nobody judges do not take their requests out of the histogram.
         let errors = if self.errors { k } else { arm.unfinished };
-        if timed > n - errors {
+        if timed > n - arm.unfinished {
             return Err(format!(
-                "{name}.hist has {timed} {}, but only {} did not fail: count those alone",
+                "{name}.hist has {timed} {}, more than the {} there were in time",
                 self.units_word(),
-                n - errors
+                n - arm.unfinished
             ));
         }
-        let latency = arm.hist.clone().unwrap_or_default();
+        let latency = arm.hist.as_ref().map_or_else(Histogram::new, |h| thinned(h, n - errors));
         let (unfinished, aborted) = (arm.unfinished, arm.aborted);
         let requests = arm.n.unwrap_or(if self.unit == Unit::Session { 0 } else { n });
         Ok((ArmTick { n, errors, latency, unfinished, aborted }, requests))
@@ -213,6 +215,23 @@ impl Judging {
             self.judge.observe_before(tick);
         }
     }
+}
+
+/// At most `most` of what a histogram holds. One of all requests holds the failed ones too, and does
+/// not say which they are: they are taken out evenly over the whole distribution.
+fn thinned(all: &Histogram, most: u64) -> Histogram {
+    let total = all.total();
+    if total <= most {
+        return all.clone();
+    }
+    let kept = |seen: u64| (u128::from(seen) * u128::from(most) / u128::from(total)) as u64;
+    let mut seen = 0_u64;
+    let share = |(bucket, count): (u16, u64)| {
+        let before = kept(seen);
+        seen = seen.saturating_add(count);
+        (bucket, kept(seen) - before)
+    };
+    all.iter().map(share).collect()
 }
 
 /// A judge at its beginning.

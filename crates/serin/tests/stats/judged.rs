@@ -196,6 +196,22 @@ fn a_histogram_counts_as_the_library_does() {
 }
 
 #[test]
+fn a_histogram_of_all_requests_loses_the_failed_ones_evenly() {
+    let line = |t: u64, hist: [u64; 3]| {
+        let hist: Value = hist.iter().zip(480..).map(|(n, b)| (b.to_string(), json!(n))).collect();
+        json!({ "t": t, "stable": { "n": 2000, "k": 0, "hist": { "480": 1000, "481": 1000 } },
+                "canary": { "n": 400, "k": 100, "hist": hist } })
+        .to_string()
+    };
+    let text = |hist| (1..20).map(|t| line(t, hist)).collect::<Vec<_>>().join("\n");
+    let words = ["--metrics", "latency,errors:watch-only"];
+    let all = verdict(&words, &text([200, 100, 100]));
+    let finished = verdict(&words, &text([150, 75, 75]));
+    assert_eq!(all, finished);
+    assert_eq!(all["metrics"][1]["k"]["canary"], json!(all["tick"].as_u64().unwrap() * 100));
+}
+
+#[test]
 fn sessions_are_the_units_where_they_are_told() {
     let line = |t: u64, sessions: u64, k: u64| {
         json!({ "t": t, "stable": { "n": 9000, "sessions": 900, "k": 5 },
