@@ -3,7 +3,8 @@
 //!
 //! `PORT` (needed), `VERSION`, `INSTANCE`, `COMMIT`, `BUILD_TIME`, `LATENCY_MS` (median, 25),
 //! `LATENCY_SIGMA` (0.5), `ERROR_RATE` (0), `SLOW_RATE` (0), `SLOW_MS` (200), `START_DELAY_MS` (0),
-//! `CRASH_AFTER` (requests; 0 = at start), `SEED` (1).
+//! `CRASH_AFTER` (requests; 0 = at start), `LEAK_AFTER` (requests, 0), `LEAK_ERRORS` and `LEAK_MS`
+//! (what each further request adds to the error rate and the latency, 0), `SEED` (1).
 
 mod settings;
 #[cfg(test)]
@@ -203,7 +204,7 @@ impl App {
     }
 
     async fn shop(&self) -> Response<Full<Bytes>> {
-        let roll = self.dice.borrow_mut().roll();
+        let roll = self.dice.borrow_mut().roll(self.served.get());
         tokio::time::sleep(roll.delay).await;
         self.count(1);
         if roll.fails {

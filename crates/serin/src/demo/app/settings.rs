@@ -36,6 +36,18 @@ pub(super) struct Behaviour {
     /// Share that takes `slow_ms` longer.
     pub(super) slow_rate: f64,
     pub(super) slow_ms: f64,
+    pub(super) leak: Leak,
+}
+
+/// Something is lost with each request: after a while the app fails or slows down, more and more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Leak {
+    /// Requests until it shows.
+    pub(super) after: u64,
+    /// Added to the error rate by each further request.
+    pub(super) errors: f64,
+    /// Milliseconds added by each further request.
+    pub(super) ms: f64,
 }
 
 impl Settings {
@@ -114,6 +126,15 @@ impl<G: Fn(&str) -> Option<String>> Env<G> {
             error_rate: self.share("ERROR_RATE")?,
             slow_rate: self.share("SLOW_RATE")?,
             slow_ms: self.ms("SLOW_MS", 200.0)?,
+            leak: self.leak()?,
+        })
+    }
+
+    fn leak(&self) -> Result<Leak> {
+        Ok(Leak {
+            after: self.parse("LEAK_AFTER", "a number of requests", "1000")?.unwrap_or(0),
+            errors: self.share("LEAK_ERRORS")?,
+            ms: self.ms("LEAK_MS", 0.0)?,
         })
     }
 }
@@ -138,12 +159,14 @@ impl Dice {
         Self { rng, behaviour: settings.behaviour }
     }
 
-    pub(super) fn roll(&mut self) -> Roll {
+    /// For a request that `served` others came before.
+    pub(super) fn roll(&mut self, served: u64) -> Roll {
         let b = self.behaviour;
+        let lost = served.saturating_sub(b.leak.after) as f64;
         let slow = if self.rng.f64() < b.slow_rate { b.slow_ms } else { 0.0 };
-        let ms = b.median_ms * (b.sigma * self.normal()).exp() + slow;
+        let ms = b.median_ms * (b.sigma * self.normal()).exp() + slow + b.leak.ms * lost;
         let delay = Duration::from_secs_f64(ms / 1000.0).min(LONGEST);
-        Roll { delay, fails: self.rng.f64() < b.error_rate }
+        Roll { delay, fails: self.rng.f64() < b.error_rate + b.leak.errors * lost }
     }
 
     /// A standard normal number, by Box and Muller.

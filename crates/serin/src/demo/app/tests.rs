@@ -1,4 +1,4 @@
-use super::settings::{Behaviour, Dice, Settings};
+use super::settings::{Behaviour, Dice, Leak, Settings};
 use super::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
@@ -162,7 +162,7 @@ fn rolls(seed: &str, instance: &str, n: usize) -> Vec<settings::Roll> {
         ("SLOW_RATE", "0.1"),
     ];
     let mut dice = Dice::new(&settings(&pairs).unwrap());
-    (0..n).map(|_| dice.roll()).collect()
+    (0..n).map(|_| dice.roll(0)).collect()
 }
 
 #[test]
@@ -186,10 +186,32 @@ fn luck_has_the_shares_that_were_asked_for() {
 }
 
 #[test]
+fn a_leak_shows_after_a_while_and_grows() {
+    let pairs = [
+        ("PORT", "1"),
+        ("LATENCY_SIGMA", "0"),
+        ("LEAK_AFTER", "100"),
+        ("LEAK_ERRORS", "0.5"),
+        ("LEAK_MS", "10"),
+    ];
+    let mut dice = Dice::new(&settings(&pairs).unwrap());
+    let clean = dice.roll(100);
+    assert_eq!((clean.delay, clean.fails), (Duration::from_millis(25), false));
+    let full = dice.roll(102);
+    assert_eq!((full.delay, full.fails), (Duration::from_millis(45), true));
+}
+
+#[test]
 fn defaults_are_a_healthy_version() {
     let settings = settings(&[("PORT", "8080")]).unwrap();
-    let healthy =
-        Behaviour { median_ms: 25.0, sigma: 0.5, error_rate: 0.0, slow_rate: 0.0, slow_ms: 200.0 };
+    let healthy = Behaviour {
+        median_ms: 25.0,
+        sigma: 0.5,
+        error_rate: 0.0,
+        slow_rate: 0.0,
+        slow_ms: 200.0,
+        leak: Leak { after: 0, errors: 0.0, ms: 0.0 },
+    };
     assert_eq!(settings.behaviour, healthy);
     assert_eq!((settings.version.as_str(), settings.crash_after), ("dev", None));
 }
