@@ -3,10 +3,12 @@
 
 use serin_core::{
     Actor, Analysis, ArmCounts, Ask, Bake, CountKey, Counts, DeployAsk, Event, Limits, LogLimits,
-    Millis, Observation, Plan, Probe, ProbeKind, RevisionId, RevisionObservation, RunSpec,
-    Schedule, ServiceName, ServiceSpec, Stage, Step, Timestamp, TrafficSpec, Weight,
+    Millis, Observation, Plan, Probe, ProbeKind, RecordedTick, RevisionId, RevisionObservation,
+    RolloutRecord, RunSpec, Schedule, ServiceName, ServiceSpec, Stage, Step, Timestamp,
+    TrafficSpec, Weight, judge_again,
 };
 use serin_server::executor::{Effect, Error, Executor};
+use serin_server::export::Export;
 use serin_store::{Ballast, Store};
 use std::collections::BTreeMap;
 
@@ -269,4 +271,70 @@ fn a_deploy_that_cannot_be_stored_leaves_no_service_behind() {
         (executor.submit(&name, &event, START).is_err(), executor.service(&name).is_some())
     });
     assert_eq!(deploys.find(|(refused, _)| *refused), Some((true, false)));
+}
+
+/// Counts of the present plan after `seconds` of 400 requests, every fiftieth of the candidate's
+/// failed.
+fn report(executor: &Executor, seconds: u64) -> Event {
+    let plan = plan(executor);
+    let arm = |id: &RevisionId| {
+        let n = u64::from(plan.weight(id).parts()) / 250 * seconds;
+        let errors = if *id == revision("v2") { n / 50 } else { 0 };
+        let mut arm = ArmCounts { n, errors, assigned: n, ..ArmCounts::default() };
+        (0..n - errors).for_each(|i| arm.latency.record_us(20_000 + i % 20 * 500));
+        (id.clone(), arm)
+    };
+    Event::Counted(vec![Counts {
+        key: CountKey { epoch: 5, seq: seconds },
+        generation: plan.generation,
+        closed_through: 1000 + seconds as i64,
+        arms: plan.revisions.keys().map(arm).collect(),
+        fresh: None,
+    }])
+}
+
+#[test]
+fn a_rollout_is_judged_again_bit_by_bit_across_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("serin.db");
+    let mut executor = on_trial(Store::open(&path).unwrap(), None);
+    for second in 1..=3 {
+        let seen = report(&executor, second);
+        executor.submit(&shop(), &seen, START).unwrap();
+    }
+    let judge = executor.service(&shop()).unwrap().rollout.as_ref().unwrap().judge.clone();
+    drop(executor);
+    let (mut executor, _) = Executor::open(Store::open(&path).unwrap(), None, START).unwrap();
+    assert_eq!(executor.service(&shop()).unwrap().rollout.as_ref().unwrap().judge, judge);
+    settle(&mut executor, 200);
+    let later = Timestamp(START.0 + 120_000);
+    for second in 4..60 {
+        let seen = report(&executor, second);
+        executor.submit(&shop(), &seen, later).unwrap();
+        settle(&mut executor, 300 + second * 20);
+    }
+    let record = executor.service(&shop()).unwrap().last.clone().unwrap();
+    assert_eq!(record.cause.as_ref().map(|c| c.code.as_str()), Some("errors"));
+    let ticks = executor.store().ticks(&shop(), record.id, 0, 10_000).unwrap();
+    let judge = judge_again(ticks.iter().map(|(_, tick)| tick)).unwrap();
+    assert_eq!(Some(judge.assess(record.assessed_at.unwrap())), record.assessment);
+    exported(&ticks, &record);
+}
+
+/// The lines of the export hold the settings, each tick and the verdict.
+fn exported(ticks: &[(u64, RecordedTick)], record: &RolloutRecord) {
+    let mut export = Export::new("shop", record.id);
+    let line = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap();
+    let lines: Vec<_> = ticks.iter().map(|(_, tick)| line(export.line(tick).unwrap())).collect();
+    assert_eq!((&lines[0]["run"], &lines[0]["rungs"]), (&"shop/2".into(), &1.into()));
+    assert_eq!(lines[0]["settings"]["alpha"], 0.01);
+    let times: Vec<_> = lines[1..].iter().map(|l| l["t"].as_f64().unwrap()).collect();
+    assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
+    let requests: u64 = lines[1..].iter().map(|l| l["canary"]["n"].as_u64().unwrap()).sum();
+    let judged = record.assessment.as_ref().unwrap();
+    assert_eq!(requests, judged.canary_n);
+    let end = line(export.end(record.assessment.as_ref(), record.assessed_at).unwrap());
+    assert_eq!(end["recorded"]["verdict"], "fail");
+    assert_eq!(end["recorded"]["evidence"].as_f64(), Some(judged.fail_evidence));
+    assert_eq!(end["recorded"]["complete"], true);
 }

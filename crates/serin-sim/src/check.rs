@@ -46,8 +46,13 @@ pub fn record(record: &RolloutRecord, truth: Truth, judged: bool) -> Vec<String>
 pub fn verdict_followed(record: &RolloutRecord) -> Option<String> {
     let said = record.assessment.as_ref().map(|a| a.outcome);
     let against = said == Some(serin_stats::Outcome::Fail);
-    let wrong = record.outcome == Outcome::Promoted && against;
-    wrong.then(|| format!("{} was promoted after evidence against it", record.to))
+    let promoted = record.outcome == Outcome::Promoted;
+    if promoted && against {
+        return Some(format!("{} was promoted after evidence against it", record.to));
+    }
+    let invalid = record.assessment.as_ref().and_then(|a| a.invalid.as_ref());
+    let unsound = invalid.filter(|i| promoted && i.guard != serin_stats::Guard::Counts)?;
+    Some(format!("{} was promoted although {unsound}", record.to))
 }
 
 /// Whether the kept ticks of each rollout lead to the verdict on its record.

@@ -150,6 +150,8 @@ impl Sim {
         self.fill_disk(false);
         for machine in self.machines.values_mut() {
             machine.rate = machine.rate.max(60);
+            machine.skew = 0.0;
+            machine.fresh_hangs = false;
         }
     }
 
@@ -171,8 +173,21 @@ impl Sim {
         if self.rng.f64() < 0.003 {
             self.power_cut();
         }
+        if self.rng.f64() < 0.005 {
+            self.misdeal();
+        }
         if self.rng.f64() < 0.08 {
             self.press_a_button();
+        }
+    }
+
+    /// Some of the candidate's requests get lost, or a fresh baseline does not start; or no more.
+    fn misdeal(&mut self) {
+        let which = self.rng.usize(..self.machines.len());
+        let (skewed, hangs) = (self.rng.bool(), self.rng.f64() < 0.3);
+        if let Some(machine) = self.machines.values_mut().nth(which) {
+            machine.skew = if skewed { 0.3 } else { 0.0 };
+            machine.fresh_hangs = hangs;
         }
     }
 

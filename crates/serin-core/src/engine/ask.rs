@@ -324,8 +324,9 @@ impl Turn {
         if let Some(aim) = rollout.step.aim.as_mut() {
             aim.since = now;
         }
-        self.look_anew();
+        // Told first: what is seen anew may be told too.
         self.tell(Fact::Resumed { by: Some(by.clone()), reason: reason.map(Into::into) });
+        self.look_anew();
         Ok(())
     }
 
