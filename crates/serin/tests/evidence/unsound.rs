@@ -20,7 +20,10 @@ fn users_who_give_up_on_it_hold_it_until_a_person_looks() {
     for text in [why, status["waiting_for"].as_str().unwrap(), &site.server.ok(&["status"]).out] {
         assert!(text.contains("clients gave up"), "{text}");
     }
-    assert_eq!((&status["state"], &status["rollout"]["weight"]), (&"paused".into(), &50_000.into()));
+    assert_eq!(
+        (&status["state"], &status["rollout"]["weight"]),
+        (&"paused".into(), &50_000.into())
+    );
     assert_eq!(status["rollout"]["assessment"]["outcome"], "invalid");
     // From now on they wait; what was given up before is counted when its second is closed.
     users.patience(None);
@@ -30,7 +33,8 @@ fn users_who_give_up_on_it_hold_it_until_a_person_looks() {
     let report = users.report();
     assert_eq!(report.lost, [""; 0]);
     assert!(report.given_up > 0);
-    let parts = ["paused: the comparison is not sound: clients gave up", "resumed by tester", "no harm"];
+    let parts =
+        ["paused: the comparison is not sound: clients gave up", "resumed by tester", "no harm"];
     told(&site.story(), &parts);
     assert_eq!(audited(&site)["verdict"], "PASS");
 }

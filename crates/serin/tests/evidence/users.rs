@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// The longest that anybody waits for an answer.
 const PATIENT: Duration = Duration::from_secs(30);
 
+/// When answers that do not come are not waited for any longer.
+const HOPELESS: Duration = Duration::from_secs(120);
+
 /// Who comes, and how often.
 #[derive(Debug, Clone, Copy)]
 pub struct Crowd {
@@ -51,6 +54,8 @@ struct Shared {
 pub struct Report {
     /// Whole answers by the version that gave them: all, and those with a status of 500 and above.
     pub by_version: BTreeMap<String, (u64, u64)>,
+    /// Whole answers of all versions when this one gave its last.
+    pub last: BTreeMap<String, u64>,
     /// Requests that somebody gave up.
     pub given_up: u64,
     /// No answer, a broken one, or one that Serin gave in the app's place.
@@ -70,6 +75,11 @@ impl Report {
         self.by_version.get(version).copied().unwrap_or_default()
     }
 
+    /// Answers that other versions had given when `version` gave its last.
+    pub fn others_by_the_end_of(&self, version: &str) -> u64 {
+        self.last.get(version).map_or(0, |all| all - self.of(version).0)
+    }
+
     fn answered(&mut self, status: u16, version: &str) {
         if version.is_empty() {
             return self.lost.push(format!("status {status} of serin itself"));
@@ -77,6 +87,7 @@ impl Report {
         let (answers, errors) = self.by_version.entry(version.to_owned()).or_default();
         *answers += 1;
         *errors += u64::from(status >= 500);
+        self.last.insert(version.to_owned(), self.answers());
     }
 }
 
@@ -110,8 +121,10 @@ impl Users {
 
     /// Waits until so many more answers have come.
     pub fn wait_for(&self, answers: u64) {
-        let until = self.so_far().answers() + answers;
+        let (until, begun) = (self.so_far().answers() + answers, Instant::now());
         while self.so_far().answers() < until {
+            let seen = self.so_far();
+            assert!(begun.elapsed() < HOPELESS, "{answers} more answers do not come: {seen:?}");
             thread::park_timeout(Duration::from_millis(10));
         }
     }
