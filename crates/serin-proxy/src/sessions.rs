@@ -231,7 +231,9 @@ impl Sums {
         self.evidence.unfinished += u64::from(unfinished && !unit.failed);
         // A user with an error is judged as such; latency is that of the others.
         let latency = unit.latency.filter(|_| !failed);
-        latency.into_iter().for_each(|bucket| self.evidence.latency.add(bucket));
+        if let Some(bucket) = latency {
+            self.evidence.latency.add(bucket);
+        }
         let part = &mut self.split[part_of(user)];
         *part = (part.0 + 1, part.1 + u64::from(failed));
     }
