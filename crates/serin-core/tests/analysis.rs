@@ -7,41 +7,9 @@ mod support;
 use serin_core::*;
 use serin_stats::threshold::{Check, Failures, Range, Signal};
 use serin_stats::{Guard, Kind, Metric, MetricSettings, Role as MetricRole, Worse};
-use support::{World, bake, ladder, percent, revision};
-
-/// v1 stable, v2 at its first weight, the analysis changed as told.
-fn on_trial(steps: Vec<Step>, change: impl FnOnce(&mut ServiceSpec)) -> World {
-    let mut world = World::on_v1(steps);
-    change(&mut world.service.spec);
-    world.deploy("v2").unwrap();
-    world.settle();
-    world.advance(5);
-    world.settle();
-    world
-}
-
-fn analysis(spec: &mut ServiceSpec) -> &mut Analysis {
-    spec.schedule.analysis.as_mut().unwrap()
-}
-
-/// Requests of an arm, all of them judged.
-fn serve(arm: &mut ArmCounts, n: u64, errors: u64) {
-    arm.n += n;
-    arm.assigned += n;
-    arm.errors += errors;
-    for i in 0..n - errors {
-        arm.latency.record_us(20_000 + (i % 20) * 1000);
-    }
-}
-
-/// Seconds in which half of the candidate's share of 20 % never gets there.
-fn misdeal(world: &mut World, seconds: u32) {
-    for _ in 0..seconds {
-        serve(world.arm("v1"), 320, 0);
-        serve(world.arm("v2"), 40, 0);
-        world.report();
-    }
-}
+use support::{
+    World, analysis, bake, exposed, ladder, misdeal, on_trial, percent, revision, serve,
+};
 
 fn is_guarded(world: &World) -> bool {
     matches!(world.rollout().paused, Some(PauseReason::Guard(_)))
@@ -420,51 +388,6 @@ fn a_check_that_is_neither_good_nor_bad_asks_a_person() {
     assert_eq!(world.rollout().paused, None);
 }
 
-fn exposed() -> Vec<Step> {
-    let step = Expose { budget: 20.0, up_to: percent(50), deadline: Millis::secs(3600) };
-    vec![Step::Expose(step), Step::SetWeight(Weight::ALL)]
-}
-
-#[test]
-fn the_share_rises_with_the_evidence_and_never_falls() {
-    let mut world = on_trial(exposed(), |_| {});
-    assert_eq!(world.weight("v2"), 1);
-    let mut shares = vec![];
-    while !matches!(world.rollout().phase, Phase::Warm { .. }) {
-        world.traffic(2000, 0, 0);
-        world.settle();
-        shares.push(world.rollout().weight.parts());
-        assert!(shares.len() < 200, "{}", world.waiting);
-    }
-    assert!(shares.is_sorted(), "{shares:?}");
-    shares.dedup();
-    assert!(shares.len() > 4 && shares.iter().all(|s| *s <= 50_000 || *s == 100_000));
-}
-
-#[test]
-fn an_exposed_bad_version_goes_back_from_a_small_share() {
-    let mut world = on_trial(exposed(), |_| {});
-    while world.service.rollout.as_ref().is_some_and(|r| r.weight > Weight::NONE) {
-        assert!(world.weight("v2") <= 5);
-        let failed = world.plan().weight(&revision("v2")).parts() / 100;
-        world.traffic(2000, u64::from(failed), 0);
-        world.settle();
-    }
-    assert_eq!(world.records.last().unwrap().outcome, Outcome::RolledBack);
-}
-
-#[test]
-fn what_nobody_asked_for_does_not_raise_the_share() {
-    let mut world = on_trial(exposed(), |_| {});
-    for _ in 0..100 {
-        world.advance(30);
-        world.settle();
-    }
-    assert_eq!(world.weight("v2"), 1);
-    world.advance(3600);
-    assert_eq!(world.rollout().paused, Some(PauseReason::Inconclusive));
-}
-
 #[test]
 fn an_analysis_that_cannot_work_is_refused() {
     let refused = |steps: Vec<Step>, change: fn(&mut Analysis)| {
@@ -485,38 +408,6 @@ fn an_analysis_that_cannot_work_is_refused() {
     assert!(source.contains("no source gives its value"), "{source}");
     let tolerance = refused(ladder(), |a| a.latency_tolerance = 0.5);
     assert!(tolerance.contains("latency_tolerance"), "{tolerance}");
-}
-
-#[test]
-fn the_record_of_a_judge_leads_to_its_verdict_bit_by_bit() {
-    let mut world = on_trial(ladder(), |_| {});
-    misdeal(&mut world, 20);
-    world.ask(Ask::Resume).unwrap();
-    for _ in 0..10 {
-        world.traffic(400, 1, 5);
-    }
-    let stored = serde_json::to_string(&world.ticks).unwrap();
-    let ticks: Vec<RecordedTick> = serde_json::from_str(&stored).unwrap();
-    assert!(ticks.iter().any(|tick| tick.given == Given::Cleared));
-    let judge = judge_again(&ticks).unwrap();
-    let rollout = world.rollout();
-    assert_eq!(Some(judge.assess(rollout.assessed_at.unwrap())), rollout.assessment);
-}
-
-#[test]
-fn evidence_that_is_taken_up_again_is_part_of_the_record() {
-    let mut world = on_trial(ladder(), |_| {});
-    for _ in 0..3 {
-        world.traffic(400, 0, 0);
-    }
-    world.ask(Ask::Abort).unwrap();
-    world.settle();
-    world.deploy("v2").unwrap();
-    let id = world.rollout().id;
-    let ticks = world.ticks.iter().filter(|tick| tick.rollout == id);
-    let judge = judge_again(ticks).unwrap();
-    assert_eq!(Some(&judge), world.rollout().judge.as_ref());
-    assert_eq!(judge.assess(serin_stats::Rung::LAST).canary_n, 240);
 }
 
 #[test]

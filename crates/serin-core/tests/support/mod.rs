@@ -279,3 +279,42 @@ impl World {
         assert_eq!(before, self.service, "a repeated report changes nothing");
     }
 }
+
+/// v1 stable, v2 at its first weight, the analysis changed as told.
+pub fn on_trial(steps: Vec<Step>, change: impl FnOnce(&mut ServiceSpec)) -> World {
+    let mut world = World::on_v1(steps);
+    change(&mut world.service.spec);
+    world.deploy("v2").unwrap();
+    world.settle();
+    world.advance(5);
+    world.settle();
+    world
+}
+
+pub fn analysis(spec: &mut ServiceSpec) -> &mut Analysis {
+    spec.schedule.analysis.as_mut().unwrap()
+}
+
+/// Requests of an arm, all of them judged.
+pub fn serve(arm: &mut ArmCounts, n: u64, errors: u64) {
+    arm.n += n;
+    arm.assigned += n;
+    arm.errors += errors;
+    for i in 0..n - errors {
+        arm.latency.record_us(20_000 + (i % 20) * 1000);
+    }
+}
+
+/// Seconds in which half of the candidate's share of 20 % never gets there.
+pub fn misdeal(world: &mut World, seconds: u32) {
+    for _ in 0..seconds {
+        serve(world.arm("v1"), 320, 0);
+        serve(world.arm("v2"), 40, 0);
+        world.report();
+    }
+}
+
+pub fn exposed() -> Vec<Step> {
+    let step = Expose { budget: 20.0, up_to: percent(50), deadline: Millis::secs(3600) };
+    vec![Step::Expose(step), Step::SetWeight(Weight::ALL)]
+}
