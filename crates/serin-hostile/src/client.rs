@@ -13,6 +13,12 @@ use tokio::task::JoinSet;
 
 /// A client that is stuck lets go after this.
 const STUCK: Duration = Duration::from_secs(20);
+/// What is later than this is not caught up with.
+const LAG: Duration = Duration::from_millis(100);
+/// Most requests of one service under way; others stay at home.
+const PATIENT: usize = 200;
+/// Connections kept for the next request.
+const IDLE: usize = 8;
 /// Receive buffer of a slow reader, in bytes.
 const SMALL_BUFFER: u32 = 4096;
 
@@ -31,6 +37,8 @@ pub struct Traffic {
     pub half_heads: f64,
     /// Share that stops within the body.
     pub stuck: f64,
+    /// Share that asks for much and stops reading it.
+    pub stalled: f64,
     /// Share that gives up after 50 to 300 ms.
     pub impatient: f64,
     /// Seconds after which the others give up: from, to.
@@ -46,12 +54,13 @@ pub struct Traffic {
 impl Default for Traffic {
     fn default() -> Self {
         Self {
-            rate: 60.0,
+            rate: 40.0,
             fresh: 0.1,
             slow_bodies: 0.0,
             slow_readers: 0.0,
             half_heads: 0.0,
             stuck: 0.0,
+            stalled: 0.0,
             impatient: 0.0,
             patience: (20.0, 20.0),
             retries: 0,
@@ -100,6 +109,13 @@ enum Manner {
     SlowReader,
     HalfHead,
     Stuck,
+    Stalled,
+}
+
+impl Manner {
+    fn reads_slowly(self) -> bool {
+        matches!(self, Self::SlowReader | Self::Stalled)
+    }
 }
 
 /// One thing somebody wants.
@@ -140,9 +156,13 @@ impl Crowd {
             let gap = -libm::log(lock(&self.rng).uniform()) / self.traffic.rate;
             next += Duration::from_secs_f64(gap);
             tokio::time::sleep_until(next).await;
+            // A machine that stood still is no reason for a flood.
+            next = next.max(tokio::time::Instant::now() - LAG);
             while errands.try_join_next().is_some() {}
             let errand = self.errand();
-            errands.spawn(self.clone().go(errand));
+            if errands.len() < PATIENT {
+                errands.spawn(self.clone().go(errand));
+            }
         }
     }
 
@@ -180,7 +200,7 @@ impl Crowd {
     }
 
     async fn exchange(&self, errand: &Errand) -> io::Result<u16> {
-        let slow = errand.manner == Manner::SlowReader;
+        let slow = errand.manner.reads_slowly();
         let pooled = if errand.fresh || slow { None } else { lock(&self.idle).pop() };
         if let Some(mut line) = pooled
             && let Ok(answer) = self.ask(&mut line, errand).await
@@ -206,8 +226,10 @@ impl Crowd {
         if let (Some(user), Some(cookie)) = (errand.user, answer.cookie) {
             lock(&self.cookies)[user].get_or_insert(cookie);
         }
-        if answer.keep && !errand.fresh && errand.manner != Manner::SlowReader {
-            lock(&self.idle).push(line);
+        let mut idle = lock(&self.idle);
+        let again = answer.keep && !errand.fresh && !errand.manner.reads_slowly();
+        if again && idle.len() < IDLE {
+            idle.push(line);
         }
         answer.status
     }
@@ -233,7 +255,7 @@ impl Crowd {
                 tokio::time::sleep(STUCK).await;
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            Manner::Plain | Manner::SlowReader => {
+            Manner::Plain | Manner::SlowReader | Manner::Stalled => {
                 line.get_mut().write_all(head.as_bytes()).await?;
             }
         }
@@ -245,7 +267,7 @@ impl Crowd {
             Manner::SlowBody | Manner::Stuck => ("POST", "content-length: 1000\r\n"),
             _ => ("GET", ""),
         };
-        let path = if errand.manner == Manner::SlowReader { BIG } else { "/" };
+        let path = if errand.manner.reads_slowly() { BIG } else { "/" };
         let poison = if errand.poison { format!("{POISON}: 1\r\n") } else { String::new() };
         let odds = match errand.odds {
             0 => String::new(),
@@ -275,6 +297,7 @@ impl Traffic {
             (self.slow_readers, Manner::SlowReader),
             (self.half_heads, Manner::HalfHead),
             (self.stuck, Manner::Stuck),
+            (self.stalled, Manner::Stalled),
         ];
         let mut at = rng.uniform();
         for (share, manner) in shares {
@@ -335,7 +358,7 @@ async fn answer(line: &mut Line, errand: &Errand) -> io::Result<Answer> {
 }
 
 async fn body(line: &mut Line, mut left: usize, errand: &Errand) -> io::Result<()> {
-    let slow = errand.manner == Manner::SlowReader;
+    let slow = errand.manner.reads_slowly();
     let mut part = vec![0; if slow { 16 * 1024 } else { 2048 }];
     while left > 0 {
         let want = part.len().min(left);
@@ -344,6 +367,10 @@ async fn body(line: &mut Line, mut left: usize, errand: &Errand) -> io::Result<(
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         left -= got;
+        if errand.manner == Manner::Stalled {
+            tokio::time::sleep(STUCK).await;
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         if slow {
             tokio::time::sleep(errand.pause / 10).await;
         }

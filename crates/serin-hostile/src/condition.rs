@@ -6,9 +6,9 @@ use serin_core::AffinityKey;
 use std::time::Duration;
 
 /// Error rate of the stable revision, and the floor of what is harm.
-pub const STABLE_ERRORS: f64 = 0.04;
+pub const STABLE_ERRORS: f64 = 0.05;
 /// Error rate of a candidate that is far beyond the border of harm.
-pub const HARMFUL_ERRORS: f64 = 0.16;
+pub const HARMFUL_ERRORS: f64 = 0.2;
 /// The candidate is harmful from this multiple of stable's error rate on.
 pub const HARM_RATIO: f64 = 2.0;
 
@@ -146,23 +146,26 @@ fn clients() -> Vec<Condition> {
     let plain = Traffic::default;
     let impatient = |share| Traffic { impatient: share, ..Traffic::default() };
     vec![
-        Condition::new("plain", plain()).border(0.08),
-        Condition::new("connection-per-request", Traffic { fresh: 1.0, ..plain() }).border(0.08),
+        Condition::new("plain", plain()).border(0.1),
+        Condition::new("connection-per-request", Traffic { fresh: 1.0, ..plain() }).border(0.1),
         Condition::new(
             "slow-clients",
             Traffic { slow_bodies: 0.15, slow_readers: 0.03, ..plain() },
         )
-        .border(0.08),
+        .border(0.1),
         Condition::new("hanging-clients", Traffic { half_heads: 0.02, stuck: 0.05, ..plain() })
-            .border(0.08),
+            .border(0.1),
+        Condition::new("stalled-readers", Traffic { stalled: 0.05, ..plain() }).border(0.1),
         // What is given up are the good ones: errors are quick.
-        Condition::new("aborting-clients", impatient(0.3)).border(0.08),
+        Condition::new("aborting-clients", impatient(0.3))
+            .both(|b| (b.median_ms, b.spread) = (60.0, 0.8))
+            .border(0.101),
         Condition::new("aborted-slow-answers", impatient(0.5))
             .both(|b| (b.median_ms, b.spread) = (150.0, 0.6))
-            .border(0.083),
+            .border(0.108),
         Condition::new("retry-storm", Traffic { retries: 3, poison: 0.01, ..plain() })
-            .both(|b| b.errors = (b.errors - 0.01).max(0.03))
-            .border(0.1),
+            .both(|b| b.errors -= 0.01)
+            .border(0.118),
     ]
 }
 
@@ -173,8 +176,8 @@ fn users() -> Vec<Condition> {
     let of = |users| Traffic { users: Some(users), ..Traffic::default() };
     let heavy = Heavy { count: 5, share: 0.5 };
     vec![
-        Condition::new("sticky-cookie", of(crowd)).sticky(cookie()).border(0.083),
-        Condition::new("sticky-header", of(crowd)).sticky(header()).border(0.083),
+        Condition::new("sticky-cookie", of(crowd)).sticky(cookie()).border(0.102),
+        Condition::new("sticky-header", of(crowd)).sticky(header()).border(0.102),
         Condition::new("sticky-clumped", of(Population { clumped: 0.1, ..crowd }))
             .sticky(header())
             .both(|b| b.errors -= 0.03),
@@ -191,7 +194,7 @@ fn versions() -> Vec<Condition> {
     vec![
         Condition::new("slow-successes-fast-errors", Traffic::default())
             .both(|b| (b.median_ms, b.spread) = (250.0, 0.6))
-            .border(0.08),
+            .border(0.1),
         Condition::hangs("hangs", 1.0, late),
         Condition::hangs("hangs-given-up-early", 1.0, early),
         Condition::hangs("hangs-sometimes", 0.25, late),
@@ -219,7 +222,7 @@ fn incidents() -> Vec<Condition> {
     vec![
         plain("stable-restarts").during(Incident::RestartStable),
         plain("both-restart").during(Incident::RestartBoth),
-        plain("weights-change").during(Incident::Weights).border(0.08),
-        plain("data-plane-killed").during(Incident::KillPlane).border(0.08),
+        plain("weights-change").during(Incident::Weights).border(0.1),
+        plain("data-plane-killed").during(Incident::KillPlane).border(0.1),
     ]
 }

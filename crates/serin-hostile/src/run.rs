@@ -9,7 +9,7 @@ use crate::watch::{ErrorsOnly, Seen};
 use anyhow::{Context as _, Result, bail};
 use serin_calibration::rng::Rng;
 use serin_core::{RevisionId, ServiceName};
-use serin_stats::{Assessment, Outcome};
+use serin_stats::Assessment;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -149,9 +149,9 @@ impl Outcomes {
         Some((errors.baseline_rate?, errors.canary_rate?))
     }
 
-    /// Whether anything was judged.
+    /// Whether anything of the candidate was judged.
     pub fn has_data(&self) -> bool {
-        self.last.as_ref().is_some_and(|last| last.outcome != Outcome::NoData)
+        self.last.as_ref().is_some_and(|last| last.canary_n > 0)
     }
 }
 
