@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 pub struct ErrorEvidence {
     fail: LogEvidence,
     pass: PassEvidence,
+    /// PASS of "failed or given up by its client", from the first request on that was given up;
+    /// until then it is the same as `pass`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    given_up: Option<Box<PassEvidence>>,
     /// Log likelihood of each rate ratio `2^(k/4)` against 1.
     above: LogEvidence,
     /// The same for `2^(-k/4)`.
@@ -41,6 +45,24 @@ impl ErrorEvidence {
     /// `ln E` of FAIL.
     pub fn fail(&self, onset: Option<&Onset>) -> f64 {
         with_rest(RATIOS.mix(&self.fail), onset)
+    }
+
+    /// Adds the requests of the same tick that clients gave up, before the tick itself is added. A
+    /// version that hangs is not judged by them, as its clients may be gone before anybody could
+    /// tell; but it does not pass either.
+    pub fn observe_given_up(&mut self, harm: &Harm, tick: &Counts, with: &Counts, factor: f64) {
+        if with == tick && self.given_up.is_none() {
+            return;
+        }
+        let pass = &self.pass;
+        let given_up = self.given_up.get_or_insert_with(|| Box::new(pass.clone()));
+        given_up.observe(harm, with, factor);
+    }
+
+    /// `ln E` of PASS: no harm in errors, nor in errors and requests given up.
+    pub fn ln_pass(&self, harm: &Harm) -> f64 {
+        let pass = self.pass.ln_e(harm);
+        self.given_up.as_ref().map_or(pass, |given_up| pass.min(given_up.ln_e(harm)))
     }
 
     /// The PASS evidence.

@@ -99,7 +99,11 @@ impl Evidence {
     /// themselves how much ticks vary.
     pub fn observe(&mut self, config: &JudgeConfig, metric: &Metric, tick: &Tick, factor: f64) {
         match self {
-            Self::Errors(e) => e.observe(&config.error_harm(), &tick.errors(), factor),
+            Self::Errors(e) => {
+                let (harm, errors) = (config.error_harm(), tick.errors());
+                e.observe_given_up(&harm, &errors, &tick.errors_and_given_up(), factor);
+                e.observe(&harm, &errors, factor);
+            }
             Self::Shifted(e, counts) => {
                 counts.add(&tick.errors());
                 e.observe(&config.error_harm(), config.settings().alpha, &tick.errors(), factor);
@@ -168,7 +172,7 @@ impl Evidence {
     /// `ln E` of PASS.
     pub fn pass(&self, config: &JudgeConfig) -> f64 {
         match self {
-            Self::Errors(e) => e.pass().ln_e(&config.error_harm()),
+            Self::Errors(e) => e.ln_pass(&config.error_harm()),
             Self::Shifted(e, counts) => {
                 let floor = crate::eprocess::below_floor(
                     counts.canary_n as f64,

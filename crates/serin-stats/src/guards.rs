@@ -118,7 +118,12 @@ impl Guards {
         *expected += share * (baseline as f64 + canary as f64);
     }
 
+    /// Where units are users this guard is off: one impatient user would trip it. PASS still counts
+    /// what was given up (see [`crate::errors`]).
     fn observe_aborts(&mut self, tick: &Tick) {
+        if !tick.split.is_empty() {
+            return;
+        }
         let counts = Counts {
             canary_n: tick.canary.n.saturating_add(tick.canary.aborted),
             canary_events: tick.canary.aborted,

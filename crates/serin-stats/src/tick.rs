@@ -175,6 +175,18 @@ impl Tick {
         }
     }
 
+    /// The same with the requests that clients gave up, as if each had failed.
+    pub(crate) fn errors_and_given_up(&self) -> Counts {
+        let (canary, baseline) = (self.canary.aborted, self.baseline.aborted);
+        let errors = self.errors();
+        Counts {
+            canary_n: errors.canary_n.saturating_add(canary),
+            canary_events: errors.canary_events.saturating_add(canary),
+            baseline_n: errors.baseline_n.saturating_add(baseline),
+            baseline_events: errors.baseline_events.saturating_add(baseline),
+        }
+    }
+
     /// Whether everything in it can be true. What cannot is not used at all.
     pub fn is_possible(&self) -> bool {
         self.baseline.is_possible()

@@ -107,3 +107,30 @@ fn impossible_counts_are_not_used() {
         assert_eq!(judge.rejected_ticks(), 100);
     }
 }
+
+/// 6 % of the canary's requests hang and are given up before they can be judged.
+#[test]
+fn a_version_that_hangs_and_is_given_up_does_not_pass() {
+    let mut rng = fastrand::Rng::with_seed(5);
+    let (mut passed, mut held) = (0, 0);
+    for _ in 0..60 {
+        let mut judge = judge();
+        let mut arm = |n: u64, hangs: f64| {
+            let some = |rng: &mut fastrand::Rng, n: u64, p: f64| {
+                (0..n).filter(|_| rng.f64() < p).count() as u64
+            };
+            let aborted = some(&mut rng, n, hangs);
+            let errors = some(&mut rng, n - aborted, 0.05);
+            ArmTick { n: n - aborted, errors, aborted, ..ArmTick::default() }
+        };
+        let outcome = (0..120).find_map(|_| {
+            let (baseline, canary) = (arm(60, 0.0), arm(20, 0.06));
+            judge.observe(&Tick { seconds: 1, baseline, canary, ..Tick::default() });
+            let outcome = judge.assess(Rung::LAST).outcome;
+            matches!(outcome, Outcome::Pass | Outcome::Invalid | Outcome::Fail).then_some(outcome)
+        });
+        passed += u32::from(outcome == Some(Outcome::Pass));
+        held += u32::from(outcome == Some(Outcome::Invalid));
+    }
+    assert!(passed <= 3 && held >= 50, "{passed} passed, {held} held of 60");
+}
