@@ -1,6 +1,7 @@
 //! Sentences for people, the same in command line, API, dashboard and audit.
 
 use crate::engine::{convict, fresh};
+use crate::outlook::units;
 use crate::{
     Actor, Cause, Generation, Millis, Outcome, PauseReason, Phase, RevisionId, Rollout,
     RolloutKind, Service, Step, Timestamp, Weight,
@@ -168,7 +169,13 @@ pub enum WaitingOn {
     /// More requests on the candidate.
     Requests { have: u64, wanted: u64 },
     /// Evidence: of this metric the least is there.
-    Evidence { metric: String, percent: u32, requests_missing: Option<u64> },
+    Evidence {
+        metric: String,
+        percent: u32,
+        requests_missing: Option<u64>,
+        #[serde(default)]
+        users: bool,
+    },
     /// Any traffic that can be judged.
     Traffic,
     /// Requests that still run on a revision that is leaving.
@@ -198,10 +205,10 @@ impl fmt::Display for WaitingOn {
             Self::Requests { have, wanted } => {
                 write!(f, "more requests on the candidate ({have} of {wanted})")
             }
-            Self::Evidence { metric, percent, requests_missing } => {
+            Self::Evidence { metric, percent, requests_missing, users } => {
                 write!(f, "evidence on {metric}: {percent} % of what is needed")?;
                 requests_missing
-                    .map_or(Ok(()), |n| write!(f, ", about {n} more candidate requests"))
+                    .map_or(Ok(()), |n| write!(f, ", about {n} more candidate {}", units(*users)))
             }
             Self::Traffic => {
                 f.write_str("traffic: no request on the candidate could be judged yet")
@@ -359,12 +366,14 @@ fn evidence(assessment: &Assessment) -> WaitingOn {
     let share = |m: &serin_stats::MetricAssessment| {
         (m.pass_evidence.max(0.0) / m.pass_needed * 100.0).clamp(0.0, 99.0)
     };
-    let slowest = assessment.metrics.iter().min_by(|a, b| share(a).total_cmp(&share(b)));
+    let waited_for = assessment.metrics.iter().filter(|m| m.role == serin_stats::Role::Critical);
+    let slowest = waited_for.min_by(|a, b| share(a).total_cmp(&share(b)));
     match slowest {
         Some(m) if assessment.canary_n > 0 => WaitingOn::Evidence {
             metric: m.metric.to_string(),
             percent: share(m) as u32,
             requests_missing: m.requests_missing,
+            users: assessment.users,
         },
         _ => WaitingOn::Traffic,
     }

@@ -168,12 +168,12 @@ fn told(assessment: &Assessment, only: &[Metric], verdict: &str) -> String {
     let chosen = assessment.metrics.iter().filter(|m| only.is_empty() || only.contains(&m.metric));
     let parts: Vec<_> = chosen.map(rates).collect();
     let sample = thousands(assessment.canary_n);
-    format!("{verdict}: {}, after {sample} candidate requests", parts.join("; "))
+    format!("{verdict}: {}, after {sample} candidate {}", parts.join("; "), units(assessment.users))
 }
 
-/// One metric's numbers in words.
-pub fn metric_sentence(m: &MetricAssessment) -> String {
-    format!("{}, after {} candidate requests", rates(m), thousands(m.canary_n))
+/// What is counted.
+pub(crate) fn units(users: bool) -> &'static str {
+    if users { "users" } else { "requests" }
 }
 
 fn rates(m: &MetricAssessment) -> String {

@@ -303,7 +303,7 @@ fn a_spent_budget_of_errors_sets_back() {
     world.settle();
     let cause = world.records.last().unwrap().cause.clone().unwrap();
     assert_eq!(cause.code, "budget");
-    assert_eq!(cause.text, "3 requests failed on v2; the budget is 3 (maxErrors)");
+    assert_eq!(cause.text, "3 requests failed on v2; the budget is 3 (maxCanaryErrors)");
 }
 
 #[test]

@@ -77,3 +77,17 @@ fn evidence_that_is_taken_up_again_is_part_of_the_record() {
     assert_eq!(Some(&judge), world.rollout().judge.as_ref());
     assert_eq!(judge.assess(serin_stats::Rung::LAST).canary_n, 240);
 }
+
+#[test]
+fn the_record_of_a_judge_is_bounded_and_says_so() {
+    let mut world = on_trial(ladder(), |_| {});
+    world.service.rollout.as_mut().unwrap().counted.ticks = RecordedTick::MOST - 1;
+    let before = world.ticks.len();
+    for _ in 0..3 {
+        world.traffic(400, 0, 0);
+    }
+    assert_eq!(world.ticks.len(), before + 1);
+    let told = world.told.iter().filter(|t| t.contains("later ones are not")).count();
+    assert_eq!(told, 1, "{:?}", world.told);
+    assert_eq!(world.rollout().counted.judged, 240, "the rollout goes on");
+}

@@ -49,7 +49,8 @@ fn budget(rollout: &Rollout) -> Option<Cause> {
     let most = rollout.schedule.analysis.as_ref()?.max_errors?;
     let failed = rollout.counted.errors;
     let version = &rollout.candidate.version;
-    let text = format!("{failed} requests failed on {version}; the budget is {most} (maxErrors)");
+    let text =
+        format!("{failed} requests failed on {version}; the budget is {most} (maxCanaryErrors)");
     (failed >= most).then(|| rollout.cause("budget", text, None))
 }
 
