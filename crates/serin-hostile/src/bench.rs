@@ -1,4 +1,4 @@
-//! Many runs side by side on one data plane.
+//! Many runs side by side on few data planes.
 
 use crate::condition::{Condition, Incident, Version};
 use crate::plane::{Plane, Report};
@@ -6,8 +6,8 @@ use crate::run::{Job, Outcomes, Terms};
 use crate::table::Cell;
 use anyhow::{Context as _, Result};
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,6 +23,8 @@ pub struct Effort {
     pub terms: Terms,
 }
 
+/// Runs on one data plane, most of them one after the other.
+const RUNS: usize = 150;
 /// Time between two deaths of the data plane where it is killed: every run sees one or two.
 const LIFE: Duration = Duration::from_secs(19);
 
@@ -78,31 +80,25 @@ fn jobs(
     jobs
 }
 
-/// Does all jobs on one data plane.
+/// Does all jobs, on one data plane after the other.
 async fn together(
     jobs: VecDeque<(Key, Job)>,
     effort: Effort,
     program: &Path,
     kills: bool,
 ) -> Result<(Results, usize)> {
-    let plane = Plane::start(program)?;
-    let (tell, reports) = watch::channel(Report::default());
-    let mut watching = JoinSet::new();
-    watching.spawn(plane.clone().watch(tell));
-    if kills {
-        watching.spawn(kill(plane.clone()));
-    }
     let slots = effort.services.min(jobs.len());
-    let (all, jobs) = (jobs.len(), Arc::new(Mutex::new(jobs)));
+    let jobs = Mutex::new(Pile { all: jobs.len(), left: jobs, now: None });
+    let pile = Arc::new(Shared { jobs, program: program.to_owned(), kills, terms: effort.terms });
     let mut workers = JoinSet::new();
     for slot in 0..slots {
         // Not all at one moment, or all would look at one moment for ever.
         let delay = effort.terms.horizon * slot as u32 / slots as u32;
-        workers.spawn(work(jobs.clone(), plane.clone(), reports.clone(), effort.terms, delay, all));
+        workers.spawn(work(pile.clone(), delay));
     }
     let (mut results, mut broken) = (Results::new(), 0);
     while let Some(done) = workers.join_next().await {
-        for (key, outcomes) in done.context("a worker broke")? {
+        for (key, outcomes) in done.context("a worker broke")?? {
             match outcomes {
                 Ok(outcomes) => results.entry(key).or_default().push(outcomes),
                 Err(error) => {
@@ -115,33 +111,70 @@ async fn together(
     Ok((results, broken))
 }
 
-async fn kill(plane: Arc<Plane>) -> Result<()> {
+/// What the workers share.
+struct Shared {
+    jobs: Mutex<Pile>,
+    program: PathBuf,
+    kills: bool,
+    terms: Terms,
+}
+
+struct Pile {
+    all: usize,
+    left: VecDeque<(Key, Job)>,
+    /// The data plane in use, and for how many runs more.
+    now: Option<(Ground, usize)>,
+}
+
+/// A data plane and what it counts. It ends with its last run.
+#[derive(Clone)]
+struct Ground {
+    plane: Arc<Plane>,
+    reports: watch::Receiver<Report>,
+}
+
+impl Ground {
+    fn new(program: &Path, kills: bool) -> Result<Self> {
+        let plane = Plane::start(program)?;
+        if kills {
+            tokio::spawn(kill(Arc::downgrade(&plane)));
+        }
+        Ok(Self { reports: plane.reports(), plane })
+    }
+}
+
+/// As long as there is somebody on it.
+async fn kill(plane: Weak<Plane>) -> Result<()> {
     loop {
         tokio::time::sleep(LIFE).await;
+        let Some(plane) = plane.upgrade() else { return Ok(()) };
         plane.restart()?;
     }
 }
 
-async fn work(
-    jobs: Arc<Mutex<VecDeque<(Key, Job)>>>,
-    plane: Arc<Plane>,
-    reports: watch::Receiver<Report>,
-    terms: Terms,
-    delay: Duration,
-    all: usize,
-) -> Vec<(Key, Result<Outcomes>)> {
+impl Shared {
+    /// The next run and where it takes place.
+    fn next(&self) -> Result<Option<(Key, Job, Ground)>> {
+        let mut pile = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((key, job)) = pile.left.pop_front() else { return Ok(None) };
+        if pile.left.len().is_multiple_of(100) {
+            eprintln!("{} of {} runs to begin", pile.left.len(), pile.all);
+        }
+        let (ground, left) = match pile.now.take() {
+            Some((ground, left)) if left > 0 => (ground, left),
+            _ => (Ground::new(&self.program, self.kills)?, RUNS),
+        };
+        pile.now = (!pile.left.is_empty()).then(|| (ground.clone(), left - 1));
+        Ok(Some((key, job, ground)))
+    }
+}
+
+async fn work(shared: Arc<Shared>, delay: Duration) -> Result<Vec<(Key, Result<Outcomes>)>> {
     tokio::time::sleep(delay).await;
     let mut done = Vec::new();
-    loop {
-        let next = {
-            let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            if jobs.len().is_multiple_of(100) && !jobs.is_empty() {
-                eprintln!("{} of {all} runs to begin", jobs.len());
-            }
-            jobs.pop_front()
-        };
-        let Some((key, job)) = next else { return done };
-        let outcomes = Box::pin(job.run(plane.clone(), reports.clone(), terms)).await;
+    while let Some((key, job, ground)) = shared.next()? {
+        let outcomes = Box::pin(job.run(ground.plane, ground.reports, shared.terms)).await;
         done.push((key, outcomes.with_context(|| job.name())));
     }
+    Ok(done)
 }

@@ -76,15 +76,8 @@ impl Plane {
         self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner).id()
     }
 
-    async fn connect(&self) -> Result<Client> {
-        let path = self.folder.path().join("own/control.sock");
-        for _ in 0..LOOKS {
-            if let Ok(client) = Client::connect(&path).await {
-                return Ok(client);
-            }
-            tokio::time::sleep(AGAIN).await;
-        }
-        bail!("no data plane at {}", path.display())
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("own/control.sock")
     }
 
     /// Makes a route true, on whichever data plane is there.
@@ -96,7 +89,7 @@ impl Plane {
         for _ in 0..LOOKS {
             let mut client = match control.take() {
                 Some(client) => client,
-                None => self.connect().await?,
+                None => connect(&self.socket()).await?,
             };
             match client.apply(route).await {
                 Ok(Applied::Done { durable: true, error: None }) => {
@@ -120,25 +113,41 @@ impl Plane {
         }
     }
 
-    /// Reads the counters every second and tells everybody.
-    ///
-    /// # Errors
-    /// No data plane comes back.
-    pub async fn watch(self: Arc<Self>, tell: watch::Sender<Report>) -> Result<()> {
-        let mut client = self.connect().await?;
-        let mut second = tokio::time::interval(SECOND);
-        second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            second.tick().await;
-            match client.counters().await {
-                Ok(counters) => {
-                    let all = serin_local::counts_of(&counters).into_iter().collect();
-                    tell.send_replace(Arc::new(all));
-                }
-                Err(_) => client = self.connect().await?,
+    /// What is counted, read every second as long as somebody wants to know.
+    pub fn reports(&self) -> watch::Receiver<Report> {
+        let (tell, reports) = watch::channel(Report::default());
+        tokio::spawn(read(self.socket(), tell));
+        reports
+    }
+}
+
+/// Reads the counters every second until nobody listens or no data plane comes back: then the
+/// sender is dropped, which tells the listeners.
+async fn read(socket: PathBuf, tell: watch::Sender<Report>) -> Result<()> {
+    let mut client = connect(&socket).await?;
+    let mut second = tokio::time::interval(SECOND);
+    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while !tell.is_closed() {
+        second.tick().await;
+        match client.counters().await {
+            Ok(counters) => {
+                let all = serin_local::counts_of(&counters).into_iter().collect();
+                tell.send_replace(Arc::new(all));
             }
+            Err(_) => client = connect(&socket).await?,
         }
     }
+    Ok(())
+}
+
+async fn connect(socket: &Path) -> Result<Client> {
+    for _ in 0..LOOKS {
+        if let Ok(client) = Client::connect(socket).await {
+            return Ok(client);
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+    bail!("no data plane at {}", socket.display())
 }
 
 impl Drop for Plane {

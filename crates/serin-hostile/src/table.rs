@@ -6,6 +6,7 @@ use crate::run::Outcomes;
 use crate::spec::{ALPHA, BETA};
 use crate::watch::Seen;
 use serin_calibration::report::{Table, percent};
+use serin_stats::MetricAssessment;
 
 const HEAD: [&str; 19] = [
     "condition",
@@ -110,6 +111,34 @@ impl Cell<'_> {
         table.row(cells);
     }
 
+    /// The runs that came to what they should not.
+    fn culprits(&self) -> String {
+        let wrong = |o: &&Outcomes| match self.version {
+            Version::Same => o.whole.fail.is_some() || o.errors.fail.is_some(),
+            _ => o.whole.pass.is_some() || o.errors.pass.is_some(),
+        };
+        let line = |o: &Outcomes| {
+            let at = |seen: &Seen| match self.version {
+                Version::Same => seen.fail.map_or("-".into(), |t| format!("{t:.0} s")),
+                _ => seen.pass.map_or("-".into(), |t| format!("{t:.0} s")),
+            };
+            let last = o.last.as_ref();
+            let numbers = last.map_or(String::new(), |last| {
+                let of = |m: &MetricAssessment| {
+                    let (b, c) = ((m.baseline_events, m.baseline_n), (m.canary_events, m.canary_n));
+                    format!(
+                        "{} {}/{} {}/{} fail {:.1}",
+                        m.metric, b.0, b.1, c.0, c.1, m.fail_evidence
+                    )
+                };
+                let metrics: Vec<String> = last.metrics.iter().map(of).collect();
+                format!("{}; dispersion {:.1}", metrics.join("; "), last.dispersion)
+            });
+            format!("\n  whole {}, errors alone {}: {numbers}", at(&o.whole), at(&o.errors))
+        };
+        self.outcomes.iter().filter(wrong).map(line).collect()
+    }
+
     /// Which guards tripped, for whoever looks for a cause.
     pub fn notes(&self) -> String {
         let mut guards = std::collections::BTreeMap::new();
@@ -118,7 +147,7 @@ impl Cell<'_> {
         }
         let sum = |of: fn(&Outcomes) -> u64| self.outcomes.iter().map(of).sum::<u64>();
         format!(
-            "{} {}: guards {guards:?}, aborted {}/{}, unfinished {}/{}, without data {}",
+            "{} {}: guards {guards:?}, aborted {}/{}, unfinished {}/{}, without data {}{}",
             self.condition.name,
             self.version.word(),
             sum(|o| o.aborted.0),
@@ -126,6 +155,7 @@ impl Cell<'_> {
             sum(|o| o.unfinished.0),
             sum(|o| o.unfinished.1),
             self.count(|o| !o.has_data()),
+            self.culprits(),
         )
     }
 }
