@@ -98,6 +98,11 @@ pub struct LatencySummary {
     pub canary_p99_ms: Option<f64>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
 fn one() -> f64 {
     1.0
 }
@@ -124,8 +129,11 @@ pub struct Assessment {
     /// or when units are requests.
     #[serde(default = "one")]
     pub dispersion: f64,
-    /// Canary requests seen.
+    /// Whether units are users, each once in a window, instead of requests.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub users: bool,
+    /// Canary requests (or users) seen.
     pub canary_n: u64,
-    /// Baseline requests seen.
+    /// Baseline requests (or users) seen.
     pub baseline_n: u64,
 }

@@ -214,6 +214,11 @@ impl Guards {
         if has_split || self.dispersion.is_known() { self.dispersion.factor() } else { 1.0 }
     }
 
+    /// Whether units are users: only they come with a split.
+    pub fn has_users(&self) -> bool {
+        self.dispersion.is_known()
+    }
+
     /// Begins anew after a person has looked; what is still wrong trips again.
     pub fn clear(&mut self) {
         *self = Self { dispersion: std::mem::take(&mut self.dispersion), ..Self::default() };

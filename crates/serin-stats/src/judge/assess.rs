@@ -27,6 +27,7 @@ impl Judge {
             blame,
             invalid,
             dispersion: self.guards.factor(false),
+            users: self.guards.has_users(),
             canary_n: self.canary_n,
             baseline_n: self.baseline_n,
         }
