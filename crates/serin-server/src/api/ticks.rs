@@ -2,13 +2,13 @@
 
 use super::error::ApiError;
 use super::read::{ask, named};
-use crate::control::Handle;
+use crate::control::{Core, Handle};
 use crate::export::Export;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serin_core::{RecordedTick, ServiceName};
+use serin_core::{RecordedTick, Service, ServiceName};
 use serin_stats::{Assessment, Rung};
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -28,21 +28,21 @@ pub(super) async fn ticks(
     Path((name, id)): Path<(String, u64)>,
 ) -> Result<Response, ApiError> {
     let name = named(&name)?;
-    let known = name.clone();
-    let said = ask(&handle, name.clone(), move |core, service| {
-        let running = service.rollout.as_ref().filter(|r| r.id == id);
-        if let Some(running) = running {
-            return Ok((running.assessment.clone(), running.assessed_at));
-        }
-        let record = core.executor.store().record(&known, id)?;
-        let record = record.ok_or_else(|| unknown(&known, id))?;
-        Ok((record.assessment, record.assessed_at))
-    });
-    let said = said.await?;
+    // What is not there is refused before the answer has begun.
+    ask(&handle, name.clone(), move |core, service| said(core, service, id)).await?;
     let (out, pages) = mpsc::channel(4);
-    tokio::spawn(send(handle, name, id, said, out));
+    tokio::spawn(send(handle, name, id, out));
     let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
     Ok((kind, Body::from_stream(Pages(pages))).into_response())
+}
+
+fn said(core: &Core, service: &Service, id: u64) -> Result<Said, ApiError> {
+    if let Some(running) = service.rollout.as_ref().filter(|r| r.id == id) {
+        return Ok((running.assessment.clone(), running.assessed_at));
+    }
+    let record = core.executor.store().record(&service.name, id)?;
+    let record = record.ok_or_else(|| unknown(&service.name, id))?;
+    Ok((record.assessment, record.assessed_at))
 }
 
 fn unknown(name: &ServiceName, id: u64) -> ApiError {
@@ -50,22 +50,32 @@ fn unknown(name: &ServiceName, id: u64) -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "unknown-rollout", title).hint("see `serin history`")
 }
 
-async fn send(handle: Handle, name: ServiceName, id: u64, said: Said, out: mpsc::Sender<String>) {
+async fn send(handle: Handle, name: ServiceName, id: u64, out: mpsc::Sender<String>) {
     let mut export = Export::new(name.as_str(), id);
     let mut after = 0;
     loop {
-        let name = name.clone();
-        let page = handle.ask(move |core| core.executor.store().ticks(&name, id, after, PAGE));
-        let Some(Ok(page)) = page.await else { return };
-        let Some((last, _)) = page.last() else { break };
-        after = *last;
-        if out.send(lines(&mut export, &page)).await.is_err() {
+        // The verdict is read with the end of the ticks: of a rollout under way more may come.
+        let read = ask(&handle, name.clone(), move |core, service| {
+            let page = core.executor.store().ticks(&service.name, id, after, PAGE)?;
+            let said = page.is_empty().then(|| said(core, service, id)).transpose()?;
+            Ok((page, said))
+        });
+        let text = match read.await {
+            Ok((page, None)) => {
+                after = page.last().map_or(after, |(number, _)| *number);
+                lines(&mut export, &page)
+            }
+            Ok((_, Some(said))) => {
+                // A client that has gone needs no last line.
+                let line = export.end(said.0.as_ref(), said.1);
+                let _ = out.send(line.unwrap_or_default() + "\n").await;
+                return;
+            }
+            Err(_) => return,
+        };
+        if out.send(text).await.is_err() {
             return;
         }
-    }
-    if let Ok(line) = export.end(said.0.as_ref(), said.1) {
-        // A client that has gone needs no last line.
-        let _ = out.send(line + "\n").await;
     }
 }
 
