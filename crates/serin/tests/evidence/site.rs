@@ -1,6 +1,6 @@
 //! A shop that is up with v1, and what is asked of it.
 
-use crate::support::{SERIN, Said, Server, free_address};
+use crate::support::{SERIN, Said, Server, free_address, said};
 use serde_json::Value;
 use std::net::SocketAddr;
 
@@ -108,13 +108,16 @@ pub fn told(story: &[String], parts: &[&str]) {
     }
 }
 
-/// What the newest rollout was judged by leads to the verdict on record when it is judged again.
-/// Gives the line that says so.
+/// What the newest rollout was judged by leads to its verdict when it is judged again. Gives the
+/// line that says so.
 pub fn audited(site: &Site) -> Value {
     let export = site.server.ok(&["analysis", "export", "shop"]).out;
     let file = site.server.file("export.jsonl", &export);
-    let line: Value =
-        serde_json::from_str(&site.server.ok(&["stats", "judge", &file]).out).unwrap();
+    let mut judge = site.server.command(&["stats", "judge", "-"]);
+    judge.stdin(std::fs::File::open(file).unwrap());
+    let said = said(judge);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let line: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(line["agrees"], true, "{line:#}");
     line
 }
