@@ -15,7 +15,8 @@ use std::time::Instant;
 /// Why a body broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
-    /// The client's request body ended early or was malformed.
+    /// The client's request body ended early or was malformed, or it took nothing of the response
+    /// within the request timeout.
     #[error("the client broke off its request")]
     Client,
     /// The instance's response ended early.
@@ -37,6 +38,17 @@ pub enum Uploading {
     Moves,
     /// The client broke it off.
     Broke,
+}
+
+/// State of the response body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Downloading {
+    /// There is no response yet, or nothing is left of it.
+    No,
+    /// Some of it is there and not the end, and the client has not taken it yet.
+    Offered,
+    /// The client can take more, the instance has not sent it yet.
+    Waits,
 }
 
 /// A request body.
@@ -114,8 +126,7 @@ pub struct Stream {
 impl Stream {
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         if self.session.expired.get() {
-            self.ticket.timed_out();
-            return self.broke(Broken::Timeout);
+            return self.expired();
         }
         let mut poll = Pin::new(&mut self.incoming).poll_frame(cx);
         if let (Poll::Pending, Some(line)) = (&poll, &mut self.line) {
@@ -124,6 +135,7 @@ impl Stream {
         }
         match poll {
             Poll::Pending => {
+                self.session.download.set(Downloading::Waits);
                 if std::mem::take(&mut self.moved) {
                     self.session.progress(Instant::now());
                 }
@@ -133,6 +145,7 @@ impl Stream {
                 if self.incoming.is_end_stream() {
                     self.whole(cx);
                 } else {
+                    self.session.download.set(Downloading::Offered);
                     self.session.progress(Instant::now());
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -153,6 +166,15 @@ impl Stream {
         if let Some(line) = self.line.take() {
             self.held.0.pool.put(line, cx, now);
         }
+    }
+
+    fn expired(&mut self) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if self.session.waits_for_client() {
+            self.ticket.aborted();
+            return self.broke(Broken::Client);
+        }
+        self.ticket.timed_out();
+        self.broke(Broken::Timeout)
     }
 
     fn cut(&mut self) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {

@@ -3,14 +3,17 @@
 //!
 //! A cohort is the requests that arrived in one second. It closes `max(1 s, 4 x stable's p99)`
 //! after its second (at most 30 s); until then outcomes go into it, at the close it becomes
-//! evidence and whatever still runs becomes an error. Closing needs no timer: an outcome that
-//! comes after the deadline is ignored, and what is missing is found when the cohort is folded.
+//! evidence and whatever still runs becomes an error, or, when it is the client that keeps it
+//! waiting ([`Turn`]), a request given up. Closing needs no timer: an outcome that comes after the
+//! deadline is ignored, and what is missing is found when the cohort is folded.
 
 mod cohort;
 mod pace;
+mod turn;
 
 pub use cohort::{Evidence, Outcome};
 pub use pace::Pace;
+pub use turn::Turn;
 
 use crate::affinity::User;
 use crate::clock::Clock;
@@ -22,6 +25,7 @@ use serin_stats::bucket_of_us;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
+use turn::Place;
 
 #[derive(Default)]
 struct Totals {
@@ -129,11 +133,21 @@ impl ArmCount {
         self.seats.iter().for_each(|seats| seats.pace(bucket, now_ms));
     }
 
-    fn settle(&self, second: u64, now_ms: u64, outcome: Outcome, slot: Option<u16>) {
+    /// Changes the cohort of a second, unless it has closed.
+    fn change(&self, second: u64, now_ms: u64, change: impl FnOnce(&mut Cohort)) {
         let mut cohorts = self.cohorts.borrow_mut();
         let found = cohorts.iter_mut().rev().find(|cohort| cohort.second == second);
-        let Some(cohort) = found.filter(|cohort| now_ms < cohort.closes_ms) else { return };
-        cohort.settle(outcome, slot);
+        if let Some(cohort) = found.filter(|cohort| now_ms < cohort.closes_ms) {
+            change(cohort);
+        }
+    }
+
+    fn settle(&self, second: u64, now_ms: u64, outcome: Outcome, slot: Option<u16>) {
+        self.change(second, now_ms, |cohort| cohort.settle(outcome, slot));
+    }
+
+    fn pass(&self, second: u64, now_ms: u64, to_client: bool, slot: Option<u16>) {
+        self.change(second, now_ms, |cohort| cohort.pass(to_client, slot));
     }
 
     fn fold(&self, cohorts: &mut Vec<Cohort>, now_ms: u64) {
@@ -197,14 +211,6 @@ impl Totals {
     }
 }
 
-/// A request that is evidence and has no outcome yet.
-struct Begun {
-    /// Place among the arm's instances of the one that the first attempt went to.
-    slot: Option<u16>,
-    /// The first judged request of its user in the window.
-    first: bool,
-}
-
 /// One request's place in the counters. Dropped without an end, it was given up by the client.
 pub struct Ticket {
     arm: Rc<ArmCount>,
@@ -212,15 +218,24 @@ pub struct Ticket {
     arrived: Instant,
     second: u64,
     user: Option<User>,
-    judged: Option<Begun>,
+    /// It is evidence, has no outcome yet, and has its place here.
+    turn: Rc<Turn>,
+    judged: bool,
     /// Another arm serves the request: what comes of it says nothing about this one.
     elsewhere: bool,
     ended: bool,
 }
 
 impl Ticket {
-    /// Assigns a request that arrived at `arrived` to an arm; with affinity, for its user.
-    pub fn assign(arm: Rc<ArmCount>, clock: Clock, arrived: Instant, user: Option<User>) -> Self {
+    /// Assigns a request that arrived at `arrived` to an arm; with affinity, for its user. `turn`
+    /// is its connection's.
+    pub fn assign(
+        arm: Rc<ArmCount>,
+        clock: Clock,
+        arrived: Instant,
+        user: Option<User>,
+        turn: Rc<Turn>,
+    ) -> Self {
         let now_ms = clock.ms(arrived);
         arm.assign(now_ms);
         if let (Some(seats), Some(user)) = (&arm.seats, user) {
@@ -232,7 +247,8 @@ impl Ticket {
             arrived,
             second: now_ms / 1_000,
             user,
-            judged: None,
+            turn,
+            judged: false,
             elsewhere: false,
             ended: false,
         }
@@ -254,14 +270,14 @@ impl Ticket {
             (Some(seats), Some(user)) => seats.enter(user, self.second),
             _ => false,
         };
-        self.judged = Some(Begun { slot, first });
+        let (arm, second, user) = (self.arm.clone(), self.second, self.user);
+        self.turn.begin(Place { arm, second, user, slot, first });
+        self.judged = true;
     }
 
     fn settle(&mut self, now_ms: u64, outcome: Outcome) {
-        let Some(Begun { slot, first }) = self.judged.take() else { return };
-        self.arm.settle(self.second, now_ms, outcome, slot);
-        if let (Some(seats), Some(user)) = (&self.arm.seats, self.user) {
-            seats.settle(user, self.second, now_ms, outcome, first);
+        if std::mem::take(&mut self.judged) {
+            self.turn.end(now_ms, outcome);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The life of a request: admitted, assigned to an arm, carried to an instance, answered.
 
 use crate::affinity::User;
-use crate::body::{Download, Stream, Upload, Uploading};
+use crate::body::{Download, Downloading, Stream, Upload, Uploading};
 use crate::count::Ticket;
 use crate::headers::{self, Seen};
 use crate::pool::{Exchange, Line};
@@ -242,7 +242,8 @@ impl Carry {
         let Some(arm) = route.choose(self.user, &mut rng).map(|index| &route.arms[index]) else {
             return Err(NotReady);
         };
-        let mut ticket = Ticket::assign(arm.count.clone(), worker.clock, self.arrived, self.user);
+        let (count, turn) = (arm.count.clone(), self.session.turn.clone());
+        let mut ticket = Ticket::assign(count, worker.clock, self.arrived, self.user, turn);
         if !arm.backends.is_empty() {
             return Ok((ticket, arm));
         }
@@ -297,7 +298,7 @@ impl Carry {
             return Err(tries.next(&held, ticket, request));
         };
         let spare = (replayable && !tries.repeated).then(|| copy(&request));
-        match line.exchange(request, &self.session.expired).await {
+        match line.exchange(request, &self.session).await {
             Exchange::Response(response) => Ok(Sent { line, held, response }),
             Exchange::Expired => Err(Next::Answer(self.timed_out(ticket))),
             Exchange::Unsent(request) if line.reused => {
@@ -349,8 +350,7 @@ impl Carry {
     }
 
     fn timed_out(&self, ticket: &mut Ticket) -> Answer {
-        let client = self.session.upload.get() == Uploading::Waits;
-        let (status, line) = if client {
+        let (status, line) = if self.session.waits_for_client() {
             ticket.aborted();
             (StatusCode::REQUEST_TIMEOUT, "serin: the request body stopped coming\n")
         } else {
@@ -404,6 +404,7 @@ impl Carry {
             moved: true,
         };
         if !http_body::Body::is_end_stream(&stream.incoming) {
+            self.session.download.set(Downloading::Offered);
             return Response::from_parts(parts, Download::Stream(stream));
         }
         std::future::poll_fn(|cx| {

@@ -97,12 +97,17 @@ impl AsyncWrite for Down {
 pub struct Wire {
     stream: RefCell<TcpStream>,
     heard: Cell<bool>,
+    full: Cell<bool>,
 }
 
 impl Wire {
     /// Wraps a connected socket.
     pub fn new(stream: TcpStream) -> Rc<Self> {
-        Rc::new(Self { stream: RefCell::new(stream), heard: Cell::new(false) })
+        Rc::new(Self {
+            stream: RefCell::new(stream),
+            heard: Cell::new(false),
+            full: Cell::new(false),
+        })
     }
 
     /// Forgets that bytes came: a new exchange begins.
@@ -113,6 +118,16 @@ impl Wire {
     /// Whether any byte came since [`Self::listen_anew`].
     pub fn heard(&self) -> bool {
         self.heard.get()
+    }
+
+    /// Whether the socket took less than it was given last: the instance does not read.
+    pub fn is_full(&self) -> bool {
+        self.full.get()
+    }
+
+    fn written(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.full.set(poll.is_pending());
+        poll
     }
 
     /// Whether an idle connection is still open on the other side, asked of the kernel.
@@ -149,7 +164,7 @@ impl AsyncWrite for Up {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(cx, buf)
+        self.0.written(Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -157,7 +172,7 @@ impl AsyncWrite for Up {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        write_parts(Pin::new(&mut *self.0.stream.borrow_mut()), cx, bufs)
+        self.0.written(write_parts(Pin::new(&mut *self.0.stream.borrow_mut()), cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {

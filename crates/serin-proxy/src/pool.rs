@@ -5,6 +5,7 @@
 
 use crate::body::Upload;
 use crate::io::{Up, Wire};
+use crate::session::Session;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, Parts, SendRequest};
@@ -102,7 +103,7 @@ pub enum Exchange {
         /// Whether part of a response had come.
         heard: bool,
     },
-    /// `expired` said so.
+    /// The request timeout ran out.
     Expired,
 }
 
@@ -143,16 +144,17 @@ impl Line {
         !self.ended && self.sender.is_ready()
     }
 
-    /// Sends a request and waits for the response's head, or until `expired`.
-    pub async fn exchange(&mut self, request: Request<Upload>, expired: &Cell<bool>) -> Exchange {
+    /// Sends a request and waits for the response's head, or until the session's time is over.
+    pub async fn exchange(&mut self, request: Request<Upload>, session: &Session) -> Exchange {
         self.wire.listen_anew();
         let mut response = pin!(self.sender.try_send_request(request));
         std::future::poll_fn(|cx| {
-            if expired.get() {
+            if session.expired.get() {
                 return Poll::Ready(Exchange::Expired);
             }
             if let Some(codec) = self.codec.as_mut().filter(|_| !self.ended) {
                 self.ended = codec.poll_without_shutdown(cx).is_ready();
+                session.choked.set(self.wire.is_full());
             }
             let mut poll = response.as_mut().poll(cx);
             if poll.is_pending() && self.ended {

@@ -3,7 +3,8 @@
 //! Deadlines are kept as plain times; the `alarm` looks at them.
 
 use crate::alarm::Alarm;
-use crate::body::Uploading;
+use crate::body::{Downloading, Uploading};
+use crate::count::Turn;
 use crate::forward;
 use crate::io::Down;
 use crate::pool::MAX_BUFFER;
@@ -37,6 +38,11 @@ pub struct Session {
     /// The request timeout ran out.
     pub expired: Cell<bool>,
     pub upload: Cell<Uploading>,
+    pub download: Cell<Downloading>,
+    /// The instance's socket has not taken all of the request that has come.
+    pub choked: Cell<bool>,
+    /// Whose turn it is in the request in progress.
+    pub turn: Rc<Turn>,
     /// Dropped when the connection, and what it became, has ended.
     _live: Live,
     busy: Cell<bool>,
@@ -55,6 +61,9 @@ impl Session {
             client: client.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
             expired: Cell::new(false),
             upload: Cell::new(Uploading::Done),
+            download: Cell::new(Downloading::No),
+            choked: Cell::new(false),
+            turn: Rc::default(),
             _live: live,
             busy: Cell::new(false),
             timeout: Cell::new(FAR),
@@ -69,6 +78,8 @@ impl Session {
         self.busy.set(true);
         self.expired.set(false);
         self.upload.set(Uploading::Done);
+        self.download.set(Downloading::No);
+        self.choked.set(false);
         self.timeout.set(timeout.unwrap_or(FAR));
         self.deadline.set(now + self.timeout.get());
     }
@@ -81,6 +92,7 @@ impl Session {
     /// The response is complete.
     pub fn rest(&self, now: Instant) {
         self.busy.set(false);
+        self.download.set(Downloading::No);
         self.heard.store(false, Ordering::Relaxed);
         self.heard_at.set(None);
         self.deadline.set(now + IDLE_TIMEOUT);
@@ -91,6 +103,18 @@ impl Session {
         self.upload.set(state);
         if state == Uploading::Moves {
             self.progress(Instant::now());
+        }
+    }
+
+    /// Whether nothing can move on before the client does. Until the response begins: it owes a
+    /// part of its request, and the instance has been given all that came. From then on: it does
+    /// not take what the instance has sent; what is still missing of the request excuses no
+    /// instance that has begun to answer.
+    pub fn waits_for_client(&self) -> bool {
+        match self.download.get() {
+            Downloading::No => self.upload.get() == Uploading::Waits && !self.choked.get(),
+            Downloading::Offered => true,
+            Downloading::Waits => false,
         }
     }
 
@@ -146,6 +170,7 @@ pub async fn serve(
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
+            session.turn.pass(session.waits_for_client(), || worker.clock.now_ms());
             if !alarm.as_mut().rings(cx, || session.next_deadline()) {
                 return Poll::Pending;
             }

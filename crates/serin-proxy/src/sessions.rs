@@ -2,7 +2,7 @@
 //!
 //! Workers share this, since a user's requests reach all of them: shards of users, each behind a
 //! mutex of its own. A window closes when the cohort of its last second would; its units become
-//! evidence then, and what still runs makes its user an error.
+//! evidence then, and what still runs makes its user an error, unless it waits for the user.
 //!
 //! Memory is bounded: a shard whose window has too many users keeps those whose second hash is
 //! below a threshold, which it halves as often as needed. As the shard too is the user's alone,
@@ -99,6 +99,8 @@ struct Window {
 struct Unit {
     /// Judged requests that have begun and not ended.
     open: u32,
+    /// Of these: it is the user's turn.
+    waiting: u32,
     /// Some judged request has begun.
     begun: bool,
     /// Some judged request has ended with a word on the arm.
@@ -221,7 +223,7 @@ impl Tally {
 
 impl Sums {
     fn take_in(&mut self, user: User, unit: Unit) {
-        let unfinished = unit.open > 0;
+        let unfinished = unit.open > unit.waiting;
         if !unit.heard && !unfinished {
             return;
         }
@@ -259,13 +261,23 @@ impl Seats {
 
     /// A request that is evidence has ended; `first` as [`Seats::enter`] said.
     pub fn settle(&self, user: User, second: u64, now_ms: u64, outcome: Outcome, first: bool) {
+        self.change(user, second, now_ms, |unit| unit.settle(outcome, first));
+    }
+
+    /// It has become, or is no longer, the user's turn in a request that has not ended.
+    pub fn pass(&self, user: User, second: u64, now_ms: u64, to_client: bool) {
+        self.change(user, second, now_ms, |unit| unit.pass(to_client));
+    }
+
+    /// Changes a user's unit, unless its window has closed.
+    fn change(&self, user: User, second: u64, now_ms: u64, change: impl FnOnce(&mut Unit)) {
         let mut shard = self.shard(user);
         let Some(window) = shard.held(&self.tally, second) else { return };
         if now_ms >= window.closes(&self.ledger.pace, now_ms) {
             return;
         }
         if let Some(unit) = window.unit(&self.tally, user) {
-            unit.settle(outcome, first);
+            change(unit);
         }
     }
 
@@ -385,6 +397,10 @@ impl Window {
 }
 
 impl Unit {
+    fn pass(&mut self, to_client: bool) {
+        self.waiting = if to_client { self.waiting + 1 } else { self.waiting.saturating_sub(1) };
+    }
+
     fn settle(&mut self, outcome: Outcome, first: bool) {
         self.open = self.open.saturating_sub(1);
         self.heard |= outcome != Outcome::Aborted;

@@ -400,17 +400,32 @@ pub const MAX_INSTANCES: usize = 100;
 /// With affinity the unit is the user in a window: `n` users with at least one judged request
 /// that arrived in the window, of these `errors` with at least one error, and the latency of each
 /// user's first judged request of the window, of users without an error.
+///
+/// What is still open at the close is held against whoever it waits for at that moment. It is
+/// `aborted` when it waits for the client, and `unfinished`, an error, in every other case:
+///
+/// - Until the response begins it waits for the client when a part of the request body is owed
+///   and the instance's socket has taken all that came. An instance that does not read, so that
+///   nothing more can be passed on, is waited for itself.
+/// - From the response's head on it waits for the client when the client does not take what the
+///   instance has sent. An instance that has begun to answer and stops is waited for itself, also
+///   while a part of the request body is owed: it may have said all it wants to hear.
+///
+/// A user is judged by the requests that do not wait for the user: one without any other is in
+/// none of the counts. The request timeout blames by the same rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judged {
     /// Requests with an outcome, unfinished ones included, aborted ones not.
     pub n: u64,
     /// Of these: status >= 500, timeout, refused or reset connection, no ready instance, or
-    /// unfinished at the close of the cohort.
+    /// `unfinished`.
     pub errors: u64,
-    /// Of the errors: still running at the close (users: and no other error).
+    /// Of the errors: still running at the close, and not because of the client (users: and no
+    /// other error).
     pub unfinished: u64,
-    /// Requests given up by the client before the close; in neither `n` nor `errors`. Requests
-    /// also with affinity, where a user with no other request is in neither either.
+    /// Requests given up by the client before the close, or waiting for it at the close; in
+    /// neither `n` nor `errors`. Requests also with affinity, where a user with no other request
+    /// is in neither either.
     pub aborted: u64,
     /// Whether the unit is the user in a window instead of the request.
     #[serde(default)]

@@ -34,6 +34,8 @@ pub struct Cohort {
 struct Count {
     begun: u64,
     settled: u64,
+    /// Of those that have not settled: it is their client's turn.
+    waiting: u64,
     errors: u64,
     aborted: u64,
 }
@@ -45,13 +47,27 @@ impl Count {
         self.aborted += u64::from(outcome == Outcome::Aborted);
     }
 
+    fn pass(&mut self, to_client: bool) {
+        if to_client {
+            self.waiting += 1;
+        } else {
+            self.waiting -= 1;
+        }
+    }
+
+    /// Held up by the instance.
     fn unfinished(self) -> u64 {
-        self.begun - self.settled
+        self.begun - self.settled - self.waiting
+    }
+
+    /// Given up or held up by the client.
+    fn aborted(self) -> u64 {
+        self.aborted + self.waiting
     }
 
     /// Judged requests and errors.
     fn closed(self) -> (u64, u64) {
-        (self.begun - self.aborted, self.errors + self.unfinished())
+        (self.begun - self.aborted(), self.errors + self.unfinished())
     }
 }
 
@@ -108,6 +124,14 @@ impl Cohort {
             self.latency.add(bucket);
         }
     }
+
+    /// It has become, or is no longer, the client's turn in one that has not ended.
+    pub fn pass(&mut self, to_client: bool, slot: Option<u16>) {
+        self.all.pass(to_client);
+        if let Some(count) = slot.and_then(|slot| self.instances.get_mut(usize::from(slot))) {
+            count.pass(to_client);
+        }
+    }
 }
 
 impl Evidence {
@@ -117,7 +141,7 @@ impl Evidence {
         self.n += n;
         self.errors += errors;
         self.unfinished += cohort.all.unfinished();
-        self.aborted += cohort.all.aborted;
+        self.aborted += cohort.all.aborted();
         self.latency.merge(&cohort.latency);
         if self.instances.len() < cohort.instances.len() {
             self.instances.resize(cohort.instances.len(), (0, 0));

@@ -79,7 +79,7 @@ fn only_stable_sets_the_pace() {
     let clock = Clock::start();
     for role in [Role::Candidate, Role::Stable] {
         let now = Instant::now();
-        let mut ticket = Ticket::assign(arm(&pace, role), clock, now, None);
+        let mut ticket = Ticket::assign(arm(&pace, role), clock, now, None, Rc::default());
         ticket.finish(now + Duration::from_millis(1), false);
     }
     assert_eq!(pace.recent.borrow().total(), 1);
@@ -89,7 +89,7 @@ fn only_stable_sets_the_pace() {
 fn a_failed_first_attempt_is_the_outcome_whatever_the_retry_brings() {
     let arm = arm(&paced(1_000), Role::Candidate);
     let now = Instant::now();
-    let mut ticket = Ticket::assign(arm.clone(), Clock::start(), now, None);
+    let mut ticket = Ticket::assign(arm.clone(), Clock::start(), now, None, Rc::default());
     ticket.judge(None);
     ticket.first_attempt_failed();
     ticket.retry();
@@ -106,7 +106,7 @@ fn a_failed_first_attempt_is_the_outcome_whatever_the_retry_brings() {
 fn a_request_served_elsewhere_is_this_arms_error_and_nothing_else() {
     let arm = arm(&paced(1_000), Role::Candidate);
     let now = Instant::now();
-    let mut ticket = Ticket::assign(arm.clone(), Clock::start(), now, None);
+    let mut ticket = Ticket::assign(arm.clone(), Clock::start(), now, None, Rc::default());
     ticket.judge(None);
     ticket.fallback();
     ticket.judge(None);
@@ -120,7 +120,8 @@ fn a_request_served_elsewhere_is_this_arms_error_and_nothing_else() {
 #[test]
 fn a_dropped_ticket_was_given_up_by_the_client() {
     let arm = arm(&paced(1_000), Role::Candidate);
-    let mut ticket = Ticket::assign(arm.clone(), Clock::start(), Instant::now(), None);
+    let mut ticket =
+        Ticket::assign(arm.clone(), Clock::start(), Instant::now(), None, Rc::default());
     ticket.judge(None);
     drop(ticket);
     let report = arm.report(u64::MAX / 2);
@@ -146,4 +147,56 @@ fn each_instance_has_counts_of_its_own() {
     arm.enter(13_000, Some(1));
     arm.settle(13, 13_000, Outcome::Good(7), Some(1));
     assert_eq!(arm.report(20_000).instances, [("a".into(), 1, 0), ("b".into(), 4, 2)]);
+}
+
+/// n, errors, unfinished, aborted.
+fn counts(judged: &Judged) -> [u64; 4] {
+    [judged.n, judged.errors, judged.unfinished, judged.aborted]
+}
+
+#[test]
+fn what_waits_for_its_client_at_the_close_is_given_up_and_the_rest_is_an_error() {
+    let arm = arm(&paced(1_000), Role::Candidate);
+    let slot = arm.slot("a");
+    (0..3).for_each(|_| arm.enter(10_200, slot));
+    (0..2).for_each(|_| arm.pass(10, 10_900, true, slot));
+    arm.pass(10, 11_000, false, slot);
+    let report = arm.report(12_000);
+    assert_eq!(counts(&report.judged), [2, 2, 2, 1]);
+    assert_eq!(report.instances, [("a".into(), 2, 2)]);
+    arm.pass(10, 12_000, false, slot);
+    arm.settle(10, 12_001, Outcome::Good(7), slot);
+    assert_eq!(counts(&arm.report(90_000).judged), [2, 2, 2, 1]);
+}
+
+#[test]
+fn a_turn_after_the_deadline_does_not_count_even_before_the_fold() {
+    let arm = arm(&paced(1_000), Role::Candidate);
+    (0..2).for_each(|_| arm.enter(10_200, None));
+    arm.pass(10, 11_999, true, None);
+    arm.pass(10, 12_000, true, None);
+    arm.pass(10, 12_000, false, None);
+    assert_eq!(counts(&arm.report(12_000).judged), [1, 1, 1, 1]);
+}
+
+#[test]
+fn whoever_waited_counts_by_the_outcome_once_there_is_one() {
+    for (end, wanted) in [
+        (Ticket::timed_out as fn(&mut Ticket), [1, 1, 0, 0]),
+        (Ticket::aborted, [0, 0, 0, 1]),
+        (Ticket::upgraded, [1, 0, 0, 0]),
+    ] {
+        let (arm, turn) = (arm(&paced(1_000), Role::Candidate), Rc::new(Turn::default()));
+        let clock = Clock::start();
+        let mut ticket = Ticket::assign(arm.clone(), clock, Instant::now(), None, turn.clone());
+        turn.pass(true, || panic!("nothing is judged yet"));
+        ticket.judge(None);
+        for to_client in [true, true, false, true] {
+            turn.pass(to_client, || clock.now_ms());
+        }
+        end(&mut ticket);
+        turn.pass(false, || panic!("its turn has ended with it"));
+        turn.pass(true, || panic!("nothing is judged any more"));
+        assert_eq!(counts(&arm.report(u64::MAX / 2).judged), wanted);
+    }
 }

@@ -259,3 +259,30 @@ fn generations_are_counted_apart_and_the_oldest_forgotten() {
         assert_eq!(lock(&tallies[0].sums).evidence.n, 1);
     }
 }
+
+#[test]
+fn a_user_is_judged_by_what_does_not_wait_for_the_user() {
+    let rig = Rig::new();
+    let (owing, both, other) = (user(1), user(2), user(3));
+    for user in [owing, both, other] {
+        rig.canary.arrive(user, START * 1_000);
+        rig.canary.enter(user, START);
+        rig.canary.pass(user, START, START * 1_000, true);
+    }
+    ask(&rig.canary, both, START * 1_000, Outcome::Good(7));
+    rig.canary.pass(other, START, START * 1_000, false);
+    let closes = (START + 61) * 1_000;
+    assert_eq!(counts(&rig.canary(closes - 1)), [0, 0, 0]);
+    rig.canary.pass(owing, START, closes, false);
+    let arm = rig.canary(closes);
+    assert_eq!((counts(&arm), arm.sessions_assigned), ([2, 1, 1], 3));
+}
+
+#[test]
+fn a_user_who_waits_for_the_instance_beside_is_an_error() {
+    let rig = Rig::new();
+    rig.canary.arrive(user(1), START * 1_000);
+    assert_eq!([true, false], [(); 2].map(|()| rig.canary.enter(user(1), START)));
+    rig.canary.pass(user(1), START, START * 1_000, true);
+    assert_eq!(counts(&rig.canary((START + 61) * 1_000)), [1, 1, 1]);
+}

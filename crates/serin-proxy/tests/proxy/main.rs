@@ -12,4 +12,5 @@ mod rig;
 mod routing;
 mod sticky;
 mod streams;
+mod turns;
 mod user;
