@@ -282,6 +282,15 @@ pub struct Outlook {
 }
 
 impl Outlook {
+    /// The present rates, taken to go on. `None` while the canary has no requests.
+    pub fn of(counts: &Counts) -> Option<Self> {
+        Some(Self {
+            canary_rate: counts.canary_rate()?,
+            baseline_rate: counts.baseline_rate().unwrap_or(0.0),
+            share: counts.share(),
+        })
+    }
+
     /// Expected change of the ten PASS components for one canary request.
     fn drifts(&self, harm: &Harm) -> [f64; 10] {
         let w = self.share.clamp(1e-9, 1.0);

@@ -1,7 +1,7 @@
 //! Evidence from the error rates of both arms.
 
 use crate::dispersion::tempered;
-use crate::eprocess::{Counts, Harm, PassEvidence, add_known_share, add_margin};
+use crate::eprocess::{Counts, Harm, Outlook, PassEvidence, add_known_share, add_margin};
 use crate::grid::{K, LogEvidence, RATIOS, log_mean_exp};
 use crate::onset::{Onset, start, with_rest};
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,20 @@ impl ErrorEvidence {
     pub fn ln_pass(&self, harm: &Harm) -> f64 {
         let pass = self.pass.ln_e(harm);
         self.given_up.as_ref().map_or(pass, |given_up| pass.min(given_up.ln_e(harm)))
+    }
+
+    /// A person has looked at what was given up; from now on it is counted anew.
+    pub fn forget_given_up(&mut self) {
+        self.given_up = None;
+    }
+
+    /// Canary units still needed until both reach `needed`, if everything goes on as it was.
+    /// `None`: they will not.
+    pub fn requests_missing(&self, harm: &Harm, needed: f64) -> Option<u64> {
+        let missing =
+            |pass: &PassEvidence| pass.requests_missing(harm, needed, &Outlook::of(pass.counts())?);
+        let served = missing(&self.pass)?;
+        self.given_up.as_ref().map_or(Some(served), |all| Some(missing(all)?.max(served)))
     }
 
     /// The PASS evidence.

@@ -270,11 +270,10 @@ impl Evidence {
 
     /// Canary units still needed for PASS at the present rates.
     pub fn requests_missing(&self, config: &JudgeConfig, needed: f64) -> Option<u64> {
-        let outlook = outlook(&self.counts())?;
         match self {
-            Self::Errors(e) => e.pass().requests_missing(&config.error_harm(), needed, &outlook),
-            Self::Share(harm, e) => e.pass().requests_missing(harm, needed, &outlook),
-            Self::Latency(e) => e.requests_missing(needed, &outlook),
+            Self::Errors(e) => e.requests_missing(&config.error_harm(), needed),
+            Self::Share(harm, e) => e.requests_missing(harm, needed),
+            Self::Latency(e) => e.requests_missing(needed, &Outlook::of(e.counts())?),
             _ => None,
         }
     }
@@ -288,16 +287,6 @@ fn tolerated(config: &JudgeConfig, worse: f64, above: impl Fn(f64) -> f64) -> f6
 
 fn of_units((baseline_n, canary_n): (u64, u64)) -> Counts {
     Counts { canary_n, baseline_n, ..Counts::default() }
-}
-
-/// The present rates, taken to go on. `None` while the canary has no requests.
-fn outlook(counts: &Counts) -> Option<Outlook> {
-    let all = counts.canary_n as f64 + counts.baseline_n as f64;
-    Some(Outlook {
-        canary_rate: counts.canary_rate()?,
-        baseline_rate: counts.baseline_rate().unwrap_or(0.0),
-        share: counts.canary_n as f64 / all,
-    })
 }
 
 /// Sums of an arm's latency in milliseconds. Requests without a known latency are errors and are

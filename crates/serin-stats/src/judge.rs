@@ -100,6 +100,11 @@ impl Judge {
     /// A person looked at the tripped guard: it begins anew.
     pub fn clear_guards(&mut self) {
         self.guards.clear();
+        for evidence in &mut self.metrics {
+            if let Evidence::Errors(errors) = evidence {
+                errors.forget_given_up();
+            }
+        }
         self.last_rejected = false;
     }
 

@@ -134,3 +134,12 @@ fn a_version_that_hangs_and_is_given_up_does_not_pass() {
     }
     assert!(passed <= 3 && held >= 50, "{passed} passed, {held} held of 60");
 }
+
+#[test]
+fn what_was_given_up_is_told_and_forgotten_once_somebody_looked() {
+    let given_up = ArmTick { aborted: 50, ..arm(100, 0) };
+    let mut judge = after(&Tick { canary: given_up, ..clean() }).0;
+    assert_eq!(judge.assess(Rung::LAST).metrics[0].requests_missing, None, "not at this rate");
+    judge.clear_guards();
+    assert_eq!(judge.assess(Rung::LAST).outcome, Outcome::Pass);
+}
