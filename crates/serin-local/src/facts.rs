@@ -17,6 +17,9 @@ const STEADY_MIN: Millis = Millis::secs(5);
 /// First time between two readiness probes of a starting instance; doubled up to its period.
 const FIRST_RETRY: Millis = Millis(50);
 
+/// How often a slot is tried again because somebody else had its port.
+const OUSTED_MAX: u32 = 2;
+
 /// Longest time the story of a lost instance may take before the loss is told without it.
 const STORY: Millis = Millis(200);
 
@@ -104,6 +107,24 @@ impl Fleet {
             let settled = instance.longest_ready >= SETTLED;
             self.lost(crew, slot, settled, now);
         }
+    }
+
+    /// A process is gone whose port somebody else holds: it was there first, between our look and
+    /// the app's bind, which is not the app's fault. Its slot is tried at another port, and nothing
+    /// is held against anybody; twice, as an app may also have left a child there.
+    pub fn ousted(&mut self, id: &str, cause: ExitCause, now: Timestamp) {
+        let starting = self.instances.get_mut(id).filter(|i| i.holds_slot() && !i.ever_ready);
+        let failed = matches!(cause, ExitCause::Code(code) if code != 0);
+        let Some(instance) = starting.filter(|i| failed && i.is_alive()) else {
+            return self.exited(id, cause, now);
+        };
+        let slot = self.slots.entry((instance.crew.clone(), instance.slot)).or_default();
+        if slot.ousted >= OUSTED_MAX {
+            return self.exited(id, cause, now);
+        }
+        slot.ousted += 1;
+        instance.phase = Phase::Exited { at: now, cause };
+        instance.reported = true;
     }
 
     /// An instance was lost unasked: its slot waits before the next try.

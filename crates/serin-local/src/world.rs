@@ -184,6 +184,8 @@ pub struct Slot {
     pub failures: u32,
     /// The next one is not started before this.
     pub not_before: Timestamp,
+    /// Instances that found their port taken by somebody else.
+    pub ousted: u32,
 }
 
 /// What is remembered of a crew beyond its instances.

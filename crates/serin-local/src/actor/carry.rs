@@ -160,6 +160,6 @@ impl Actor {
 }
 
 /// Whether nobody listens on a port just now.
-fn can_bind(port: u16) -> bool {
+pub(super) fn can_bind(port: u16) -> bool {
     TcpListener::bind(crate::route::address(port)).is_ok()
 }

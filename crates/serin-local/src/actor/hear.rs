@@ -1,5 +1,6 @@
 //! Absorbing facts into the fleets they concern.
 
+use super::carry::can_bind;
 use super::{Actor, DRAIN_POLL, Fact};
 use crate::facts::{Listed, ListedState, exit_cause};
 use crate::keeper::{KeeperFact, Listing};
@@ -86,8 +87,15 @@ impl Actor {
     fn ended(&mut self, instance: &str, cause: ExitCause, now: Timestamp) {
         let owner = self.services.iter().find(|(_, s)| s.fleet.instances.contains_key(instance));
         let Some(name) = owner.map(|(name, _)| name.clone()) else { return };
-        self.with(&name, |fleet| fleet.exited(instance, cause, now));
         let port = self.services[&name].fleet.instances[instance].port;
+        let taken = !can_bind(port);
+        self.with(&name, |fleet| {
+            if taken {
+                fleet.ousted(instance, cause, now);
+            } else {
+                fleet.exited(instance, cause, now);
+            }
+        });
         self.ports.release(port, now);
     }
 

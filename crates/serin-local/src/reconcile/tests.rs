@@ -183,6 +183,11 @@ impl World {
     }
 
     /// The data plane takes on the last order.
+    fn oust(&mut self, id: &str, code: i32) -> &mut Self {
+        self.fleet.ousted(id, ExitCause::Code(code), self.now);
+        self
+    }
+
     fn ack(&mut self) -> &mut Self {
         let order = self.fleet.table.sent.as_ref().unwrap().order();
         self.fleet.applied(order, true, None, self.now);

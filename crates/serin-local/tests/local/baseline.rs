@@ -108,6 +108,6 @@ async fn users_stay_with_their_revision_and_are_the_unit() {
     let stable = &counts.arms[&id("v1")];
     assert!(counts.arms.values().all(|arm| arm.sessions && arm.errors == 0), "{counts:?}");
     assert_eq!(stable.split.iter().map(|(n, _)| n).sum::<u64>(), stable.n);
-    assert_eq!((stable.split.len(), stable.instances.len()), (16, 1));
+    assert_eq!((stable.split.len(), stable.instances.len()), (64, 1));
     assert!(stable.instances.values().all(|(n, k)| *n > 0 && *k == 0), "{stable:?}");
 }

@@ -70,6 +70,33 @@ fn three_kills_at_once_wait_for_nobody_but_themselves() {
 }
 
 #[test]
+fn an_instance_whose_port_was_taken_is_tried_again_and_nothing_is_said() {
+    let mut world = World::new(&[("v1", 100, 1)]);
+    world.go();
+    for number in 1..=2 {
+        let id = format!("s-v1-aa-{number}");
+        world.spawn(&id).oust(&id, 1);
+        assert_eq!(world.go(), [format!("start s-v1-aa-{} slot 0", number + 1)]);
+    }
+    assert_eq!(world.fleet.tally(&own("v1")), crate::world::Tally::default());
+    // It might be a child of its own.
+    world.spawn("s-v1-aa-3").oust("s-v1-aa-3", 1);
+    assert_eq!(world.go(), ["explain s-v1-aa-3 Code(1)"]);
+    assert_eq!(world.fleet.tally(&own("v1")).restarts, 1);
+}
+
+#[test]
+fn what_was_ready_or_ended_well_was_not_ousted() {
+    let mut world = World::settled(&[("v1", 100, 2)]);
+    world.oust("s-v1-aa-1", 1);
+    assert_eq!(world.go(), ["route 1/2 v1=100[2]", "explain s-v1-aa-1 Code(1)"]);
+    let mut world = World::new(&[("v1", 100, 1)]);
+    world.go();
+    world.spawn("s-v1-aa-1").oust("s-v1-aa-1", 0);
+    assert_eq!(world.go(), ["explain s-v1-aa-1 Code(0)"]);
+}
+
+#[test]
 fn an_instance_that_ends_before_it_was_ready_is_explained_until_its_slot_is_ready() {
     let mut world = World::new(&[("v1", 100, 1)]);
     let revision = own("v1");
