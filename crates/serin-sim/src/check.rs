@@ -3,7 +3,7 @@
 use crate::draw::Truth;
 use crate::machine::Machine;
 use serin_core::{
-    Ask, Event, Outcome, Plan, RevisionId, RevisionPlan, RevisionStanding, RolloutKind,
+    Ask, Event, Millis, Outcome, Plan, RevisionId, RevisionPlan, RevisionStanding, RolloutKind,
     RolloutRecord, Service, ServiceName, Step, Timestamp, Weight, judge_again, lint, step,
 };
 use serin_store::Store;
@@ -71,8 +71,12 @@ fn verdict_differs(store: &Store, name: &ServiceName, record: &RolloutRecord) ->
     (!same).then(|| format!("rollout {} judged again: {again:?}, recorded {said:?}", record.id))
 }
 
+/// No step drawn takes longer without a fault: a bake has at most 300 s, instances 90 s.
+const STEP_MOST: Millis = Millis::secs(330);
+
 /// Rules a service obeys when faults have ended long ago.
 pub fn settled(
+    now: Timestamp,
     service: &Service,
     machine: &Machine,
     truth: &impl Fn(&RevisionId) -> Truth,
@@ -89,11 +93,20 @@ pub fn settled(
         let waits_for_person = rollout.paused.is_some()
             || matches!(rollout.schedule.step(rollout.step.index), Some(Step::Pause(None)));
         let first_fails = rollout.kind == RolloutKind::First;
-        if !waits_for_person
+        // A long schedule may take longer than the peace; a single step may not.
+        let stuck = now.since(rollout.step.entered_at) > STEP_MOST;
+        if stuck
+            && !waits_for_person
             && !first_fails
             && !matches!(truth(&rollout.candidate), Truth::Crashes(_))
         {
-            wrong.push(format!("rollout {} still runs: {:?}", rollout.id, rollout.phase));
+            let waits = serin_core::waiting_on(service, now);
+            wrong.push(format!(
+                "rollout {} still runs: {:?}, step {}, waiting on {waits}",
+                rollout.id,
+                rollout.phase,
+                rollout.step.index + 1
+            ));
         }
     } else if let Some(stable) = &service.stable
         && machine.weight(stable) != Weight::ALL

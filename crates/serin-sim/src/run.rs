@@ -443,7 +443,7 @@ impl Sim {
         let mut wrong = Vec::new();
         for service in executor.services() {
             let Some(machine) = self.machines.get(&service.name) else { continue };
-            wrong.extend(check::settled(service, machine, &|id| self.truth(id)));
+            wrong.extend(check::settled(self.now, service, machine, &|id| self.truth(id)));
             wrong.extend(check::replay(executor.store(), &service.name, service));
             wrong.extend(check::judged_again(executor.store(), &service.name));
             wrong.extend(check::no_bad_traffic(service, machine));
