@@ -8,13 +8,10 @@ use std::time::Duration;
 /// what is left looks clean.
 #[test]
 fn users_who_give_up_on_it_hold_it_until_a_person_looks() {
-    let steps =
-        "{ setWeight: 50 }, { bake: { until: evidence, atLeast: 10m } }, { setWeight: 100 }";
-    let shop = Shop { steps, ..Shop::HALF };
-    let site = Site::new(&shop);
+    let site = Site::new(&Shop::HALF);
     let users = Users::start(site.listen, Crowd { lines: 48, ..Crowd::strangers(400.0) });
     users.patience(Some(Duration::from_millis(250)));
-    let hangs = Shop { env: "SLOW_RATE: \"0.3\", SLOW_MS: \"600\"", ..shop };
+    let hangs = Shop { env: "SLOW_RATE: \"0.3\", SLOW_MS: \"600\"", ..Shop::HALF };
     site.begin(&hangs, "v2");
     site.wait("paused");
     users.wait_for(400);
@@ -33,11 +30,6 @@ fn users_who_give_up_on_it_hold_it_until_a_person_looks() {
     users.patience(None);
     users.wait_for(2000);
     site.server.ok(&["resume", "--reason", "it was the network"]);
-    users.wait_for(800);
-    let status = site.status();
-    assert_eq!((&status["state"], &status["rollout"]["step"]), (&"rolling-out".into(), &2.into()));
-    assert_ne!(status["rollout"]["assessment"]["outcome"], "invalid", "{status:#}");
-    site.server.ok(&["promote", "shop"]);
     site.wait("promoted");
     let report = users.report();
     assert_eq!(report.lost, [""; 0]);
@@ -45,9 +37,9 @@ fn users_who_give_up_on_it_hold_it_until_a_person_looks() {
     let parts = [
         "paused: the comparison is not sound: clients gave up",
         "resumed by tester: it was the network",
-        "step 2 skipped: promoted by tester",
+        "no harm: errors",
         "v2 is stable now",
     ];
     told(&site.story(), &parts);
-    audited(&site);
+    assert_eq!(audited(&site)["verdict"], "PASS");
 }
