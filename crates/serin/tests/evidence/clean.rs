@@ -35,6 +35,8 @@ fn a_clean_version_gets_out_and_users_stay_with_their_version() {
     assert_eq!(moved("v2", "v1"), None, "users went back and forth: {:?}", report.moves);
     assert!(moved("v1", "v2") > Some(0), "{:?}", report.moves);
     told(&site.story(), &["no harm: errors", "no harm: errors", "v2 gets 100 % of the traffic"]);
+    let verdict = site.story().into_iter().find(|text| text.starts_with("no harm: ")).unwrap();
+    assert!(verdict.ends_with(" candidate users"), "{verdict}");
     let record = site.record();
     assert_eq!(record["outcome"], "promoted");
     // Heavy users ask several times in a window and count once.
