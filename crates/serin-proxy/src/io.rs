@@ -187,3 +187,44 @@ impl AsyncWrite for Up {
         Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::io::Read;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_wire_is_full_until_the_instance_reads() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut instance = listener.accept().unwrap().0;
+        let mut up = Up(Wire::new(stream));
+        let parts = [7; 2 * SMALL];
+        for vectored in [false, true] {
+            let write = |mut up: Pin<&mut Up>, cx: &mut Context<'_>| {
+                if vectored {
+                    up.as_mut().poll_write_vectored(cx, &[io::IoSlice::new(&parts); 2])
+                } else {
+                    up.as_mut().poll_write(cx, &parts)
+                }
+            };
+            let mut sent = 0;
+            while !up.0.is_full() {
+                sent += poll_fn(|cx| match write(Pin::new(&mut up), cx) {
+                    Poll::Ready(count) => Poll::Ready(count.unwrap()),
+                    Poll::Pending => Poll::Ready(0),
+                })
+                .await;
+            }
+            let reader = std::thread::spawn(move || {
+                instance.read_exact(&mut vec![0; sent]).unwrap();
+                instance
+            });
+            let more = poll_fn(|cx| write(Pin::new(&mut up), cx)).await.unwrap();
+            assert!(!up.0.is_full());
+            instance = reader.join().unwrap();
+            instance.read_exact(&mut vec![0; more]).unwrap();
+        }
+    }
+}

@@ -111,11 +111,7 @@ impl Session {
     /// not take what the instance has sent; what is still missing of the request excuses no
     /// instance that has begun to answer.
     pub fn waits_for_client(&self) -> bool {
-        match self.download.get() {
-            Downloading::No => self.upload.get() == Uploading::Waits && !self.choked.get(),
-            Downloading::Offered => true,
-            Downloading::Waits => false,
-        }
+        is_clients_turn(self.download.get(), self.upload.get(), self.choked.get())
     }
 
     fn next_deadline(&self) -> Instant {
@@ -131,6 +127,14 @@ impl Session {
     /// is told of its timeout can still answer.
     fn overdue(&self) -> bool {
         self.busy.get() && !self.expired.replace(true)
+    }
+}
+
+fn is_clients_turn(download: Downloading, upload: Uploading, choked: bool) -> bool {
+    match download {
+        Downloading::No => upload == Uploading::Waits && !choked,
+        Downloading::Offered => true,
+        Downloading::Waits => false,
     }
 }
 
@@ -183,4 +187,23 @@ pub async fn serve(
     })
     .await;
     worker.forget(id);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_keeps_a_willing_instance_waiting_has_the_turn() {
+        let uploads = [Uploading::Done, Uploading::Waits, Uploading::Moves, Uploading::Broke];
+        for (upload, choked) in uploads.map(|upload| [(upload, false), (upload, true)]).concat() {
+            let owes = upload == Uploading::Waits && !choked;
+            for (download, wanted) in
+                [(Downloading::No, owes), (Downloading::Offered, true), (Downloading::Waits, false)]
+            {
+                let found = is_clients_turn(download, upload, choked);
+                assert_eq!(found, wanted, "{download:?}, {upload:?}, {choked}");
+            }
+        }
+    }
 }

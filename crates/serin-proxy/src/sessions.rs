@@ -196,9 +196,7 @@ impl Tally {
         arm.judged = sums.evidence.report();
         (arm.judged.aborted, arm.judged.sessions) = (aborted, true);
         arm.sessions_assigned = sums.assigned;
-        if self.role != Role::Candidate {
-            arm.split = sums.split.to_vec();
-        }
+        arm.split = sums.split.to_vec();
     }
 
     /// First and last second of the window that a second belongs to.

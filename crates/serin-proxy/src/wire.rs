@@ -376,7 +376,7 @@ pub struct ArmCounters {
     /// With affinity: users assigned to the arm, each once in each closed window, judged or not.
     #[serde(default)]
     pub sessions_assigned: u64,
-    /// With affinity, for the stable and the baseline arm: judged users and, of these, those with
+    /// With affinity: judged users and, of these, those with
     /// an error, by part of all users (64). The parts are drawn independently of the arms, so
     /// that they show how much stable differs from itself. Empty otherwise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
