@@ -198,6 +198,7 @@ impl Line {
         while !self.shared.stop.load(Ordering::SeqCst) {
             // Moments of a Poisson process: they do not wait for the answer before.
             due += Duration::from_secs_f64(-(1.0 - self.rng.f64()).ln() * self.mean_gap);
+            // tidy: sleep: users come when they like; that they do is what is tested with
             thread::sleep(due.saturating_duration_since(Instant::now()));
             self.visit();
         }
