@@ -44,6 +44,8 @@ struct TickLine<'a> {
     dealt: Option<Both<u64>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     split: &'a [(u64, u64)],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    canary_split: &'a [(u64, u64)],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     replicas: &'a BTreeMap<String, (u64, u64)>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -186,6 +188,7 @@ impl Export {
             weight: dealt.map(|d| d.share),
             dealt: dealt.map(|d| Both { stable: d.baseline, canary: d.canary }),
             split: &tick.split,
+            canary_split: &tick.canary_split,
             replicas: &tick.replicas,
             samples: samples.map(|(m, sample)| (m.to_string(), SampleLine::of(*sample))).collect(),
             alone,

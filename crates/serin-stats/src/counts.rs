@@ -77,17 +77,17 @@ impl CountEvidence {
     }
 
     /// `ln E` that the canary's rate is worse than the baseline's.
-    pub fn fail(&self) -> f64 {
-        RATIOS.mix(&self.fail)
+    pub fn fail(&self, repeats: f64) -> f64 {
+        RATIOS.mix_repeated(&self.fail, repeats)
     }
 
     /// `ln E` that the canary's rate is not harmful: against the ratio, or against the floor.
-    pub fn pass(&self, harm: &RateHarm) -> f64 {
-        let ratio = mix_five(&RATIO_PRIOR, &self.pass);
+    pub fn pass(&self, harm: &RateHarm, repeats: f64) -> f64 {
+        let ratio = mix_five(&RATIO_PRIOR, &self.pass.map(|l| l / repeats));
         if harm.floor <= 0.0 || harm.worse == Worse::Drop {
             return ratio;
         }
-        let (exposure, events) = self.weighed;
+        let (exposure, events) = (self.weighed.0 / repeats, self.weighed.1 / repeats);
         let below = BELOW.map(|x| events * libm::log(x) - (x - 1.0) * harm.floor * exposure);
         log_mean_exp(&[ratio, mix_five(&FLOOR_PRIOR, &below)])
     }

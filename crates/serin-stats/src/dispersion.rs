@@ -1,11 +1,15 @@
-//! How much more the outcomes of users vary than independent ones would: stable against stable.
+//! How much more the outcomes of users vary than independent ones would: within each arm.
 //!
-//! Stable's users are dealt into parts that have nothing to do with the arms. If users were alike,
+//! Its users are dealt into parts that have nothing to do with the arms. If users were alike,
 //! events would fall into the parts by chance (Pearson's chi-squared, one degree of freedom less
 //! than parts). What is above that is clumping: within a tick (an incident of a few users), or over
-//! the whole time (a user who always fails). Each increment of evidence is divided by the factor
-//! that was known before it, which makes it an e-value again in the Gaussian limit, where the
-//! variance is the factor times the nominal one.
+//! the whole time (a user who always fails). Evidence divided by the factor is an e-value again in
+//! the Gaussian limit, where the variance is the factor times the nominal one.
+//!
+//! Clumping within ticks divides each increment, by the factor known before it. Users who fail again
+//! and again make increments repeat each other: what their sum is worth is known only of the sum, so
+//! the sum is divided by that part of the factor, each alternative before the mixture. Where late
+//! onsets are looked for there is no one sum, and increments are divided by all of it.
 
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +57,11 @@ impl Dispersion {
     pub fn factor(&self) -> f64 {
         let over_time = chi_squared(&self.parts).unwrap_or((0.0, 0.0));
         upper(self.within).max(upper(over_time)).max(1.0)
+    }
+
+    /// Its part within ticks.
+    pub fn within(&self) -> f64 {
+        upper(self.within).max(1.0)
     }
 
     /// Upper 95 % limit of the factor for the number of units itself.

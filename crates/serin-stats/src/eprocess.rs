@@ -224,23 +224,17 @@ impl PassEvidence {
     }
 
     /// [`ceiling`] of what was observed: evidence that the canary's rate is above `p_max`.
-    pub fn above(&self, p_max: f64) -> f64 {
-        ceiling_on(&RATIOS, self.weighed.0, self.weighed.1, p_max)
+    pub fn above(&self, p_max: f64, repeats: f64) -> f64 {
+        ceiling_on(&RATIOS, self.weighed.0 / repeats, self.weighed.1 / repeats, p_max)
     }
 
-    /// `ln E_ratio`.
-    pub fn ln_ratio(&self) -> f64 {
-        mix_five(&RATIO_PRIOR, &self.ratio)
-    }
-
-    /// `ln E_floor`.
-    pub fn ln_floor(&self, harm: &Harm) -> f64 {
-        below_floor(self.weighed.0, self.weighed.1, harm.floor)
-    }
-
-    /// `ln ((E_ratio + E_floor) / 2)`.
-    pub fn ln_e(&self, harm: &Harm) -> f64 {
-        log_mean_exp(&[self.ln_ratio(), self.ln_floor(harm)])
+    /// `ln ((E_ratio + E_floor) / 2)`, of evidence that repeats itself `repeats` times (see
+    /// [`crate::dispersion`]; 1: it does not).
+    pub fn ln_e(&self, harm: &Harm, repeats: f64) -> f64 {
+        let ratio = mix_five(&RATIO_PRIOR, &self.ratio.map(|l| l / repeats));
+        let (n, events) = self.weighed;
+        let floor = below_floor(n / repeats, events / repeats, harm.floor);
+        log_mean_exp(&[ratio, floor])
     }
 
     /// Cumulative counts of the judged ticks.

@@ -43,8 +43,8 @@ impl ErrorEvidence {
     }
 
     /// `ln E` of FAIL.
-    pub fn fail(&self, onset: Option<&Onset>) -> f64 {
-        with_rest(RATIOS.mix(&self.fail), onset)
+    pub fn fail(&self, onset: Option<&Onset>, repeats: f64) -> f64 {
+        with_rest(RATIOS.mix_repeated(&self.fail, repeats), onset)
     }
 
     /// Adds the requests of the same tick that clients gave up, before the tick itself is added. A
@@ -60,9 +60,9 @@ impl ErrorEvidence {
     }
 
     /// `ln E` of PASS: no harm in errors, nor in errors and requests given up.
-    pub fn ln_pass(&self, harm: &Harm) -> f64 {
-        let pass = self.pass.ln_e(harm);
-        self.given_up.as_ref().map_or(pass, |given_up| pass.min(given_up.ln_e(harm)))
+    pub fn ln_pass(&self, harm: &Harm, repeats: f64) -> f64 {
+        let pass = self.pass.ln_e(harm, repeats);
+        self.given_up.as_ref().map_or(pass, |given_up| pass.min(given_up.ln_e(harm, repeats)))
     }
 
     /// A person has looked at what was given up; from now on it is counted anew.

@@ -152,38 +152,40 @@ impl Evidence {
         }
     }
 
-    /// `ln E` of FAIL.
-    pub fn fail(&self, config: &JudgeConfig, onset: Option<&Onset>) -> f64 {
+    /// `ln E` of FAIL, of evidence that repeats itself so often (see [`crate::dispersion`]).
+    pub fn fail(&self, config: &JudgeConfig, onset: Option<&Onset>, repeats: f64) -> f64 {
         match self {
-            Self::Errors(e) => tolerated(config, e.fail(onset), |p_max| e.pass().above(p_max)),
+            Self::Errors(e) => {
+                tolerated(config, e.fail(onset, repeats), |p_max| e.pass().above(p_max, repeats))
+            }
             Self::Shifted(e, counts) => {
                 let (n, events) = (counts.canary_n, counts.canary_events);
-                tolerated(config, e.fail(), |p_max| ceiling(n, events, p_max))
+                tolerated(config, e.fail(repeats), |p_max| ceiling(n, events, p_max))
             }
-            Self::Share(_, e) => e.fail(onset),
-            Self::Latency(e) => e.fail(onset),
-            Self::Count(_, e) => e.fail(),
+            Self::Share(_, e) => e.fail(onset, repeats),
+            Self::Latency(e) => e.fail(onset, repeats),
+            Self::Count(_, e) => e.fail(repeats),
             Self::Bounded(e) => e.fail(),
             Self::Mean(e) => e.fail(),
             Self::Void => 0.0,
         }
     }
 
-    /// `ln E` of PASS.
-    pub fn pass(&self, config: &JudgeConfig) -> f64 {
+    /// `ln E` of PASS, likewise.
+    pub fn pass(&self, config: &JudgeConfig, repeats: f64) -> f64 {
         match self {
-            Self::Errors(e) => e.ln_pass(&config.error_harm()),
+            Self::Errors(e) => e.ln_pass(&config.error_harm(), repeats),
             Self::Shifted(e, counts) => {
                 let floor = crate::eprocess::below_floor(
-                    counts.canary_n as f64,
-                    counts.canary_events as f64,
+                    counts.canary_n as f64 / repeats,
+                    counts.canary_events as f64 / repeats,
                     config.settings().harm_floor,
                 );
-                crate::grid::log_mean_exp(&[e.pass(), floor])
+                crate::grid::log_mean_exp(&[e.pass(repeats), floor])
             }
-            Self::Share(harm, e) => e.pass().ln_e(harm),
-            Self::Latency(e) => e.pass(),
-            Self::Count(harm, e) => e.pass(harm),
+            Self::Share(harm, e) => e.pass().ln_e(harm, repeats),
+            Self::Latency(e) => e.pass(repeats),
+            Self::Count(harm, e) => e.pass(harm, repeats),
             Self::Bounded(e) => e.pass(),
             Self::Mean(e) => e.pass(),
             Self::Void => 0.0,

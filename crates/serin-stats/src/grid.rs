@@ -64,6 +64,14 @@ impl Grid {
         }
     }
 
+    /// [`Self::mix`] of evidence that repeats itself `repeats` times (see [`crate::dispersion`]).
+    pub fn mix_repeated(&self, evidence: &LogEvidence, repeats: f64) -> f64 {
+        if repeats <= 1.0 {
+            return self.mix(evidence);
+        }
+        self.mix(&evidence.map(|l| l / repeats))
+    }
+
     /// `ln sum_k pi_k exp(l_k)`: the evidence of the mixture.
     pub fn mix(&self, evidence: &LogEvidence) -> f64 {
         let terms: [f64; K] = std::array::from_fn(|k| evidence[k] + self.ln_prior[k]);

@@ -78,6 +78,10 @@ impl fmt::Display for Invalid {
     }
 }
 
+fn known(dispersion: &Dispersion) -> Option<&Dispersion> {
+    Some(dispersion).filter(|d| d.is_known())
+}
+
 /// The guards and what they have seen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Guards {
@@ -89,6 +93,8 @@ pub struct Guards {
     /// Instances by their position in `replicas`.
     names: Vec<String>,
     dispersion: Dispersion,
+    /// The same among the canary's users.
+    canary_dispersion: Dispersion,
     /// The first trip, until somebody looked at it.
     tripped: Option<Invalid>,
 }
@@ -97,6 +103,7 @@ impl Guards {
     /// Adds one tick. `replicas_needed`: evidence at which stable's instances disagree.
     pub fn observe(&mut self, tick: &Tick, replicas_needed: f64) {
         self.dispersion.observe(&tick.split);
+        self.canary_dispersion.observe(&tick.canary_split);
         if let Some(dealt) = &tick.dealt {
             self.observe_dealt(dealt);
         }
@@ -195,7 +202,7 @@ impl Guards {
     }
 
     fn look_at_dispersion(&self) -> Option<Invalid> {
-        let factor = self.factor(false);
+        let factor = known(&self.dispersion).map_or(1.0, Dispersion::factor);
         (factor >= DISPERSION_MAX).then_some(Invalid {
             guard: Guard::Dispersion,
             evidence: 0.0,
@@ -210,8 +217,17 @@ impl Guards {
     }
 
     /// What evidence of the next tick has to be divided by, at least 1; 1 where units are not users.
-    pub fn factor(&self, has_split: bool) -> f64 {
-        if has_split || self.dispersion.is_known() { self.dispersion.factor() } else { 1.0 }
+    /// `whole`: for what repeats over time too.
+    pub fn factor(&self, has_split: bool, whole: bool) -> f64 {
+        let of = |d: &Dispersion| if whole { d.factor() } else { d.within() };
+        let among_canaries = known(&self.canary_dispersion).map_or(1.0, of);
+        let stable = Some(&self.dispersion).filter(|d| has_split || d.is_known());
+        stable.map_or(1.0, of).max(among_canaries)
+    }
+
+    /// How often the evidence so far repeats itself, at least 1, because the same users fail.
+    pub fn repeats(&self) -> f64 {
+        (self.factor(false, true) / self.factor(false, false)).max(1.0)
     }
 
     /// Whether units are users: only they come with a split.
@@ -221,6 +237,10 @@ impl Guards {
 
     /// Begins anew after a person has looked; what is still wrong trips again.
     pub fn clear(&mut self) {
-        *self = Self { dispersion: std::mem::take(&mut self.dispersion), ..Self::default() };
+        *self = Self {
+            dispersion: std::mem::take(&mut self.dispersion),
+            canary_dispersion: std::mem::take(&mut self.canary_dispersion),
+            ..Self::default()
+        };
     }
 }

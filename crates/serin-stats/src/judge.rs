@@ -117,7 +117,7 @@ impl Judge {
         self.seconds = self.seconds.saturating_add(u64::from(tick.seconds));
         self.baseline_n = self.baseline_n.saturating_add(tick.baseline.n);
         self.canary_n = self.canary_n.saturating_add(tick.canary.n);
-        let factor = self.guards.factor(!tick.split.is_empty());
+        let factor = self.guards.factor(!tick.split.is_empty(), self.onset.is_some());
         self.guards.observe(tick, self.config.fail_needed());
         self.advance_onset(tick);
         let named = self.config.settings().metrics.iter().map(|m| &m.metric);
@@ -225,8 +225,13 @@ impl Judge {
 
     /// `ln E` of each metric's comparison, in the order of the configuration.
     fn fails(&self) -> Vec<f64> {
-        let onset = self.onset.as_ref();
-        self.metrics.iter().map(|e| e.fail(&self.config, onset)).collect()
+        let (onset, repeats) = (self.onset.as_ref(), self.repeats());
+        self.metrics.iter().map(|e| e.fail(&self.config, onset, repeats)).collect()
+    }
+
+    /// How often evidence repeats itself; with onsets that is part of each increment.
+    fn repeats(&self) -> f64 {
+        if self.onset.is_some() { 1.0 } else { self.guards.repeats() }
     }
 
     /// The metrics that are worse: those of the time alone, when that is what decided.

@@ -82,14 +82,14 @@ impl LatencyEvidence {
     }
 
     /// `ln E` of FAIL: the mean over the quantiles.
-    pub fn fail(&self, onset: Option<&Onset>) -> f64 {
-        with_rest(mix(&self.fail), onset)
+    pub fn fail(&self, onset: Option<&Onset>, repeats: f64) -> f64 {
+        with_rest(mix(&self.fail, repeats), onset)
     }
 
     /// `ln E` of PASS: the smaller of "not slower by the margin" and "no heavier tail", since
     /// both are asked for.
-    pub fn pass(&self) -> f64 {
-        mix(&self.shift).min(self.tail.ln_e(&TAIL_HARM))
+    pub fn pass(&self, repeats: f64) -> f64 {
+        mix(&self.shift, repeats).min(self.tail.ln_e(&TAIL_HARM, repeats))
     }
 
     /// Cumulative counts of requests beyond the tail limit.
@@ -127,14 +127,15 @@ impl LatencyEvidence {
         let judged = (self.judged > 0).then_some(self.judged as f64)?;
         let shift = requests_until(needed, |n| {
             let grown = 1.0 + n / judged;
-            mix(&self.shift.map(|row| row.map(|l| l * grown)))
+            mix(&self.shift.map(|row| row.map(|l| l * grown)), 1.0)
         })?;
         Some(tail.max(shift))
     }
 }
 
-fn mix(evidence: &[LogEvidence; LEVELS]) -> f64 {
-    let quantiles: [f64; LEVELS] = std::array::from_fn(|q| ODDS[q].mix(&evidence[q]));
+fn mix(evidence: &[LogEvidence; LEVELS], repeats: f64) -> f64 {
+    let quantiles: [f64; LEVELS] =
+        std::array::from_fn(|q| ODDS[q].mix_repeated(&evidence[q], repeats));
     log_mean_exp(&quantiles)
 }
 

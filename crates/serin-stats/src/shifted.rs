@@ -55,13 +55,13 @@ impl Shifted {
     }
 
     /// `ln E` of FAIL, made smaller by what the ratio of before cost.
-    pub fn fail(&self) -> f64 {
-        RATIOS.mix(&self.fail) + libm::log1p(-BEFORE_SHARE)
+    pub fn fail(&self, repeats: f64) -> f64 {
+        RATIOS.mix_repeated(&self.fail, repeats) + libm::log1p(-BEFORE_SHARE)
     }
 
     /// `ln E` of PASS by the ratio, made smaller likewise.
-    pub fn pass(&self) -> f64 {
-        mix_five(&RATIO_PRIOR, &self.pass) + libm::log1p(-BEFORE_SHARE)
+    pub fn pass(&self, repeats: f64) -> f64 {
+        mix_five(&RATIO_PRIOR, &self.pass.map(|l| l / repeats)) + libm::log1p(-BEFORE_SHARE)
     }
 
     /// Whether there is a ratio of before to compare with.

@@ -156,6 +156,9 @@ pub struct Tick {
     /// Stable's units and errors by part of the users, parts drawn independently of the arm.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub split: Vec<(u64, u64)>,
+    /// The same of the canary's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub canary_split: Vec<(u64, u64)>,
     /// Judged requests and errors of each of stable's instances.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub replicas: BTreeMap<String, (u64, u64)>,
@@ -192,7 +195,7 @@ impl Tick {
         self.baseline.is_possible()
             && self.canary.is_possible()
             && self.dealt.is_none_or(|d| d.is_possible())
-            && self.split.iter().all(|(n, k)| k <= n)
+            && self.split.iter().chain(&self.canary_split).all(|(n, k)| k <= n)
             && self.replicas.values().all(|(n, k)| k <= n)
             && self.samples.iter().all(|(_, sample)| sample.is_possible())
     }

@@ -32,7 +32,9 @@ fn users(rng: &mut fastrand::Rng, light: usize, heavy: (usize, f64), rate: f64) 
 
 /// One window; `times` the chance of an error on the canary.
 fn window(rng: &mut fastrand::Rng, users: &[User], times: f64) -> Tick {
-    let mut tick = Tick { seconds: 60, split: vec![(0, 0); PARTS], ..Tick::default() };
+    let parts = || vec![(0, 0); PARTS];
+    let (split, canary_split) = (parts(), parts());
+    let mut tick = Tick { seconds: 60, split, canary_split, ..Tick::default() };
     for user in users {
         if rng.f64() >= user.active {
             continue;
@@ -42,10 +44,9 @@ fn window(rng: &mut fastrand::Rng, users: &[User], times: f64) -> Tick {
         let arm = if user.canary { &mut tick.canary } else { &mut tick.baseline };
         arm.n += 1;
         arm.errors += failed;
-        if !user.canary {
-            tick.split[user.part].0 += 1;
-            tick.split[user.part].1 += failed;
-        }
+        let split = if user.canary { &mut tick.canary_split } else { &mut tick.split };
+        split[user.part].0 += 1;
+        split[user.part].1 += failed;
     }
     tick
 }

@@ -153,6 +153,7 @@ impl Rollout {
                 canary: canary.tick,
                 dealt: dealt.filter(|d| d.baseline > 0 || d.canary > 0),
                 split,
+                canary_split: canary.split,
                 replicas: compared.instances,
                 samples: vec![],
             },

@@ -26,7 +26,7 @@ impl Judge {
             metrics,
             blame,
             invalid,
-            dispersion: self.guards.factor(false),
+            dispersion: self.guards.factor(false, true),
             users: self.guards.has_users(),
             canary_n: self.canary_n,
             baseline_n: self.baseline_n,
@@ -71,7 +71,7 @@ impl Judge {
         let counts = evidence.counts();
         let (baseline_rate, canary_rate) = evidence.rates();
         let needed = self.config.pass_needed() * rung.part();
-        let factor = self.guards.factor(false);
+        let factor = self.guards.factor(false, true);
         let mut found = MetricAssessment {
             metric: m.metric.clone(),
             role: m.role,
@@ -86,7 +86,7 @@ impl Judge {
             interval: evidence.interval(self.config.settings().alpha),
             fail_evidence: fail,
             fail_needed: self.config.fail_needed(),
-            pass_evidence: evidence.pass(&self.config),
+            pass_evidence: evidence.pass(&self.config, self.repeats()),
             pass_needed: needed,
             requests_missing: evidence.requests_missing(&self.config, needed * factor),
             latency: latency(evidence),

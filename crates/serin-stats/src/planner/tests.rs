@@ -36,7 +36,7 @@ fn evidence_at_expected_counts_is_the_judges() {
         near(Mixture::fail(&traffic).evidence(n), RATIOS.mix(&evidence));
         let mut pass = PassEvidence::default();
         pass.observe(&harm, &counts, 1.0);
-        near(Mixture::pass(&traffic, &harm).evidence(n), pass.ln_e(&harm));
+        near(Mixture::pass(&traffic, &harm).evidence(n), pass.ln_e(&harm, 1.0));
         let above = ceiling(counts.canary_n, counts.canary_events, 0.01);
         near(Mixture::ceiling(&traffic, 0.01).evidence(n), above);
     }

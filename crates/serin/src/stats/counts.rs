@@ -30,6 +30,7 @@ pub struct Counts {
     /// Units dealt to (stable, canary), where it is written.
     pub dealt: Option<(u64, u64)>,
     pub split: Vec<(u64, u64)>,
+    pub canary_split: Vec<(u64, u64)>,
     pub replicas: BTreeMap<String, (u64, u64)>,
     pub samples: BTreeMap<String, Sample>,
 }
@@ -52,7 +53,8 @@ impl Counts {
             stable: line.stable.take().map(|arm| Arm::of("stable", arm)).transpose()?,
             canary: line.canary.take().map(|arm| Arm::of("canary", arm)).transpose()?,
             dealt: dealt.transpose()?,
-            split: line.split.iter().map(|pair| both("split", *pair)).collect::<Result<_, _>>()?,
+            split: pairs("split", &line.split)?,
+            canary_split: pairs("canary_split", &line.canary_split)?,
             replicas: replicas.collect::<Result<_, Wrong>>()?,
             samples: samples.collect::<Result<_, Wrong>>()?,
         })
@@ -65,8 +67,6 @@ impl Counts {
             Some(now) => now.since(then.as_ref().unwrap_or(&nothing)).map(Some),
             None => Some(None),
         };
-        let split = self.split.iter().enumerate();
-        let split = split.map(|(i, now)| less(*now, earlier.split.get(i)));
         let replicas = self.replicas.iter();
         let replicas = replicas
             .map(|(name, now)| Some((name.clone(), less(*now, earlier.replicas.get(name))?)));
@@ -82,11 +82,20 @@ impl Counts {
                 Some(now) => Some(less(now, earlier.dealt.as_ref())?),
                 None => None,
             },
-            split: split.collect::<Option<_>>()?,
+            split: pairs_since(&self.split, &earlier.split)?,
+            canary_split: pairs_since(&self.canary_split, &earlier.canary_split)?,
             replicas: replicas.collect::<Option<_>>()?,
             samples: samples.collect::<Option<_>>()?,
         })
     }
+}
+
+fn pairs(name: &str, pairs: &[(Number, Number)]) -> Result<Vec<(u64, u64)>, Wrong> {
+    pairs.iter().map(|pair| both(name, *pair)).collect()
+}
+
+fn pairs_since(now: &[(u64, u64)], then: &[(u64, u64)]) -> Option<Vec<(u64, u64)>> {
+    now.iter().enumerate().map(|(i, now)| less(*now, then.get(i))).collect()
 }
 
 impl Arm {

@@ -124,6 +124,7 @@ impl Judging {
             baseline,
             canary,
             split: counts.split,
+            canary_split: counts.canary_split,
             replicas: counts.replicas,
             samples: counts.samples.into_iter().map(|(name, sample)| (of(name), sample)).collect(),
         };

@@ -35,6 +35,9 @@ pub struct Line<'a> {
     /// Stable's (n, k) by part of the users.
     #[serde(default)]
     pub split: Vec<(Number, Number)>,
+    /// The canary's.
+    #[serde(default)]
+    pub canary_split: Vec<(Number, Number)>,
     /// (n, k) of each of stable's instances.
     #[serde(default)]
     pub replicas: BTreeMap<String, (Number, Number)>,

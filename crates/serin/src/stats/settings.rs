@@ -98,7 +98,7 @@ Input, one JSON object a line, counts of that tick alone (see --cumulative):
            0 to 1023, so that 1 ms is 318 and 1 s is 637
   sessions users seen, each once a window: the units, with k those of them that failed
 Optional: unfinished (failed by the deadline, part of k) and aborted by arm; seconds, weight (planned
-share of the canary), split, replicas, samples, before, alone; a first line with settings. All of it
+share of the canary), split, canary_split, replicas, samples, before, alone; a first line with settings. All of it
 is in docs/statistics.md.
 
 Output, one JSON line a run: verdict FAIL, PASS, CONTINUE, NODATA or INVALID, and when it was reached.
