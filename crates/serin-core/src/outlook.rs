@@ -63,7 +63,11 @@ pub fn outlook(service: &Service, schedule: &Schedule, kind: RolloutKind) -> Out
     Outlook {
         shortest: Millis(shortest + schedule.watch().0),
         requests: steps.iter().filter_map(|s| s.requests).max(),
-        notes: notes(service, schedule, analysed),
+        notes: [
+            notes(service, schedule, analysed),
+            prospects(service, schedule, analysed, shortest),
+        ]
+        .concat(),
         steps,
     }
 }
@@ -147,6 +151,53 @@ fn notes(service: &Service, schedule: &Schedule, analysed: bool) -> Vec<String> 
         );
     }
     notes
+}
+
+/// What the schedule takes and what it cannot see, where anything is compared.
+fn prospects(service: &Service, schedule: &Schedule, analysed: bool, shortest: u64) -> Vec<String> {
+    let Some(analysis) = schedule.analysis.as_ref().filter(|_| analysed) else { return vec![] };
+    let config = analysis.judge_config(service.spec.traffic.affinity.is_some()).ok();
+    let last = schedule.steps().take_while(|(_, step)| !is_all(step)).fold(None, last_weight);
+    let asked = schedule.rungs() > 0;
+    let takes =
+        config.zip(last).filter(|_| asked).and_then(|(config, weight)| takes(config, weight));
+    let seconds = (shortest + schedule.watch().0) / 1000;
+    let unseen = planner::unseen(seconds);
+    let names: Vec<_> = unseen
+        .iter()
+        .map(|b| format!("{} ({} to {} min)", b.name, b.at_least / 60, b.usually / 60))
+        .collect();
+    let short = format!(
+        "may be over before some faults show: {}; `bake: {{ atLeast }}` or `afterPromotion` watch longer",
+        names.join(", ")
+    );
+    takes.into_iter().chain((!names.is_empty()).then_some(short)).collect()
+}
+
+fn is_all(step: &Step) -> bool {
+    *step == Step::SetWeight(Weight::ALL)
+}
+
+fn last_weight(before: Option<Weight>, (_, step): (&str, &Step)) -> Option<Weight> {
+    match step {
+        Step::SetWeight(weight) => Some(*weight),
+        Step::Expose(expose) => Some(expose.up_to),
+        _ => before,
+    }
+}
+
+/// Requests until all evidence is there, at the usual example of a service that fails 0.5 %.
+fn takes(config: serin_stats::JudgeConfig, weight: Weight) -> Option<String> {
+    let (baseline, share) = (0.005, f64::from(weight.parts()) / 100_000.0);
+    let detect = baseline * config.settings().harm_ratio;
+    let question = planner::Question { config, baseline, detect, share, rps: None, within: None };
+    let timing = question.certification(Rung::LAST)?;
+    let (median, p90) = (thousands(timing.median.canary), thousands(timing.p90.canary));
+    Some(format!(
+        "at 0.5 % errors and {weight} of the traffic, half of all good versions have their evidence \
+         after {median} candidate requests, nine in ten after {p90}; `serin stats power` reckons \
+         with your rates and traffic"
+    ))
 }
 
 /// The verdict in one sentence: rates of both sides, limit, sample size.
