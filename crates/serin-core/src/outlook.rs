@@ -165,7 +165,10 @@ fn prospects(service: &Service, schedule: &Schedule, analysed: bool, shortest: u
     let unseen = planner::unseen(seconds);
     let names: Vec<_> = unseen
         .iter()
-        .map(|b| format!("{} ({} to {} min)", b.name, b.at_least / 60, b.usually / 60))
+        .map(|b| match (b.at_least / 60, b.usually / 60) {
+            (least, most) if least == most => format!("{} ({least} min)", b.name),
+            (least, most) => format!("{} ({least} to {most} min)", b.name),
+        })
         .collect();
     let short = format!(
         "may be over before some faults show: {}; `bake: {{ atLeast }}` or `afterPromotion` watch longer",
