@@ -34,7 +34,7 @@ pub use observation::{
     ArmCounts, CountKey, Counts, ExitCause, Observation, REPORTED_GENERATIONS, RevisionObservation,
     StartFailure,
 };
-pub use outlook::{Outlook, OutlookStep, describe, outlook, verdict_sentence};
+pub use outlook::{Outlook, OutlookStep, describe, metric_value, outlook, verdict_sentence};
 pub use plan::{Affinity, FreshBaseline, Plan, RevisionPlan, Role};
 pub use record::{Given, RecordedTick, judge_again};
 pub use rollout::{

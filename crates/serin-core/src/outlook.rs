@@ -242,9 +242,23 @@ fn rates(m: &MetricAssessment) -> String {
 }
 
 fn number_words(m: &MetricAssessment) -> String {
-    let number = |x: Option<f64>| x.map_or("unknown".into(), |x| format!("{x:.4}"));
+    let number = |x: Option<f64>| metric_value(&m.metric, x);
     let (canary, baseline) = (number(m.canary_rate), number(m.baseline_rate));
     format!("{} {canary} vs {baseline} on stable (harm from {})", m.metric, number(m.limit))
+}
+
+/// A rate or a mean of `metric` with its unit.
+pub fn metric_value(metric: &Metric, value: Option<f64>) -> String {
+    match (metric, value) {
+        (_, None) => "unknown".into(),
+        (Metric::Errors, _) => percent(value),
+        (Metric::Latency | Metric::MeanLatency, _) => millis(value),
+        // The engine counts restarts by instance-second.
+        (Metric::Named(name), Some(rate)) if name == "restarts" => {
+            format!("{:.2} an instance-hour", rate * 3600.0)
+        }
+        (Metric::Named(_), Some(value)) => format!("{value:.4}"),
+    }
 }
 
 fn latency_words(latency: Option<&LatencySummary>) -> String {

@@ -1,6 +1,8 @@
 //! Turns state into the documents of the API.
 
-use crate::api::view::{ArmView, InstanceRow, JournalLine, RolloutView, ServiceView, schema_of};
+use crate::api::view::{
+    ArmView, InstanceRow, JournalLine, LatencyIntervals, RolloutView, ServiceView, schema_of,
+};
 use serin_core::{
     Entry, PauseReason, Phase, RevisionId, Rollout, Service, ServiceName, Timestamp, WaitingOn,
     Weight, describe, verdict_sentence,
@@ -66,7 +68,15 @@ pub(crate) fn rollout_view(rollout: &Rollout) -> RolloutView {
         judged: rollout.counted.judged,
         assessment: rollout.assessment.clone(),
         verdict: rollout.assessment.as_ref().map(verdict_sentence),
+        latency_intervals: latency_intervals(rollout),
     }
+}
+
+fn latency_intervals(rollout: &Rollout) -> Option<LatencyIntervals> {
+    let judge = rollout.judge.as_ref()?;
+    let [p50_ms, p99_ms] = [0.5, 0.99].map(|q| judge.quantile_intervals(q));
+    let known = [p50_ms, p99_ms].iter().flatten().any(Option::is_some);
+    known.then_some(LatencyIntervals { p50_ms, p99_ms })
 }
 
 fn phase_word(phase: &Phase) -> &'static str {

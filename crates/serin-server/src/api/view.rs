@@ -92,6 +92,18 @@ pub struct RolloutView {
     pub assessment: Option<Assessment>,
     /// The verdict in words.
     pub verdict: Option<String>,
+    /// How well the latency is known, where it is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_intervals: Option<LatencyIntervals>,
+}
+
+/// Confidence sequences (1 - alpha) of recent latency in milliseconds; baseline, then candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LatencyIntervals {
+    /// Of the median.
+    pub p50_ms: [Option<(f64, f64)>; 2],
+    /// Of the 99th percentile.
+    pub p99_ms: [Option<(f64, f64)>; 2],
 }
 
 /// Traffic of one revision.
