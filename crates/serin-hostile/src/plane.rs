@@ -6,7 +6,7 @@ use serin_proxy::client::{Applied, Client};
 use serin_proxy::wire::Route;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -24,7 +24,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// What the data plane has counted, in the engine's words.
 pub type Report = Arc<BTreeMap<ServiceName, Vec<Counts>>>;
 
-/// Is a data plane until it is told to end: what the program does when called with [`WORD`].
+/// Is a data plane until it is told to end or its parent is gone: what the program does when called with [`WORD`].
 ///
 /// # Errors
 /// It cannot start.
@@ -36,6 +36,11 @@ pub fn be(folder: &Path) -> Result<()> {
         workers: 2,
         drain_deadline: Duration::from_secs(1),
     };
+    std::thread::spawn(|| {
+        // Standard input ends with whoever started this, however that ended.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(0);
+    });
     serin_proxy::run(options).context("the data plane")
 }
 
@@ -160,6 +165,6 @@ impl Drop for Plane {
 
 fn spawn(program: &Path, folder: &Path) -> Result<Child> {
     let mut command = Command::new(program);
-    command.arg(WORD).arg(folder);
+    command.arg(WORD).arg(folder).stdin(Stdio::piped());
     command.spawn().with_context(|| format!("starting {}", program.display()))
 }

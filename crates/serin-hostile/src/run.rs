@@ -210,7 +210,8 @@ impl Accident {
 /// killed.
 fn free_addr() -> Result<SocketAddr> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let offset = (std::process::id() % 97) as u16 * 100;
+    // Two measurements at a time do not take each other's.
+    let offset = (std::process::id() % 160) as u16 * 100;
     for _ in 0..TRIES {
         let port = FIRST_PORT + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
         let addr = SocketAddr::from(([127, 0, 0, 1], port));
