@@ -1,9 +1,8 @@
 //! The time after the comparison: the canary has all requests and nothing stands beside it.
 //!
 //! Its error rate is held against what was harm when the comparison ended, and its tail against
-//! the tail limit of stable's last window. Both are ceiling tests (2 nats for each doubling of a
-//! rate) with an onset mixture, so that trouble that begins late is not hidden by the good time
-//! before it. Their null is about the canary alone: trouble that would have hit both versions
+//! the tail limit of stable's last window. Both are ceiling tests (see [`crate::eprocess::ceiling`])
+//! with an onset mixture, so that trouble that begins late is not hidden by the good time before it. Their null is about the canary alone: trouble that would have hit both versions
 //! counts against it too.
 
 use crate::config::Metric;

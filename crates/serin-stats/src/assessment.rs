@@ -113,7 +113,7 @@ pub struct Assessment {
     /// What the evidence says about the version as a whole.
     pub outcome: Outcome,
     /// `ln` of the e-value the whole rollout is judged by now: the mean of the metrics' FAIL e-values,
-    /// with a tenth of its weight for the time the canary is alone.
+    /// with a twentieth of its weight for the time the canary is alone.
     pub fail_evidence: f64,
     /// `ln 1/alpha`.
     pub fail_needed: f64,

@@ -136,7 +136,7 @@ pub fn add_known_share_at(ln_r: &LogEvidence, share: f64, counts: &Counts, to: &
 }
 
 /// Log evidence against "each canary request has an event with probability at most `p_max`",
-/// from cumulative canary counts (2.1: the ceiling test). Grid `min(p_max * r_k, 0.999)`.
+/// from cumulative canary counts: the ceiling test, a mixture of likelihood ratios (Wald 1947). Grid `min(p_max * r_k, 0.999)`.
 pub fn ceiling(canary_n: u64, canary_events: u64, p_max: f64) -> f64 {
     ceiling_on(&RATIOS, canary_n as f64, canary_events as f64, p_max)
 }
@@ -166,7 +166,7 @@ pub(crate) fn mix_five(prior: &[f64; 5], logs: &[f64]) -> f64 {
 }
 
 /// Log evidence against "each canary request has an event with probability at least `floor`",
-/// from cumulative canary counts (2.7).
+/// from cumulative canary counts.
 pub fn below_floor(canary_n: f64, canary_events: f64, floor: f64) -> f64 {
     let logs = BELOW_FLOOR.map(|x| bernoulli(canary_n, canary_events, floor * x, floor));
     mix_five(&FLOOR_PRIOR, &logs)
@@ -198,7 +198,7 @@ impl Harm {
     }
 }
 
-/// PASS: evidence against [`Harm`] (2.7). Harm is an intersection (relative *and* absolute), so
+/// PASS: evidence against [`Harm`]. Harm is an intersection (relative *and* absolute), so
 /// rejecting either part is enough, and the mean of the two e-processes is one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PassEvidence {

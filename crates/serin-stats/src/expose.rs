@@ -54,12 +54,6 @@ pub fn next_share(judge: &Judge, now: &Situation, budget: f64, up_to: f64) -> f6
     }
 }
 
-/// Failed requests that users may yet suffer at the present share; `None` when errors
-/// are not judged.
-pub fn harm_possible(judge: &Judge, now: &Situation) -> Option<f64> {
-    Some(Known::of(judge)?.harm(now.share.clamp(FIRST, 1.0), now))
-}
-
 /// What the judge knows of the error rates.
 struct Known {
     usual: f64,

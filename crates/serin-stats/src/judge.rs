@@ -73,8 +73,9 @@ impl Judge {
         &self.config
     }
 
-    /// The same evidence held to other risks. `None` when `config` asks about other harm or other
-    /// metrics: that evidence is about another question. A failure stays.
+    /// The same evidence for another try, held to the risks of `config`. `None` when that asks about
+    /// other harm or other metrics: the evidence is about another question. A failure stays; the
+    /// guards begin anew, as requests are dealt anew.
     #[must_use]
     pub fn with_risks(mut self, config: &JudgeConfig) -> Option<Self> {
         let (old, new) = (self.config.settings(), config.settings());
@@ -83,6 +84,8 @@ impl Judge {
             return None;
         }
         self.config = config.clone();
+        self.guards.clear();
+        self.last_rejected = false;
         self.latch();
         Some(self)
     }

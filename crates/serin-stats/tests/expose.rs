@@ -1,7 +1,7 @@
 //! The share that is chosen from evidence grows while the canary is clean and keeps the budget.
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
-use serin_stats::expose::{Situation, harm_possible, next_share};
+use serin_stats::expose::{Situation, next_share};
 use serin_stats::{ArmTick, Judge, JudgeConfig, JudgeSettings, Metric, Outcome, Rung, Tick};
 
 const RPS: f64 = 400.0;
@@ -77,7 +77,6 @@ fn a_spent_budget_raises_nothing() {
     let baseline = ArmTick { n: 9000, errors: 9, ..ArmTick::default() };
     judge.observe(&Tick { seconds: 1, baseline, canary, ..Tick::default() });
     assert!((next_share(&judge, &situation(0.1), 5.0, 0.5) - 0.1).abs() < 1e-12);
-    assert!(harm_possible(&judge, &situation(0.1)).unwrap() > 0.0);
 }
 
 #[test]
@@ -86,5 +85,4 @@ fn without_errors_judged_nothing_is_raised() {
     let settings = JudgeSettings { metrics, ..JudgeSettings::default() };
     let judge = Judge::new(JudgeConfig::new(settings).unwrap());
     assert!((next_share(&judge, &situation(0.05), 1e9, 0.5) - 0.05).abs() < 1e-12);
-    assert_eq!(harm_possible(&judge, &situation(0.05)), None);
 }

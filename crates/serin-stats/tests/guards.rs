@@ -143,3 +143,14 @@ fn what_was_given_up_is_told_and_forgotten_once_somebody_looked() {
     judge.clear_guards();
     assert_eq!(judge.assess(Rung::LAST).outcome, Outcome::Pass);
 }
+
+#[test]
+fn another_try_keeps_the_evidence_and_begins_its_guards_anew() {
+    let dealt = Some(Dealt { baseline: 900, canary: 100, share: 0.2 });
+    let first = after(&Tick { dealt, ..clean() }).0;
+    let evidence = first.assess(Rung::LAST).metrics[0].pass_evidence;
+    let config = first.config().clone();
+    let again = first.with_risks(&config).unwrap().assess(Rung::LAST);
+    assert_eq!(again.invalid, None);
+    assert!((again.metrics[0].pass_evidence - evidence).abs() < 1e-12);
+}

@@ -206,7 +206,7 @@ fn mean_of_e_values() {
     }
 }
 
-/// 2.7: a service without errors passes a floor of 0.5 % after some 850 canary requests, of 0.1 %
+/// A service without errors passes a floor of 0.5 % after some 850 canary requests, of 0.1 %
 /// after 4,200, of 1 % after 440 (5-second looks there, hence the slack).
 #[test]
 fn plan_of_a_service_without_errors() {

@@ -144,8 +144,10 @@ impl JudgeArgs {
     pub fn check(&self) -> Result<(), Failure> {
         for (name, risk) in [("alpha", self.alpha), ("beta", self.beta)] {
             if risk.is_some_and(|p| !(p > 0.0 && p < 0.5)) {
-                let message =
-                    format!("--{name} is {}; it is above 0 and below 0.5", risk.unwrap_or(0.0));
+                let message = format!(
+                    "--{name} is {}; it must be above 0 and below 0.5",
+                    risk.unwrap_or(0.0)
+                );
                 return Err(bad(message).hint("0.01 is one wrong verdict in a hundred rollouts"));
             }
         }
