@@ -9,7 +9,7 @@ use crate::evidence::Evidence;
 use crate::grid::log_sum_exp;
 use crate::guards::{Guard, Guards, Invalid};
 use crate::onset::Onset;
-pub use crate::tick::{ArmTick, Tick};
+use crate::tick::{ArmTick, Tick};
 use serde::{Deserialize, Serialize};
 
 /// The moment at which a rollout failed.
