@@ -28,8 +28,30 @@ pub enum Event {
     Observed(Observation),
     /// The data plane reported cumulative counts, one per generation.
     Counted(Vec<Counts>),
+    /// A test of a step has ended.
+    HookEnded {
+        /// Which one.
+        hook: HookKey,
+        /// Whether it passed.
+        passed: bool,
+        /// What it said, at most 2,000 bytes; the last of it.
+        text: String,
+    },
     /// The time the engine asked to be woken at has come.
     Woke,
+}
+
+/// One try of one test; the same key always means the same try.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct HookKey {
+    /// The rollout's number within the service.
+    pub rollout: u64,
+    /// The step, from 0.
+    pub step: usize,
+    /// The test within the step, from 0.
+    pub hook: usize,
+    /// The try, from 1.
+    pub attempt: u32,
 }
 
 /// Who did something: a login name, a token's name, or `serin` itself.
@@ -58,6 +80,22 @@ pub enum Ask {
     Rollback {
         /// Where to.
         to: Option<RevisionId>,
+    },
+    /// Agree to what an approval step asks.
+    Approve,
+    /// Try the last candidate again from its first step.
+    Retry {
+        /// Even if it was rolled back before, with fresh evidence.
+        allow_bad: bool,
+    },
+    /// End the hold after a rollback: deploys are taken again.
+    Release,
+    /// Say that a revision is bad, or that it is not.
+    Mark {
+        /// Which.
+        revision: RevisionId,
+        /// What it is from now on.
+        bad: bool,
     },
     /// Stop everything of this service and forget it.
     Remove,
@@ -106,6 +144,14 @@ pub enum RefusalCode {
     Removing,
     /// The settings of the analysis cannot work.
     InvalidAnalysis,
+    /// A rollout is under way and deploys are refused meanwhile.
+    Busy,
+    /// The service is held after a rollback.
+    Held,
+    /// This revision and the running one do not understand each other's data.
+    Incompatible,
+    /// Whoever asked may not.
+    NotAllowed,
 }
 
 impl Refusal {

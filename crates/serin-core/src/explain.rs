@@ -301,6 +301,7 @@ fn step_waits(service: &Service, rollout: &Rollout, now: Timestamp) -> WaitingOn
         },
         Some(Step::Bake(bake)) => bake_waits(rollout, bake, now),
         Some(Step::Expose(_)) => expose_waits(service, rollout, now),
+        Some(_) => WaitingOn::Nothing,
         None => acknowledgement(service),
     }
 }

@@ -21,12 +21,14 @@ mod outlook;
 mod plan;
 mod record;
 mod rollout;
+mod rules;
 mod service;
 mod spec;
+mod step;
 mod time;
 
 pub use engine::{Transition, step};
-pub use event::{Actor, Ask, DeployAsk, Event, Refusal, RefusalCode};
+pub use event::{Actor, Ask, DeployAsk, Event, HookKey, Refusal, RefusalCode};
 pub use explain::{Entry, Fact, WaitingOn, waiting_on};
 pub use id::{Digest, Generation, IdError, RevisionId, ServiceName, Version, Weight};
 pub use lint::{Note, lint, moves_only_to_stable};
@@ -35,15 +37,23 @@ pub use observation::{
     StartFailure,
 };
 pub use outlook::{Outlook, OutlookStep, describe, metric_value, outlook, verdict_sentence};
-pub use plan::{Affinity, FreshBaseline, Plan, RevisionPlan, Role};
+pub use plan::{Affinity, FreshBaseline, Mirror, Plan, Preview, RevisionPlan, Role, Rule};
 pub use record::{Given, RecordedTick, judge_again};
 pub use rollout::{
     Aim, Cause, CheckRun, Counted, CountedAt, Outcome, PauseReason, Phase, Planned, Rollout,
     RolloutKind, RolloutRecord, StepState,
 };
+pub use rules::{
+    Amount, Capacity, Colour, DataFormats, OnFailure, OnInstanceFailure, OnNewRevision,
+    RollbackClass, RollbackSpec, VerifySpec,
+};
 pub use service::{Inherited, Revision, RevisionStanding, Service};
 pub use spec::{
-    AffinityKey, AffinitySpec, Analysis, Bake, Baseline, EnvValue, Expose, Limits, LogLimits,
-    OnInconclusive, Probe, ProbeKind, RunSpec, Schedule, ServiceSpec, Stage, Step, TrafficSpec,
+    AffinityKey, AffinitySpec, Analysis, Baseline, EnvValue, Limits, LogLimits, OnInconclusive,
+    Probe, ProbeKind, RunSpec, Schedule, ServiceSpec, Stage, TrafficSpec,
+};
+pub use step::{
+    Analyse, Approval, Bake, Experiment, Expose, Goal, HeaderMatch, HeaderRoute, Hook, HookKind,
+    MirrorRoute, NoWinner, RequestMatch, Scale, Step, TextMatch, Variant, VariantOf, WinnerRule,
 };
 pub use time::{Millis, Timestamp};

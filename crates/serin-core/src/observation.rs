@@ -4,6 +4,7 @@ use crate::{Generation, RevisionId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serin_stats::Histogram;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 /// One look at a service's world.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +44,13 @@ pub struct RevisionObservation {
     pub lost: Option<StartFailure>,
     /// Instances run different artefacts under one revision.
     pub drift: bool,
+    /// Addresses of the ready instances, for tests against them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<SocketAddr>,
+    /// Numbers the instances publish themselves, by name; the sum over the instances, counters
+    /// since each began.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub published: BTreeMap<String, f64>,
 }
 
 /// Why an instance did not come up, or was lost, with what a person needs to mend it.
@@ -129,6 +137,13 @@ pub struct ArmCounts {
     /// much stable differs from itself. Empty unless units are users.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub split: Vec<(u64, u64)>,
+    /// Of the judged units, those that reached the goal of the plan.
+    #[serde(default)]
+    pub goals: u64,
+    /// Requests led here by header or rule, or copied; in none of the above but the latency and
+    /// errors of copies where the plan mirrors.
+    #[serde(default)]
+    pub led: u64,
     /// Judged requests and errors by instance.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub instances: BTreeMap<String, (u64, u64)>,

@@ -46,7 +46,7 @@ pub fn outlook(service: &Service, schedule: &Schedule, kind: RolloutKind) -> Out
     for (index, (stage, step)) in schedule.steps().enumerate() {
         match step {
             Step::SetWeight(to) | Step::Expose(Expose { up_to: to, .. }) => weight = *to,
-            Step::Pause(_) | Step::Bake(_) => {}
+            _ => {}
         }
         let before = instances;
         instances = service.candidate_size(weight, analysed);
@@ -92,6 +92,7 @@ pub fn describe(step: &Step) -> String {
             "raise the share as the evidence allows, to {up_to} (at most {budget} failed requests \
              to be expected, at most {deadline})"
         ),
+        _ => String::new(),
     }
 }
 
@@ -101,6 +102,7 @@ fn at_least(step: &Step, schedule: &Schedule, grows: bool) -> Option<Millis> {
         Step::Pause(span) => *span,
         Step::Bake(bake) => Some(bake.at_least),
         Step::Expose(_) => Some(schedule.warm_up),
+        _ => None,
     }
 }
 

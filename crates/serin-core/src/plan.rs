@@ -1,7 +1,10 @@
 //! The desired world of one service, in so much detail that whoever carries it out has no choice
 //! left to make.
 
-use crate::{AffinityKey, Generation, Millis, RevisionId, RunSpec, ServiceName, Weight};
+use crate::{
+    AffinityKey, Colour, Generation, Goal, HeaderMatch, Millis, RequestMatch, RevisionId, RunSpec,
+    ServiceName, Weight,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -12,8 +15,8 @@ pub struct Plan {
     pub service: ServiceName,
     /// Its place in order.
     pub generation: Generation,
-    /// Address of the load balancer.
-    pub listen: SocketAddr,
+    /// Address of the load balancer; none for a worker.
+    pub listen: Option<SocketAddr>,
     /// Time a request may take until its answer starts; zero for no limit.
     pub request_timeout: Millis,
     /// Requests on instances that have been ready for less than this are no evidence.
@@ -23,6 +26,59 @@ pub struct Plan {
     pub affinity: Option<Affinity>,
     /// Revisions that shall exist. One that is not named here shall be drained and stopped.
     pub revisions: BTreeMap<RevisionId, RevisionPlan>,
+    /// Requests with this header say themselves where they go. Before everything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_header: Option<String>,
+    /// Requests that go somewhere because of their headers, in order; before cookie and weight.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// Only requests with one of these headers are dealt by weight; the others go to stable.
+    /// Empty: all are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<HeaderMatch>,
+    /// Where copies of requests go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Mirror>,
+    /// An address of its own for one revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
+    /// Requests that count as success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<Goal>,
+    /// Time that requests get to end on an instance that leaves.
+    #[serde(default = "crate::spec::drain")]
+    pub drain: Millis,
+}
+
+/// Requests led to one revision because of their headers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Its name within the rollout.
+    pub name: String,
+    /// Any of these.
+    pub matches: Vec<HeaderMatch>,
+    /// Where they go.
+    pub to: RevisionId,
+}
+
+/// Copies of requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mirror {
+    /// Where they go.
+    pub to: RevisionId,
+    /// Any of these; empty for all requests with a safe method.
+    pub matches: Vec<RequestMatch>,
+    /// Share of those that match.
+    pub share: Weight,
+}
+
+/// An address that leads to one revision alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    /// The address.
+    pub listen: SocketAddr,
+    /// Where it leads.
+    pub to: RevisionId,
 }
 
 /// What one revision shall be.
@@ -39,6 +95,9 @@ pub struct RevisionPlan {
     /// Further instances of it, started beside the candidate to be compared with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fresh: Option<FreshBaseline>,
+    /// Which of the two sets of resources is its own.
+    #[serde(default)]
+    pub colour: Colour,
 }
 
 /// A baseline as young as the candidate: as many instances, started at the same time.
@@ -69,6 +128,10 @@ pub enum Role {
     Stable,
     /// On trial.
     Candidate,
+    /// An arm of an experiment beside the two.
+    Variant,
+    /// Kept without traffic: for a way back, or to look at.
+    Kept,
 }
 
 impl Role {
@@ -77,11 +140,33 @@ impl Role {
         match self {
             Self::Stable => "stable",
             Self::Candidate => "candidate",
+            Self::Variant => "variant",
+            Self::Kept => "kept",
         }
     }
 }
 
 impl Plan {
+    /// The plan of a service of which nothing shall run.
+    pub fn empty(service: ServiceName, generation: Generation) -> Self {
+        Self {
+            service,
+            generation,
+            listen: None,
+            request_timeout: Millis(0),
+            warm_up: Millis(0),
+            affinity: None,
+            revisions: BTreeMap::new(),
+            override_header: None,
+            rules: vec![],
+            only: vec![],
+            mirror: None,
+            preview: None,
+            goal: None,
+            drain: crate::spec::drain(),
+        }
+    }
+
     /// The share of `revision`; nothing when the plan does not name it.
     pub fn weight(&self, revision: &RevisionId) -> Weight {
         self.revisions.get(revision).map_or(Weight::NONE, |r| r.weight)

@@ -1,8 +1,8 @@
 //! The aggregate: one service with everything the engine knows of it.
 
 use crate::{
-    Generation, Millis, Observation, Phase, Plan, RevisionId, Rollout, RolloutKind, RolloutRecord,
-    RunSpec, ServiceName, ServiceSpec, Timestamp,
+    Colour, DataFormats, Generation, Millis, Observation, Phase, Plan, RevisionId, Rollout,
+    RolloutKind, RolloutRecord, RunSpec, ServiceName, ServiceSpec, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::Judge;
@@ -61,6 +61,12 @@ pub struct Revision {
     pub created_at: Timestamp,
     /// When it last became stable.
     pub promoted_at: Option<Timestamp>,
+    /// Which of the two sets of resources is its own; never that of the revision it replaces.
+    #[serde(default)]
+    pub colour: Colour,
+    /// Data formats it understands; `None` when nobody said.
+    #[serde(default)]
+    pub data: Option<DataFormats>,
 }
 
 /// What is known of a revision's worth.

@@ -1,7 +1,10 @@
 //! What a user asks for, after the file was read and checked. Strategies are gone here: each was
 //! lowered to one [`Schedule`] of stages and steps.
 
-use crate::{Millis, ServiceName, Version, Weight};
+use crate::{
+    Capacity, DataFormats, HeaderMatch, Millis, OnInstanceFailure, OnNewRevision, RollbackSpec,
+    ServiceName, Step, Version,
+};
 use serde::{Deserialize, Serialize};
 use serin_stats::{Metric, MetricSettings, threshold::Check};
 use std::{collections::BTreeMap, net::SocketAddr};
@@ -23,6 +26,26 @@ pub struct ServiceSpec {
     pub traffic: TrafficSpec,
     /// How a new revision is brought out.
     pub schedule: Schedule,
+    /// What a deploy does while a rollout is under way.
+    #[serde(default)]
+    pub on_new_revision: OnNewRevision,
+    /// How it goes back.
+    #[serde(default)]
+    pub rollback: RollbackSpec,
+    /// Data formats of the revision this file describes.
+    #[serde(default)]
+    pub data: Option<DataFormats>,
+    /// Revisions kept beside those that run, 1 to 50.
+    #[serde(default = "history_limit")]
+    pub history_limit: u32,
+    /// What an hour of one instance costs, in any currency; for reports alone.
+    #[serde(default)]
+    pub instance_hour_cost: Option<f64>,
+}
+
+/// Revisions kept unless said.
+fn history_limit() -> u32 {
+    10
 }
 
 /// How one instance is started, checked and stopped.
@@ -121,13 +144,29 @@ pub enum ProbeKind {
 /// Where a service's users come in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrafficSpec {
-    /// Address of the load balancer for this service.
-    pub listen: SocketAddr,
+    /// Address of the load balancer for this service; none for a worker, which takes its work
+    /// from elsewhere.
+    pub listen: Option<SocketAddr>,
     /// Time a request may take until its answer starts; zero for no limit.
     pub request_timeout: Millis,
     /// Users stay with one revision during a rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub affinity: Option<AffinitySpec>,
+    /// Requests with this header say themselves where they go: `stable` or `never`, `candidate`
+    /// or `always`, or a version that runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_header: Option<String>,
+    /// Where the candidate can be reached before it has traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<SocketAddr>,
+    /// Time that requests get to end on an instance that leaves.
+    #[serde(default = "drain")]
+    pub drain: Millis,
+}
+
+/// Drain time unless said.
+pub(crate) fn drain() -> Millis {
+    Millis::secs(30)
 }
 
 /// What keeps a user with one revision.
@@ -164,6 +203,24 @@ pub struct Schedule {
     pub progress_deadline: Millis,
     /// How long stable stays at full size after the candidate has all traffic.
     pub keep_warm: Millis,
+    /// How the instances of both revisions stand beside each other.
+    #[serde(default)]
+    pub capacity: Capacity,
+    /// What one failed instance means where the candidate takes stable's places.
+    #[serde(default)]
+    pub on_instance_failure: OnInstanceFailure,
+    /// How long the old revision's instances stay after the rollout, for a way back at once.
+    #[serde(default)]
+    pub keep_old: Millis,
+    /// How long instances of a revision that was decided against stay, without traffic.
+    #[serde(default)]
+    pub keep_failed: Millis,
+    /// The step from which evidence is looked at, from 0.
+    #[serde(default)]
+    pub analysis_from: usize,
+    /// Requests with these headers are dealt to the two revisions; all others stay with stable.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<HeaderMatch>,
 }
 
 /// A named run of steps.
@@ -173,45 +230,6 @@ pub struct Stage {
     pub name: String,
     /// In order.
     pub steps: Vec<Step>,
-}
-
-/// One step of a rollout.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Step {
-    /// Give the candidate this share, after it is sized for it.
-    SetWeight(Weight),
-    /// Wait for a time, or for a person.
-    Pause(Option<Millis>),
-    /// Wait under traffic.
-    Bake(Bake),
-    /// Raise the share as the evidence allows, until it is there.
-    Expose(Expose),
-}
-
-/// A step that chooses the shares itself: each is as large as the harm that is still possible
-/// allows. It ends with the evidence of its rung; the share is then what it came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Expose {
-    /// Failed requests that users may yet suffer on average if the candidate is harmful.
-    pub budget: f64,
-    /// Most that the candidate gets in this step.
-    pub up_to: Weight,
-    /// After this, [`OnInconclusive`] decides.
-    pub deadline: Millis,
-}
-
-/// Conditions of a bake; all must hold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Bake {
-    /// At least this long.
-    pub at_least: Millis,
-    /// At least so many judged requests on the candidate.
-    pub requests: u64,
-    /// Until the evidence says the candidate is not harmful.
-    pub until_evidence: bool,
-    /// After this, [`OnInconclusive`] decides.
-    pub deadline: Millis,
 }
 
 /// How a candidate is judged. Rates are shares of requests (or of users, with affinity), 0 to 1.
@@ -318,7 +336,71 @@ impl Analysis {
     }
 }
 
+impl ServiceSpec {
+    /// A production service of one replica with every setting as it is unless said.
+    pub fn of(name: ServiceName, run: RunSpec, traffic: TrafficSpec, schedule: Schedule) -> Self {
+        Self {
+            name,
+            environment: "production".into(),
+            replicas: 1,
+            version: None,
+            run,
+            traffic,
+            schedule,
+            on_new_revision: OnNewRevision::default(),
+            rollback: RollbackSpec::default(),
+            data: None,
+            history_limit: history_limit(),
+            instance_hour_cost: None,
+        }
+    }
+}
+
+impl ServiceSpec {
+    /// Every address it listens on.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.traffic.listen.into_iter().chain(self.traffic.preview)
+    }
+}
+
+impl TrafficSpec {
+    /// Users at this address, each request dealt by itself.
+    pub fn at(listen: SocketAddr) -> Self {
+        Self { listen: Some(listen), ..Self::worker() }
+    }
+
+    /// No users: a worker.
+    pub fn worker() -> Self {
+        Self {
+            listen: None,
+            request_timeout: Millis::secs(60),
+            affinity: None,
+            override_header: None,
+            preview: None,
+            drain: drain(),
+        }
+    }
+}
+
 impl Schedule {
+    /// One stage of `steps` without analysis, without any waiting.
+    pub fn of(strategy: &str, steps: Vec<Step>) -> Self {
+        Self {
+            strategy: strategy.into(),
+            stages: vec![Stage { name: strategy.into(), steps }],
+            analysis: None,
+            warm_up: Millis(0),
+            progress_deadline: Millis::secs(60),
+            keep_warm: Millis(0),
+            capacity: Capacity::default(),
+            on_instance_failure: OnInstanceFailure::default(),
+            keep_old: Millis(0),
+            keep_failed: Millis(0),
+            analysis_from: 0,
+            only: vec![],
+        }
+    }
+
     /// All steps in order, each with its stage's name.
     pub fn steps(&self) -> impl Iterator<Item = (&str, &Step)> {
         self.stages.iter().flat_map(|s| s.steps.iter().map(|step| (s.name.as_str(), step)))
@@ -353,16 +435,5 @@ impl Schedule {
     pub fn watch(&self) -> Millis {
         let asked = self.analysis.as_ref().map_or(Millis(0), |a| a.after_promotion);
         self.keep_warm.max(asked)
-    }
-}
-
-impl Step {
-    /// Whether it ends with evidence: a rung of the ladder.
-    pub fn asks_for_evidence(&self) -> bool {
-        match self {
-            Self::Bake(bake) => bake.until_evidence,
-            Self::Expose(_) => true,
-            Self::SetWeight(_) | Self::Pause(_) => false,
-        }
     }
 }

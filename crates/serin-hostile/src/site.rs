@@ -142,14 +142,14 @@ impl Site {
             revision: id.to_string(),
             role: match wanted.role {
                 Role::Stable => wire::Role::Stable,
-                Role::Candidate => wire::Role::Candidate,
+                _ => wire::Role::Candidate,
             },
             weight: wanted.weight.parts(),
             backends: self.instances.get(id).into_iter().flatten().map(backend).collect(),
         };
         let route = wire::Route {
             service: plan.service.to_string(),
-            listen: plan.listen,
+            listen: plan.listen.expect("a service of the bench has users"),
             generation: wire::Generation { epoch: plan.generation.epoch, n: plan.generation.n },
             sub: self.subs,
             arms: plan.revisions.iter().map(arm).collect(),

@@ -4,7 +4,7 @@ use crate::condition::{Condition, HARM_RATIO, Incident, STABLE_ERRORS};
 use crate::run::Terms;
 use serin_core::{
     AffinitySpec, Analysis, Bake, Limits, LogLimits, Millis, Probe, ProbeKind, RevisionId, RunSpec,
-    Schedule, ServiceName, ServiceSpec, Stage, Step, TrafficSpec, Weight,
+    Schedule, ServiceName, ServiceSpec, Step, TrafficSpec, Weight,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,25 +31,19 @@ pub fn service(
         .affinity
         .clone()
         .map(|(key, window)| AffinitySpec { key, window: Millis(window.as_millis() as u64) });
+    let traffic = TrafficSpec {
+        request_timeout: Millis(condition.timeout.as_millis() as u64),
+        affinity,
+        ..TrafficSpec::at(listen)
+    };
+    let schedule = Schedule {
+        analysis: Some(analysis(terms.alpha)),
+        keep_warm: FOREVER,
+        ..Schedule::of("canary", steps(condition, terms.horizon))
+    };
     ServiceSpec {
-        name: name.clone(),
-        environment: "production".into(),
         replicas: REPLICAS,
-        version: None,
-        run: program(),
-        traffic: TrafficSpec {
-            listen,
-            request_timeout: Millis(condition.timeout.as_millis() as u64),
-            affinity,
-        },
-        schedule: Schedule {
-            strategy: "canary".into(),
-            stages: vec![Stage { name: "canary".into(), steps: steps(condition, terms.horizon) }],
-            analysis: Some(analysis(terms.alpha)),
-            warm_up: Millis(0),
-            progress_deadline: Millis::secs(60),
-            keep_warm: FOREVER,
-        },
+        ..ServiceSpec::of(name.clone(), program(), traffic, schedule)
     }
 }
 

@@ -191,7 +191,7 @@ impl Actor {
             served.plan = Some(plan);
             // The table goes out before anything else is done.
             self.act(&service);
-            if moved {
+            if let Some(listen) = listen.filter(|_| moved) {
                 self.bind(&service, listen);
             }
         }
@@ -224,15 +224,9 @@ impl Actor {
 
 /// A plan that wants nothing, in the place of `last`.
 fn empty(service: &ServiceName, last: Option<&Plan>) -> Plan {
-    Plan {
-        service: service.clone(),
-        generation: last.map(|p| p.generation).unwrap_or_default(),
-        listen: last.map_or_else(|| crate::route::address(0), |p| p.listen),
-        request_timeout: Millis(0),
-        warm_up: Millis::secs(5),
-        affinity: None,
-        revisions: BTreeMap::new(),
-    }
+    let generation = last.map(|p| p.generation).unwrap_or_default();
+    let listen = last.and_then(|p| p.listen);
+    Plan { listen, warm_up: Millis::secs(5), ..Plan::empty(service.clone(), generation) }
 }
 
 // === deciding and doing ===

@@ -48,7 +48,7 @@ impl Crew {
         match role {
             _ if self.baseline => wire::Role::Baseline,
             Role::Stable => wire::Role::Stable,
-            Role::Candidate => wire::Role::Candidate,
+            Role::Candidate | Role::Variant | Role::Kept => wire::Role::Candidate,
         }
     }
 }

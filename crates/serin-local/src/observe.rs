@@ -98,6 +98,8 @@ fn seen_of(plan: Option<&Plan>, fleet: &Fleet, crew: &Crew, shift: Shift) -> Rev
     let wanted = plan.and_then(|plan| crew.wanted(plan));
     let slots = wanted.map_or(u32::MAX, |w| w.replicas);
     RevisionObservation {
+        addresses: vec![],
+        published: std::collections::BTreeMap::new(),
         starting: of().filter(|i| i.holds_slot()).count() as u32 - ready,
         ready,
         stopping: of().filter(leaving).count() as u32,

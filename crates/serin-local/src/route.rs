@@ -29,7 +29,7 @@ pub fn route(plan: &Plan, fleet: &Fleet, leaving: &BTreeSet<InstanceId>) -> wire
     let arm = |(crew, wanted)| arm(fleet, leaving, &crew, wanted);
     wire::Route {
         service: plan.service.to_string(),
-        listen: plan.listen,
+        listen: plan.listen.unwrap_or_else(|| address(0)),
         generation,
         sub,
         arms: crews(plan).map(arm).collect(),

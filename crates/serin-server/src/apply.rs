@@ -145,7 +145,9 @@ async fn want(
 async fn addresses(handle: &Handle) -> Result<Vec<(ServiceName, SocketAddr)>, ApiError> {
     let all = handle.ask(|core| {
         let all = core.executor.services();
-        all.map(|s| (s.name.clone(), s.spec.traffic.listen)).collect()
+        let of =
+            |s: &Service| s.spec.addresses().map(|at| (s.name.clone(), at)).collect::<Vec<_>>();
+        all.flat_map(of).collect()
     });
     all.await.ok_or_else(ApiError::ending)
 }
@@ -153,10 +155,13 @@ async fn addresses(handle: &Handle) -> Result<Vec<(ServiceName, SocketAddr)>, Ap
 /// Addresses that another running service has.
 fn clashes(services: &[Located<ServiceSpec>], taken: &[(ServiceName, SocketAddr)]) -> Vec<Problem> {
     let clash = |service: &Located<ServiceSpec>| {
-        let (name, listen) = (&service.value.name, service.value.traffic.listen);
-        let owner = taken.iter().find(|(other, at)| *at == listen && other != name)?;
-        let text = format!("{listen} belongs to service `{}`", owner.0);
-        Some(service.problem(Severity::Error, "address", "spec.traffic.listen", text))
+        let (name, wanted) = (&service.value.name, &service.value);
+        let is_wanted = |at: &SocketAddr| wanted.addresses().any(|mine| mine == *at);
+        let (owner, at) = taken.iter().find(|(other, at)| is_wanted(at) && other != name)?;
+        let field = if wanted.traffic.listen == Some(*at) { "listen" } else { "preview" };
+        let text = format!("{at} belongs to service `{owner}`");
+        let path = format!("spec.traffic.{field}");
+        Some(service.problem(Severity::Error, "address", &path, text))
     };
     services.iter().filter_map(clash).collect()
 }
@@ -173,14 +178,13 @@ async fn deploy_all(
     }
     let before = addresses(handle).await?;
     let fresh = reserve_all(handle, &wanted, &before).await?;
-    let names: Vec<_> =
-        wanted.iter().map(|w| (w.spec.name.clone(), w.spec.traffic.listen)).collect();
+    let kept: Vec<_> = wanted.iter().flat_map(|w| w.spec.addresses()).collect();
+    let names: Vec<_> = wanted.iter().map(|w| w.spec.name.clone()).collect();
     let terms = terms.clone();
     let done = handle.ask(move |core| submit_all(core, wanted, &terms));
     let done = done.await.ok_or_else(ApiError::ending)?;
-    let moved = |(name, old): &(ServiceName, SocketAddr)| {
-        names.iter().any(|(n, new)| n == name && new != old)
-    };
+    let moved =
+        |(name, old): &(ServiceName, SocketAddr)| names.contains(name) && !kept.contains(old);
     let unused: Vec<_> = match &done {
         Ok(_) => before.iter().filter(|one| moved(one)).map(|(_, old)| *old).collect(),
         Err(_) => fresh,
@@ -200,13 +204,13 @@ async fn reserve_all(
 ) -> Result<Vec<SocketAddr>, ApiError> {
     let held = |at: SocketAddr| before.iter().any(|(_, held)| *held == at);
     let mut fresh = Vec::new();
-    for one in wanted {
-        let listen = one.spec.traffic.listen;
+    let all = wanted.iter().flat_map(|one| one.spec.addresses().map(|at| (&one.spec.name, at)));
+    for (name, listen) in all {
         if let Err(error) = handle.local().reserve(listen).await {
             for address in fresh {
                 let _ = handle.local().release(address).await;
             }
-            let title = format!("{} cannot listen: {error}", one.spec.name);
+            let title = format!("{name} cannot listen: {error}");
             return Err(ApiError::invalid(title));
         }
         if !held(listen) {
@@ -241,11 +245,13 @@ fn submit_all(
 }
 
 fn unchanged(core: &Core, one: &Wanted) -> Result<(), ApiError> {
-    let (name, listen) = (&one.spec.name, one.spec.traffic.listen);
-    let other =
-        core.executor.services().find(|s| s.spec.traffic.listen == listen && s.name != *name);
-    if let Some(other) = other {
-        let title = format!("{listen} belongs to service `{}`", other.name);
+    let name = &one.spec.name;
+    let clash = |s: &Service| {
+        let at = s.spec.addresses().find(|at| one.spec.addresses().any(|mine| mine == *at))?;
+        (s.name != *name).then(|| (s.name.clone(), at))
+    };
+    if let Some((other, listen)) = core.executor.services().find_map(clash) {
+        let title = format!("{listen} belongs to service `{other}`");
         return Err(ApiError::invalid(title).hint("choose another `traffic.listen`"));
     }
     let present = core.executor.service(name).map(|service| &service.spec);

@@ -4,8 +4,8 @@
 use serin_core::{
     Actor, Analysis, ArmCounts, Ask, Bake, CountKey, Counts, DeployAsk, Event, Limits, LogLimits,
     Millis, Observation, Plan, Probe, ProbeKind, RecordedTick, RevisionId, RevisionObservation,
-    RolloutRecord, RunSpec, Schedule, ServiceName, ServiceSpec, Stage, Step, Timestamp,
-    TrafficSpec, Weight, judge_again,
+    RolloutRecord, RunSpec, Schedule, ServiceName, ServiceSpec, Step, Timestamp, TrafficSpec,
+    Weight, judge_again,
 };
 use serin_server::executor::{Effect, Error, Executor};
 use serin_server::export::Export;
@@ -59,18 +59,21 @@ fn spec() -> ServiceSpec {
             log: LogLimits::default(),
         },
         traffic: TrafficSpec {
-            listen: "127.0.0.1:8080".parse().unwrap(),
             request_timeout: Millis(0),
-            affinity: None,
+            ..TrafficSpec::at("127.0.0.1:8080".parse().unwrap())
         },
         schedule: Schedule {
-            strategy: "canary".into(),
-            stages: vec![Stage { name: "canary".into(), steps }],
             analysis: Some(Analysis::default()),
             warm_up: Millis(0),
             progress_deadline: Millis::secs(60),
             keep_warm: Millis(0),
+            ..Schedule::of("canary", steps)
         },
+        on_new_revision: serin_core::OnNewRevision::default(),
+        rollback: serin_core::RollbackSpec::default(),
+        data: None,
+        history_limit: 10,
+        instance_hour_cost: None,
     }
 }
 

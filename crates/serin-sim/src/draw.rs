@@ -93,12 +93,13 @@ pub fn spec(name: &str, port: u16, rng: &mut Rng) -> ServiceSpec {
         replicas: rng.u32(1..=6),
         version: None,
         run: run_spec(),
-        traffic: TrafficSpec {
-            listen: ([127, 0, 0, 1], port).into(),
-            request_timeout: Millis::secs(60),
-            affinity: None,
-        },
+        traffic: TrafficSpec::at(([127, 0, 0, 1], port).into()),
         schedule: schedule(rng),
+        on_new_revision: serin_core::OnNewRevision::default(),
+        rollback: serin_core::RollbackSpec::default(),
+        data: None,
+        history_limit: 10,
+        instance_hour_cost: None,
     }
 }
 
@@ -181,13 +182,13 @@ fn run_spec() -> RunSpec {
 
 fn schedule(rng: &mut Rng) -> Schedule {
     let evidence = rng.f64() < 0.7;
+    let steps = steps(evidence, rng);
     Schedule {
-        strategy: "canary".into(),
-        stages: vec![Stage { name: "canary".into(), steps: steps(evidence, rng) }],
         analysis: (evidence || rng.bool()).then(|| analysis(rng)),
         warm_up: Millis::secs(rng.u64(..6)),
         progress_deadline: Millis::secs(rng.u64(20..90)),
         keep_warm: Millis::secs(rng.u64(..20)),
+        ..Schedule::of("canary", steps)
     }
 }
 

@@ -194,6 +194,8 @@ impl Machine {
         });
         let known = self.known.get(crew).cloned().unwrap_or_default();
         RevisionObservation {
+            addresses: vec![],
+            published: BTreeMap::new(),
             starting: self.count(crew, |life| matches!(life, Life::Starting { .. })),
             ready: self.count(crew, |life| matches!(life, Life::Ready { .. })),
             stopping: self.count(crew, |life| matches!(life, Life::Leaving { .. })),

@@ -301,7 +301,11 @@ impl Sim {
             spec.replicas = self.rng.u32(1..=6);
         }
         if self.rng.f64() < 0.3 {
-            spec = draw::spec(name.as_str(), spec.traffic.listen.port(), &mut self.rng);
+            spec = draw::spec(
+                name.as_str(),
+                spec.traffic.listen.map_or(0, |at| at.port()),
+                &mut self.rng,
+            );
             draw::extend(&mut spec, &mut self.rng);
         }
         let allow_bad = self.rng.f64() < 0.1;

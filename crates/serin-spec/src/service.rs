@@ -92,7 +92,12 @@ fn spec(field: &Field<'_>, base: &Path) -> Option<ServiceSpec> {
     let name = "placeholder".parse().ok()?;
     let schedule = schedule.unwrap_or_else(strategy::guarded);
     let (run, traffic) = (run?, traffic?);
-    Some(ServiceSpec { name, environment, replicas, version, run, traffic, schedule })
+    Some(ServiceSpec {
+        environment,
+        replicas,
+        version,
+        ..ServiceSpec::of(name, run, traffic, schedule)
+    })
 }
 
 fn environment(field: &Field<'_>) -> Option<String> {
@@ -129,7 +134,7 @@ fn traffic(field: &Field<'_>) -> Option<TrafficSpec> {
         reader.or("requestTimeout", Millis::secs(60), |f| f.duration(Millis(0)..=HOUR));
     let affinity = reader.maybe("affinity", |f| affinity::read(&f));
     reader.finish();
-    Some(TrafficSpec { listen: listen?, request_timeout, affinity })
+    Some(TrafficSpec { request_timeout, affinity, ..TrafficSpec::at(listen?) })
 }
 
 /// Users who stay with a revision do not spoil the comparison: they are dealt at random, and they

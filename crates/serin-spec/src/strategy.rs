@@ -5,7 +5,7 @@ use crate::{
     field::Field,
     steps::{self, Judged},
 };
-use serin_core::{Analysis, Bake, Millis, Schedule, Stage, Step, Weight};
+use serin_core::{Analysis, Bake, Millis, Schedule, Step, Weight};
 
 const HOUR: Millis = Millis::secs(3600);
 const DAY: Millis = Millis::secs(86_400);
@@ -34,12 +34,11 @@ pub fn guarded() -> Schedule {
 
 fn schedule(strategy: &str, steps: Vec<Step>, analysis: Option<Analysis>) -> Schedule {
     Schedule {
-        strategy: strategy.into(),
-        stages: vec![Stage { name: strategy.into(), steps }],
         analysis,
         warm_up: WARM_UP,
         progress_deadline: PROGRESS_DEADLINE,
         keep_warm: KEEP_WARM,
+        ..Schedule::of(strategy, steps)
     }
 }
 

@@ -10,7 +10,7 @@ impl Turn {
             Event::Asked { by, reason, ask } => return self.ask(by, reason.as_deref(), ask),
             Event::Observed(observation) => self.observe(observation),
             Event::Counted(counts) => self.count(counts),
-            Event::Woke => {}
+            Event::HookEnded { .. } | Event::Woke => {}
         }
         Ok(())
     }

@@ -111,6 +111,7 @@ impl Turn {
             Some(Step::Pause(span)) => self.pause_step(span),
             Some(Step::Bake(bake)) => self.bake(&bake),
             Some(Step::Expose(expose)) => self.expose(&expose),
+            Some(_) => false,
             None => self.end_steps(),
         }
     }

@@ -3,9 +3,9 @@
 use super::Turn;
 use super::convict;
 use crate::{
-    Actor, Ask, Baseline, CheckRun, Counted, DeployAsk, Fact, Given, Millis, Outcome, PauseReason,
-    Phase, RecordedTick, Refusal, RefusalCode as Code, Revision, RevisionId, RevisionStanding,
-    Rollout, RolloutKind, Schedule, Stage, Step, StepState, Version, Weight,
+    Actor, Ask, Baseline, CheckRun, Colour, Counted, DeployAsk, Fact, Given, Millis, Outcome,
+    PauseReason, Phase, RecordedTick, Refusal, RefusalCode as Code, Revision, RevisionId,
+    RevisionStanding, Rollout, RolloutKind, Schedule, Stage, Step, StepState, Version, Weight,
 };
 use serin_stats::threshold::{CheckState, CheckVerdict, Signal};
 use serin_stats::{Judge, JudgeConfig, JudgeSettings, Metric};
@@ -25,6 +25,7 @@ impl Turn {
             Ask::Resume => self.resume_by_hand(by, reason),
             Ask::Abort => self.abort(by, reason),
             Ask::Rollback { to } => self.rollback(by, reason, to.as_ref()),
+            Ask::Approve | Ask::Retry { .. } | Ask::Release | Ask::Mark { .. } => Ok(()),
             Ask::Remove => {
                 self.remove(by);
                 Ok(())
@@ -91,11 +92,15 @@ impl Turn {
 
     fn learn(&mut self, ask: &DeployAsk) {
         let (now, run) = (self.now, ask.spec.run.clone());
+        let stable = self.service.stable.as_ref().and_then(|id| self.service.revisions.get(id));
+        let colour = stable.map_or(Colour::Blue, |live| live.colour.other());
         let fresh = || Revision {
             run,
             standing: RevisionStanding::Untried,
             created_at: now,
             promoted_at: None,
+            colour,
+            data: ask.spec.data.clone(),
         };
         self.service.revisions.entry(ask.revision.clone()).or_insert_with(fresh);
     }

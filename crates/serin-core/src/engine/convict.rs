@@ -152,7 +152,7 @@ pub(crate) fn goal(rollout: &Rollout) -> Option<Weight> {
     match rollout.schedule.step(rollout.step.index)? {
         Step::SetWeight(weight) => Some(*weight),
         Step::Expose(_) => rollout.step.aim.map(|aim| aim.weight),
-        Step::Pause(_) | Step::Bake(_) => None,
+        _ => None,
     }
 }
 

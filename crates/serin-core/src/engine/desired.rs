@@ -13,6 +13,13 @@ pub(super) fn plan(service: &Service, generation: Generation) -> Plan {
         service: service.name.clone(),
         generation,
         listen: service.spec.traffic.listen,
+        drain: service.spec.traffic.drain,
+        override_header: service.spec.traffic.override_header.clone(),
+        rules: vec![],
+        only: vec![],
+        mirror: None,
+        preview: None,
+        goal: None,
         request_timeout: service.spec.traffic.request_timeout,
         warm_up: service.spec.schedule.warm_up,
         affinity: service.rollout.as_ref().and_then(|r| affinity(service, r)),
@@ -63,5 +70,6 @@ fn entry(
     weight: Weight,
 ) -> Option<RevisionPlan> {
     let run = service.revisions.get(id)?.run.clone();
-    Some(RevisionPlan { role, replicas, weight, run, fresh: None })
+    let colour = service.revisions.get(id)?.colour;
+    Some(RevisionPlan { role, replicas, weight, run, fresh: None, colour })
 }

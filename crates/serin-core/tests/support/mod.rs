@@ -71,18 +71,21 @@ pub fn spec(steps: Vec<Step>) -> ServiceSpec {
             log: LogLimits::default(),
         },
         traffic: TrafficSpec {
-            listen: "127.0.0.1:8080".parse().unwrap(),
             request_timeout: Millis::secs(60),
-            affinity: None,
+            ..TrafficSpec::at("127.0.0.1:8080".parse().unwrap())
         },
         schedule: Schedule {
-            strategy: "canary".into(),
-            stages: vec![Stage { name: "canary".into(), steps }],
             analysis: Some(Analysis::default()),
             warm_up: Millis::secs(5),
             progress_deadline: Millis::secs(60),
             keep_warm: Millis::secs(30),
+            ..Schedule::of("canary", steps)
         },
+        on_new_revision: OnNewRevision::default(),
+        rollback: RollbackSpec::default(),
+        data: None,
+        history_limit: 10,
+        instance_hour_cost: None,
     }
 }
 

@@ -69,8 +69,8 @@ impl Actor {
         for name in names {
             let list = by_service.remove(&name).unwrap_or_default();
             self.with(&name, |fleet| fleet.listed(&list, now));
-            let listen = self.services[&name].plan.as_ref().map(|plan| plan.listen);
-            if let Some(listen) = listen.filter(|addr| addr.port() != 0) {
+            let listen = self.services[&name].plan.as_ref().and_then(|plan| plan.listen);
+            if let Some(listen) = listen {
                 self.bind(&name, listen);
             }
         }
@@ -151,11 +151,12 @@ impl Actor {
         let of = |(name, s): (&ServiceName, &super::Served)| {
             let plan =
                 s.plan.as_ref().filter(|_| s.fleet.table.withdrawn == (name.as_str() == service));
-            plan.map(|plan| (name.as_str() == service, plan.listen))
+            let listen = plan.and_then(|plan| plan.listen);
+            listen.map(|listen| (name.as_str() == service, listen))
         };
         let (gone, kept): (Vec<_>, Vec<_>) =
             self.services.iter().filter_map(of).partition(|(gone, _)| *gone);
-        for (_, addr) in gone.iter().filter(|(_, addr)| addr.port() != 0) {
+        for (_, addr) in &gone {
             if !kept.iter().any(|(_, other)| other == addr) {
                 self.order(Request::Unbind { addr: addr.to_string() });
             }

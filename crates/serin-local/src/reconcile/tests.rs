@@ -50,17 +50,21 @@ fn plan(n: u64, revisions: &[(&str, u32, u32)]) -> Plan {
     let revision = |(version, percent, replicas): &(&str, u32, u32)| {
         let role = if *version == "v1" { Role::Stable } else { Role::Candidate };
         let weight = Weight::percent(*percent).unwrap();
-        let wanted = RevisionPlan { role, replicas: *replicas, weight, run: run(), fresh: None };
+        let wanted = RevisionPlan {
+            role,
+            replicas: *replicas,
+            weight,
+            run: run(),
+            fresh: None,
+            colour: serin_core::Colour::Blue,
+        };
         (format!("{version}@aa").parse().unwrap(), wanted)
     };
     Plan {
-        service: "s".parse().unwrap(),
-        generation: Generation { epoch: 1, n },
-        listen: "127.0.0.1:80".parse().unwrap(),
-        request_timeout: Millis(0),
+        listen: "127.0.0.1:80".parse().ok(),
         warm_up: Millis::secs(5),
-        affinity: None,
         revisions: revisions.iter().map(revision).collect(),
+        ..Plan::empty("s".parse().unwrap(), Generation { epoch: 1, n })
     }
 }
 

@@ -93,18 +93,23 @@ impl Rig {
         let revision = |(version, percent, replicas, run): &(&str, u32, u32, RunSpec)| {
             let role = if *version == "v1" { Role::Stable } else { Role::Candidate };
             let weight = Weight::percent(*percent).unwrap();
-            let wanted =
-                RevisionPlan { role, replicas: *replicas, weight, run: run.clone(), fresh: None };
+            let wanted = RevisionPlan {
+                role,
+                replicas: *replicas,
+                weight,
+                run: run.clone(),
+                fresh: None,
+                colour: serin_core::Colour::Blue,
+            };
             (id(version), wanted)
         };
+        let generation = Generation { epoch: self.epoch, n: self.n };
         Plan {
-            service: "shop".parse().unwrap(),
-            generation: Generation { epoch: self.epoch, n: self.n },
-            listen: self.listen,
+            listen: Some(self.listen),
             request_timeout: Millis::secs(20),
             warm_up: Millis::secs(5),
-            affinity: None,
             revisions: revisions.iter().map(revision).collect(),
+            ..Plan::empty("shop".parse().unwrap(), generation)
         }
     }
 

@@ -30,7 +30,7 @@ pub struct ServiceView {
     /// `stable`, `starting`, `rolling-out`, `rolling-back`, `finishing`, `paused`, `removing`, `down`.
     pub state: String,
     /// Where users come in.
-    pub listen: SocketAddr,
+    pub listen: Option<SocketAddr>,
     /// Instances wanted.
     pub replicas: u32,
     /// The trusted revision.

@@ -20,12 +20,12 @@ const BAKE_DEADLINE: Millis = Millis::secs(600);
 pub(super) fn service(name: &str) -> Result<ServiceSpec, String> {
     name.parse::<serin_core::ServiceName>().map_err(|e| e.to_string())?;
     let schedule = Schedule {
-        strategy: "canary".into(),
-        stages: stages(steps("20 bake(10s,evidence) 50 bake(10s,evidence) 100")?),
         analysis: Some(Analysis::default()),
         warm_up: Millis::secs(5),
         progress_deadline: Millis::secs(60),
         keep_warm: Millis::secs(30),
+        stages: stages(steps("20 bake(10s,evidence) 50 bake(10s,evidence) 100")?),
+        ..Schedule::of("canary", vec![])
     };
     let spec = draw::spec(name, 8080, &mut Rng::with_seed(0));
     Ok(ServiceSpec { replicas: 3, schedule, ..spec })

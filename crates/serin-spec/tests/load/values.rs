@@ -44,7 +44,7 @@ fn a_short_file_gets_the_defaults() {
     assert_eq!((&spec.run.readiness, &spec.run.liveness), (&TCP, &None));
     assert_eq!(spec.run.grace, Millis::secs(30));
     assert_eq!(spec.run.log, LogLimits { max_bytes: 10 << 20, keep: 2 });
-    assert_eq!(spec.traffic.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(spec.traffic.listen, "127.0.0.1:8080".parse().ok());
     assert_eq!(spec.traffic.request_timeout, Millis::secs(60));
     assert_eq!(spec.schedule, serin_spec::guarded());
 }

@@ -100,7 +100,7 @@ mod tests {
         });
         let [good, mut bad] = specs;
         assert_eq!(good.run.command, [program.as_str(), "__demo-app"]);
-        assert_eq!(good.traffic.listen, listen);
+        assert_eq!(good.traffic.listen, Some(listen));
         assert_eq!(good.schedule.rungs(), 2);
         assert_ne!(good, bad);
         for name in ["ERROR_RATE", "SLOW_RATE"] {

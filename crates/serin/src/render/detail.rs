@@ -33,7 +33,11 @@ fn title(service: &ServiceView, frame: &Frame) -> Line {
         .text("  ")
         .add(state_tone(&service.state), &service.state)
         .text(format!("  {}", status::revisions(service, frame)))
-        .add(Tone::Dim, format!("  http://{}  {}", service.listen, service.environment))
+        .add(Tone::Dim, format!("  {}{}", address(service), service.environment))
+}
+
+fn address(service: &ServiceView) -> String {
+    service.listen.map_or_else(String::new, |listen| format!("http://{listen}  "))
 }
 
 fn rollout_lines(rollout: &RolloutView, frame: &Frame) -> Vec<Line> {

@@ -68,10 +68,10 @@ async fn gone(context: &Context<'_>, service: &str) -> Result<(), Failure> {
 /// Asks with the effect in the question.
 fn is_meant(context: &Context<'_>, view: &ServiceView) -> Result<bool, Failure> {
     let effect = format!(
-        "{}: stops {}, closes {} and forgets its revisions",
+        "{}: stops {},{} and forgets its revisions",
         view.name,
         render::words::count(view.instances.len() as u64, "instance"),
-        view.listen
+        view.listen.map_or_else(String::new, |listen| format!(" closes {listen}"))
     );
     if !can_ask() {
         let message = format!("not confirmed: remove {effect}");
