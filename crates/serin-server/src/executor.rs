@@ -1,6 +1,6 @@
 //! Between the pure engine and the world: every fact goes through here, is decided on, made
-//! durable, and only then acted on. No input or output but the store; the time is handed in. The
-//! simulator drives this very code.
+//! durable, and only then acted on. No input or output but the log; the time is handed in. The
+//! simulator drives this very code, mostly on a log in memory.
 
 use serin_core::{
     Ask, DeployAsk, Entry, Event, Observation, Plan, Refusal, RolloutRecord, Service, ServiceName,
@@ -36,13 +36,59 @@ pub enum Error {
     Store(#[from] StoreError),
 }
 
-/// A store that could not be taken over, and why.
-pub type NotOpened = Box<(Store, Error)>;
+/// What the executor needs of durable state.
+pub trait Log {
+    /// Takes the next controller epoch; it was never used before. Later commits are made under it.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    fn claim_epoch(&mut self) -> Result<u64, StoreError>;
+
+    /// All services as they were last written.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn services(&self) -> Result<Vec<Service>, StoreError>;
+
+    /// The highest number of an ended rollout of any service that ever had this name.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn last_rollout(&self, service: &ServiceName) -> Result<u64, StoreError>;
+
+    /// Writes all of `commits`, oldest first, or nothing. Returns the number of the last journal
+    /// entry, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when there is no room; then nothing was written.
+    fn commit(&mut self, commits: &[Commit]) -> Result<Option<u64>, StoreError>;
+}
+
+impl Log for Store {
+    fn claim_epoch(&mut self) -> Result<u64, StoreError> {
+        self.claim_epoch()
+    }
+
+    fn services(&self) -> Result<Vec<Service>, StoreError> {
+        self.services()
+    }
+
+    fn last_rollout(&self, service: &ServiceName) -> Result<u64, StoreError> {
+        self.last_rollout(service)
+    }
+
+    fn commit(&mut self, commits: &[Commit]) -> Result<Option<u64>, StoreError> {
+        self.commit(commits)
+    }
+}
+
+/// A log that could not be taken over, and why.
+pub type NotOpened<L> = Box<(L, Error)>;
 
 /// Owner of all services' state.
 #[derive(Debug)]
-pub struct Executor {
-    store: Store,
+pub struct Executor<L = Store> {
+    store: L,
     ballast: Option<Ballast>,
     epoch: u64,
     services: BTreeMap<ServiceName, Held>,
@@ -59,16 +105,16 @@ struct Held {
     wake_at: Option<Timestamp>,
 }
 
-impl Executor {
+impl<L: Log> Executor<L> {
     /// Takes over everything in `store` under a new epoch. The effects hand out every plan anew.
     ///
     /// # Errors
     /// When the store cannot be read or written; it is given back.
     pub fn open(
-        mut store: Store,
+        mut store: L,
         ballast: Option<Ballast>,
         now: Timestamp,
-    ) -> Result<(Self, Vec<Effect>), NotOpened> {
+    ) -> Result<(Self, Vec<Effect>), NotOpened<L>> {
         let taken = store.claim_epoch().and_then(|epoch| Ok((epoch, store.services()?)));
         let (epoch, stored) = match taken {
             Ok(taken) => taken,
@@ -94,12 +140,12 @@ impl Executor {
     }
 
     /// The store, for reading.
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &L {
         &self.store
     }
 
     /// Ends this executor as a crash would: nothing is written.
-    pub fn into_store(self) -> Store {
+    pub fn into_store(self) -> L {
         self.store
     }
 
@@ -158,7 +204,7 @@ impl Executor {
             self.services.insert(name.clone(), Held::after(transition));
             return Ok(vec![]);
         }
-        self.settle(&[(event, &transition)], now)
+        self.settle(vec![(event, transition)], now)
     }
 
     /// What `event` would lead to, without doing it.
@@ -207,24 +253,24 @@ impl Executor {
         if let Some(refusal) = second.refused {
             return Err(refusal.into());
         }
-        self.settle(&[(&took_over, &first), (event, &second)], now)
+        self.settle(vec![(&took_over, first), (event, second)], now)
     }
 
     /// Makes transitions of one service durable, then takes the last as the truth.
     fn settle(
         &mut self,
-        turns: &[(&Event, &Transition)],
+        mut turns: Vec<(&Event, Transition)>,
         now: Timestamp,
     ) -> Result<Vec<Effect>, Error> {
-        let Some((_, newest)) = turns.last() else { return Ok(vec![]) };
-        let last = self.write(turns, now)?;
-        let mut effects = effects(newest, last);
+        let last = self.write(&turns, now)?;
+        let Some((_, newest)) = turns.pop() else { return Ok(vec![]) };
+        let mut effects = effects(&newest, last);
         let name = newest.next.name.clone();
         if newest.next.is_gone() {
             self.services.remove(&name);
             effects.push(Effect::Forget(name));
         } else {
-            self.services.insert(name, Held::after((*newest).clone()));
+            self.services.insert(name, Held::after(newest));
         }
         Ok(effects)
     }
@@ -235,7 +281,7 @@ impl Executor {
     /// written later.
     fn write(
         &mut self,
-        turns: &[(&Event, &Transition)],
+        turns: &[(&Event, Transition)],
         now: Timestamp,
     ) -> Result<Option<u64>, Error> {
         let error = match self.commit(turns, now) {
@@ -251,7 +297,7 @@ impl Executor {
         }
         let written = self.commit(turns, now);
         if written.is_err() {
-            let later = turns.iter().map(|(event, t)| (now, (*event).clone(), (*t).clone()));
+            let later = turns.iter().map(|(event, t)| (now, (*event).clone(), t.clone()));
             self.unwritten.extend(later);
         }
         Ok(written.unwrap_or(None))
@@ -259,7 +305,7 @@ impl Executor {
 
     fn commit(
         &mut self,
-        turns: &[(&Event, &Transition)],
+        turns: &[(&Event, Transition)],
         now: Timestamp,
     ) -> Result<Option<u64>, StoreError> {
         let older = self.unwritten.iter().map(|(at, event, t)| commit_of(*at, event, t));

@@ -35,9 +35,14 @@ impl Store {
     /// a service that is gone leaves with the event that says so, its history stays.
     ///
     /// # Errors
-    /// [`Error::Full`] when there is no room; then nothing was written.
+    /// [`Error::Full`] when there is no room, [`Error::Superseded`] when a newer controller has
+    /// taken over; then nothing was written.
     pub fn commit(&mut self, commits: &[Commit]) -> Result<Option<u64>, Error> {
         let tx = self.connection.transaction()?;
+        let newest = crate::read_epoch(&tx)?;
+        if newest != self.epoch {
+            return Err(Error::Superseded { newest, own: self.epoch });
+        }
         let mut last = None;
         for commit in commits {
             let name = commit.service.name.as_str();

@@ -8,6 +8,17 @@ pub enum Error {
     /// There is no room on the disk.
     #[error("the disk is full: nothing can be stored; free some space in the data directory")]
     Full,
+    /// Another controller has taken over.
+    #[error(
+        "controller {newest} has taken over from this one ({own}): nothing more is stored here; \
+         end this process"
+    )]
+    Superseded {
+        /// The newest epoch.
+        newest: u64,
+        /// The epoch of whoever asked.
+        own: u64,
+    },
     /// The file was written by a newer Serin.
     #[error("the store has schema {found}, this Serin knows up to {known}; start the newer Serin")]
     Newer {

@@ -6,7 +6,7 @@
 //! - An event, the state it led to, the plan it owes and its journal are one transaction: all of
 //!   it is on disk or none of it.
 //! - A plan stays in the outbox until its generation is acknowledged, across restarts.
-//! - An epoch is handed out once, ever.
+//! - An epoch is handed out once, ever; under an older one than the newest nothing is written.
 
 mod ballast;
 mod commit;
@@ -30,6 +30,8 @@ const BUSY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
+    /// The controller epoch this one writes under.
+    epoch: u64,
 }
 
 impl Store {
@@ -53,7 +55,8 @@ impl Store {
         // A commit that was answered must survive a power cut, not only a crash.
         connection.pragma_update(None, "synchronous", "FULL")?;
         schema::migrate(&connection)?;
-        Ok(Self { connection })
+        let epoch = read_epoch(&connection)?;
+        Ok(Self { connection, epoch })
     }
 
     /// Bounds the file to so many pages, or to its present size if it is larger; `None` lifts the
@@ -68,8 +71,14 @@ impl Store {
     pub fn claim_epoch(&mut self) -> Result<u64, Error> {
         let tx = self.connection.transaction()?;
         tx.execute("UPDATE meta SET epoch = epoch + 1", ())?;
-        let epoch: i64 = tx.query_row("SELECT epoch FROM meta", (), |row| row.get(0))?;
+        let epoch = read_epoch(&tx)?;
         tx.commit()?;
-        Ok(epoch as u64)
+        self.epoch = epoch;
+        Ok(epoch)
     }
+}
+
+fn read_epoch(connection: &Connection) -> Result<u64, Error> {
+    let epoch: i64 = connection.query_row("SELECT epoch FROM meta", (), |row| row.get(0))?;
+    Ok(epoch as u64)
 }

@@ -105,6 +105,22 @@ fn an_epoch_is_never_given_twice() {
 }
 
 #[test]
+fn a_controller_that_was_followed_by_another_writes_nothing_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("serin.db");
+    let (event, transition) = deploy();
+    let (mut old, mut new) = (Store::open(&path).unwrap(), Store::open(&path).unwrap());
+    old.claim_epoch().unwrap();
+    write(&mut old, &event, &transition).unwrap();
+    new.claim_epoch().unwrap();
+    let refused = write(&mut old, &event, &transition).unwrap_err();
+    assert!(matches!(refused, Error::Superseded { newest: 2, own: 1 }), "{refused}");
+    assert_eq!(new.events(&shop()).unwrap().len(), 1);
+    write(&mut new, &event, &transition).unwrap();
+    assert_eq!(new.events(&shop()).unwrap().len(), 2);
+}
+
+#[test]
 fn a_full_disk_leaves_nothing_half_written() {
     let mut store = Store::in_memory().unwrap();
     let (event, transition) = deploy();
