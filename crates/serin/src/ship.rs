@@ -18,8 +18,10 @@ use serin_server::api::view::{
 };
 use std::time::Duration;
 
+mod lifecycle;
 mod remove;
 
+pub use lifecycle::{approve, mark, release, retry};
 pub use remove::remove;
 
 /// `serin apply`.
@@ -166,19 +168,36 @@ async fn act(
     verb: &str,
     request: &VerbRequest,
 ) -> Result<Exit, Failure> {
+    let view = submitted(context, service, verb, request).await?;
+    if !context.printer.is_json() {
+        say_state(context, &view);
+    }
+    Ok(Exit::Reached)
+}
+
+/// Has `verb` done; programs get the answer as it came.
+async fn submitted(
+    context: &Context<'_>,
+    service: &str,
+    verb: &str,
+    request: &VerbRequest,
+) -> Result<ServiceView, Failure> {
     let document = context.client.submit(&verb_path(service, verb), request).await?;
     if context.printer.is_json() {
         context.printer.pass(&document);
-        return Ok(Exit::Reached);
     }
-    let view = document.read::<ServiceView>()?;
+    document.read::<ServiceView>()
+}
+
+/// `shop: paused at step 2 of 3; waiting on ...`.
+fn say_state(context: &Context<'_>, view: &ServiceView) {
+    let service = view.name.as_str();
     let line = Line::toned(Tone::Bold, service).text(format!(": {}", view.state));
     let step = view.rollout.as_ref().filter(|r| r.steps > 0).map(|rollout| {
         format!(" at step {} of {}", rollout.step.min(rollout.steps), rollout.steps)
     });
     let waits = format!("; waiting on {}", view.waiting_for);
     context.printer.data(&line.text(step.unwrap_or_default()).text(waits));
-    Ok(Exit::Reached)
 }
 
 /// `serin abort`.
@@ -202,11 +221,7 @@ async fn go_back(
     request: &VerbRequest,
     stay: Stay,
 ) -> Result<Exit, Failure> {
-    let document = context.client.submit(&verb_path(&service, verb), request).await?;
-    let view = document.read::<ServiceView>()?;
-    if context.printer.is_json() {
-        context.printer.pass(&document);
-    }
+    let view = submitted(context, &service, verb, request).await?;
     match view.rollout {
         Some(rollout) if !stay.detach => {
             stay_with(context, service, rollout.id, goal_back(&rollout), stay.timeout).await

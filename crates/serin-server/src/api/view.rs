@@ -303,17 +303,20 @@ pub struct AppliedService {
     pub warnings: Vec<String>,
 }
 
-/// Body of `POST /api/v1/services/{name}:{verb}`; verbs `deploy`, `promote`, `pause`, `resume`,
-/// `abort`, `rollback`, `remove`.
+/// Body of `POST /api/v1/services/{name}:{verb}`; verbs `deploy`, `retry`, `promote`, `approve`,
+/// `pause`, `resume`, `abort`, `rollback`, `release`, `mark`, `remove`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of one verb
 pub struct VerbRequest {
-    /// `deploy`: the revision; `rollback`: where to.
+    /// `deploy`: the revision; `rollback`: where to; `mark`: which.
     pub revision: Option<String>,
     /// `promote`: skip all steps.
     pub full: bool,
-    /// `deploy`: even one that was rolled back before.
+    /// `deploy`, `retry`: even one that was rolled back before.
     pub allow_bad: bool,
+    /// `mark`: it is bad; otherwise it is not.
+    pub bad: bool,
     /// Check only.
     pub dry_run: bool,
     /// Why.

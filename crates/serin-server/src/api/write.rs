@@ -62,20 +62,25 @@ async fn ask(
 }
 
 fn ask_of(service: &Service, verb: &str, request: &VerbRequest) -> Result<Ask, ApiError> {
+    let named =
+        request.revision.as_deref().map(|text| known_revision(service, text)).transpose()?;
     Ok(match verb {
         "promote" => Ask::Promote { full: request.full },
         "pause" => Ask::Pause,
         "resume" => Ask::Resume,
         "abort" => Ask::Abort,
         "remove" => Ask::Remove,
-        "rollback" => {
-            let to = request
-                .revision
-                .as_deref()
-                .map(|text| known_revision(service, text))
-                .transpose()?;
-            Ask::Rollback { to }
+        "approve" => Ask::Approve,
+        "retry" => Ask::Retry { allow_bad: request.allow_bad },
+        "release" => Ask::Release,
+        "mark" => {
+            let Some(revision) = named else {
+                let missing = ApiError::invalid("no revision is named");
+                return Err(missing.hint("say which: `serin mark SERVICE VERSION bad`"));
+            };
+            Ask::Mark { revision, bad: request.bad }
         }
+        "rollback" => Ask::Rollback { to: named },
         other => {
             let title = format!("there is no verb `{other}`");
             return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown-verb", title));
