@@ -11,6 +11,7 @@
 //! - Only ordered collections, so that a replay of the log gives the same bytes.
 //! - A plan that fails [`lint`] is never handed out, except one that only moves traffic to stable.
 
+mod beside;
 mod engine;
 mod event;
 mod explain;
@@ -27,6 +28,7 @@ mod spec;
 mod step;
 mod time;
 
+pub use beside::{Beside, Contest, TestRun, Trial, VariantRun};
 pub use engine::{Transition, step};
 pub use event::{Actor, Ask, DeployAsk, Event, HookKey, Refusal, RefusalCode};
 pub use explain::{Entry, Fact, WaitingOn, waiting_on};

@@ -1,8 +1,8 @@
 //! One move from stable to candidate, and the record it leaves.
 
 use crate::{
-    Actor, AffinitySpec, ArmCounts, Baseline, CountKey, Generation, RevisionId, Schedule,
-    StartFailure, Timestamp, Weight,
+    Actor, AffinitySpec, ArmCounts, Baseline, Beside, CountKey, Generation, RevisionId, Schedule,
+    StartFailure, TestRun, Timestamp, Weight,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::threshold::{CheckState, CheckVerdict};
@@ -70,6 +70,9 @@ pub struct Rollout {
     pub verdict_at: Option<Timestamp>,
     /// Evidence was promoted past by wish or by default, for the record.
     pub skipped: Vec<String>,
+    /// Routes, copies and further arms.
+    #[serde(default)]
+    pub beside: Beside,
 }
 
 /// How a rollout came to be; decides which schedule it follows.
@@ -113,13 +116,28 @@ pub struct StepState {
     /// Of such a step: judged candidate requests at that time.
     #[serde(default)]
     pub judged_at_move: u64,
+    /// Of a step that runs tests: how each stands, in the order of the step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<TestRun>,
+    /// Of a step that waits for approval: who agreed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_by: Vec<Actor>,
 }
 
 impl StepState {
     /// Step `index`, begun at `now`.
     pub(crate) fn begun(index: usize, now: Timestamp, judged_before: u64) -> Self {
         let judged_at_move = judged_before;
-        Self { index, entered_at: now, judged_before, aim: None, moved_at: None, judged_at_move }
+        Self {
+            index,
+            entered_at: now,
+            judged_before,
+            aim: None,
+            moved_at: None,
+            judged_at_move,
+            tests: vec![],
+            approved_by: vec![],
+        }
     }
 }
 
@@ -195,7 +213,8 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cause {
     /// Short and fixed, for counters: `errors`, `latency`, `start`, `crash`, `not-ready`,
-    /// `inconclusive`, `budget`, `check`, `person`, `superseded`, or the name of a metric.
+    /// `inconclusive`, `budget`, `check`, `test`, `approval`, `experiment`, `person`,
+    /// `superseded`, or the name of a metric.
     pub code: String,
     /// The sentence, with both numbers, the limit and the sample size where there are any.
     pub text: String,

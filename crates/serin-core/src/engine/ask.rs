@@ -3,8 +3,8 @@
 use super::Turn;
 use super::convict;
 use crate::{
-    Actor, Ask, Baseline, CheckRun, Colour, Counted, DeployAsk, Fact, Given, Millis, Outcome,
-    PauseReason, Phase, RecordedTick, Refusal, RefusalCode as Code, Revision, RevisionId,
+    Actor, Ask, Baseline, Beside, CheckRun, Colour, Counted, DeployAsk, Fact, Given, Millis,
+    Outcome, PauseReason, Phase, RecordedTick, Refusal, RefusalCode as Code, Revision, RevisionId,
     RevisionStanding, Rollout, RolloutKind, Schedule, Stage, Step, StepState, Version, Weight,
 };
 use serin_stats::threshold::{CheckState, CheckVerdict, Signal};
@@ -164,6 +164,7 @@ impl Turn {
             restarts_before: self.restarts(to),
             verdict_at: None,
             skipped: vec![],
+            beside: Beside::default(),
             schedule,
         };
         self.service.next_rollout += 1;
