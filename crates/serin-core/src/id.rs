@@ -192,6 +192,8 @@ pub struct Weight(u32);
 impl Weight {
     /// Nothing.
     pub const NONE: Self = Self(0);
+    /// Every second one.
+    pub const HALF: Self = Self(50_000);
     /// Everything.
     pub const ALL: Self = Self(100_000);
 

@@ -96,6 +96,22 @@ pub(crate) async fn deploy(
     deploy_all(handle, vec![wanted], &terms).await
 }
 
+/// Deploys `version` of a spec that Serin made itself.
+pub(crate) async fn deploy_made(
+    handle: &Handle,
+    by: Actor,
+    spec: ServiceSpec,
+    version: Version,
+    reason: Option<String>,
+) -> Result<Applied, ApiError> {
+    let revision = revision_id(&spec, version)
+        .await
+        .map_err(|why| ApiError::invalid(format!("{} cannot be deployed: {why}", spec.name)))?;
+    let wanted = Wanted { spec, from: None, revision, warnings: vec![] };
+    let terms = Terms { by, reason, allow_bad: true, dry_run: false };
+    deploy_all(handle, vec![wanted], &terms).await
+}
+
 /// The spec of a known service.
 pub(crate) async fn spec_of(handle: &Handle, name: &ServiceName) -> Result<ServiceSpec, ApiError> {
     let wanted = name.clone();

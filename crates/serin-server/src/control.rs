@@ -2,7 +2,7 @@
 //! answer back, so there is no lock and no second copy of the truth.
 
 use crate::executor::{Effect, Error, Executor};
-use crate::{machine, views};
+use crate::{drill, machine, views};
 use serin_core::{Event, Observation, ServiceName, Timestamp};
 use serin_local::wire::Counters;
 use serin_local::{Local, Report, counts_of};
@@ -157,6 +157,11 @@ impl Core {
         Ok(())
     }
 
+    /// Where everything durable lies.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        &self.data
+    }
+
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
@@ -166,7 +171,10 @@ impl Core {
                     let _ = self.tells.send(views::journal_line(seq, service, entry));
                 }
                 Effect::Ended(..) => {}
-                Effect::Forget(service) => self.local.remove(service),
+                Effect::Forget(service) => {
+                    drill::forget(&self.data, &service);
+                    self.local.remove(service);
+                }
             }
         }
     }

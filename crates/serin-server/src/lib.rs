@@ -10,6 +10,7 @@
 pub mod api;
 mod apply;
 mod control;
+mod drill;
 pub mod executor;
 pub mod export;
 mod machine;

@@ -1,8 +1,10 @@
 //! The words of the command line.
 
+mod back;
 mod lifecycle;
 mod ship;
 
+pub use back::{DrillArgs, RunbookArgs};
 pub use lifecycle::{ApproveArgs, Mark, MarkArgs, ReleaseArgs, RetryArgs};
 pub use ship::{
     AbortArgs, ActArgs, ApplyArgs, DeployArgs, Goal, PromoteArgs, RemoveArgs, RollbackArgs, Stay,
@@ -120,6 +122,16 @@ pub enum Verb {
     Release(ReleaseArgs),
     /// Say that a revision is bad, or that it is not
     Mark(MarkArgs),
+    /// Rehearse the way back on a copy of a service
+    ///
+    /// Starts a copy of the service beside it, with the revision that runs, at an address of its own;
+    /// sends it some users; deploys a version of the copy that fails every request of theirs; and
+    /// measures how it is found and taken back. The service itself is not touched. The copy has the
+    /// same environment: what it reads and writes there, it reads and writes. A worker without users is
+    /// ordered back instead. Exit code 0 when it passed, 1 when it did not.
+    Drill(DrillArgs),
+    /// Write the page for the day a version is bad, from live facts
+    Runbook(RunbookArgs),
     /// Stop a service and forget it
     Remove(RemoveArgs),
     /// Wait for a rollout, or for a place in it

@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod context;
 mod demo;
+mod drill;
 mod exit;
 mod failure;
 mod file;
@@ -19,6 +20,7 @@ mod misuse;
 mod power;
 mod printer;
 mod render;
+mod runbook;
 mod serve;
 mod ship;
 mod stats;
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Some("__exec") => serin_keeper::exec_main(),
         Some("__control") => serve::control_main(&words),
         Some("__proxy") => serve::proxy_main(&words),
+        Some("__drill-app") => drill::app_main(&words),
         Some("__demo-app") => demo::app_main(),
         _ => command(&words),
     }
@@ -93,6 +96,8 @@ async fn asked(context: &Context<'_>, verb: Verb) -> Result<Exit, Failure> {
         Verb::Approve(args) => ship::approve(context, args).await,
         Verb::Release(args) => ship::release(context, args).await,
         Verb::Mark(args) => ship::mark(context, args).await,
+        Verb::Drill(args) => drill::drill(context, args).await,
+        Verb::Runbook(args) => runbook::runbook(context, args).await,
         Verb::Remove(args) => ship::remove(context, args).await,
         Verb::Wait(args) => ship::wait(context, args).await,
         Verb::Status(args) => look::status(context, args.service).await,

@@ -1,11 +1,13 @@
 //! Views of the API as lines of text. Pure: the view, the width and the time go in.
 
 mod detail;
+mod drill;
 mod end;
 mod explain;
 mod history;
 mod live;
 mod plan;
+mod runbook;
 mod status;
 mod table;
 #[cfg(test)]
@@ -14,11 +16,13 @@ mod verdict;
 pub mod words;
 
 pub use detail::detail;
+pub use drill::{DrillDocument, drill};
 pub use end::{End, Ended, end, removed};
 pub use explain::{entry, explain};
 pub use history::history;
 pub use live::live;
 pub use plan::plan;
+pub use runbook::runbook;
 pub use status::status;
 
 use crate::printer::{Channel, Glyphs, Line, Printer, Tone};

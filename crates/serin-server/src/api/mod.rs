@@ -1,6 +1,7 @@
 //! The REST API, on the control socket and, when asked, on TCP. Everything a client can do goes
 //! through here.
 
+mod back;
 pub(crate) mod error;
 mod events;
 mod metrics;
@@ -56,6 +57,8 @@ fn routes(handle: Handle) -> Router {
         .route("/api/v1/services/{target}/plan", get(read::plan))
         .route("/api/v1/services/{target}/logs", get(read::logs))
         .route("/api/v1/services/{target}/usage", get(read::usage))
+        .route("/api/v1/services/{target}/runbook", get(back::runbook))
+        .route("/api/v1/services/{target}/drills", get(back::drills).post(back::drilled))
         .route("/api/v1/apply", post(write::apply))
         .route("/api/v1/events", get(events::events))
         .route("/metrics", get(metrics::metrics))

@@ -1,6 +1,10 @@
 //! What the API says. The command line and the dashboard read these same documents.
 //! Fields are only ever added within one schema version.
 
+mod back;
+
+pub use back::{DrillRecord, Drills, KnownRevision, MeasuredWay, Runbook};
+
 use serde::{Deserialize, Serialize};
 use serin_core::{
     Entry, Outlook, RevisionId, RolloutKind, RolloutRecord, ServiceName, Timestamp, WaitingOn,
@@ -304,7 +308,7 @@ pub struct AppliedService {
 }
 
 /// Body of `POST /api/v1/services/{name}:{verb}`; verbs `deploy`, `retry`, `promote`, `approve`,
-/// `pause`, `resume`, `abort`, `rollback`, `release`, `mark`, `remove`.
+/// `pause`, `resume`, `abort`, `rollback`, `release`, `mark`, `drill`, `remove`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of one verb
@@ -315,7 +319,8 @@ pub struct VerbRequest {
     pub full: bool,
     /// `deploy`, `retry`: even one that was rolled back before.
     pub allow_bad: bool,
-    /// `mark`: it is bad; otherwise it is not.
+    /// `mark`: it is bad; otherwise it is not. `drill`: deploy the bad version to the copy;
+    /// otherwise start the copy.
     pub bad: bool,
     /// Check only.
     pub dry_run: bool,

@@ -3,8 +3,8 @@
 use super::error::ApiError;
 use super::read::{known_revision, named, view};
 use super::view::{Applied, ApplyRequest, ServiceView, VerbRequest};
-use crate::apply;
 use crate::control::{Handle, now};
+use crate::{apply, drill};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -32,6 +32,14 @@ pub(super) async fn verb(
     let by = actor(request.actor.as_deref());
     if verb == "deploy" {
         return Ok(Json(apply::deploy(&handle, by, name, request).await?).into_response());
+    }
+    if verb == "drill" {
+        let applied = if request.bad {
+            drill::spoil(&handle, by, name).await?
+        } else {
+            drill::start(&handle, by, name).await?
+        };
+        return Ok(Json(applied).into_response());
     }
     Ok(Json(ask(&handle, by, name, verb.to_owned(), request).await?).into_response())
 }

@@ -1,0 +1,72 @@
+//! Verbs about the way back, on real processes.
+#![allow(clippy::unwrap_used)] // clippy allows it in the test functions only
+
+mod support;
+
+use support::{QUICK, Server, free_address, shop};
+
+/// A server with revision v1 of a shop.
+fn serving(steps: &str) -> Server {
+    let server = Server::start();
+    let file = server.file("serin.yaml", &shop(free_address(), "", steps));
+    server.ok(&["apply", "-f", &file]);
+    server
+}
+
+#[test]
+fn a_drill_rehearses_on_a_copy_and_is_written_down() {
+    let server = serving(QUICK);
+    let before = server.json(&["status", "shop"]);
+    let said = server.ok(&["drill", "shop"]);
+    for part in ["✔ PASS  shop: way back to v1, rehearsed on a copy", "target", "10 s"] {
+        assert!(said.out.contains(part), "{part}: {said:?}");
+    }
+    assert!(said.err.contains("a version that fails every request"), "{said:?}");
+    let services = server.json(&["status"]);
+    assert_eq!(services["services"].as_array().unwrap().len(), 1, "the copy is gone");
+    let after = server.json(&["status", "shop"]);
+    let untouched = |view: &serde_json::Value| {
+        let pids = view["instances"].as_array().unwrap().iter().map(|i| i["pid"].clone());
+        (view["stable"].clone(), view["last"]["id"].clone(), pids.collect::<Vec<_>>())
+    };
+    assert_eq!(untouched(&after), untouched(&before));
+    let facts = server.json(&["runbook", "shop"]);
+    let drill = &facts["drills"][0];
+    assert_eq!((&drill["version"], &drill["passed"]), (&"v1".into(), &true.into()), "{facts}");
+    assert!(drill["requests"][1].as_u64().unwrap() > 0, "the bad version failed users: {drill}");
+}
+
+#[test]
+fn a_drill_beside_another_is_refused() {
+    let server = serving(QUICK);
+    let copy = shop(free_address(), "", QUICK).replace("name: shop", "name: shop-drill");
+    server.ok(&["apply", "-f", &server.file("copy.yaml", &copy)]);
+    let said = server.run(&["drill", "shop"]);
+    assert_eq!(said.code, Some(6), "{said:?}");
+    assert!(said.err.contains("serin remove shop-drill --yes"), "{said:?}");
+    assert_eq!(server.json(&["status"])["services"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn the_runbook_has_live_facts() {
+    let server = serving(QUICK);
+    server.ok(&["deploy", "-r", "v2"]);
+    let contacts = server.file("contacts.md", "- on call: extension 7\n");
+    let path = server.dir().join("ROLLBACK.md");
+    let words = ["runbook", "shop", "-o", path.to_str().unwrap(), "--contacts", &contacts];
+    let said = server.ok(&words);
+    assert_eq!(said.out, "");
+    let page = std::fs::read_to_string(path).unwrap();
+    for part in [
+        "serin rollback shop",
+        "| running | v2 |",
+        "| last good, where `serin rollback` leads | v1 |",
+        "curl -fsS http://127.0.0.1:",
+        "- on call: extension 7",
+        "ROLLBACK COMPLETED",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let missing = server.run(&["runbook", "shop", "--contacts", "/nonexistent"]);
+    assert_eq!(missing.code, Some(2), "{missing:?}");
+}
