@@ -71,6 +71,19 @@ pub struct RunSpec {
     pub grace: Millis,
     /// Limits of the log files of one instance.
     pub log: LogLimits,
+    /// Where instances publish numbers of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsSpec>,
+}
+
+/// Numbers that an instance publishes itself, in the text format of Prometheus: the lag of a
+/// queue, jobs done, jobs failed. They are what a worker without traffic is judged by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetricsSpec {
+    /// Path and query on the instance's port.
+    pub path: String,
+    /// Time between two looks, at least 1 s.
+    pub period: Millis,
 }
 
 /// A value of an environment variable. Only literals are stored; the others are read at start.

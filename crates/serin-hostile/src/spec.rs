@@ -100,6 +100,7 @@ fn program() -> RunSpec {
         liveness: None,
         grace: Millis::secs(1),
         log: LogLimits::default(),
+        metrics: None,
     }
 }
 

@@ -57,6 +57,7 @@ fn spec() -> ServiceSpec {
             liveness: None,
             grace: Millis::secs(1),
             log: LogLimits::default(),
+            metrics: None,
         },
         traffic: TrafficSpec {
             request_timeout: Millis(0),

@@ -177,6 +177,7 @@ fn run_spec() -> RunSpec {
         liveness: None,
         grace: Millis::secs(10),
         log: LogLimits::default(),
+        metrics: None,
     }
 }
 

@@ -49,6 +49,7 @@ pub(crate) fn read(field: &Field<'_>, base: &Path) -> Option<RunSpec> {
         liveness,
         grace,
         log,
+        metrics: None,
     })
 }
 

@@ -69,6 +69,7 @@ pub fn spec(steps: Vec<Step>) -> ServiceSpec {
             liveness: None,
             grace: Millis::secs(30),
             log: LogLimits::default(),
+            metrics: None,
         },
         traffic: TrafficSpec {
             request_timeout: Millis::secs(60),

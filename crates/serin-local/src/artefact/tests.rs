@@ -20,6 +20,7 @@ fn run(dir: &Path, command: &[&str]) -> RunSpec {
         liveness: None,
         grace: Millis(1000),
         log: LogLimits::default(),
+        metrics: None,
     }
 }
 

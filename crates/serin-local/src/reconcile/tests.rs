@@ -42,6 +42,7 @@ fn run() -> RunSpec {
         liveness: Some(probe(10_000, 3)),
         grace: Millis::secs(10),
         log: LogLimits::default(),
+        metrics: None,
     }
 }
 

@@ -30,6 +30,7 @@ fn run(dir: &Path) -> RunSpec {
         liveness: None,
         grace: Millis(1000),
         log: LogLimits::default(),
+        metrics: None,
     }
 }
 

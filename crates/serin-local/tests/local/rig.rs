@@ -277,6 +277,7 @@ pub fn app() -> RunSpec {
         liveness: Some(probe("/health", 100)),
         grace: Millis::secs(5),
         log: LogLimits::default(),
+        metrics: None,
     }
 }
 
