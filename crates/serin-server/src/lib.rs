@@ -13,6 +13,7 @@ mod control;
 mod drill;
 pub mod executor;
 pub mod export;
+mod foresee;
 mod machine;
 mod run;
 mod token;

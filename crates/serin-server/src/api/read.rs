@@ -6,6 +6,7 @@ use super::view::{
     Services, UsageView, schema_of,
 };
 use crate::control::{Core, Handle, now};
+use crate::foresee::foresee;
 use crate::{apply, views};
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -168,6 +169,8 @@ pub(super) async fn plan(
         let kind = if service.stable.is_some() { RolloutKind::Release } else { RolloutKind::First };
         let foreseen = outlook(service, &service.spec.schedule, kind);
         let notes = refused.into_iter().chain(foreseen.notes.clone()).collect();
+        let records = core.executor.store().records(&service.name, HISTORY_MAX)?;
+        let takes = foresee(&service.spec, &foreseen, &records);
         Ok(PlanPreview {
             schema: schema_of("plan"),
             service: service.name.clone(),
@@ -177,6 +180,7 @@ pub(super) async fn plan(
             outlook: Outlook { notes, ..foreseen },
             requests_per_second: rate,
             requests_to_catch: requests_to_catch(service),
+            takes,
         })
     });
     Ok(Json(answer.await?))

@@ -233,6 +233,42 @@ pub struct PlanPreview {
     pub requests_per_second: Option<f64>,
     /// Judged candidate requests expected until a doubled error rate is caught, at 0.5 %.
     pub requests_to_catch: Option<u64>,
+    /// What it takes on this machine.
+    #[serde(default)]
+    pub takes: Foresight,
+}
+
+/// What a rollout takes: instances beside those that run, and time without any.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Foresight {
+    /// Instances in each step.
+    pub steps: Vec<StepRoom>,
+    /// Instances beyond the replicas, at most.
+    pub extra_at_most: u32,
+    /// Hours of instances beyond the replicas, when every step takes its shortest time.
+    pub extra_hours: f64,
+    /// What those cost, in the currency of the file.
+    pub extra_cost: Option<f64>,
+    /// How the instances of both stand beside each other, as a sentence.
+    pub capacity: String,
+    /// How long users have nobody to answer them, as a sentence; `None` when never.
+    pub downtime: Option<String>,
+}
+
+/// Instances in one step, once it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRoom {
+    /// Of the version that runs.
+    pub stable: u32,
+    /// Of the new one.
+    pub candidate: u32,
+}
+
+impl StepRoom {
+    /// Of both.
+    pub fn total(&self) -> u32 {
+        self.stable + self.candidate
+    }
 }
 
 /// `GET /api/v1/services/{name}/logs?revision=&lines=`.

@@ -1,30 +1,58 @@
 //! What a deploy would do.
 
-use super::table::Table;
-use super::words::{span, thousands};
+use super::table::{Table, hanging};
+use super::words::{count, span, thousands};
 use super::{Frame, version};
 use crate::printer::{Line, Tone};
 use serin_core::{Millis, OutlookStep};
 use serin_server::api::view::PlanPreview;
 
-const HEADS: [&str; 6] = ["STEP", "WEIGHT", "INSTANCES", "AT LEAST", "REQUESTS", "WHAT"];
+const HEADS: [&str; 6] = ["STEP", "WEIGHT", "OLD+NEW", "AT LEAST", "REQUESTS", "WHAT"];
 
-/// Steps, the shortest time, the requests needed.
+/// Steps, the shortest time, the requests needed, the way back.
 pub fn plan(plan: &PlanPreview, frame: &Frame) -> Vec<Line> {
     let mut lines = vec![title(plan, frame)];
     if plan.action == "nothing" {
         return lines;
     }
-    let mut table = Table::new(&HEADS, &[0, 1, 2, 3, 4]);
+    let mut table = Table::new(&HEADS, &[0, 1, 2, 3, 4]).whole();
     for (index, step) in plan.outlook.steps.iter().enumerate() {
-        table.row(cells(index + 1, step));
+        table.row(cells(index, step, plan));
     }
     if !plan.outlook.steps.is_empty() {
         lines.extend(table.lines(frame, "  "));
     }
-    lines.extend(totals(plan));
+    let facts = totals(plan).into_iter().chain(takes(plan));
+    lines.extend(facts.flat_map(|fact| said(&fact, frame)));
     let note = |text: &String| Line::plain("  ").add(Tone::Warn, "note").text(": ").text(text);
-    lines.extend(plan.outlook.notes.iter().map(note));
+    lines.extend(plan.outlook.notes.iter().flat_map(|text| said(&note(text), frame)));
+    lines
+}
+
+/// A sentence in as many lines as it needs.
+fn said(line: &Line, frame: &Frame) -> Vec<Line> {
+    hanging(line, frame.width.unwrap_or(usize::MAX), 4)
+}
+
+/// Instances, and time without any.
+fn takes(plan: &PlanPreview) -> Vec<Line> {
+    let takes = &plan.takes;
+    let mut lines = Vec::new();
+    if !takes.capacity.is_empty() {
+        let more = match takes.extra_at_most {
+            0 => "; never more instances than now".to_owned(),
+            n => format!("; at most {} more than now", count(u64::from(n), "instance")),
+        };
+        lines.push(fact("instances", &format!("{}{more}", takes.capacity)));
+    }
+    if let Some(cost) = takes.extra_cost {
+        let text = format!("{cost:.2} for {:.2} hours of further instances", takes.extra_hours);
+        lines.push(fact("cost", &text));
+    }
+    let downtime = takes.downtime.as_ref();
+    lines.extend(
+        downtime.map(|text| Line::plain("  ").add(Tone::Warn, "downtime").text(": ").text(text)),
+    );
     lines
 }
 
@@ -38,12 +66,14 @@ fn title(plan: &PlanPreview, frame: &Frame) -> Line {
     }
 }
 
-fn cells(number: usize, step: &OutlookStep) -> Vec<Line> {
+fn cells(index: usize, step: &OutlookStep, plan: &PlanPreview) -> Vec<Line> {
+    let room = plan.takes.steps.get(index);
+    let room = room.map(|room| format!("{}+{}", room.stable, room.candidate));
     let requests = step.requests.map_or_else(|| "-".into(), thousands);
     let cells = [
-        number.to_string(),
+        (index + 1).to_string(),
         step.weight.to_string(),
-        step.instances.to_string(),
+        room.unwrap_or_else(|| step.instances.to_string()),
         step.at_least.map_or_else(|| "a person".into(), span),
         requests,
         step.does.clone(),

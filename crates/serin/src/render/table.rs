@@ -1,23 +1,31 @@
 //! Tables that fit the terminal.
 
-use crate::printer::{Line, Tone};
+use crate::printer::{Line, Tone, wrap};
 use crate::render::Frame;
 
 /// Narrower than this, the last column is no use.
 const NARROWEST: usize = 12;
+/// Narrower than this, a wrapped column is a ladder.
+const WRAPPED: usize = 24;
 const GAP: &str = "  ";
 
-/// Rows under a heading. Only the last column may be cut to fit.
+/// Rows under a heading. Only the last column may be cut or wrapped to fit.
 pub struct Table<'a> {
     heads: &'a [&'a str],
     right: &'a [usize],
     rows: Vec<Vec<Line>>,
+    whole: bool,
 }
 
 impl<'a> Table<'a> {
     /// A table with these columns; those in `right` are set to the right.
     pub fn new(heads: &'a [&'a str], right: &'a [usize]) -> Self {
-        Self { heads, right, rows: Vec::new() }
+        Self { heads, right, rows: Vec::new(), whole: false }
+    }
+
+    /// Nothing is cut: the last column, plain text, goes on in the next line.
+    pub fn whole(self) -> Self {
+        Self { whole: true, ..self }
     }
 
     /// One more row.
@@ -36,11 +44,27 @@ impl<'a> Table<'a> {
         let fixed = all - last;
         if all <= limit {
             self.grid(&widths, indent, None)
-        } else if fixed + NARROWEST.min(last) <= limit {
+        } else if self.whole && fixed + WRAPPED.min(last) <= limit {
+            self.wrapped(limit - fixed).grid(&widths, indent, None)
+        } else if !self.whole && fixed + NARROWEST.min(last) <= limit {
             self.grid(&widths, indent, Some((limit, frame.glyphs.more)))
         } else {
             self.blocks(frame, indent, limit)
         }
+    }
+
+    /// The same with the last column in pieces of `room` columns, each in a row of its own.
+    fn wrapped(&self, room: usize) -> Self {
+        let rows = self.rows.iter().flat_map(|row| {
+            let text = row.last().map_or_else(String::new, |cell| cell.paint(false));
+            let pieces = wrap(&text, room).into_iter().enumerate();
+            pieces.map(|(index, piece)| {
+                let front = row.iter().take(row.len().saturating_sub(1));
+                let front = front.map(|cell| if index == 0 { cell.clone() } else { Line::new() });
+                front.chain([Line::plain(piece)]).collect::<Vec<_>>()
+            })
+        });
+        Self { heads: self.heads, right: self.right, rows: rows.collect(), whole: false }
     }
 
     fn widths(&self) -> Vec<usize> {
@@ -84,11 +108,32 @@ impl<'a> Table<'a> {
                         .text(" ")
                         .then(cell.clone())
                 };
-                lines.push(line.cut(limit, frame.glyphs.more));
+                if self.whole {
+                    lines.extend(hanging(&line, limit, indent.len() + 4));
+                } else {
+                    lines.push(line.cut(limit, frame.glyphs.more));
+                }
             }
         }
         lines
     }
+}
+
+/// A line in pieces of at most `limit` columns, all but the first behind `indent` spaces. What does
+/// not fit is plain.
+pub fn hanging(line: &Line, limit: usize, indent: usize) -> Vec<Line> {
+    if line.width() <= limit {
+        return vec![line.clone()];
+    }
+    let text = line.paint(false);
+    let start = text.len() - text.trim_start().len();
+    let room = limit.saturating_sub(indent.max(start)).max(NARROWEST);
+    let pieces = wrap(text.trim_start(), room).into_iter().enumerate();
+    let piece = |(index, piece): (usize, String)| {
+        let indent = if index == 0 { start } else { indent };
+        Line::plain(" ".repeat(indent)).text(piece)
+    };
+    pieces.map(piece).collect()
 }
 
 #[cfg(test)]
@@ -121,6 +166,21 @@ mod tests {
     #[test]
     fn the_last_column_is_cut_to_fit() {
         assert_eq!(shown(Some(30))[1], "shop  12  more requests on th…");
+    }
+
+    #[test]
+    fn a_whole_table_cuts_nothing() {
+        let mut table = Table::new(&["STEP", "WHAT"], &[0]).whole();
+        table.row(vec![Line::plain("1"), Line::plain("bake at least 30 s and 2000 requests")]);
+        let lines = |width| -> Vec<String> {
+            table.lines(&test_frame(Some(width)), "").iter().map(|line| line.paint(false)).collect()
+        };
+        assert_eq!(
+            lines(34),
+            ["STEP  WHAT", "   1  bake at least 30 s and 2000", "      requests"]
+        );
+        let narrow = ["1", "  what bake at", "    least 30 s", "    and 2000", "    requests"];
+        assert_eq!(lines(16), narrow);
     }
 
     #[test]

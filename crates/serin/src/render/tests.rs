@@ -308,6 +308,11 @@ fn history_and_plan() {
                 "at_least": 30_000, "requests": 1200
             }],
             "shortest": 30_000, "requests": 1200, "notes": ["two are better"]
+        },
+        "takes": {
+            "steps": [{ "stable": 3, "candidate": 2 }], "extra_at_most": 3, "extra_hours": 0.5,
+            "extra_cost": 0.1, "capacity": "the old version keeps its full size",
+            "downtime": null
         }
     }))
     .unwrap();
@@ -315,12 +320,15 @@ fn history_and_plan() {
         shown(&plan(&preview, &wide())),
         "\
 shop  v1 → v2
-  STEP  WEIGHT  INSTANCES  AT LEAST  REQUESTS  WHAT
-     1    20 %          2      30 s     1,200  bake
+  STEP  WEIGHT  OLD+NEW  AT LEAST  REQUESTS  WHAT
+     1    20 %      3+2      30 s     1,200  bake
   shortest time: 30 s
   to promote: 1,200 judged requests on the candidate
   to catch a doubled error rate: about 3,664 requests on the candidate
   traffic now: 200 requests a second: the slowest step needs about 30 s of it
+  instances: the old version keeps its full size; at most 3 instances more
+    than now
+  cost: 0.10 for 0.50 hours of further instances
   note: two are better
 "
     );
