@@ -97,6 +97,8 @@ pub enum Ask {
         /// What it is from now on.
         bad: bool,
     },
+    /// Let go of what is kept without traffic now: old revisions, failed candidates.
+    Clean,
     /// Stop everything of this service and forget it.
     Remove,
 }

@@ -3,145 +3,12 @@
 use crate::engine::{convict, fresh};
 use crate::outlook::units;
 use crate::{
-    Actor, Cause, Generation, Millis, Outcome, PauseReason, Phase, RevisionId, Rollout,
-    RolloutKind, Service, Step, Timestamp, Weight,
+    Generation, Millis, PauseReason, Phase, RevisionId, Rollout, RolloutKind, Service, Step,
+    Timestamp, Weight,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::Assessment;
 use std::fmt;
-
-/// Something worth telling, with its time and rollout.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
-    /// When.
-    pub at: Timestamp,
-    /// In which rollout of the service, if in one.
-    pub rollout: Option<u64>,
-    /// What.
-    pub fact: Fact,
-}
-
-/// What can be told.
-#[allow(missing_docs)] // the variants' own lines say what their fields are
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "fact", rename_all = "camelCase")]
-pub enum Fact {
-    /// A rollout began.
-    Started {
-        kind: RolloutKind,
-        from: Option<RevisionId>,
-        to: RevisionId,
-        by: Actor,
-        reason: Option<String>,
-    },
-    /// Evidence of an earlier try was taken up.
-    Inherited { revision: RevisionId, requests: u64 },
-    /// The spec changed without a new revision.
-    Configured { by: Actor },
-    /// The candidate's share was decided.
-    Weight { revision: RevisionId, weight: Weight },
-    /// A step was completed.
-    StepDone { step: usize, steps: usize },
-    /// A step was skipped.
-    StepSkipped { step: usize, what: String },
-    /// The verdict on the candidate changed.
-    Verdict { assessment: Box<Assessment> },
-    /// The rollout is held.
-    Paused { text: String },
-    /// It goes on; without a name because the evidence came after all.
-    Resumed { by: Option<Actor>, reason: Option<String> },
-    /// The candidate has all traffic; the old revision is kept for a while.
-    Warming { revision: RevisionId, kept: RevisionId, span: Millis },
-    /// All traffic has been ordered back to stable.
-    Reverting { outcome: Outcome, cause: Box<Cause> },
-    /// The candidate became stable; the old one drains.
-    Promoted { revision: RevisionId },
-    /// The rollout is over.
-    Ended { kind: RolloutKind, outcome: Outcome, revision: RevisionId },
-    /// A verdict that decides nothing because the analysis only reports.
-    Reported { text: String },
-    /// No more ticks of this rollout are recorded.
-    TicksFull { kept: u64 },
-    /// A plan was not handed out because it breaks a rule.
-    PlanRefused { notes: Vec<String> },
-    /// The service is being taken away.
-    Removing { by: Actor },
-}
-
-impl fmt::Display for Fact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Started { kind, from, to, by, reason } => {
-                fmt_started(f, *kind, from.as_ref(), to, by)?;
-                reason.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
-            }
-            Self::Inherited { revision, requests } => write!(
-                f,
-                "{} was tried before; its evidence from {requests} requests counts",
-                revision.version
-            ),
-            Self::Configured { by } => write!(f, "configuration changed by {}", by.0),
-            Self::Weight { revision, weight } => {
-                write!(f, "{} gets {weight} of the traffic", revision.version)
-            }
-            Self::StepDone { step, steps } => write!(f, "step {step} of {steps} done"),
-            Self::StepSkipped { step, what } => write!(f, "step {step} skipped: {what}"),
-            Self::Verdict { assessment } => {
-                f.write_str(&crate::outlook::verdict_sentence(assessment))
-            }
-            Self::Paused { text } => write!(f, "paused: {text}"),
-            Self::Resumed { by: None, .. } => f.write_str("resumed: the evidence is there"),
-            Self::Resumed { by: Some(by), reason } => {
-                write!(f, "resumed by {}", by.0)?;
-                reason.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
-            }
-            Self::Warming { revision, kept, span } => write!(
-                f,
-                "{} has all traffic; {} is kept warm for {span}",
-                revision.version, kept.version
-            ),
-            Self::Reverting { outcome: Outcome::RolledBack, cause } => {
-                write!(f, "rolled back: {}", cause.text)
-            }
-            Self::Reverting { cause, .. } => f.write_str(&cause.text),
-            Self::Promoted { revision } => write!(f, "{} is stable now", revision.version),
-            Self::Ended { kind, outcome, revision } => fmt_ended(f, *kind, *outcome, revision),
-            Self::Reported { text } => write!(f, "only reported, nothing is set back: {text}"),
-            Self::TicksFull { kept } => write!(
-                f,
-                "{kept} ticks of the judge are recorded, later ones are not; the rollout goes on"
-            ),
-            Self::PlanRefused { notes } => write!(f, "plan not applied: {}", notes.join("; ")),
-            Self::Removing { by } => write!(f, "removal asked by {}", by.0),
-        }
-    }
-}
-
-fn fmt_started(
-    f: &mut fmt::Formatter<'_>,
-    kind: RolloutKind,
-    from: Option<&RevisionId>,
-    to: &RevisionId,
-    by: &Actor,
-) -> fmt::Result {
-    let verb = if kind == RolloutKind::Rollback { "rollback" } else { "rollout" };
-    write!(f, "{verb} to {} started by {}", to.version, by.0)?;
-    from.map_or(Ok(()), |from| write!(f, " (from {})", from.version))
-}
-
-fn fmt_ended(
-    f: &mut fmt::Formatter<'_>,
-    kind: RolloutKind,
-    outcome: Outcome,
-    revision: &RevisionId,
-) -> fmt::Result {
-    let version = &revision.version;
-    match (kind, outcome) {
-        (RolloutKind::Rollback, Outcome::Promoted) => write!(f, "rollback to {version} is done"),
-        (RolloutKind::Rollback, _) => write!(f, "rollback to {version} failed"),
-        (_, outcome) => write!(f, "rollout of {version} ended: {}", outcome.as_str()),
-    }
-}
 
 /// Why a service is not moving, as data. `Display` is the sentence.
 #[allow(missing_docs)] // the variants' own lines say what their fields are
@@ -166,6 +33,10 @@ pub enum WaitingOn {
     Time { left: Millis, what: String },
     /// A person.
     Person { why: String },
+    /// A person's word on going back; without it that is done when the time is over.
+    Confirmation { why: String, left: Millis },
+    /// Errors to come back to where they were before.
+    Recovery { requests: u64, left: Millis },
     /// More requests on the candidate.
     Requests { have: u64, wanted: u64 },
     /// Evidence: of this metric the least is there.
@@ -202,6 +73,14 @@ impl fmt::Display for WaitingOn {
             }
             Self::Time { left, what } => write!(f, "{what} ({left} left)"),
             Self::Person { why } => f.write_str(why),
+            Self::Confirmation { why, left } => write!(
+                f,
+                "a person: {why}; `serin abort` goes back now, `serin promote` keeps it; without \
+                 an answer it goes back in {left}"
+            ),
+            Self::Recovery { requests, left } => {
+                write!(f, "errors to come back ({requests} requests since, {left} left)")
+            }
             Self::Requests { have, wanted } => {
                 write!(f, "more requests on the candidate ({have} of {wanted})")
             }
@@ -241,7 +120,7 @@ fn acknowledgement(service: &Service) -> WaitingOn {
 
 fn rollout_waits(service: &Service, rollout: &Rollout, now: Timestamp) -> WaitingOn {
     match &rollout.phase {
-        _ if rollout.paused.is_some() => paused(rollout),
+        _ if rollout.paused.is_some() => paused(rollout, now),
         Phase::Stepping => step_waits(service, rollout, now),
         Phase::Warm { since } => warm_waits(rollout, *since, now),
         Phase::Retiring => leaving(service, rollout.baseline.as_ref()),
@@ -263,8 +142,16 @@ fn warm_waits(rollout: &Rollout, since: Timestamp, now: Timestamp) -> WaitingOn 
     WaitingOn::Time { left, what: format!("{kept} kept warm for a fast way back") }
 }
 
-fn paused(rollout: &Rollout) -> WaitingOn {
+fn paused(rollout: &Rollout, now: Timestamp) -> WaitingOn {
     let why = match &rollout.paused {
+        Some(PauseReason::Confirm { cause, until }) => {
+            return WaitingOn::Confirmation { why: cause.text.clone(), left: until.since(now) };
+        }
+        Some(PauseReason::Failed(cause)) => format!(
+            "a person: {} (onFailure: hold); `serin abort` goes back, `serin promote --reason` \
+             keeps it",
+            cause.text
+        ),
         Some(PauseReason::Inconclusive) => {
             "a person: no decision by the deadline; promote, abort or resume".to_owned()
         }

@@ -15,7 +15,9 @@ mod beside;
 mod engine;
 mod event;
 mod explain;
+mod fact;
 mod id;
+mod lifecycle;
 mod lint;
 mod observation;
 mod outlook;
@@ -31,8 +33,13 @@ mod time;
 pub use beside::{Beside, Contest, TestRun, Trial, VariantRun};
 pub use engine::{Transition, step};
 pub use event::{Actor, Ask, DeployAsk, Event, HookKey, Refusal, RefusalCode};
-pub use explain::{Entry, Fact, WaitingOn, waiting_on};
+pub use explain::{WaitingOn, waiting_on};
+pub use fact::{Entry, Fact, Severity};
 pub use id::{Digest, Generation, IdError, RevisionId, ServiceName, Version, Weight};
+pub use lifecycle::{
+    Hold, Kept, KeptFor, Leftover, LeftoverKind, Queued, Recovery, WayBack, leftovers,
+    rollback_class, way_back_before,
+};
 pub use lint::{Note, lint, moves_only_to_stable};
 pub use observation::{
     ArmCounts, CountKey, Counts, ExitCause, Observation, REPORTED_GENERATIONS, RevisionObservation,
@@ -49,7 +56,7 @@ pub use rules::{
     Amount, Capacity, Colour, DataFormats, OnFailure, OnInstanceFailure, OnNewRevision,
     RollbackClass, RollbackSpec, VerifySpec,
 };
-pub use service::{Inherited, Revision, RevisionStanding, Service};
+pub use service::{Inherited, Marked, Revision, RevisionStanding, Service};
 pub use spec::{
     AffinityKey, AffinitySpec, Analysis, Baseline, EnvValue, Limits, LogLimits, OnInconclusive,
     Probe, ProbeKind, RunSpec, Schedule, ServiceSpec, Stage, TrafficSpec,

@@ -54,7 +54,7 @@ pub struct RevisionObservation {
 }
 
 /// Why an instance did not come up, or was lost, with what a person needs to mend it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartFailure {
     /// Which one.
     pub instance: String,

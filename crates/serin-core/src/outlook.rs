@@ -39,7 +39,7 @@ pub struct OutlookStep {
 
 /// What `schedule` would do on `service`.
 pub fn outlook(service: &Service, schedule: &Schedule, kind: RolloutKind) -> Outlook {
-    let analysed = schedule.analysis.is_some() && kind == RolloutKind::Release;
+    let analysed = schedule.analysis.is_some() && kind.is_tried();
     let sticky = service.spec.traffic.affinity.is_some();
     let (mut weight, mut instances) = (Weight::NONE, 0);
     let mut steps = Vec::new();

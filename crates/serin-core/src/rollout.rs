@@ -2,7 +2,7 @@
 
 use crate::{
     Actor, AffinitySpec, ArmCounts, Baseline, Beside, CountKey, Generation, RevisionId, Schedule,
-    StartFailure, TestRun, Timestamp, Weight,
+    StartFailure, TestRun, Timestamp, WayBack, Weight,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::threshold::{CheckState, CheckVerdict};
@@ -73,6 +73,15 @@ pub struct Rollout {
     /// Routes, copies and further arms.
     #[serde(default)]
     pub beside: Beside,
+    /// The way back, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<WayBack>,
+    /// Codes of verdicts that a person decided against; they decide nothing any more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub overridden: BTreeSet<String>,
+    /// What else was done to it, for the record.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// How a rollout came to be; decides which schedule it follows.
@@ -85,6 +94,10 @@ pub enum RolloutKind {
     Release,
     /// Back to a revision that was good before: all at once.
     Rollback,
+    /// Another configuration of the same version, by the service's steps.
+    Config,
+    /// A deploy of a revision that was good and is kept ready: all at once.
+    FastTrack,
 }
 
 impl RolloutKind {
@@ -94,7 +107,14 @@ impl RolloutKind {
             Self::First => "first",
             Self::Release => "release",
             Self::Rollback => "rollback",
+            Self::Config => "config",
+            Self::FastTrack => "fast-track",
         }
+    }
+
+    /// Whether it goes by the service's steps and is judged.
+    pub fn is_tried(self) -> bool {
+        matches!(self, Self::Release | Self::Config)
     }
 }
 
@@ -210,7 +230,7 @@ impl Outcome {
 }
 
 /// Why a rollout ended the way it did.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     /// Short and fixed, for counters: `errors`, `latency`, `start`, `crash`, `not-ready`,
     /// `inconclusive`, `budget`, `check`, `test`, `approval`, `experiment`, `person`,
@@ -238,6 +258,15 @@ pub enum PauseReason {
     Guard(String),
     /// A check is neither good nor bad, and why.
     Check(String),
+    /// It was decided against the candidate, which stays where it is (`onFailure: hold`).
+    Failed(Box<Cause>),
+    /// It was decided against the candidate, and a person may still say no.
+    Confirm {
+        /// What was decided.
+        cause: Box<Cause>,
+        /// When it goes back without an answer.
+        until: Timestamp,
+    },
 }
 
 /// What of the data plane's cumulative counts was used already.
@@ -332,6 +361,15 @@ pub struct RolloutRecord {
     pub assessed_at: Option<Rung>,
     /// What was skipped, and by whom.
     pub skipped: Vec<String>,
+    /// The revision that was stable in the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<RevisionId>,
+    /// The way back, if there was one, with what was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<WayBack>,
+    /// What else was done to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Rollout {
@@ -359,7 +397,7 @@ impl Rollout {
 
     /// Whether two instances are wanted because a judge compares.
     pub(crate) fn is_analysed(&self) -> bool {
-        self.schedule.analysis.is_some() && self.kind == RolloutKind::Release
+        self.schedule.analysis.is_some() && self.kind.is_tried()
     }
 
     /// Judged candidate requests since the present step began.
@@ -388,7 +426,7 @@ impl Rollout {
         }
     }
 
-    pub(crate) fn into_record(self, now: Timestamp) -> RolloutRecord {
+    pub(crate) fn into_record(self, active: Option<RevisionId>, now: Timestamp) -> RolloutRecord {
         let (outcome, cause) = match self.phase {
             Phase::Reverting { outcome, cause } => (outcome, Some(*cause)),
             _ => (Outcome::Promoted, None),
@@ -410,6 +448,9 @@ impl Rollout {
             assessment: self.assessment,
             assessed_at: self.assessed_at,
             skipped: self.skipped,
+            active,
+            back: self.back,
+            notes: self.notes,
         }
     }
 }

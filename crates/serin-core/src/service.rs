@@ -1,15 +1,12 @@
 //! The aggregate: one service with everything the engine knows of it.
 
 use crate::{
-    Colour, DataFormats, Generation, Millis, Observation, Phase, Plan, RevisionId, Rollout,
-    RolloutKind, RolloutRecord, RunSpec, ServiceName, ServiceSpec, Timestamp,
+    Actor, Colour, DataFormats, Generation, Hold, Kept, Millis, Observation, Phase, Plan, Queued,
+    RevisionId, Rollout, RolloutRecord, RunSpec, ServiceName, ServiceSpec, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::Judge;
 use std::collections::BTreeMap;
-
-/// Most revisions kept for a way back.
-pub(crate) const REVISIONS_KEPT: usize = 10;
 
 /// Everything the engine knows of one service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,7 +17,7 @@ pub struct Service {
     pub spec: ServiceSpec,
     /// The trusted revision; `None` until the first one is up.
     pub stable: Option<RevisionId>,
-    /// Revisions known, at most ten besides those that run.
+    /// Revisions known; at most [`ServiceSpec::history_limit`] besides those in use.
     pub revisions: BTreeMap<RevisionId, Revision>,
     /// The move under way.
     pub rollout: Option<Rollout>,
@@ -39,6 +36,15 @@ pub struct Service {
     pub next_rollout: u64,
     /// The service is being taken away.
     pub removing: bool,
+    /// The deploy that waits for the rollout under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<Queued>,
+    /// The revision whose instances stay without traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
+    /// What is not deployed again by itself since the last way back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
 }
 
 /// Evidence that a later rollout of the same pair takes up again.
@@ -67,6 +73,28 @@ pub struct Revision {
     /// Data formats it understands; `None` when nobody said.
     #[serde(default)]
     pub data: Option<DataFormats>,
+    /// Since when it counts as good if nothing brings it down before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good_at: Option<Timestamp>,
+    /// Its error rate as stable in the last comparison, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usual: Option<f64>,
+    /// A person called it bad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marked: Option<Marked>,
+}
+
+/// A person called a revision bad.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marked {
+    /// Who.
+    pub by: Actor,
+    /// When.
+    pub at: Timestamp,
+    /// Why, in their words.
+    pub reason: Option<String>,
+    /// What it was before.
+    pub was: RevisionStanding,
 }
 
 /// What is known of a revision's worth.
@@ -75,6 +103,8 @@ pub struct Revision {
 pub enum RevisionStanding {
     /// Not finished yet, or ended by a person.
     Untried,
+    /// It was promoted, and the time in which a way back is easy has not passed.
+    Promoted,
     /// It was promoted and stayed.
     Good,
     /// It was rolled back by evidence or health.
@@ -90,7 +120,8 @@ impl RevisionStanding {
             Self::Untried => 0,
             Self::Bad => 1,
             Self::Left => 2,
-            Self::Good => 3,
+            Self::Promoted => 3,
+            Self::Good => 4,
         }
     }
 }
@@ -111,6 +142,9 @@ impl Service {
             generation: Generation::default(),
             next_rollout: 1,
             removing: false,
+            queued: None,
+            kept: None,
+            hold: None,
         }
     }
 
@@ -123,10 +157,13 @@ impl Service {
         }
     }
 
-    /// Whether counts are wanted now: a candidate is on trial.
+    /// Whether counts are wanted now: a candidate is on trial, or a way back is to be proven.
     pub fn wants_counts(&self) -> bool {
-        let on_trial = |r: &Rollout| r.kind == RolloutKind::Release && r.is_on_trial();
-        self.rollout.as_ref().is_some_and(on_trial)
+        let wanted = |r: &Rollout| {
+            let proving = r.back.as_ref().is_some_and(|back| !back.is_settled());
+            (r.kind.is_tried() && r.is_on_trial()) || proving
+        };
+        self.rollout.as_ref().is_some_and(wanted)
     }
 
     /// The state in one word: `stable`, `starting`, `rolling-out`, `paused`, `rolling-back`,
@@ -151,14 +188,6 @@ impl Service {
         self.removing && self.is_applied() && empty
     }
 
-    /// The newest good revision other than the present stable one.
-    pub fn last_good(&self) -> Option<&RevisionId> {
-        let candidates = self.revisions.iter().filter(|(id, r)| {
-            Some(*id) != self.stable.as_ref() && r.standing == RevisionStanding::Good
-        });
-        candidates.max_by_key(|(id, r)| (r.promoted_at, *id)).map(|(id, _)| id)
-    }
-
     /// Instances the candidate needs for a share: the share of the replicas rounded up, at least
     /// two when it is analysed, never more than the replicas.
     pub fn candidate_size(&self, share: crate::Weight, analysed: bool) -> u32 {
@@ -175,23 +204,29 @@ impl Service {
     }
 
     pub(crate) fn forget_old_revisions(&mut self) {
-        while self.revisions.len() > REVISIONS_KEPT {
+        while self.free().count() > self.spec.history_limit.max(1) as usize {
             let Some(least) = self.least_wanted().cloned() else { return };
             self.revisions.remove(&least);
             self.evidence.remove(&least);
         }
     }
 
-    /// What is forgotten first: what never was good, then the oldest; never what is in use and
-    /// never the way back.
-    fn least_wanted(&self) -> Option<&RevisionId> {
-        let in_use = |id: &RevisionId| {
+    /// Revisions that nothing needs: what is in use and the way back are left out.
+    fn free(&self) -> impl Iterator<Item = (&RevisionId, &Revision)> {
+        let last_good = self.last_good();
+        let in_use = move |id: &RevisionId| {
             self.stable.as_ref() == Some(id)
                 || self.rollout.as_ref().is_some_and(|r| r.involves(id))
-                || self.last_good() == Some(id)
+                || last_good == Some(id)
+                || self.kept.as_ref().is_some_and(|kept| kept.revision == *id)
+                || self.hold.as_ref().is_some_and(|hold| hold.left == *id)
         };
-        let free = self.revisions.iter().filter(|(id, _)| !in_use(id));
-        let least = free.min_by_key(|(id, r)| (r.standing.worth(), r.created_at, *id));
+        self.revisions.iter().filter(move |(id, _)| !in_use(id))
+    }
+
+    /// What is forgotten first: what never was good, then the oldest.
+    fn least_wanted(&self) -> Option<&RevisionId> {
+        let least = self.free().min_by_key(|(id, r)| (r.standing.worth(), r.created_at, *id));
         least.map(|(id, _)| id)
     }
 

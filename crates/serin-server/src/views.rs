@@ -126,6 +126,7 @@ fn pause_words(why: &PauseReason) -> String {
         PauseReason::Person(who) => format!("by {}", who.0),
         PauseReason::Inconclusive => "inconclusive evidence".into(),
         PauseReason::Guard(why) | PauseReason::Check(why) => why.clone(),
+        PauseReason::Failed(cause) | PauseReason::Confirm { cause, .. } => cause.text.clone(),
     }
 }
 

@@ -315,7 +315,7 @@ impl Turn {
         let (id, revision) = (rollout.id, rollout.candidate.clone());
         let Some(rollout) = self.service.rollout.take() else { return };
         self.keep_evidence(&rollout);
-        let record = rollout.into_record(self.now);
+        let record = rollout.into_record(self.service.stable.clone(), self.now);
         let (outcome, kind) = (record.outcome, record.kind);
         self.service.last = Some(record.clone());
         self.records.push(record);

@@ -5,7 +5,7 @@ use super::Turn;
 use super::news::{News, add};
 use crate::{
     CountKey, Counted, Counts, Fact, Given, Millis, Planned, RecordedTick, RevisionId,
-    RevisionObservation, Rollout, RolloutKind, Service, Timestamp, Weight,
+    RevisionObservation, Rollout, Service, Timestamp, Weight,
 };
 use serin_stats::threshold::{self, CheckState, CheckVerdict};
 use serin_stats::{Guard, Metric, Outcome, Rung, Sample, Tick};
@@ -260,7 +260,7 @@ impl Rollout {
     pub(super) fn note_plan(&mut self, plan: &crate::Plan) {
         let canary = plan.weight(&self.candidate);
         let stable = self.baseline.as_ref().and_then(|id| plan.revisions.get(id));
-        let Some(stable) = stable.filter(|_| self.kind == RolloutKind::Release) else { return };
+        let Some(stable) = stable.filter(|_| self.kind.is_tried()) else { return };
         let fresh = stable.fresh.as_ref().map(|f| f.weight).filter(|w| *w > Weight::NONE);
         let baseline = fresh.unwrap_or(stable.weight);
         if canary > Weight::NONE && baseline > Weight::NONE {

@@ -2,8 +2,7 @@
 
 use super::fresh;
 use crate::{
-    Affinity, Generation, Phase, Plan, RevisionId, RevisionPlan, Role, Rollout, RolloutKind,
-    Service, Weight,
+    Affinity, Generation, Phase, Plan, RevisionId, RevisionPlan, Role, Rollout, Service, Weight,
 };
 use std::collections::BTreeMap;
 
@@ -31,7 +30,7 @@ pub(super) fn plan(service: &Service, generation: Generation) -> Plan {
 /// each rollout.
 fn affinity(service: &Service, rollout: &Rollout) -> Option<Affinity> {
     let asked = rollout.affinity.as_ref()?;
-    let on_trial = rollout.kind == RolloutKind::Release && rollout.is_on_trial();
+    let on_trial = rollout.kind.is_tried() && rollout.is_on_trial();
     on_trial.then(|| Affinity {
         key: asked.key.clone(),
         window: asked.window,

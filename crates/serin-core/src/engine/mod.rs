@@ -5,6 +5,7 @@ mod advance;
 mod ask;
 pub(crate) mod convict;
 mod count;
+mod deploy;
 mod desired;
 mod expose;
 pub(crate) mod fresh;

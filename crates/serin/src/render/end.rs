@@ -57,12 +57,14 @@ fn promoted(service: &str, record: &RolloutRecord, frame: &Frame) -> End {
     let what = match record.kind {
         RolloutKind::First => "is up",
         RolloutKind::Release => "is promoted",
+        RolloutKind::Config => "has its new configuration",
+        RolloutKind::FastTrack => "is stable again, without its steps",
         RolloutKind::Rollback => "is stable again",
     };
     let line = Line::toned(Tone::Good, frame.glyphs.done)
         .text(format!(" {service}: {} {what}, after {took}", version(&record.to)));
     let steps = match (record.kind, record.steps) {
-        (RolloutKind::Release, n) if n > 0 => format!(" and {}", count(n as u64, "step")),
+        (kind, n) if kind.is_tried() && n > 0 => format!(" and {}", count(n as u64, "step")),
         _ => String::new(),
     };
     let skipped = record.skipped.iter();

@@ -183,6 +183,7 @@ fn worth(facts: &Runbook, known: &KnownRevision) -> &'static str {
         _ if facts.running.as_ref() == Some(&known.revision) => "**running**",
         _ if facts.last_good.as_ref() == Some(&known.revision) => "**last known good**",
         RevisionStanding::Good => "good",
+        RevisionStanding::Promoted => "promoted, not long enough ago to be called good",
         RevisionStanding::Bad => "bad: never go back to it",
         RevisionStanding::Left => "was good until somebody went back from it",
         RevisionStanding::Untried => "never finished",

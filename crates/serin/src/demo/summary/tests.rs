@@ -31,6 +31,9 @@ fn record(version: &str, outcome: Outcome) -> RolloutRecord {
         assessment: None,
         assessed_at: None,
         skipped: Vec::new(),
+        active: None,
+        back: None,
+        notes: Vec::new(),
     }
 }
 

@@ -1,0 +1,86 @@
+//! The proof that a way back worked: the route read back, nobody on what was left, and errors
+//! where they were before.
+
+use crate::{RevisionId, RollbackClass, Rollout, Service, Timestamp};
+use serde::{Deserialize, Serialize};
+use serin_stats::Metric;
+
+/// A way back, with what was measured of it. Spans from [`WayBack::began_at`] are what runbooks
+/// show.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WayBack {
+    /// What it takes.
+    pub class: RollbackClass,
+    /// The revision that traffic leaves.
+    pub left: RevisionId,
+    /// The revision it goes to; `None` when there is none, so that nothing serves.
+    pub to: Option<RevisionId>,
+    /// When it was decided.
+    pub began_at: Timestamp,
+    /// When the data plane had confirmed the route.
+    pub routed_at: Option<Timestamp>,
+    /// When no new request had reached what was left any more.
+    pub silent_at: Option<Timestamp>,
+    /// What became of the errors; `None` while that is open.
+    pub recovered: Option<Recovery>,
+    /// Error rate of `to` before there was anything to go back from, 0 to 1.
+    pub before: Option<f64>,
+    /// Requests judged on `to` since the route was confirmed.
+    #[serde(default)]
+    pub requests: u64,
+    /// Those that failed.
+    #[serde(default)]
+    pub errors: u64,
+}
+
+/// What became of the errors after a way back. Rates are shares, 0 to 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Recovery {
+    /// They are back where they were.
+    Recovered {
+        /// When that was sure.
+        at: Timestamp,
+        /// What was measured.
+        rate: f64,
+        /// What it had to come to.
+        limit: f64,
+    },
+    /// They are not, so the revision that was left was not the reason. Nothing flips again.
+    NotRecovered {
+        /// When time was up.
+        at: Timestamp,
+        /// What was measured.
+        rate: f64,
+        /// What it should have come to.
+        limit: f64,
+    },
+    /// Nothing could be said, and why.
+    NotMeasured {
+        /// When that was sure.
+        at: Timestamp,
+        /// Such as that too few requests came.
+        why: String,
+    },
+}
+
+impl WayBack {
+    /// Whether everything that can be proven is.
+    pub fn is_settled(&self) -> bool {
+        self.routed_at.is_some() && self.recovered.is_some()
+    }
+}
+
+/// Error rate that `id` has when all is well: as the comparison under way saw it, or the last.
+pub(crate) fn before(service: &Service, rollout: Option<&Rollout>, id: &RevisionId) -> Option<f64> {
+    let compared = rollout.filter(|r| r.baseline.as_ref() == Some(id));
+    let seen = compared.and_then(usual).or_else(|| service.revisions.get(id)?.usual);
+    seen.filter(|rate| rate.is_finite())
+}
+
+/// Stable's error rate in the comparison of `rollout`.
+pub(crate) fn usual(rollout: &Rollout) -> Option<f64> {
+    let metrics = &rollout.assessment.as_ref()?.metrics;
+    let errors = metrics.iter().find(|m| m.metric == Metric::Errors && m.baseline_n > 0)?;
+    errors.baseline_rate
+}

@@ -1,0 +1,17 @@
+//! What a service remembers beside its rollout, and rules that need no turn of the engine to be
+//! asked: each is a function of the service.
+
+mod back;
+mod class;
+mod formats;
+mod held;
+mod kept;
+mod leftover;
+mod replan;
+mod target;
+
+pub use back::{Recovery, WayBack};
+pub use class::{rollback_class, way_back_before};
+pub use held::{Hold, Queued};
+pub use kept::{Kept, KeptFor};
+pub use leftover::{Leftover, LeftoverKind, leftovers};
