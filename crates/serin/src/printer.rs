@@ -3,6 +3,7 @@
 //! What was asked for goes to stdout, everything else to stderr. Colours and cursor movements
 //! only where a terminal takes them.
 
+mod hang;
 mod lines;
 mod live;
 mod style;

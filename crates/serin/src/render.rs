@@ -45,6 +45,11 @@ impl Frame {
         let width = channel.size().map(|(columns, _)| columns);
         Self { width, glyphs: printer.glyphs(), now: now() }
     }
+
+    /// Columns of a line; without end where it is no terminal.
+    pub fn columns(&self) -> usize {
+        self.width.unwrap_or(usize::MAX)
+    }
 }
 
 /// The time by this machine's clock.

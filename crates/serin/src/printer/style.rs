@@ -78,6 +78,21 @@ impl Line {
         self
     }
 
+    /// Its characters with their tones.
+    pub(super) fn into_chars(self) -> impl Iterator<Item = (Tone, char)> {
+        let chars =
+            |(tone, text): (Tone, String)| text.chars().map(move |c| (tone, c)).collect::<Vec<_>>();
+        self.0.into_iter().flat_map(chars)
+    }
+
+    /// More text at its end, in the last piece where the tone is the same.
+    pub(super) fn push(&mut self, tone: Tone, text: &str) {
+        match self.0.last_mut().filter(|(last, _)| *last == tone) {
+            Some((_, last)) => last.push_str(text),
+            None => self.0.push((tone, text.to_owned())),
+        }
+    }
+
     /// Columns on a terminal.
     pub fn width(&self) -> usize {
         self.0.iter().flat_map(|(_, text)| text.chars()).map(columns).sum()

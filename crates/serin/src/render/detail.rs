@@ -25,7 +25,7 @@ pub fn detail(service: &ServiceView, frame: &Frame) -> Vec<Line> {
     let note = |text: &String| Line::plain("  ").add(Tone::Warn, "note").text(": ").text(text);
     lines.extend(service.notes.iter().map(note));
     lines.push(waiting(&service.waiting_for, "  "));
-    lines
+    lines.into_iter().flat_map(|line| line.hang(frame.columns(), 4)).collect()
 }
 
 fn title(service: &ServiceView, frame: &Frame) -> Line {

@@ -25,6 +25,9 @@ pub fn live(service: &ServiceView, frame: &Frame) -> Vec<Line> {
         lines.push(bar(service, rollout, frame));
         lines.extend(summary(rollout));
     }
+    // The last column stays free.
+    let room = frame.columns().saturating_sub(1);
+    let mut lines: Vec<_> = lines.into_iter().flat_map(|line| line.hang(room, 4)).collect();
     lines.extend(waiting_lines(&service.waiting_for, frame));
     lines
 }

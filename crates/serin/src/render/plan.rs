@@ -1,6 +1,6 @@
 //! What a deploy would do.
 
-use super::table::{Table, hanging};
+use super::table::Table;
 use super::words::{count, span, thousands};
 use super::{Frame, version};
 use crate::printer::{Line, Tone};
@@ -23,15 +23,10 @@ pub fn plan(plan: &PlanPreview, frame: &Frame) -> Vec<Line> {
         lines.extend(table.lines(frame, "  "));
     }
     let facts = totals(plan).into_iter().chain(takes(plan));
-    lines.extend(facts.flat_map(|fact| said(&fact, frame)));
+    lines.extend(facts.flat_map(|fact| fact.hang(frame.columns(), 4)));
     let note = |text: &String| Line::plain("  ").add(Tone::Warn, "note").text(": ").text(text);
-    lines.extend(plan.outlook.notes.iter().flat_map(|text| said(&note(text), frame)));
+    lines.extend(plan.outlook.notes.iter().flat_map(|text| note(text).hang(frame.columns(), 4)));
     lines
-}
-
-/// A sentence in as many lines as it needs.
-fn said(line: &Line, frame: &Frame) -> Vec<Line> {
-    hanging(line, frame.width.unwrap_or(usize::MAX), 4)
 }
 
 /// Instances, and time without any.
