@@ -62,11 +62,16 @@ impl Server {
 
     /// The data plane's process id: the child of the keeper that is one.
     pub fn proxy_pid(&self) -> u32 {
+        self.child_pid("__proxy").expect("the keeper has a data plane")
+    }
+
+    /// The keeper's child whose command line has `word`, when there is one just now.
+    pub fn child_pid(&self, word: &str) -> Option<u32> {
         let keeper = self.keeper_pid();
         let children = std::fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children"));
         let children = children.unwrap();
         let mut pids = children.split_whitespace().map(|pid| pid.parse::<u32>().unwrap());
-        pids.find(|pid| words_of(*pid).contains("__proxy")).expect("the keeper has a data plane")
+        pids.find(|pid| words_of(*pid).contains(word))
     }
 
     /// The data directory.
