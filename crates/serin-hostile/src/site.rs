@@ -147,12 +147,11 @@ impl Site {
             weight: wanted.weight.parts(),
             backends: self.instances.get(id).into_iter().flatten().map(backend).collect(),
         };
+        let listen = plan.listen.expect("a service of the bench has users");
+        let generation = wire::Generation { epoch: plan.generation.epoch, n: plan.generation.n };
+        let arms = plan.revisions.iter().map(arm).collect();
         let route = wire::Route {
-            service: plan.service.to_string(),
-            listen: plan.listen.expect("a service of the bench has users"),
-            generation: wire::Generation { epoch: plan.generation.epoch, n: plan.generation.n },
             sub: self.subs,
-            arms: plan.revisions.iter().map(arm).collect(),
             request_timeout_ms: plan.request_timeout.0,
             warmup_ms: plan.warm_up.0,
             affinity: plan.affinity.as_ref().map(|affinity| wire::Affinity {
@@ -163,6 +162,7 @@ impl Site {
                 salt: affinity.salt.clone(),
                 window_s: (affinity.window.0 / 1000) as u32,
             }),
+            ..wire::Route::new(plan.service.as_str(), listen, generation, arms)
         };
         self.plane.apply(&route).await
     }

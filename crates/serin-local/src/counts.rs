@@ -34,8 +34,8 @@ fn counts(counters: &wire::Counters, service: &wire::ServiceCounters) -> Counts 
 
 fn arm_counts(arm: &wire::ArmCounters) -> ArmCounts {
     ArmCounts {
-        goals: 0,
-        led: 0,
+        goals: arm.judged.goals,
+        led: arm.led,
         n: arm.judged.n,
         errors: arm.judged.errors,
         unfinished: arm.judged.unfinished,

@@ -48,7 +48,9 @@ impl Crew {
         match role {
             _ if self.baseline => wire::Role::Baseline,
             Role::Stable => wire::Role::Stable,
-            Role::Candidate | Role::Variant | Role::Kept => wire::Role::Candidate,
+            Role::Candidate => wire::Role::Candidate,
+            Role::Variant => wire::Role::Variant,
+            Role::Kept => wire::Role::Kept,
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use crate::crew::{Crew, Wanted, crews};
 use crate::world::{Fleet, Instance, InstanceId, Phase};
-use serin_core::{Affinity, AffinityKey, Generation, Plan, Weight};
+use serin_core::{
+    Affinity, AffinityKey, Generation, Goal, HeaderMatch, Mirror, Plan, Preview, RequestMatch,
+    Rule, TextMatch, Weight,
+};
 use serin_proxy::wire;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -27,16 +30,60 @@ pub fn route(plan: &Plan, fleet: &Fleet, leaving: &BTreeSet<InstanceId>) -> wire
         _ => 0,
     };
     let arm = |(crew, wanted)| arm(fleet, leaving, &crew, wanted);
+    let (listen, arms) =
+        (plan.listen.unwrap_or_else(|| address(0)), crews(plan).map(arm).collect());
     wire::Route {
-        service: plan.service.to_string(),
-        listen: plan.listen.unwrap_or_else(|| address(0)),
-        generation,
         sub,
-        arms: crews(plan).map(arm).collect(),
         request_timeout_ms: plan.request_timeout.0,
         warmup_ms: plan.warm_up.0,
         affinity: plan.affinity.as_ref().map(affinity),
+        override_header: plan.override_header.clone(),
+        rules: plan.rules.iter().map(rule).collect(),
+        only: plan.only.iter().map(header).collect(),
+        mirror: plan.mirror.as_ref().map(mirror),
+        preview: plan.preview.as_ref().map(preview),
+        goal: plan.goal.as_ref().map(goal),
+        ..wire::Route::new(plan.service.as_str(), listen, generation, arms)
     }
+}
+
+fn rule(rule: &Rule) -> wire::Rule {
+    let matches = rule.matches.iter().map(header).collect();
+    wire::Rule { name: rule.name.clone(), matches, to: rule.to.to_string() }
+}
+
+fn header(one: &HeaderMatch) -> wire::HeaderMatch {
+    wire::HeaderMatch { header: one.header.clone(), value: text(&one.value) }
+}
+
+fn text(text: &TextMatch) -> wire::TextMatch {
+    match text {
+        TextMatch::Exact(text) => wire::TextMatch::Exact(text.clone()),
+        TextMatch::Prefix(text) => wire::TextMatch::Prefix(text.clone()),
+        TextMatch::Regex(text) => wire::TextMatch::Regex(text.clone()),
+        TextMatch::Present => wire::TextMatch::Present,
+    }
+}
+
+fn mirror(mirror: &Mirror) -> wire::Mirror {
+    let one = |one: &RequestMatch| wire::RequestMatch {
+        methods: one.methods.clone(),
+        path: one.path.as_ref().map(text),
+        headers: one.headers.iter().map(header).collect(),
+    };
+    wire::Mirror {
+        to: mirror.to.to_string(),
+        matches: mirror.matches.iter().map(one).collect(),
+        share: mirror.share.parts(),
+    }
+}
+
+fn preview(preview: &Preview) -> wire::Preview {
+    wire::Preview { listen: preview.listen, to: preview.to.to_string() }
+}
+
+fn goal(goal: &Goal) -> wire::Goal {
+    wire::Goal { method: goal.method.clone(), path: text(&goal.path) }
 }
 
 /// In whole seconds, and within what the data plane takes: a plan must not fail for that.

@@ -1,6 +1,7 @@
 //! Bodies on their way through, and what their ends mean for the counters and the pool.
 
 use crate::count::Ticket;
+use crate::mirror::Tee;
 use crate::pool::Line;
 use crate::route::{Held, Service};
 use crate::session::Session;
@@ -55,9 +56,26 @@ pub enum Downloading {
 pub enum Upload {
     /// None.
     Empty,
-    /// Passed on as it comes.
-    Stream(Incoming, Rc<Session>),
+    /// Passed on as it comes; gathered on the way if it is copied.
+    Stream(Incoming, Rc<Session>, Option<Box<Tee>>),
+    /// That of a copy.
+    Whole(Option<Bytes>),
 }
+
+/// A part of a request body on its way to its copy.
+fn gather(tee: &mut Option<Box<Tee>>, poll: &Frames<hyper::Error>, ended: bool) {
+    let Some(tee) = tee else { return };
+    if let Poll::Ready(Some(Ok(frame))) = poll
+        && let Some(data) = frame.data_ref()
+    {
+        tee.push(data);
+    }
+    if ended || matches!(poll, Poll::Ready(None)) {
+        tee.end();
+    }
+}
+
+type Frames<E> = Poll<Option<Result<Frame<Bytes>, E>>>;
 
 impl Body for Upload {
     type Data = Bytes;
@@ -67,8 +85,15 @@ impl Body for Upload {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let Self::Stream(incoming, session) = self.get_mut() else { return Poll::Ready(None) };
-        let poll = Pin::new(incoming).poll_frame(cx);
+        let (incoming, session, tee) = match self.get_mut() {
+            Self::Stream(incoming, session, tee) => (incoming, session, tee),
+            Self::Whole(body) => return Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
+            Self::Empty => return Poll::Ready(None),
+        };
+        let poll = Pin::new(&mut *incoming).poll_frame(cx);
+        if tee.is_some() {
+            gather(tee, &poll, incoming.is_end_stream());
+        }
         let (state, poll) = match poll {
             Poll::Pending => (Uploading::Waits, Poll::Pending),
             Poll::Ready(None) => (Uploading::Done, Poll::Ready(None)),
@@ -82,7 +107,8 @@ impl Body for Upload {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Stream(incoming, session) => {
+            Self::Whole(body) => body.is_none(),
+            Self::Stream(incoming, session, _) => {
                 let end = incoming.is_end_stream();
                 if end {
                     session.uploading(Uploading::Done);
@@ -95,7 +121,8 @@ impl Body for Upload {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Stream(incoming, _) => incoming.size_hint(),
+            Self::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Stream(incoming, ..) => incoming.size_hint(),
         }
     }
 }

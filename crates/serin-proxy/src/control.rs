@@ -111,7 +111,8 @@ impl Control {
             return failed;
         }
         let routes = self.table.shared.routes();
-        let wanted: BTreeSet<SocketAddr> = routes.values().map(|route| route.listen).collect();
+        let wanted: BTreeSet<SocketAddr> =
+            routes.values().flat_map(|route| route.addresses()).collect();
         self.close_unwanted(&wanted);
         for addr in wanted {
             if !self.listeners.borrow().contains_key(&addr)
@@ -215,15 +216,16 @@ impl Control {
     }
 
     async fn apply(&self, route: Route) -> Reply {
-        let (order, listen) = (route.order(), route.listen);
+        let (order, mut addresses) = (route.order(), route.addresses());
         match self.table.apply(route) {
             Err(Refused::Stale(have)) => return Reply::Stale { have },
             Err(refused) => return Reply::Error(refused.to_string()),
             Ok(()) => {}
         }
         let (durable, mut error) = self.changed().await;
-        if let Some(failed) = self.open_listeners().await.remove(&listen) {
-            error.get_or_insert(format!("{listen} is not open yet: {failed}"));
+        let failed = self.open_listeners().await;
+        if let Some((addr, why)) = addresses.find_map(|addr| failed.get_key_value(&addr)) {
+            error.get_or_insert(format!("{addr} is not open yet: {why}"));
         }
         Reply::Applied { generation: order.generation, sub: order.sub, durable, error }
     }

@@ -9,23 +9,20 @@
 
 mod cohort;
 mod pace;
+mod ticket;
 mod turn;
 
 pub use cohort::{Evidence, Outcome};
 pub use pace::Pace;
+pub use ticket::{Dealt, Ticket};
 pub use turn::Turn;
 
-use crate::affinity::User;
-use crate::clock::Clock;
 use crate::hist::Hist;
 use crate::sessions::Seats;
 use crate::wire::{self, ArmCounters, Judged, MAX_INSTANCES, Role};
 use cohort::Cohort;
-use serin_stats::bucket_of_us;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Instant;
-use turn::Place;
 
 #[derive(Default)]
 struct Totals {
@@ -45,6 +42,14 @@ fn bump(cell: &Cell<u64>) {
     cell.set(cell.get() + 1);
 }
 
+/// Copies for an arm, in one worker.
+#[derive(Default)]
+struct Copied {
+    sent: Cell<u64>,
+    dropped: Cell<u64>,
+    too_large: Cell<u64>,
+}
+
 /// Counters of one arm in one generation, in one worker.
 pub struct ArmCount {
     revision: String,
@@ -57,6 +62,8 @@ pub struct ArmCount {
     assigned: Cell<u64>,
     first_ms: Cell<u64>,
     last_ms: Cell<u64>,
+    led: Cell<u64>,
+    copied: Copied,
     totals: Totals,
     evidence: RefCell<Evidence>,
     cohorts: RefCell<Vec<Cohort>>,
@@ -75,6 +82,8 @@ impl ArmCount {
             assigned: Cell::default(),
             first_ms: Cell::default(),
             last_ms: Cell::default(),
+            led: Cell::default(),
+            copied: Copied::default(),
             totals: Totals::default(),
             evidence: RefCell::default(),
             cohorts: RefCell::default(),
@@ -86,9 +95,24 @@ impl ArmCount {
         self.revision == arm.revision && self.role == arm.role
     }
 
+    /// Its revision.
+    pub fn revision(&self) -> &str {
+        &self.revision
+    }
+
     /// Whether its revision is on trial.
-    pub fn is_candidate(&self) -> bool {
-        self.role == Role::Candidate
+    pub fn is_on_trial(&self) -> bool {
+        matches!(self.role, Role::Candidate | Role::Variant)
+    }
+
+    /// A copy was not made: too many are under way, or no instance is ready.
+    pub fn copy_dropped(&self) {
+        bump(&self.copied.dropped);
+    }
+
+    /// A copy was not made: its body is too large.
+    pub fn copy_too_large(&self) {
+        bump(&self.copied.too_large);
     }
 
     /// Takes over the weight of a newer order of the same generation.
@@ -182,15 +206,33 @@ impl ArmCount {
             last_assigned_ms: self.last_ms.get(),
             sessions_assigned: 0,
             split: Vec::new(),
+            led: self.led.get(),
+            copies: self.copied.report(),
             instances: counts.map(|(name, (n, errors))| (name.clone(), *n, *errors)).collect(),
             judged,
             totals: self.totals.report(),
         }
     }
 
+    /// Whether every cohort is closed.
+    pub fn is_closed(&self, now_ms: u64) -> bool {
+        self.fold(&mut self.cohorts.borrow_mut(), now_ms);
+        self.cohorts.borrow().is_empty()
+    }
+
     /// First second that is not closed yet, if any.
     pub fn oldest_open_s(&self) -> Option<u64> {
         self.cohorts.borrow().iter().map(|cohort| cohort.second).min()
+    }
+}
+
+impl Copied {
+    fn report(&self) -> wire::Copies {
+        wire::Copies {
+            sent: self.sent.get(),
+            dropped: self.dropped.get(),
+            too_large: self.too_large.get(),
+        }
     }
 }
 
@@ -208,167 +250,6 @@ impl Totals {
             upgrades: self.upgrades.get(),
             latency: self.latency.borrow().sparse(),
         }
-    }
-}
-
-/// One request's place in the counters. Dropped without an end, it was given up by the client.
-pub struct Ticket {
-    arm: Rc<ArmCount>,
-    clock: Clock,
-    arrived: Instant,
-    second: u64,
-    user: Option<User>,
-    /// It is evidence, has no outcome yet, and has its place here.
-    turn: Rc<Turn>,
-    judged: bool,
-    /// Another arm serves the request: what comes of it says nothing about this one.
-    elsewhere: bool,
-    ended: bool,
-}
-
-impl Ticket {
-    /// Assigns a request that arrived at `arrived` to an arm; with affinity, for its user. `turn`
-    /// is its connection's.
-    pub fn assign(
-        arm: Rc<ArmCount>,
-        clock: Clock,
-        arrived: Instant,
-        user: Option<User>,
-        turn: Rc<Turn>,
-    ) -> Self {
-        let now_ms = clock.ms(arrived);
-        arm.assign(now_ms);
-        if let (Some(seats), Some(user)) = (&arm.seats, user) {
-            seats.arrive(user, now_ms);
-        }
-        Self {
-            arm,
-            clock,
-            arrived,
-            second: now_ms / 1_000,
-            user,
-            turn,
-            judged: false,
-            elsewhere: false,
-            ended: false,
-        }
-    }
-
-    /// Milliseconds of Unix time at which the request arrived.
-    pub fn arrived_ms(&self) -> u64 {
-        self.clock.ms(self.arrived)
-    }
-
-    /// Makes the request evidence, unless its outcome is settled already. `slot` is the place of
-    /// the instance that is asked first ([`ArmCount::slot`]).
-    pub fn judge(&mut self, slot: Option<u16>) {
-        if self.elsewhere {
-            return;
-        }
-        self.arm.enter(self.arrived_ms(), slot);
-        let first = match (&self.arm.seats, self.user) {
-            (Some(seats), Some(user)) => seats.enter(user, self.second),
-            _ => false,
-        };
-        let (arm, second, user) = (self.arm.clone(), self.second, self.user);
-        self.turn.begin(Place { arm, second, user, slot, first });
-        self.judged = true;
-    }
-
-    fn settle(&mut self, now_ms: u64, outcome: Outcome) {
-        if std::mem::take(&mut self.judged) {
-            self.turn.end(now_ms, outcome);
-        }
-    }
-
-    /// The first attempt failed: whatever a retry brings, it was an error of this arm.
-    pub fn first_attempt_failed(&mut self) {
-        self.settle(self.clock.now_ms(), Outcome::Error);
-    }
-
-    /// The arm had no ready instance; another one serves the request.
-    pub fn fallback(&mut self) {
-        self.elsewhere = true;
-        bump(&self.arm.totals.fallback);
-        self.first_attempt_failed();
-    }
-
-    /// An attempt found no open port.
-    pub fn connect_failed(&self) {
-        bump(&self.arm.totals.connect_failures);
-    }
-
-    /// An attempt's connection broke.
-    pub fn reset(&self) {
-        bump(&self.arm.totals.resets);
-    }
-
-    /// Another attempt begins.
-    pub fn retry(&self) {
-        bump(&self.arm.totals.retries);
-    }
-
-    fn end(&mut self) -> bool {
-        let first = !std::mem::replace(&mut self.ended, true);
-        if first {
-            bump(&self.arm.totals.requests);
-        }
-        first
-    }
-
-    /// The whole response has passed.
-    pub fn finish(&mut self, now: Instant, server_error: bool) {
-        if !self.end() || self.elsewhere {
-            return;
-        }
-        let now_ms = self.clock.ms(now);
-        if server_error {
-            bump(&self.arm.totals.responses_5xx);
-            return self.settle(now_ms, Outcome::Error);
-        }
-        let bucket = bucket_of_us(now.duration_since(self.arrived).as_micros() as u64);
-        self.arm.totals.latency.borrow_mut().add(bucket);
-        if self.arm.role == Role::Stable {
-            self.arm.keep_pace(bucket, now_ms);
-        }
-        self.settle(now_ms, Outcome::Good(bucket));
-    }
-
-    /// The connection was upgraded.
-    pub fn upgraded(&mut self) {
-        if self.end() {
-            bump(&self.arm.totals.upgrades);
-            self.settle(self.clock.now_ms(), Outcome::Upgraded);
-        }
-    }
-
-    /// The request timeout ran out.
-    pub fn timed_out(&mut self) {
-        if self.end() {
-            bump(&self.arm.totals.timeouts);
-            self.settle(self.clock.now_ms(), Outcome::Error);
-        }
-    }
-
-    /// No attempt brought a whole response.
-    pub fn failed(&mut self) {
-        if self.end() {
-            self.settle(self.clock.now_ms(), Outcome::Error);
-        }
-    }
-
-    /// The client went away, or sent something that is not HTTP.
-    pub fn aborted(&mut self) {
-        if self.end() {
-            bump(&self.arm.totals.client_aborts);
-            self.settle(self.clock.now_ms(), Outcome::Aborted);
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.aborted();
     }
 }
 

@@ -1,13 +1,17 @@
 //! The life of a request: admitted, assigned to an arm, carried to an instance, answered.
 
+mod assign;
+
 use crate::affinity::User;
 use crate::body::{Download, Downloading, Stream, Upload, Uploading};
 use crate::count::Ticket;
 use crate::headers::{self, Seen};
-use crate::pool::{Exchange, Line};
+use crate::mirror;
+use crate::pool::{Exchange, Line, STALE};
 use crate::route::{Arm, Held, Route};
 use crate::session::Session;
 use crate::tunnel;
+use assign::{Assigned, NotReady};
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
@@ -16,13 +20,10 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Attempts for one request.
 const ATTEMPTS: usize = 3;
-/// A connection that was idle for longer than this and closes without a byte was closed by the
-/// app's own idle timeout: no error of the app.
-const STALE: Duration = Duration::from_secs(1);
 
 type Answer = Response<Download>;
 
@@ -68,7 +69,7 @@ fn upload(body: Incoming, session: &Rc<Session>) -> Upload {
         return Upload::Empty;
     }
     session.upload.set(Uploading::Moves);
-    Upload::Stream(body, session.clone())
+    Upload::Stream(body, session.clone(), None)
 }
 
 /// A response of Serin's own: one line of text.
@@ -149,9 +150,6 @@ fn settle_host(
     Ok(())
 }
 
-/// No arm has a ready instance.
-struct NotReady;
-
 /// One request on its way through one arm's instances.
 struct Carry {
     session: Rc<Session>,
@@ -162,6 +160,8 @@ struct Carry {
     user: Option<User>,
     /// The cookie by which a newcomer is known from now on.
     cookie: Option<HeaderValue>,
+    /// Answered well, it counts as success.
+    aims: bool,
 }
 
 /// Where a request stands between attempts.
@@ -187,7 +187,7 @@ impl Carry {
         arrived: Instant,
         upgrade: Option<OnUpgrade>,
     ) -> Self {
-        Self { session, route, arrived, upgrade, user: None, cookie: None }
+        Self { session, route, arrived, upgrade, user: None, cookie: None, aims: false }
     }
 
     fn recognise(&mut self, request: &Request<Upload>) {
@@ -196,6 +196,7 @@ impl Carry {
             let (user, cookie) = affinity.identify(request.headers(), &mut rng);
             (self.user, self.cookie) = (Some(user), cookie);
         }
+        self.aims = self.route.goal.as_ref().is_some_and(|goal| goal.fits(request));
     }
 
     /// The answer with the newcomer's cookie: also one that says that things went wrong, so that
@@ -210,10 +211,13 @@ impl Carry {
     /// Assigns the request and tries instances of its arm until one answers.
     async fn run(&mut self, mut request: Request<Upload>) -> Answer {
         let route = self.route.clone();
-        let (mut ticket, arm) = match self.assign(&route) {
+        let Assigned { mut ticket, arm, dealt } = match self.assign(&route, request.headers()) {
             Ok(assigned) => assigned,
             Err(NotReady) => return self.not_ready(),
         };
+        if let Some(at) = dealt.filter(|_| route.mirror.is_some() && self.upgrade.is_none()) {
+            mirror::copy(&self.session.worker, &route, at, &mut request, self.user);
+        }
         let none = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut tries = Tries { seen: [none; ATTEMPTS], failed: 0, fresh: false, repeated: false };
         while tries.failed < ATTEMPTS {
@@ -233,37 +237,6 @@ impl Carry {
     fn bad_gateway(&self) -> Answer {
         self.route.service.failed.set(self.route.service.failed.get() + 1);
         own(&self.session, StatusCode::BAD_GATEWAY, "serin: no instance could be reached\n")
-    }
-
-    /// The arm of the request, and the arm that serves it.
-    fn assign<'a>(&self, route: &'a Route) -> Result<(Ticket, &'a Arm), NotReady> {
-        let worker = &self.session.worker;
-        let mut rng = worker.rng.borrow_mut();
-        let Some(arm) = route.choose(self.user, &mut rng).map(|index| &route.arms[index]) else {
-            return Err(NotReady);
-        };
-        let (count, turn) = (arm.count.clone(), self.session.turn.clone());
-        let mut ticket = Ticket::assign(count, worker.clock, self.arrived, self.user, turn);
-        if !arm.backends.is_empty() {
-            return Ok((ticket, arm));
-        }
-        let Some(index) = route.substitute(self.user, &mut rng) else {
-            ticket.failed();
-            return Err(NotReady);
-        };
-        // Held against a candidate while stable is there. A stable revision that is away says
-        // nothing about the candidate: its errors would only make harm look usual.
-        if arm.count.is_candidate() {
-            ticket.judge(None);
-        }
-        ticket.fallback();
-        Ok((ticket, &route.arms[index]))
-    }
-
-    fn not_ready(&self) -> Answer {
-        let service = &self.route.service;
-        service.no_ready.set(service.no_ready.get() + 1);
-        own(&self.session, StatusCode::SERVICE_UNAVAILABLE, "serin: no ready instance\n")
     }
 
     /// Takes a place on an instance. The first choice decides whether the request is evidence.
@@ -298,7 +271,8 @@ impl Carry {
             return Err(tries.next(&held, ticket, request));
         };
         let spare = (replayable && !tries.repeated).then(|| copy(&request));
-        match line.exchange(request, &self.session).await {
+        let (expired, choked) = (&self.session.expired, &self.session.choked);
+        match line.exchange(request, expired, choked).await {
             Exchange::Response(response) => Ok(Sent { line, held, response }),
             Exchange::Expired => Err(Next::Answer(self.timed_out(ticket))),
             Exchange::Unsent(request) if line.reused => {
@@ -393,6 +367,7 @@ impl Carry {
         if server_error {
             ticket.first_attempt_failed();
         }
+        ticket.aim(self.aims && parts.status.as_u16() < 400);
         let mut stream = Stream {
             incoming,
             line: Some(line),

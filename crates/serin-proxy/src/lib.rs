@@ -4,20 +4,23 @@
 //! [`run`] is the process. [`client`] talks to it, in the words of [`wire`].
 //!
 //! Life of a request: a worker's `session` serves the connection; `forward` cleans the request
-//! (`headers`), assigns it to an arm and picks an instance (`route`), takes a connection (`pool`)
-//! and passes bodies through (`body`), or joins the two sides (`tunnel`). `count` counts it; for a
-//! service with affinity, `affinity` says whose it is and `sessions` counts users.
+//! (`headers`), leads it where it says (`steer`) or deals it to an arm, picks an instance
+//! (`route`), takes a connection (`pool`) and passes bodies through (`body`), or joins the two
+//! sides (`tunnel`). `mirror` may send a copy elsewhere. `count` counts it; for a service with
+//! affinity, `affinity` says whose it is and `sessions` counts users.
 //!
 //! # Invariants
 //! - A table swap holds for the very next request, on old connections too.
 //! - A retry may change the instance, never the arm.
 //! - Each request is counted once, in the second it arrived and the arm it was assigned to.
+//! - Override comes before rules, rules before users and weights; what was led is never evidence.
+//! - Nobody waits for a copy, and copies take no more than so much memory.
 //! - With affinity, a user is evidence at most once in a window and arm, whatever the worker, and
 //!   a growing weight moves no user off the candidate.
 //! - An order older than the one held for its service changes nothing.
 //! - Nothing is retried that the app may have seen, unless its method is idempotent and it has no
 //!   body.
-//! - No body is ever held whole.
+//! - No body is ever held whole, but that of a copy.
 
 mod affinity;
 mod alarm;
@@ -32,12 +35,14 @@ mod headers;
 mod hist;
 mod io;
 mod merge;
+mod mirror;
 mod pool;
 mod route;
 mod session;
 mod sessions;
 mod shard;
 mod siphash;
+mod steer;
 mod table;
 mod tunnel;
 pub mod wire;

@@ -17,7 +17,10 @@ pub fn merge(into: &mut Counters, from: Counters) {
         merge_load(&mut into.instances, load);
     }
     for dropped in from.dropped {
-        merge_dropped(&mut into.dropped, dropped);
+        match into.dropped.iter_mut().find(|held| held.service == dropped.service) {
+            Some(held) => merge_dropped(held, &dropped),
+            None => into.dropped.push(dropped),
+        }
     }
 }
 
@@ -62,6 +65,10 @@ fn merge_arm(into: &mut ArmCounters, from: &ArmCounters) {
         (a, b) => a.min(b),
     };
     into.last_assigned_ms = into.last_assigned_ms.max(from.last_assigned_ms);
+    into.led += from.led;
+    into.copies.sent += from.copies.sent;
+    into.copies.dropped += from.copies.dropped;
+    into.copies.too_large += from.copies.too_large;
     merge_instances(&mut into.instances, &from.instances);
     merge_judged(&mut into.judged, &from.judged);
     merge_totals(&mut into.totals, &from.totals);
@@ -82,6 +89,7 @@ fn merge_judged(into: &mut Judged, from: &Judged) {
     into.errors += from.errors;
     into.unfinished += from.unfinished;
     into.aborted += from.aborted;
+    into.goals += from.goals;
     into.sessions |= from.sessions;
     merge_sparse(&mut into.latency, &from.latency);
 }
@@ -110,16 +118,12 @@ fn merge_load(into: &mut Vec<InstanceLoad>, from: InstanceLoad) {
     }
 }
 
-fn merge_dropped(into: &mut Vec<Dropped>, from: Dropped) {
-    match into.iter_mut().find(|held| held.service == from.service) {
-        Some(held) => {
-            held.no_ready += from.no_ready;
-            held.failed += from.failed;
-            held.timeout += from.timeout;
-            held.truncated += from.truncated;
-        }
-        None => into.push(from),
-    }
+/// Adds what was dropped elsewhere of the same service.
+pub fn merge_dropped(into: &mut Dropped, from: &Dropped) {
+    into.no_ready += from.no_ready;
+    into.failed += from.failed;
+    into.timeout += from.timeout;
+    into.truncated += from.truncated;
 }
 
 #[cfg(test)]

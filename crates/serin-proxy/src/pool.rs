@@ -5,7 +5,6 @@
 
 use crate::body::Upload;
 use crate::io::{Up, Wire};
-use crate::session::Session;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, Parts, SendRequest};
@@ -25,6 +24,9 @@ const IDLE: Duration = Duration::from_secs(4);
 const MAX_IDLE: usize = 256;
 /// A port that neither accepts nor refuses is given up after this long.
 const CONNECT: Duration = Duration::from_secs(3);
+/// A connection that was idle for longer than this and closes without a byte was closed by the
+/// app's own idle timeout: no error of the app.
+pub const STALE: Duration = Duration::from_secs(1);
 /// Most a connection buffers of one direction.
 pub const MAX_BUFFER: usize = 128 * 1024;
 
@@ -144,17 +146,23 @@ impl Line {
         !self.ended && self.sender.is_ready()
     }
 
-    /// Sends a request and waits for the response's head, or until the session's time is over.
-    pub async fn exchange(&mut self, request: Request<Upload>, session: &Session) -> Exchange {
+    /// Sends a request and waits for the response's head, or until its time has `expired`. The
+    /// instance that does not read leaves it `choked`.
+    pub async fn exchange(
+        &mut self,
+        request: Request<Upload>,
+        expired: &Cell<bool>,
+        choked: &Cell<bool>,
+    ) -> Exchange {
         self.wire.listen_anew();
         let mut response = pin!(self.sender.try_send_request(request));
         std::future::poll_fn(|cx| {
-            if session.expired.get() {
+            if expired.get() {
                 return Poll::Ready(Exchange::Expired);
             }
             if let Some(codec) = self.codec.as_mut().filter(|_| !self.ended) {
                 self.ended = codec.poll_without_shutdown(cx).is_ready();
-                session.choked.set(self.wire.is_full());
+                choked.set(self.wire.is_full());
             }
             let mut poll = response.as_mut().poll(cx);
             if poll.is_pending() && self.ended {

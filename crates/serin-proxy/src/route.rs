@@ -2,7 +2,9 @@
 
 use crate::affinity::{Affinity, User, scale};
 use crate::count::{ArmCount, Pace};
+use crate::mirror::Mirror;
 use crate::pool::Pool;
+use crate::steer::{Goal, Steer};
 use crate::wire::{Order, Role, WEIGHT_TOTAL};
 use fastrand::Rng;
 use std::cell::Cell;
@@ -21,6 +23,12 @@ pub struct Route {
     /// As [`ranged`] has ordered them.
     pub arms: Vec<Arm>,
     pub affinity: Option<Affinity>,
+    /// What leads requests past the dealing.
+    pub steer: Option<Steer>,
+    pub mirror: Option<Mirror>,
+    pub goal: Option<Goal>,
+    /// It is the address of its one arm alone.
+    pub preview: bool,
     pub service: Rc<Service>,
 }
 
@@ -33,6 +41,8 @@ pub struct Service {
     pub failed: Cell<u64>,
     pub timeout: Cell<u64>,
     pub truncated: Cell<u64>,
+    /// Copies under way.
+    pub copies: Cell<u32>,
 }
 
 /// One revision's part.
@@ -114,13 +124,16 @@ impl Drop for Held {
     }
 }
 
-/// Gives each arm its range of points: the candidate the lowest, the baseline the highest, stable
-/// what is between. So a growing weight moves users to the candidate and none away from it.
+/// Gives each arm its range of points: the candidate the lowest, the baseline the highest, below
+/// it the variants, stable what is between. So a growing weight moves users to the candidate and
+/// none away from it.
 pub fn ranged(mut arms: Vec<Arm>) -> Vec<Arm> {
     arms.sort_by_key(|arm| match arm.role {
         Role::Candidate => 0,
         Role::Stable => 1,
-        Role::Baseline => 2,
+        Role::Variant => 2,
+        Role::Kept => 3,
+        Role::Baseline => 4,
     });
     let mut upto = 0;
     for arm in &mut arms {
@@ -160,6 +173,13 @@ impl Arm {
     pub fn new(wire: &crate::wire::Arm, count: Rc<ArmCount>, backends: Vec<Rc<Backend>>) -> Self {
         let slots = backends.iter().map(|backend| count.slot(&backend.instance)).collect();
         Self { upto: 0, role: wire.role, weight: wire.weight, count, backends, slots }
+    }
+
+    /// The same arm for another address.
+    pub fn again(&self) -> Self {
+        let (count, backends, slots) =
+            (self.count.clone(), self.backends.clone(), self.slots.clone());
+        Self { upto: 0, role: self.role, weight: self.weight, count, backends, slots }
     }
 
     /// Where an instance of the arm is counted by itself.

@@ -96,6 +96,7 @@ struct Window {
 
 /// One user in one window and arm.
 #[derive(Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Unit {
     /// Judged requests that have begun and not ended.
     open: u32,
@@ -106,6 +107,8 @@ struct Unit {
     /// Some judged request has ended with a word on the arm.
     heard: bool,
     failed: bool,
+    /// Some judged request reached the goal.
+    reached: bool,
     /// Latency of the first judged request, if it was good.
     latency: Option<u16>,
 }
@@ -150,8 +153,11 @@ impl Sessions {
     }
 
     /// Closes what is due, and puts the evidence into `counters` that the workers have reported.
+    /// What no worker counts with any more is forgotten.
     pub fn report(&self, now_ms: u64, counters: &mut Counters) {
-        for (service, kept) in lock(&self.services).iter() {
+        let mut services = lock(&self.services);
+        services.retain(|_, kept| Arc::strong_count(&kept.ledger) > 1);
+        for (service, kept) in services.iter() {
             let open = kept.ledger.fold(now_ms);
             let closed = open.map_or(u64::MAX, |open| open.saturating_sub(1));
             counters.closed_through_s = counters.closed_through_s.min(closed);
@@ -229,6 +235,7 @@ impl Sums {
         self.evidence.n += 1;
         self.evidence.errors += u64::from(failed);
         self.evidence.unfinished += u64::from(unfinished && !unit.failed);
+        self.evidence.goals += u64::from(unit.reached);
         // A user with an error is judged as such; latency is that of the others.
         let latency = unit.latency.filter(|_| !failed);
         if let Some(bucket) = latency {
@@ -403,10 +410,9 @@ impl Unit {
         self.open = self.open.saturating_sub(1);
         self.heard |= outcome != Outcome::Aborted;
         self.failed |= outcome == Outcome::Error;
-        if let Outcome::Good(bucket) = outcome
-            && first
-        {
-            self.latency = Some(bucket);
+        self.reached |= matches!(outcome, Outcome::Goal(_));
+        if first && outcome.bucket().is_some() {
+            self.latency = outcome.bucket();
         }
     }
 }

@@ -2,8 +2,11 @@
 
 use crate::affinity::Affinity;
 use crate::count::ArmCount;
+use crate::merge::merge_dropped;
+use crate::mirror::Mirror;
 use crate::route::{Arm, Backend, Route, Service, ranged};
 use crate::sessions::{Seats, Sessions};
+use crate::steer::{self, Goal, Steer};
 use crate::wire::{self, Counters, Dropped, Generation, InstanceLoad, ServiceCounters};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -13,6 +16,8 @@ use std::time::Duration;
 
 /// Generations whose counters are kept for each service.
 pub const GENERATIONS: usize = 16;
+/// The last counters of a service can be read for this long after its end.
+const OVER_MS: u64 = 30_000;
 
 /// One generation's counters.
 struct Book {
@@ -25,7 +30,10 @@ struct Kept {
     service: Rc<Service>,
     route: Option<Rc<Route>>,
     listen: Option<SocketAddr>,
+    preview: Option<(SocketAddr, Rc<Route>)>,
     books: VecDeque<Book>,
+    /// Since when the table is without it and nothing of it runs.
+    over_ms: Option<u64>,
 }
 
 /// One worker's part of everything.
@@ -34,19 +42,21 @@ pub struct Shard {
     services: BTreeMap<String, Kept>,
     /// In the table, or still holding something.
     backends: Vec<Rc<Backend>>,
+    /// What was dropped of services that are forgotten.
+    dropped: BTreeMap<String, Dropped>,
 }
 
 impl Shard {
     /// A worker that knows nothing; `sessions` are those of all workers.
     pub fn new(sessions: Arc<Sessions>) -> Self {
-        Self { sessions, services: BTreeMap::new(), backends: Vec::new() }
+        Self { sessions, services: BTreeMap::new(), backends: Vec::new(), dropped: BTreeMap::new() }
     }
 
     /// Makes the table true here.
     pub fn adopt(&mut self, routes: &BTreeMap<String, Arc<wire::Route>>) {
         for (name, kept) in &mut self.services {
             if !routes.contains_key(name) {
-                (kept.route, kept.listen) = (None, None);
+                (kept.route, kept.listen, kept.preview) = (None, None, None);
             }
         }
         for (name, route) in routes {
@@ -77,17 +87,28 @@ impl Shard {
             let backends = arm.backends.iter().map(|one| find(backends, name, one)).collect();
             Arm::new(arm, count, backends)
         });
+        let arms = ranged(arms.collect());
+        let own = |revision: &str| steer::find(&arms, revision);
+        let shown = wire.preview.as_ref().map(|preview| (preview.listen, own(&preview.to)));
+        let shown = shown.map(|(addr, arm)| (addr, arm.map(|arm| arms[arm].again())));
+        let mirror = wire.mirror.as_ref().filter(|mirror| mirror.share > 0);
         let route = Route {
             order: wire.order(),
-            arms: ranged(arms.collect()),
+            steer: Steer::new(wire, &arms),
+            mirror: mirror.and_then(|mirror| Some(Mirror::new(mirror, own(&mirror.to)?))),
+            goal: wire.goal.as_ref().and_then(Goal::new),
+            preview: false,
+            arms,
             affinity,
             timeout: (wire.request_timeout_ms > 0)
                 .then(|| Duration::from_millis(wire.request_timeout_ms)),
             warmup_ms: wire.warmup_ms,
             service: kept.service.clone(),
         };
+        kept.preview = shown.map(|(addr, arm)| (addr, Rc::new(preview(&route, arm))));
         kept.route = Some(Rc::new(route));
         kept.listen = Some(wire.listen);
+        kept.over_ms = None;
     }
 
     fn is_listed(&self, backend: &Rc<Backend>) -> bool {
@@ -109,6 +130,25 @@ impl Shard {
         self.backends = backends;
     }
 
+    /// Forgets services that the table is without, once everybody had time to read their last
+    /// counters.
+    fn forget_over(&mut self, now_ms: u64) {
+        let dropped = &mut self.dropped;
+        self.services.retain(|name, kept| {
+            if kept.route.is_some() || !kept.is_idle(now_ms) {
+                kept.over_ms = None;
+                return true;
+            }
+            let since = *kept.over_ms.get_or_insert(now_ms);
+            let keep = now_ms < since + OVER_MS;
+            let last = self::dropped(&kept.service);
+            if !keep && last.total() > 0 {
+                merge_dropped(dropped.entry(name.clone()).or_default(), &last);
+            }
+            keep
+        });
+    }
+
     /// The route of a service.
     pub fn route(&self, service: &str) -> Option<Rc<Route>> {
         self.services.get(service)?.route.clone()
@@ -116,8 +156,12 @@ impl Shard {
 
     /// The route that listens on an address.
     pub fn listening(&self, addr: SocketAddr) -> Option<Rc<Route>> {
-        let kept = self.services.values().find(|kept| kept.listen == Some(addr))?;
-        kept.route.clone()
+        let mut kept = self.services.values();
+        kept.find_map(|kept| match &kept.preview {
+            _ if kept.listen == Some(addr) => kept.route.clone(),
+            Some((preview, route)) if *preview == addr => Some(route.clone()),
+            _ => None,
+        })
     }
 
     /// Every instance that may have idle connections.
@@ -128,6 +172,7 @@ impl Shard {
     /// This worker's part of the counters; epoch and sequence are the process's.
     pub fn report(&mut self, now_ms: u64) -> Counters {
         self.forget_gone();
+        self.forget_over(now_ms);
         let services = self.services.iter().flat_map(|(name, kept)| kept.report(name, now_ms));
         let services: Vec<ServiceCounters> = services.collect();
         let all_closed = (now_ms / 1_000).saturating_sub(1);
@@ -137,13 +182,47 @@ impl Shard {
             closed_through_s: closed.unwrap_or(all_closed),
             services,
             instances: self.backends.iter().map(|backend| load(backend)).collect(),
-            dropped: self.services.values().map(|kept| dropped(&kept.service)).collect(),
+            dropped: self.dropped(),
             ..Counters::default()
         }
     }
 }
 
+impl Shard {
+    fn dropped(&self) -> Vec<Dropped> {
+        let mut all = self.dropped.clone();
+        for (name, kept) in &self.services {
+            merge_dropped(all.entry(name.clone()).or_default(), &dropped(&kept.service));
+        }
+        let named = |(service, dropped)| Dropped { service, ..dropped };
+        all.into_iter().map(named).collect()
+    }
+}
+
+/// The route of the preview address: of one arm, or of none when its revision is not there.
+fn preview(of: &Route, arm: Option<Arm>) -> Route {
+    Route {
+        order: of.order,
+        timeout: of.timeout,
+        warmup_ms: of.warmup_ms,
+        arms: arm.into_iter().collect(),
+        affinity: None,
+        steer: None,
+        mirror: None,
+        goal: None,
+        preview: true,
+        // Failures here are not those of users.
+        service: Rc::new(Service { name: of.service.name.clone(), ..Service::default() }),
+    }
+}
+
 impl Kept {
+    /// Whether nothing of it is counted any more: no request holds an arm, no cohort is open.
+    fn is_idle(&self, now_ms: u64) -> bool {
+        let mut arms = self.books.iter().flat_map(|book| &book.arms);
+        arms.all(|arm| Rc::strong_count(arm) == 1 && arm.is_closed(now_ms))
+    }
+
     fn report(&self, name: &str, now_ms: u64) -> Vec<ServiceCounters> {
         let report = |book: &Book| ServiceCounters {
             service: name.to_owned(),

@@ -82,6 +82,15 @@ pub enum Refused {
     },
 }
 
+/// An address of the route that another service has.
+fn taken(routes: &Routes, route: &Route) -> Option<Refused> {
+    let mut others = routes.values().filter(|held| held.service != route.service);
+    others.find_map(|held| {
+        let addr = held.addresses().find(|held| route.addresses().any(|addr| addr == *held))?;
+        Some(Refused::Taken { addr, service: held.service.clone() })
+    })
+}
+
 #[derive(Default, Serialize, Deserialize)]
 struct Saved {
     format: u32,
@@ -141,10 +150,8 @@ impl Table {
                 return Err(Refused::Stale(held.order()));
             }
         }
-        let taken =
-            |held: &&Arc<Route>| held.listen == route.listen && held.service != route.service;
-        if let Some(other) = routes.values().find(taken) {
-            return Err(Refused::Taken { addr: route.listen, service: other.service.clone() });
+        if let Some(taken) = taken(&routes, &route) {
+            return Err(taken);
         }
         routes.insert(route.service.clone(), Arc::new(route));
         self.shared.set(routes);

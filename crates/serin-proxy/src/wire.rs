@@ -5,8 +5,15 @@
 //! `"counters"`, `"ping"`, `{"listeners":null}`.
 
 mod affinity;
+mod counters;
+mod rules;
 
 pub use affinity::{Affinity, AffinityError, AffinityKey, DEFAULT_WINDOW_S, MAX_WINDOW_S};
+pub use counters::{
+    ArmCounters, Copies, Counters, Dropped, InstanceLoad, Judged, MAX_COPIES, MAX_COPY_BODY,
+    MAX_INSTANCES, ServiceCounters, Totals,
+};
+pub use rules::{Goal, HeaderMatch, Mirror, Preview, RequestMatch, Rule, RuleError, TextMatch};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -85,6 +92,27 @@ pub struct Route {
     /// request is dealt by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,
+    /// A request with this header says itself where it goes: `stable` or `never`, `candidate` or
+    /// `always`, or a version in the table, in any case; another value says nothing. It comes
+    /// before the rules, and is no evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_header: Option<String>,
+    /// Requests that are led because of their headers: the first rule that fits, before users and
+    /// weights. They are no evidence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// Only requests with one of these are dealt; the others are led to stable. Empty: all are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<HeaderMatch>,
+    /// Where copies of dealt requests go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Mirror>,
+    /// An address of its own for one revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
+    /// Judged requests that count as success ([`Judged::goals`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<Goal>,
 }
 
 fn default_request_timeout_ms() -> u64 {
@@ -96,6 +124,32 @@ fn default_warmup_ms() -> u64 {
 }
 
 impl Route {
+    /// A route of these arms without anything special.
+    pub fn new(service: &str, listen: SocketAddr, generation: Generation, arms: Vec<Arm>) -> Self {
+        Self {
+            service: service.to_owned(),
+            listen,
+            generation,
+            sub: 0,
+            arms,
+            request_timeout_ms: DEFAULT_REQUEST_TIMEOUT_MS,
+            warmup_ms: DEFAULT_WARMUP_MS,
+            affinity: None,
+            override_header: None,
+            rules: Vec::new(),
+            only: Vec::new(),
+            mirror: None,
+            preview: None,
+            goal: None,
+        }
+    }
+
+    /// Every address it takes.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + use<> {
+        let preview = self.preview.as_ref().map(|preview| preview.listen);
+        std::iter::once(self.listen).chain(preview)
+    }
+
     /// Position of this order.
     pub fn order(&self) -> Order {
         Order { generation: self.generation, sub: self.sub }
@@ -122,7 +176,8 @@ impl Route {
         }
         let service = || self.service.clone();
         let affinity = self.affinity.as_ref().map_or(Ok(()), Affinity::check);
-        affinity.map_err(|why| RouteError::Affinity { service: service(), why })
+        affinity.map_err(|why| RouteError::Affinity { service: service(), why })?;
+        rules::check(self).map_err(|why| RouteError::Rule { service: service(), why })
     }
 }
 
@@ -156,6 +211,14 @@ pub enum RouteError {
         /// What is wrong with it.
         why: AffinityError,
     },
+    /// A rule cannot be followed.
+    #[error("the rules of {service}: {why}")]
+    Rule {
+        /// Service of the route.
+        service: String,
+        /// What is wrong with it.
+        why: RuleError,
+    },
 }
 
 /// One revision's part of a route. No two arms have both revision and role in common.
@@ -183,6 +246,10 @@ pub enum Role {
     Candidate,
     /// Instances of the stable revision, started beside the candidate to be compared with it.
     Baseline,
+    /// One more revision beside the two, to be compared with stable.
+    Variant,
+    /// A revision kept ready without traffic of its own.
+    Kept,
 }
 
 /// One ready instance.
@@ -199,6 +266,7 @@ pub struct Backend {
 /// One request line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Request {
     /// Make this route true. Answered by [`Reply::Applied`] or [`Reply::Stale`].
     Apply(Route),
@@ -291,208 +359,6 @@ pub struct Held {
     pub listen: SocketAddr,
     /// Whether the address is open.
     pub listening: bool,
-}
-
-/// Everything counted since the start of the process. All numbers are cumulative; a new `epoch`
-/// means they began again at zero.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
-    /// Milliseconds of Unix time at the start of the process.
-    pub epoch: u64,
-    /// Grows with each reply.
-    pub seq: u64,
-    /// The data plane's clock, milliseconds of Unix time.
-    pub now_ms: u64,
-    /// Every cohort of every service up to and including this second (Unix time) is closed.
-    pub closed_through_s: u64,
-    /// One entry for each (service, generation), the newest generation of a service last, at most
-    /// the last 16.
-    pub services: Vec<ServiceCounters>,
-    /// What each instance holds; also instances no longer in the table, while they hold anything.
-    pub instances: Vec<InstanceLoad>,
-    /// Requests Serin could not get answered, by service.
-    pub dropped: Vec<Dropped>,
-}
-
-impl Counters {
-    /// Requests dropped in all services.
-    pub fn dropped_total(&self) -> u64 {
-        self.dropped.iter().map(Dropped::total).sum()
-    }
-
-    /// The counters of the stable or candidate arm of a revision in one generation.
-    pub fn arm(&self, service: &str, generation: Generation, rev: &str) -> Option<&ArmCounters> {
-        self.find(service, generation, |arm| arm.revision == rev && arm.role != Role::Baseline)
-    }
-
-    /// The counters of the baseline arm in one generation.
-    pub fn baseline(&self, service: &str, generation: Generation) -> Option<&ArmCounters> {
-        self.find(service, generation, |arm| arm.role == Role::Baseline)
-    }
-
-    fn find(
-        &self,
-        service: &str,
-        generation: Generation,
-        wanted: impl Fn(&ArmCounters) -> bool,
-    ) -> Option<&ArmCounters> {
-        let mut services = self.services.iter();
-        let entry = services.find(|s| s.service == service && s.generation == generation)?;
-        entry.arms.iter().find(|arm| wanted(arm))
-    }
-}
-
-/// Counters of one service in one generation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServiceCounters {
-    /// Service.
-    pub service: String,
-    /// Generation under which the requests arrived.
-    pub generation: Generation,
-    /// Every cohort of the service up to and including this second (Unix time) is closed, in all
-    /// generations alike. Another service's long window does not hold it back. 0 = ask
-    /// [`Counters::closed_through_s`].
-    #[serde(default)]
-    pub closed_through_s: u64,
-    /// One entry for each arm, in the route's order.
-    pub arms: Vec<ArmCounters>,
-}
-
-/// Counters of one arm in one generation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArmCounters {
-    /// Revision.
-    pub revision: String,
-    /// Role it had.
-    pub role: Role,
-    /// Weight asked for, parts per [`WEIGHT_TOTAL`].
-    pub weight_asked: u32,
-    /// Requests assigned to the arm.
-    pub assigned: u64,
-    /// When the first was assigned, milliseconds of Unix time; 0 = never.
-    pub first_assigned_ms: u64,
-    /// When the last was assigned, milliseconds of Unix time; 0 = never.
-    pub last_assigned_ms: u64,
-    /// With affinity: users assigned to the arm, each once in each closed window, judged or not.
-    #[serde(default)]
-    pub sessions_assigned: u64,
-    /// With affinity: judged users and, of these, those with
-    /// an error, by part of all users (64). The parts are drawn independently of the arms, so
-    /// that they show how much stable differs from itself. Empty otherwise.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub split: Vec<(u64, u64)>,
-    /// Judged requests and, of these, errors, by the instance that the first attempt went to; at
-    /// most [`MAX_INSTANCES`], in the order in which they came. Requests also with affinity.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub instances: Vec<(String, u64, u64)>,
-    /// The evidence: closed cohorts only.
-    pub judged: Judged,
-    /// Everything, as it happened.
-    pub totals: Totals,
-}
-
-/// Most instances counted one by one in an arm; what later ones serve is in the arm's own counts.
-pub const MAX_INSTANCES: usize = 100;
-
-/// Evidence of one arm over closed cohorts: each request once, in the second it arrived, in the
-/// arm it was assigned to, by its first attempt.
-///
-/// With affinity the unit is the user in a window: `n` users with at least one judged request
-/// that arrived in the window, of these `errors` with at least one error, and the latency of each
-/// user's first judged request of the window, of users without an error.
-///
-/// What is still open at the close is held against whoever it waits for at that moment. It is
-/// `aborted` when it waits for the client, and `unfinished`, an error, in every other case:
-///
-/// - Until the response begins it waits for the client when a part of the request body is owed
-///   and the instance's socket has taken all that came. An instance that does not read, so that
-///   nothing more can be passed on, is waited for itself.
-/// - From the response's head on it waits for the client when the client does not take what the
-///   instance has sent. An instance that has begun to answer and stops is waited for itself, also
-///   while a part of the request body is owed: it may have said all it wants to hear.
-///
-/// A user is judged by the requests that do not wait for the user: one without any other is in
-/// none of the counts. The request timeout blames by the same rule.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Judged {
-    /// Requests with an outcome, unfinished ones included, aborted ones not.
-    pub n: u64,
-    /// Of these: status >= 500, timeout, refused or reset connection, no ready instance, or
-    /// `unfinished`.
-    pub errors: u64,
-    /// Of the errors: still running at the close, and not because of the client (users: and no
-    /// other error).
-    pub unfinished: u64,
-    /// Requests given up by the client before the close, or waiting for it at the close; in
-    /// neither `n` nor `errors`. Requests also with affinity, where a user with no other request
-    /// is in neither either.
-    pub aborted: u64,
-    /// Whether the unit is the user in a window instead of the request.
-    #[serde(default)]
-    pub sessions: bool,
-    /// Time from arrival to the last byte of responses without error: (bucket, count), bucket =
-    /// `floor(32 * log2(us))` within 0..=1023, ascending.
-    pub latency: Vec<(u16, u64)>,
-}
-
-/// Everything that happened to an arm's requests, warm-up and late finishes included.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
-    /// Requests assigned that have come to an end.
-    pub requests: u64,
-    /// Responses of the app with status >= 500.
-    pub responses_5xx: u64,
-    /// Requests given up after the request timeout.
-    pub timeouts: u64,
-    /// Attempts that found no open port.
-    pub connect_failures: u64,
-    /// Attempts whose connection closed or broke before the response was whole.
-    pub resets: u64,
-    /// Requests given up by the client.
-    pub client_aborts: u64,
-    /// Attempts after the first.
-    pub retries: u64,
-    /// Requests that another arm served because this one had no ready instance.
-    pub fallback: u64,
-    /// Connections upgraded (status 101).
-    pub upgrades: u64,
-    /// Time to the last byte of responses without error, as in [`Judged::latency`].
-    pub latency: Vec<(u16, u64)>,
-}
-
-/// What one instance holds now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InstanceLoad {
-    /// Service.
-    pub service: String,
-    /// Instance.
-    pub instance: String,
-    /// Requests and upgraded connections it holds.
-    pub in_flight: u64,
-    /// Of these, upgraded connections.
-    pub upgraded: u64,
-}
-
-/// Requests that got no whole response of the app.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dropped {
-    /// Service.
-    pub service: String,
-    /// 503: no ready instance.
-    pub no_ready: u64,
-    /// 502: no attempt reached the app, or the connection broke before the response.
-    pub failed: u64,
-    /// 504: the request timeout ran out.
-    pub timeout: u64,
-    /// The response broke off after its head had been passed on.
-    pub truncated: u64,
-}
-
-impl Dropped {
-    /// All kinds together.
-    pub fn total(&self) -> u64 {
-        self.no_ready + self.failed + self.timeout + self.truncated
-    }
 }
 
 #[cfg(test)]

@@ -124,16 +124,20 @@ impl Worker {
         self.version.set(version);
         let mut shard = self.shard.borrow_mut();
         shard.adopt(&self.shared.routes());
-        for port in self.ports.borrow().values() {
+        self.ports.borrow_mut().retain(|_, port| {
             Self::point(port, &shard);
-        }
+            // One without a route is asked for again when somebody comes.
+            port.route.borrow().is_some() || Rc::strong_count(port) > 1
+        });
     }
 
     /// A port shows the route that listens there, or, once that has moved elsewhere, the route
-    /// its connections were made for.
+    /// its connections were made for. A preview does not move: nobody is led to users' revisions
+    /// who came for another one.
     fn point(port: &Port, shard: &Shard) {
         let mut held = port.route.borrow_mut();
-        let before = held.as_ref().map(|route| route.service.name.clone());
+        let before = held.as_ref().filter(|route| !route.preview);
+        let before = before.map(|route| route.service.name.clone());
         *held = shard.listening(port.addr).or_else(|| shard.route(&before?));
     }
 

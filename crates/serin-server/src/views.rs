@@ -199,6 +199,8 @@ impl Sum {
                 Some(Role::Stable) => "stable",
                 Some(Role::Candidate) => "candidate",
                 Some(Role::Baseline) => "baseline",
+                Some(Role::Variant) => "variant",
+                Some(Role::Kept) => "kept",
                 None if fresh => "former-baseline",
                 None => "former",
             }

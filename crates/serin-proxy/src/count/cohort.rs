@@ -9,12 +9,24 @@ use crate::wire::Judged;
 pub enum Outcome {
     /// A whole response without error; bucket of its latency.
     Good(u16),
+    /// The same, and it reached the goal.
+    Goal(u16),
     /// An error of the arm.
     Error,
     /// Given up by the client.
     Aborted,
     /// An upgraded connection: no error, no latency.
     Upgraded,
+}
+
+impl Outcome {
+    /// Bucket of the latency of a response without error.
+    pub fn bucket(self) -> Option<u16> {
+        match self {
+            Self::Good(bucket) | Self::Goal(bucket) => Some(bucket),
+            _ => None,
+        }
+    }
 }
 
 /// The judged requests that arrived in one second.
@@ -28,6 +40,7 @@ pub struct Cohort {
     /// The same by instance.
     instances: Vec<Count>,
     latency: Hist,
+    goals: u64,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -78,6 +91,7 @@ pub struct Evidence {
     pub errors: u64,
     pub unfinished: u64,
     pub aborted: u64,
+    pub goals: u64,
     pub latency: Hist,
     /// Requests and errors by the slot of their instance.
     pub instances: Vec<(u64, u64)>,
@@ -93,6 +107,7 @@ impl Cohort {
             all: Count::default(),
             instances: Vec::new(),
             latency: Hist::default(),
+            goals: 0,
         }
     }
 
@@ -120,7 +135,8 @@ impl Cohort {
         if let Some(count) = slot.and_then(|slot| self.instances.get_mut(usize::from(slot))) {
             count.settle(outcome);
         }
-        if let Outcome::Good(bucket) = outcome {
+        self.goals += u64::from(matches!(outcome, Outcome::Goal(_)));
+        if let Some(bucket) = outcome.bucket() {
             self.latency.add(bucket);
         }
     }
@@ -142,6 +158,7 @@ impl Evidence {
         self.errors += errors;
         self.unfinished += cohort.all.unfinished();
         self.aborted += cohort.all.aborted();
+        self.goals += cohort.goals;
         self.latency.merge(&cohort.latency);
         if self.instances.len() < cohort.instances.len() {
             self.instances.resize(cohort.instances.len(), (0, 0));
@@ -159,6 +176,7 @@ impl Evidence {
             errors: self.errors,
             unfinished: self.unfinished,
             aborted: self.aborted,
+            goals: self.goals,
             sessions: false,
             latency: self.latency.sparse(),
         }

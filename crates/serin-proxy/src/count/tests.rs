@@ -1,5 +1,11 @@
 use super::*;
-use std::time::Duration;
+use crate::clock::Clock;
+use serin_stats::bucket_of_us;
+use std::time::{Duration, Instant};
+
+fn dealt(clock: Clock, arrived: Instant) -> Dealt {
+    Dealt { clock, arrived, user: None }
+}
 
 fn arm(pace: &Rc<Pace>, role: Role) -> Rc<ArmCount> {
     let wire = wire::Arm { revision: "v1".into(), role, weight: 100_000, backends: vec![] };
@@ -79,7 +85,7 @@ fn only_stable_sets_the_pace() {
     let clock = Clock::start();
     for role in [Role::Candidate, Role::Stable] {
         let now = Instant::now();
-        let mut ticket = Ticket::assign(arm(&pace, role), clock, now, None, Rc::default());
+        let mut ticket = Ticket::assign(arm(&pace, role), dealt(clock, now), Rc::default());
         ticket.finish(now + Duration::from_millis(1), false);
     }
     assert_eq!(pace.recent.borrow().total(), 1);
@@ -89,7 +95,7 @@ fn only_stable_sets_the_pace() {
 fn a_failed_first_attempt_is_the_outcome_whatever_the_retry_brings() {
     let arm = arm(&paced(1_000), Role::Candidate);
     let now = Instant::now();
-    let mut ticket = Ticket::assign(arm.clone(), Clock::start(), now, None, Rc::default());
+    let mut ticket = Ticket::assign(arm.clone(), dealt(Clock::start(), now), Rc::default());
     ticket.judge(None);
     ticket.first_attempt_failed();
     ticket.retry();
@@ -106,7 +112,7 @@ fn a_failed_first_attempt_is_the_outcome_whatever_the_retry_brings() {
 fn a_request_served_elsewhere_is_this_arms_error_and_nothing_else() {
     let arm = arm(&paced(1_000), Role::Candidate);
     let now = Instant::now();
-    let mut ticket = Ticket::assign(arm.clone(), Clock::start(), now, None, Rc::default());
+    let mut ticket = Ticket::assign(arm.clone(), dealt(Clock::start(), now), Rc::default());
     ticket.judge(None);
     ticket.fallback();
     ticket.judge(None);
@@ -121,7 +127,7 @@ fn a_request_served_elsewhere_is_this_arms_error_and_nothing_else() {
 fn a_dropped_ticket_was_given_up_by_the_client() {
     let arm = arm(&paced(1_000), Role::Candidate);
     let mut ticket =
-        Ticket::assign(arm.clone(), Clock::start(), Instant::now(), None, Rc::default());
+        Ticket::assign(arm.clone(), dealt(Clock::start(), Instant::now()), Rc::default());
     ticket.judge(None);
     drop(ticket);
     let report = arm.report(u64::MAX / 2);
@@ -188,7 +194,7 @@ fn whoever_waited_counts_by_the_outcome_once_there_is_one() {
     ] {
         let (arm, turn) = (arm(&paced(1_000), Role::Candidate), Rc::new(Turn::default()));
         let clock = Clock::start();
-        let mut ticket = Ticket::assign(arm.clone(), clock, Instant::now(), None, turn.clone());
+        let mut ticket = Ticket::assign(arm.clone(), dealt(clock, Instant::now()), turn.clone());
         turn.pass(true, || panic!("nothing is judged yet"));
         ticket.judge(None);
         for to_client in [true, true, false, true] {

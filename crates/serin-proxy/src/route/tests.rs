@@ -15,7 +15,18 @@ fn arm(role: Role, weight: u32, backends: usize) -> Arm {
 
 fn route_of(arms: Vec<Arm>) -> Route {
     let (order, service) = (Order::default(), Rc::default());
-    Route { order, timeout: None, warmup_ms: 0, arms: ranged(arms), affinity: None, service }
+    Route {
+        order,
+        timeout: None,
+        warmup_ms: 0,
+        arms: ranged(arms),
+        affinity: None,
+        steer: None,
+        mirror: None,
+        goal: None,
+        preview: false,
+        service,
+    }
 }
 
 fn route(weights: &[(u32, usize)]) -> Route {

@@ -35,6 +35,8 @@ impl Rig {
             first_assigned_ms: 0,
             last_assigned_ms: 0,
             sessions_assigned: 0,
+            led: 0,
+            copies: crate::wire::Copies::default(),
             split: vec![],
             instances: vec![],
             judged: crate::wire::Judged { aborted: 3, ..Default::default() },

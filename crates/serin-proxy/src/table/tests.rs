@@ -1,16 +1,8 @@
 use super::*;
 
 fn route(service: &str, port: u16, n: u64, sub: u64) -> Route {
-    Route {
-        service: service.into(),
-        listen: ([127, 0, 0, 1], port).into(),
-        generation: Generation { epoch: 1, n },
-        sub,
-        arms: vec![],
-        request_timeout_ms: 1,
-        warmup_ms: 1,
-        affinity: None,
-    }
+    let generation = Generation { epoch: 1, n };
+    Route { sub, ..Route::new(service, ([127, 0, 0, 1], port).into(), generation, vec![]) }
 }
 
 fn table() -> (tempfile::TempDir, Table) {

@@ -5,16 +5,10 @@ fn arm(revision: &str, weight: u32) -> Arm {
 }
 
 fn route(arms: Vec<Arm>) -> Route {
-    Route {
-        service: "shop".into(),
-        listen: ([127, 0, 0, 1], 8080).into(),
-        generation: Generation { epoch: 1, n: 2 },
-        sub: 3,
-        arms,
-        request_timeout_ms: 1,
-        warmup_ms: 2,
-        affinity: None,
-    }
+    let generation = Generation { epoch: 1, n: 2 };
+    let (request_timeout_ms, warmup_ms) = (1, 2);
+    let plain = Route::new("shop", ([127, 0, 0, 1], 8080).into(), generation, arms);
+    Route { sub: 3, request_timeout_ms, warmup_ms, ..plain }
 }
 
 #[test]

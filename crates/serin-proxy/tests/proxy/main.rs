@@ -4,9 +4,11 @@
 
 mod app;
 mod conserve;
+mod copies;
 mod crowd;
 mod faults;
 mod http;
+mod leading;
 mod lifecycle;
 mod rig;
 mod routing;

@@ -75,16 +75,7 @@ impl Proxy {
 
     /// A route of this proxy's service, generation 1.`n`.
     pub fn route(&self, n: u64, arms: Vec<Arm>) -> Route {
-        Route {
-            service: "shop".into(),
-            listen: self.addr,
-            generation: Generation { epoch: 1, n },
-            sub: 0,
-            arms,
-            request_timeout_ms: 60_000,
-            warmup_ms: 5_000,
-            affinity: None,
-        }
+        Route::new("shop", self.addr, Generation { epoch: 1, n }, arms)
     }
 
     pub fn apply_route(&self, route: Route) {

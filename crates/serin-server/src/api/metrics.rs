@@ -72,7 +72,7 @@ impl Sum {
     fn add(&mut self, arm: &ArmCounters) {
         let t = &arm.totals;
         self.role = if arm.role == Role::Stable { "stable" } else { "candidate" };
-        self.requests += arm.assigned;
+        self.requests += arm.assigned + arm.led - arm.copies.sent;
         self.errors += t.responses_5xx + t.timeouts + t.connect_failures + t.resets;
     }
 }
