@@ -1,12 +1,15 @@
 //! Turns state into the documents of the API.
 
+mod life;
+
+pub(crate) use life::{left, measured, recovered, way_back_from};
+
 use crate::api::view::{
-    ArmView, InstanceRow, JournalLine, LatencyIntervals, MeasuredWay, RolloutView, ServiceView,
-    schema_of,
+    ArmView, InstanceRow, JournalLine, LatencyIntervals, RolloutView, ServiceView, schema_of,
 };
 use serin_core::{
-    Entry, Outcome, PauseReason, Phase, RevisionId, Rollout, RolloutKind, RolloutRecord, Service,
-    ServiceName, Timestamp, WaitingOn, Weight, describe, verdict_sentence,
+    Entry, PauseReason, Phase, RevisionId, Rollout, Service, ServiceName, Timestamp, WaitingOn,
+    Weight, describe, verdict_sentence,
 };
 use serin_local::wire::{ArmCounters, Counters, Role};
 use serin_local::{InstanceView, PhaseName};
@@ -44,6 +47,10 @@ pub(crate) fn service_view(service: &Service, around: Around<'_>) -> ServiceView
         traffic: arms(service, around.counts),
         notes: notes(service, around.trouble),
         instances: instances(service, around.instances),
+        way_back: life::way_back(service),
+        queued: life::queued(service),
+        hold: service.hold.clone(),
+        kept: service.kept.clone(),
     }
 }
 
@@ -70,32 +77,14 @@ pub(crate) fn rollout_view(rollout: &Rollout) -> RolloutView {
         assessment: rollout.assessment.clone(),
         verdict: rollout.assessment.as_ref().map(verdict_sentence),
         latency_intervals: latency_intervals(rollout),
+        skipped: rollout.skipped.clone(),
+        tests: life::tests(rollout),
+        approval: life::approval(rollout),
+        variants: life::variants(rollout),
+        routes: rollout.beside.routes.iter().map(|route| route.name.clone()).collect(),
+        mirror: rollout.beside.mirror.as_ref().map(|mirror| mirror.share),
+        back: rollout.back.clone(),
     }
-}
-
-/// The ways back among `records`, as they were measured.
-pub(crate) fn measured(records: &[RolloutRecord]) -> impl Iterator<Item = MeasuredWay> {
-    records.iter().filter_map(measured_way)
-}
-
-/// Until the engine measures itself, only when it was decided is known.
-fn measured_way(record: &RolloutRecord) -> Option<MeasuredWay> {
-    let left = match (record.kind, record.outcome) {
-        (RolloutKind::Rollback, Outcome::Promoted) => record.from.clone()?,
-        (RolloutKind::Release, Outcome::RolledBack | Outcome::Aborted) => record.to.clone(),
-        _ => return None,
-    };
-    let to = if left == record.to { record.from.clone() } else { Some(record.to.clone()) };
-    Some(MeasuredWay {
-        rollout: record.id,
-        at: record.verdict_at.unwrap_or(record.started_at),
-        from: left,
-        to,
-        asked: record.outcome != Outcome::RolledBack,
-        routed: None,
-        silent: None,
-        recovered: None,
-    })
 }
 
 fn latency_intervals(rollout: &Rollout) -> Option<LatencyIntervals> {

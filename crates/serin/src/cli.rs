@@ -4,7 +4,7 @@ mod back;
 mod lifecycle;
 mod ship;
 
-pub use back::{DrillArgs, RunbookArgs};
+pub use back::{DrillArgs, GcArgs, RunbookArgs};
 pub use lifecycle::{ApproveArgs, Mark, MarkArgs, ReleaseArgs, RetryArgs};
 pub use ship::{
     AbortArgs, ActArgs, ApplyArgs, DeployArgs, Goal, PromoteArgs, RemoveArgs, RollbackArgs, Stay,
@@ -130,6 +130,8 @@ pub enum Verb {
     /// same environment: what it reads and writes there, it reads and writes. A worker without users is
     /// ordered back instead. Exit code 0 when it passed, 1 when it did not.
     Drill(DrillArgs),
+    /// What runs and serves nobody, what it costs, and let it go
+    Gc(GcArgs),
     /// Write the page for the day a version is bad, from live facts
     Runbook(RunbookArgs),
     /// Stop a service and forget it

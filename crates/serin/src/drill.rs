@@ -13,7 +13,7 @@ use crate::printer::{Line, Tone};
 use crate::render;
 use crate::who::actor;
 use load::Load;
-use serin_core::{Millis, Outcome, RolloutRecord, Timestamp};
+use serin_core::{Millis, Outcome, Recovery, RolloutRecord, Timestamp, WayBack};
 use serin_server::api::view::{
     Applied, DrillRecord, Drills, RolloutStatus, RolloutView, Runbook, ServiceView, VerbRequest,
 };
@@ -139,7 +139,9 @@ impl Drill<'_> {
     ) -> DrillRecord {
         let bad = view.traffic.iter().find(|arm| arm.revision == record.to);
         let first = bad.and_then(|arm| arm.first_request_at);
-        let decided = record.verdict_at.unwrap_or(record.ended_at);
+        let back = record.back.as_ref();
+        let decided = back.map(|back| back.began_at).or(record.verdict_at);
+        let decided = decided.unwrap_or(record.ended_at);
         let silent = bad.and_then(|arm| arm.last_request_at).map(|last| last.since(decided));
         let counts = |since| load.map_or((0, 0), |load| load.since(since));
         let drill = DrillRecord {
@@ -148,9 +150,9 @@ impl Drill<'_> {
             version: version.into(),
             judged: load.is_some(),
             detected: first.zip(record.verdict_at).map(|(first, verdict)| verdict.since(first)),
-            routed: None,
+            routed: back.and_then(|back| Some(back.routed_at?.since(back.began_at))),
             silent,
-            recovered: None,
+            recovered: back.and_then(recovered),
             requests: counts(Timestamp(0)),
             after: counts(record.ended_at),
             target: self.target,
@@ -163,7 +165,10 @@ impl Drill<'_> {
         let wanted = if drill.judged { Outcome::RolledBack } else { Outcome::Aborted };
         let in_time = |time: Option<Millis>| time.is_none_or(|time| time <= self.target);
         let (requests, failed) = drill.after;
+        let recovery = record.back.as_ref().and_then(|back| back.recovered.as_ref());
+        let is_unwell = matches!(recovery, Some(Recovery::NotRecovered { .. }));
         record.outcome == wanted
+            && !is_unwell
             && [drill.routed, drill.silent].into_iter().all(in_time)
             && failed as f64 <= requests as f64 * STRAY
     }
@@ -212,5 +217,13 @@ impl Drill<'_> {
         let time = render::words::span(Millis(after.as_millis() as u64));
         let message = format!("the drill of {} was not over after {time}", self.service);
         Failure::new(Exit::TimedOut, "timeout", message).hint("give it more with --timeout")
+    }
+}
+
+/// From the decision until errors were back.
+fn recovered(back: &WayBack) -> Option<Millis> {
+    match back.recovered {
+        Some(Recovery::Recovered { at, .. }) => Some(at.since(back.began_at)),
+        _ => None,
     }
 }

@@ -14,6 +14,7 @@ mod exit;
 mod failure;
 mod file;
 mod follow;
+mod gc;
 mod info;
 mod look;
 mod misuse;
@@ -97,6 +98,7 @@ async fn asked(context: &Context<'_>, verb: Verb) -> Result<Exit, Failure> {
         Verb::Release(args) => ship::release(context, args).await,
         Verb::Mark(args) => ship::mark(context, args).await,
         Verb::Drill(args) => drill::drill(context, args).await,
+        Verb::Gc(args) => gc::gc(context, args).await,
         Verb::Runbook(args) => runbook::runbook(context, args).await,
         Verb::Remove(args) => ship::remove(context, args).await,
         Verb::Wait(args) => ship::wait(context, args).await,

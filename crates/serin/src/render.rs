@@ -1,9 +1,12 @@
 //! Views of the API as lines of text. Pure: the view, the width and the time go in.
 
+mod back;
+mod beside;
 mod detail;
 mod drill;
 mod end;
 mod explain;
+mod gc;
 mod history;
 mod live;
 mod plan;
@@ -15,10 +18,13 @@ mod tests;
 mod verdict;
 pub mod words;
 
+pub use back::heading;
+pub use beside::{skipped, skips};
 pub use detail::detail;
 pub use drill::{DrillDocument, drill};
 pub use end::{End, Ended, end, removed};
 pub use explain::{entry, explain};
+pub use gc::leftovers;
 pub use history::history;
 pub use live::live;
 pub use plan::plan;
@@ -26,7 +32,7 @@ pub use runbook::runbook;
 pub use status::status;
 
 use crate::printer::{Channel, Glyphs, Line, Printer, Tone};
-use serin_core::{RevisionId, Timestamp};
+use serin_core::{RevisionId, RollbackClass, Timestamp};
 
 /// What the page looks like.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +71,17 @@ fn version(revision: &RevisionId) -> &str {
 /// `waiting on: the sentence`.
 fn waiting(sentence: &str, indent: &str) -> Line {
     Line::plain(indent).add(Tone::Bold, "waiting on").text(": ").text(sentence)
+}
+
+/// What a way back takes, in a word or two.
+fn class(class: RollbackClass) -> &'static str {
+    match class {
+        RollbackClass::Routing => "by routing",
+        RollbackClass::Flag => "by a flag",
+        RollbackClass::Config => "by configuration",
+        RollbackClass::Redeploy => "by starting it again",
+        RollbackClass::Data => "needs data brought back",
+    }
 }
 
 /// The tone of a service's or a rollout's state.

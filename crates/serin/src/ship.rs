@@ -14,7 +14,7 @@ use crate::render;
 use crate::who::actor;
 use serin_core::RolloutKind;
 use serin_server::api::view::{
-    Applied, AppliedService, ApplyRequest, RolloutView, ServiceView, VerbRequest,
+    Applied, AppliedService, ApplyRequest, RolloutView, Runbook, ServiceView, VerbRequest,
 };
 use std::time::Duration;
 
@@ -149,11 +149,23 @@ fn what_happened(service: &AppliedService, dry_run: bool) -> String {
     }
 }
 
-/// `serin promote`.
+/// `serin promote`: what is skipped is listed before and after.
 pub async fn promote(context: &Context<'_>, args: PromoteArgs) -> Result<Exit, Failure> {
     let service = context.moving_service(args.service).await?;
-    let request = VerbRequest { full: args.full, reason: args.why.reason, ..asked() };
-    act(context, &service, "promote", &request).await
+    let before = context.view(&service).await?;
+    for step in render::skips(&before, args.full) {
+        context.printer.note(&step);
+    }
+    let request =
+        VerbRequest { full: args.full, dry_run: args.dry_run, reason: args.why.reason, ..asked() };
+    let after = submitted(context, &service, "promote", &request).await?;
+    if !context.printer.is_json() {
+        say_state(context, &after);
+        for line in render::skipped(&before, &after) {
+            context.printer.data(&line);
+        }
+    }
+    Ok(Exit::Reached)
 }
 
 /// `serin pause` and `serin resume`.
@@ -210,6 +222,12 @@ pub async fn abort(context: &Context<'_>, args: AbortArgs) -> Result<Exit, Failu
 /// `serin rollback`.
 pub async fn rollback(context: &Context<'_>, args: RollbackArgs) -> Result<Exit, Failure> {
     let service = context.service(args.service).await?;
+    if !context.printer.is_json() {
+        // Facts for whoever watches; the way back does not wait for them.
+        let facts = context.client.get::<Runbook>(&path_of(&service, "/runbook")).await;
+        let lines = facts.map(|facts| render::heading(&facts, args.to.as_deref()));
+        lines.iter().flatten().for_each(|line| context.printer.note(line));
+    }
     let request = VerbRequest { revision: args.to, reason: args.why.reason, ..asked() };
     go_back(context, service, "rollback", &request, args.stay).await
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{QUICK, Server, free_address, shop};
+use support::{HELD, QUICK, Server, free_address, shop};
 
 /// A server with revision v1 of a shop.
 fn serving(steps: &str) -> Server {
@@ -69,4 +69,55 @@ fn the_runbook_has_live_facts() {
     }
     let missing = server.run(&["runbook", "shop", "--contacts", "/nonexistent"]);
     assert_eq!(missing.code, Some(2), "{missing:?}");
+}
+
+#[test]
+fn a_promotion_lists_what_it_skips() {
+    let server = serving(HELD);
+    server.ok(&["deploy", "-r", "v2", "--detach"]);
+    server.ok(&["wait", "--for", "step=2"]);
+    let dry = server.ok(&["promote", "--full", "--dry-run"]);
+    assert!(dry.err.contains("skips: step 2 of 3: wait for"), "{dry:?}");
+    assert!(dry.err.contains("skips: step 3 of 3: give the candidate 100 %"), "{dry:?}");
+    assert_eq!(server.json(&["status", "shop"])["rollout"]["step"], 2);
+    let said = server.ok(&["promote", "--full", "--reason", "in a hurry"]);
+    assert!(said.err.contains("skips: step 2 of 3"), "{said:?}");
+    server.ok(&["wait", "shop"]);
+    let record = &server.json(&["history"])["rollouts"][0];
+    assert_eq!(record["outcome"], "promoted");
+    assert_ne!(record["skipped"], serde_json::json!([]), "{record}");
+}
+
+#[test]
+fn a_rollback_shows_where_it_goes_and_what_it_took() {
+    let server = serving(QUICK);
+    server.ok(&["deploy", "-r", "v2"]);
+    let said = server.ok(&["rollback", "--reason", "looks odd"]);
+    assert!(said.err.contains("runs:      v2, since "), "{said:?}");
+    assert!(said.err.contains("last good: v1, since "), "{said:?}");
+    assert!(said.err.contains("v1 is stable again"), "{said:?}");
+}
+
+#[test]
+fn a_plan_says_what_it_takes() {
+    let server = serving(HELD);
+    let plan = server.json(&["plan", "-r", "v2"]);
+    assert_eq!(plan["action"], "release");
+    assert_eq!(plan["takes"]["steps"].as_array().unwrap().len(), 3);
+    assert_eq!(plan["takes"]["extra_at_most"], 2);
+    assert_eq!(plan["way_back"]["class"], "routing");
+    let text = server.ok(&["plan", "-r", "v2"]).out;
+    for part in ["2+2", "way back: by routing: ", "the old version keeps its full size"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(server.ok(&["plan"]).out.contains("a new revision"), "a name is not needed");
+}
+
+#[test]
+fn nothing_is_left_over_of_a_service_at_rest() {
+    let server = serving(QUICK);
+    assert!(server.ok(&["gc", "--dry-run"]).out.starts_with("nothing is left over"));
+    assert_eq!(server.json(&["gc"])["leftovers"], serde_json::json!([]));
+    assert_eq!(server.run(&["gc", "shpo"]).code, Some(2));
+    assert_eq!(server.run(&["gc", "--dry-run", "--now"]).code, Some(2));
 }

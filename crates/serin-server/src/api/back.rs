@@ -2,9 +2,9 @@
 
 use super::error::ApiError;
 use super::read::{ask, named};
-use super::view::{DrillRecord, Drills, KnownRevision, Runbook, schema_of};
+use super::view::{DrillRecord, Drills, KnownRevision, Leftovers, Runbook, schema_of};
 use crate::control::{Handle, now};
-use crate::drill;
+use crate::{drill, views};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -46,9 +46,9 @@ fn written(service: &Service, records: &[RolloutRecord], drills: Vec<DrillRecord
         state: service.state().into(),
         running: service.stable.clone(),
         candidate: service.rollout.as_ref().map(|rollout| rollout.candidate.clone()),
-        last_good: service.last_good().cloned(),
+        last_good: service.rollback_target().cloned(),
         revisions: revisions(service),
-        measured: crate::views::measured(records).take(ROWS).collect(),
+        measured: views::measured(records).take(ROWS).collect(),
         drills,
     }
 }
@@ -90,4 +90,14 @@ pub(super) async fn drilled(
         Ok(drill::read(core.data(), &name))
     });
     Ok(Json(answer.await?))
+}
+
+/// What runs and serves nobody, of all services.
+pub(super) async fn leftovers(State(handle): State<Handle>) -> Result<Json<Leftovers>, ApiError> {
+    let now = now();
+    let all = handle.ask(move |core| {
+        core.executor.services().flat_map(|service| views::left(service, now)).collect()
+    });
+    let leftovers = all.await.ok_or_else(ApiError::ending)?;
+    Ok(Json(Leftovers { schema: schema_of("leftovers"), at: now, leftovers }))
 }

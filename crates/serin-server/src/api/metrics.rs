@@ -2,9 +2,11 @@
 
 use super::error::ApiError;
 use crate::control::{Core, Handle};
+use crate::views;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use serin_core::{Service, Timestamp};
 use serin_local::wire::{ArmCounters, Counters, Role};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,6 +20,8 @@ pub(super) async fn metrics(State(handle): State<Handle>) -> Result<impl IntoRes
 fn text(core: &Core) -> Result<String, ApiError> {
     let mut out = String::new();
     rolled_back(core, &mut out)?;
+    life(core, &mut out);
+    ways_back(core, &mut out);
     if let Some(counts) = &core.counts {
         traffic(counts, &mut out);
         dropped(counts, &mut out);
@@ -34,6 +38,66 @@ fn rolled_back(core: &Core, out: &mut String) -> Result<(), ApiError> {
         let _ = writeln!(out, "{name}{{{labels}}} {}", line.count);
     }
     Ok(())
+}
+
+/// What each service is doing, as gauges.
+fn life(core: &Core, out: &mut String) {
+    let mut family = |name: &str, help: &str, value: fn(&Service) -> u32| {
+        gauge(out, name, help);
+        for service in core.executor.services() {
+            let _ = writeln!(out, "{name}{{service=\"{}\"}} {}", service.name, value(service));
+        }
+    };
+    family("serin_rollout_active", "1 while a rollout is under way.", |s| {
+        s.rollout.is_some().into()
+    });
+    family("serin_rollout_paused", "1 while a rollout is held.", |s| {
+        s.rollout.as_ref().is_some_and(|rollout| rollout.paused.is_some()).into()
+    });
+    family("serin_deploys_queued", "Deploys that wait for a rollout to end.", |s| {
+        s.queued.is_some().into()
+    });
+    family("serin_held", "1 while deploys are refused after a way back.", |s| {
+        s.hold.is_some().into()
+    });
+    family("serin_kept_instances", "Instances kept without traffic.", |s| {
+        s.kept.as_ref().map_or(0, |kept| kept.replicas)
+    });
+    weights(core, out);
+}
+
+fn weights(core: &Core, out: &mut String) {
+    let name = "serin_weight_ratio";
+    gauge(out, name, "Share of the requests that a revision is meant to get, 0 to 1.");
+    for service in core.executor.services() {
+        for (id, revision) in service.plan.iter().flat_map(|plan| &plan.revisions) {
+            let (role, share) = (revision.role.as_str(), f64::from(revision.weight.parts()) / 1e5);
+            let service = &service.name;
+            let labels = format!("service=\"{service}\",revision=\"{id}\",role=\"{role}\"");
+            let _ = writeln!(out, "{name}{{{labels}}} {share}");
+        }
+    }
+}
+
+/// How long the newest way back took, while it is the newest rollout.
+fn ways_back(core: &Core, out: &mut String) {
+    let name = "serin_rollback_seconds";
+    gauge(out, name, "The newest way back: seconds from the decision until this was so.");
+    for service in core.executor.services() {
+        let running = service.rollout.as_ref().and_then(|rollout| rollout.back.as_ref());
+        let last = service.last.as_ref().and_then(|record| record.back.as_ref());
+        let Some(back) = running.or(last) else { continue };
+        let after = |at: Option<Timestamp>| at.map(|at| at.since(back.began_at));
+        let times = [
+            ("routed", after(back.routed_at)),
+            ("silent", after(back.silent_at)),
+            ("recovered", views::recovered(back)),
+        ];
+        for (until, time) in times.iter().filter_map(|(until, time)| Some((until, (*time)?))) {
+            let labels = format!("service=\"{}\",until=\"{until}\"", service.name);
+            let _ = writeln!(out, "{name}{{{labels}}} {}", time.0 as f64 / 1000.0);
+        }
+    }
 }
 
 fn traffic(counts: &Counters, out: &mut String) {
@@ -91,4 +155,8 @@ fn sums(counts: &Counters) -> BTreeMap<(&str, &str), Sum> {
 
 fn head(out: &mut String, name: &str, help: &str) {
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter");
+}
+
+fn gauge(out: &mut String, name: &str, help: &str) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge");
 }

@@ -5,6 +5,7 @@ mod back;
 pub(crate) mod error;
 mod events;
 mod metrics;
+mod plan;
 mod read;
 mod ticks;
 pub mod view;
@@ -54,11 +55,12 @@ fn routes(handle: Handle) -> Router {
         .route("/api/v1/services/{target}/rollouts/{id}/ticks", get(ticks::ticks))
         .route("/api/v1/services/{target}/history", get(read::history))
         .route("/api/v1/services/{target}/explain", get(read::explain))
-        .route("/api/v1/services/{target}/plan", get(read::plan))
+        .route("/api/v1/services/{target}/plan", get(plan::plan))
         .route("/api/v1/services/{target}/logs", get(read::logs))
         .route("/api/v1/services/{target}/usage", get(read::usage))
         .route("/api/v1/services/{target}/runbook", get(back::runbook))
         .route("/api/v1/services/{target}/drills", get(back::drills).post(back::drilled))
+        .route("/api/v1/leftovers", get(back::leftovers))
         .route("/api/v1/apply", post(write::apply))
         .route("/api/v1/events", get(events::events))
         .route("/metrics", get(metrics::metrics))

@@ -2,21 +2,16 @@
 
 use super::error::ApiError;
 use super::view::{
-    Explanation, History, InstanceLog, Logs, PlanPreview, RolloutStatus, ServerView, ServiceView,
-    Services, UsageView, schema_of,
+    Explanation, History, InstanceLog, Logs, RolloutStatus, ServerView, ServiceView, Services,
+    UsageView, schema_of,
 };
 use crate::control::{Core, Handle, now};
-use crate::foresee::foresee;
-use crate::{apply, views};
+use crate::views;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
-use serin_core::{
-    Actor, Ask, DeployAsk, Event, Outlook, RevisionId, RolloutKind, Service, ServiceName, Version,
-    outlook, waiting_on,
-};
-use serin_stats::planner;
+use serin_core::{RevisionId, Service, ServiceName, waiting_on};
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
@@ -25,9 +20,6 @@ const HISTORY_MAX: u32 = 200;
 
 /// Journal lines in an explanation, at most.
 const ENTRIES_MAX: u32 = 200;
-
-/// Error rate of stable assumed when saying what a plan would catch.
-const USUAL_ERROR_RATE: f64 = 0.005;
 
 pub(super) async fn server(State(handle): State<Handle>) -> Answer<ServerView> {
     let view = handle.ask(|core| {
@@ -138,79 +130,6 @@ pub(super) async fn explain(
     let entries = lines.await?.into_iter();
     let entries = entries.map(|row| views::journal_line(row.seq, row.service, row.entry)).collect();
     Ok(Json(Explanation { schema: schema_of("explain"), service, entries }))
-}
-
-#[derive(Deserialize)]
-pub(super) struct PlanQuery {
-    revision: Option<String>,
-}
-
-/// What a deploy would do. Without a revision: what any new one would go through.
-pub(super) async fn plan(
-    State(handle): State<Handle>,
-    Path(name): Path<String>,
-    Query(query): Query<PlanQuery>,
-) -> Answer<PlanPreview> {
-    let name = named(&name)?;
-    let spec = apply::spec_of(&handle, &name).await?;
-    let version = query.revision.as_deref().map(str::parse::<Version>).transpose();
-    let version = version.map_err(|why| ApiError::invalid(why.to_string()))?;
-    let to = match version.clone() {
-        Some(version) => {
-            let id = apply::revision_id(&spec, version).await;
-            Some(id.map_err(|why| ApiError::invalid(why.to_string()))?)
-        }
-        None => None,
-    };
-    let rate = view(&handle, name.clone()).await.ok().and_then(|view| requests_per_second(&view));
-    let answer = ask(&handle, name, move |core, service| {
-        let refused = to.as_ref().and_then(|to| refusal(core, service, to));
-        let nothing = to.is_some() && service.stable == to;
-        let kind = if service.stable.is_some() { RolloutKind::Release } else { RolloutKind::First };
-        let foreseen = outlook(service, &service.spec.schedule, kind);
-        let notes = refused.into_iter().chain(foreseen.notes.clone()).collect();
-        let records = core.executor.store().records(&service.name, HISTORY_MAX)?;
-        let takes = foresee(&service.spec, &foreseen, &records);
-        Ok(PlanPreview {
-            schema: schema_of("plan"),
-            service: service.name.clone(),
-            from: service.stable.clone(),
-            to: version.map_or_else(|| "a new revision".into(), |v| v.to_string()),
-            action: if nothing { "nothing" } else { kind.as_str() }.into(),
-            outlook: Outlook { notes, ..foreseen },
-            requests_per_second: rate,
-            requests_to_catch: requests_to_catch(service),
-            takes,
-        })
-    });
-    Ok(Json(answer.await?))
-}
-
-/// Why a deploy of `to` would be refused, if it would.
-fn refusal(core: &Core, service: &Service, to: &RevisionId) -> Option<String> {
-    let ask = DeployAsk { spec: service.spec.clone(), revision: to.clone(), allow_bad: false };
-    let ask = Ask::Deploy(Box::new(ask));
-    let event = Event::Asked { by: Actor("plan".into()), reason: None, ask };
-    let refused = core.executor.preview(&service.name, &event, now()).err()?;
-    Some(format!("a deploy would be refused: {refused}"))
-}
-
-/// Average over the time the present weights have held.
-fn requests_per_second(view: &ServiceView) -> Option<f64> {
-    let requests: u64 = view.traffic.iter().map(|arm| arm.requests).sum();
-    let first = view.traffic.iter().filter_map(|arm| arm.first_request_at).min()?;
-    let last = view.traffic.iter().filter_map(|arm| arm.last_request_at).max()?;
-    let seconds = last.since(first).0 as f64 / 1000.0;
-    (seconds >= 1.0).then(|| requests as f64 / seconds)
-}
-
-fn requests_to_catch(service: &Service) -> Option<u64> {
-    let schedule = &service.spec.schedule;
-    let sticky = service.spec.traffic.affinity.is_some();
-    let config = schedule.analysis.as_ref()?.judge_config(sticky).ok()?;
-    let first = outlook(service, schedule, RolloutKind::Release);
-    let share = f64::from(first.steps.first()?.weight.parts()) / 100_000.0;
-    planner::requests_to_detect(&config, USUAL_ERROR_RATE, 2.0, share.clamp(0.001, 0.999))
 }
 
 #[derive(Deserialize)]

@@ -2,15 +2,21 @@
 //! Fields are only ever added within one schema version.
 
 mod back;
+mod life;
+mod plan;
+mod rollout;
 
 pub use back::{DrillRecord, Drills, KnownRevision, MeasuredWay, Runbook};
+pub use life::{
+    ApprovalView, LeftoverView, Leftovers, QueuedView, TestView, VariantView, WayBackView,
+};
+pub use plan::{Foresight, PlanPreview, StepRoom};
+pub use rollout::{LatencyIntervals, RolloutStatus, RolloutView};
 
 use serde::{Deserialize, Serialize};
 use serin_core::{
-    Entry, Outlook, RevisionId, RolloutKind, RolloutRecord, ServiceName, Timestamp, WaitingOn,
-    Weight,
+    Entry, Hold, Kept, RevisionId, RolloutRecord, ServiceName, Timestamp, WaitingOn, Weight,
 };
-use serin_stats::Assessment;
 use std::net::SocketAddr;
 
 /// All services, `GET /api/v1/services`.
@@ -53,61 +59,18 @@ pub struct ServiceView {
     pub instances: Vec<InstanceRow>,
     /// Things a person should know: drift, one replica, a full disk.
     pub notes: Vec<String>,
-}
-
-/// A rollout under way.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RolloutView {
-    /// Its number within the service.
-    pub id: u64,
-    /// What set it off.
-    pub kind: RolloutKind,
-    /// The revision on trial.
-    pub candidate: RevisionId,
-    /// The one it is compared with.
-    pub baseline: Option<RevisionId>,
-    /// Who asked for it.
-    pub by: String,
-    /// Why.
-    pub reason: Option<String>,
-    /// When.
-    pub started_at: Timestamp,
-    /// Step under way, from 1; `steps` + 1 when all are done.
-    pub step: usize,
-    /// Number of steps.
-    pub steps: usize,
-    /// Each step in words.
-    pub step_words: Vec<String>,
-    /// When the present step began.
-    pub step_entered_at: Timestamp,
-    /// Its stage.
-    pub stage: String,
-    /// The share decided on.
-    pub weight: Weight,
-    /// `stepping`, `warm`, `retiring`, `reverting`.
-    pub phase: String,
-    /// Why it is going back, if it is.
-    pub cause: Option<String>,
-    /// Held by a person or for lack of evidence.
-    pub paused: Option<String>,
-    /// Judged candidate requests so far.
-    pub judged: u64,
-    /// The verdict in full.
-    pub assessment: Option<Assessment>,
-    /// The verdict in words.
-    pub verdict: Option<String>,
-    /// How well the latency is known, where it is judged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latency_intervals: Option<LatencyIntervals>,
-}
-
-/// Confidence sequences (1 - alpha) of recent latency in milliseconds; baseline, then candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct LatencyIntervals {
-    /// Of the median.
-    pub p50_ms: [Option<(f64, f64)>; 2],
-    /// Of the 99th percentile.
-    pub p99_ms: [Option<(f64, f64)>; 2],
+    /// Where `rollback` leads now, and what it takes.
+    #[serde(default)]
+    pub way_back: Option<WayBackView>,
+    /// The deploy that waits for the rollout under way.
+    #[serde(default)]
+    pub queued: Option<QueuedView>,
+    /// What is not deployed again since the last way back.
+    #[serde(default)]
+    pub hold: Option<Hold>,
+    /// The revision whose instances stay without traffic.
+    #[serde(default)]
+    pub kept: Option<Kept>,
 }
 
 /// Traffic of one revision.
@@ -167,19 +130,6 @@ pub struct InstanceRow {
     pub artefact: String,
 }
 
-/// One rollout, running or ended, `GET /api/v1/services/{name}/rollouts/{id}`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RolloutStatus {
-    /// `serin.rollout/v1`.
-    pub schema: String,
-    /// Set while it runs.
-    pub running: Option<RolloutView>,
-    /// Set when it has ended.
-    pub record: Option<RolloutRecord>,
-    /// Why it is not moving.
-    pub waiting_for: String,
-}
-
 /// `GET /api/v1/services/{name}/history`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct History {
@@ -212,63 +162,6 @@ pub struct JournalLine {
     pub entry: Entry,
     /// The sentence.
     pub text: String,
-}
-
-/// `GET /api/v1/services/{name}/plan?revision=`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PlanPreview {
-    /// `serin.plan/v1`.
-    pub schema: String,
-    /// Whose.
-    pub service: ServiceName,
-    /// From.
-    pub from: Option<RevisionId>,
-    /// To.
-    pub to: String,
-    /// `first`, `release` or `nothing`.
-    pub action: String,
-    /// Steps, times, requests.
-    pub outlook: Outlook,
-    /// Requests a second the service gets now, if known.
-    pub requests_per_second: Option<f64>,
-    /// Judged candidate requests expected until a doubled error rate is caught, at 0.5 %.
-    pub requests_to_catch: Option<u64>,
-    /// What it takes on this machine.
-    #[serde(default)]
-    pub takes: Foresight,
-}
-
-/// What a rollout takes: instances beside those that run, and time without any.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Foresight {
-    /// Instances in each step.
-    pub steps: Vec<StepRoom>,
-    /// Instances beyond the replicas, at most.
-    pub extra_at_most: u32,
-    /// Hours of instances beyond the replicas, when every step takes its shortest time.
-    pub extra_hours: f64,
-    /// What those cost, in the currency of the file.
-    pub extra_cost: Option<f64>,
-    /// How the instances of both stand beside each other, as a sentence.
-    pub capacity: String,
-    /// How long users have nobody to answer them, as a sentence; `None` when never.
-    pub downtime: Option<String>,
-}
-
-/// Instances in one step, once it is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StepRoom {
-    /// Of the version that runs.
-    pub stable: u32,
-    /// Of the new one.
-    pub candidate: u32,
-}
-
-impl StepRoom {
-    /// Of both.
-    pub fn total(&self) -> u32 {
-        self.stable + self.candidate
-    }
 }
 
 /// `GET /api/v1/services/{name}/logs?revision=&lines=`.
@@ -344,7 +237,8 @@ pub struct AppliedService {
 }
 
 /// Body of `POST /api/v1/services/{name}:{verb}`; verbs `deploy`, `retry`, `promote`, `approve`,
-/// `pause`, `resume`, `abort`, `rollback`, `release`, `mark`, `drill`, `remove`.
+/// `pause`, `resume`, `abort`, `rollback`, `release`, `mark`, `clean`, `drill`,
+/// `remove`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of one verb

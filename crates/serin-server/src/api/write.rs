@@ -81,6 +81,7 @@ fn ask_of(service: &Service, verb: &str, request: &VerbRequest) -> Result<Ask, A
         "approve" => Ask::Approve,
         "retry" => Ask::Retry { allow_bad: request.allow_bad },
         "release" => Ask::Release,
+        "clean" => Ask::Clean,
         "mark" => {
             let Some(revision) = named else {
                 let missing = ApiError::invalid("no revision is named");

@@ -1,6 +1,6 @@
 //! The words of the verbs about the way back.
 
-use super::duration;
+use super::{Why, duration};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,4 +29,19 @@ pub struct DrillArgs {
     /// Give up after this time, with exit code 5
     #[arg(long, value_parser = duration, default_value = "5m", value_name = "TIME")]
     pub timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  serin gc --dry-run")]
+pub struct GcArgs {
+    /// Only of this service
+    pub service: Option<String>,
+    /// Only show what is kept, since when, until when, and what it costs
+    #[arg(long, conflicts_with = "now")]
+    pub dry_run: bool,
+    /// Let go of it before its time: kept old revisions and failed candidates
+    #[arg(long)]
+    pub now: bool,
+    #[command(flatten)]
+    pub why: Why,
 }

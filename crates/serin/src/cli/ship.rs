@@ -69,12 +69,16 @@ pub struct DeployArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  serin promote shop --full --reason \"fixes the outage\"")]
 pub struct PromoteArgs {
     /// The service; may be left out when there is only one
     pub service: Option<String>,
     /// Skip all steps that are left
     #[arg(long)]
     pub full: bool,
+    /// List what would be skipped, change nothing
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     pub why: Why,
 }
@@ -88,6 +92,7 @@ pub struct ActArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  serin abort shop --reason \"wrong build\"")]
 pub struct AbortArgs {
     /// The service; may be left out when there is only one
     pub service: Option<String>,
@@ -98,6 +103,7 @@ pub struct AbortArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  serin rollback shop --reason \"errors since 14:03\"")]
 pub struct RollbackArgs {
     /// The service; may be left out when there is only one
     pub service: Option<String>,

@@ -43,7 +43,9 @@ fn words(line: Line) -> Vec<Word> {
         let glued = c == '%' && gap == 1;
         match words.last_mut() {
             Some(word) if is_open || glued => {
-                word.body.push(Tone::Plain, &" ".repeat(if is_open { 0 } else { gap }));
+                if glued {
+                    word.body.push(Tone::Plain, " ");
+                }
                 word.body.push(tone, c.encode_utf8(&mut [0; 4]));
             }
             _ => words.push(Word { gap, body: Line::toned(tone, c.to_string()) }),

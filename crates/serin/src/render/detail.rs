@@ -3,7 +3,7 @@
 use super::table::Table;
 use super::verdict::verdict;
 use super::words::{ago, bytes, count, millis_or, percent, share, span, thousands};
-use super::{Frame, end, state_tone, status, version, waiting};
+use super::{Frame, beside, end, state_tone, status, version, waiting};
 use crate::printer::{Line, Tone};
 use serin_core::RevisionId;
 use serin_server::api::view::{ArmView, InstanceRow, RolloutView, ServiceView};
@@ -17,6 +17,7 @@ pub fn detail(service: &ServiceView, frame: &Frame) -> Vec<Line> {
     } else if let Some(last) = &service.last {
         lines.push(Line::plain("  last rollout ").then(end::one_line(last, frame)));
     }
+    lines.extend(beside::of_service(service, frame));
     lines.extend(section("traffic", traffic(service, frame)));
     if let Some(rollout) = &service.rollout {
         lines.extend(verdict_lines(rollout, frame));
@@ -51,6 +52,7 @@ fn rollout_lines(rollout: &RolloutView, frame: &Frame) -> Vec<Line> {
         lines.push(Line::plain("  ").add(Tone::Bad, "going back").text(": ").text(cause));
     }
     lines.extend(steps(rollout, frame));
+    lines.extend(beside::of_rollout(rollout, frame));
     lines
 }
 

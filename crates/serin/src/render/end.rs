@@ -1,7 +1,7 @@
 //! How a rollout ended: what happened, why, what it meant for users, and what to do.
 
 use super::words::{count, span, thousands};
-use super::{Frame, state_tone, version};
+use super::{Frame, back, state_tone, version};
 use crate::printer::{Line, Tone, wrap};
 use serin_core::{Cause, ExitCause, Outcome, RolloutKind, RolloutRecord, StartFailure};
 
@@ -70,7 +70,11 @@ fn promoted(service: &str, record: &RolloutRecord, frame: &Frame) -> End {
     let skipped = record.skipped.iter();
     let skipped =
         skipped.map(|what| Line::plain("  ").add(Tone::Warn, "skipped").text(": ").text(what));
-    End { lines: std::iter::once(line.text(steps)).chain(skipped).collect(), hint: None }
+    let proof = record.back.iter().flat_map(back::proof);
+    End {
+        lines: std::iter::once(line.text(steps)).chain(skipped).chain(proof).collect(),
+        hint: None,
+    }
 }
 
 fn stopped(ended: Ended<'_>, frame: &Frame) -> End {
@@ -81,7 +85,8 @@ fn stopped(ended: Ended<'_>, frame: &Frame) -> End {
         record.outcome.as_str()
     ));
     let effect = wrapped("effect", &effect(record), frame);
-    End { lines: std::iter::once(line).chain(effect).collect(), hint: None }
+    let proof = record.back.iter().flat_map(back::proof);
+    End { lines: std::iter::once(line).chain(effect).chain(proof).collect(), hint: None }
 }
 
 fn failed(ended: Ended<'_>, frame: &Frame) -> End {
@@ -99,6 +104,7 @@ fn failed(ended: Ended<'_>, frame: &Frame) -> End {
         lines.extend(cause.failure.iter().flat_map(|failure| start_failure(failure, frame)));
     }
     lines.extend(wrapped("effect", &effect(record), frame));
+    lines.extend(record.back.iter().flat_map(back::proof));
     End { lines, hint: Some(hint(service, record)) }
 }
 

@@ -2,7 +2,7 @@
 
 use super::table::Table;
 use super::words::{count, span, thousands};
-use super::{Frame, version};
+use super::{Frame, class, version};
 use crate::printer::{Line, Tone};
 use serin_core::{Millis, OutlookStep};
 use serin_server::api::view::PlanPreview;
@@ -22,10 +22,24 @@ pub fn plan(plan: &PlanPreview, frame: &Frame) -> Vec<Line> {
     if !plan.outlook.steps.is_empty() {
         lines.extend(table.lines(frame, "  "));
     }
-    let facts = totals(plan).into_iter().chain(takes(plan));
+    let facts = totals(plan).into_iter().chain(takes(plan)).chain(way_back(plan));
     lines.extend(facts.flat_map(|fact| fact.hang(frame.columns(), 4)));
     let note = |text: &String| Line::plain("  ").add(Tone::Warn, "note").text(": ").text(text);
     lines.extend(plan.outlook.notes.iter().flat_map(|text| note(text).hang(frame.columns(), 4)));
+    lines
+}
+
+/// How one goes back, and how long it took before.
+fn way_back(plan: &PlanPreview) -> Vec<Line> {
+    let way = plan.way_back.iter();
+    let mut lines: Vec<_> =
+        way.map(|way| fact("way back", &format!("{}: {}", class(way.class), way.text))).collect();
+    let routed: Vec<_> = plan.measured.iter().filter_map(|way| way.routed).collect();
+    if let Some(longest) = routed.iter().max() {
+        let ways = count(routed.len() as u64, "way");
+        let text = format!("the last {ways} back took at most {longest} until the route was there");
+        lines.push(fact("measured", &text));
+    }
     lines
 }
 
@@ -55,6 +69,8 @@ fn title(plan: &PlanPreview, frame: &Frame) -> Line {
     let to = plan.to.split('@').next().unwrap_or(&plan.to);
     let name = Line::toned(Tone::Bold, plan.service.as_str()).text("  ");
     match (plan.action.as_str(), &plan.from) {
+        ("refused", _) => name.add(Tone::Bad, format!("{to} would be refused")),
+        ("queued", _) => name.text(format!("{to} would wait for the rollout under way")),
         ("nothing", _) => name.text(format!("nothing to do: {to} runs already")),
         (_, Some(from)) => name.text(format!("{} {} {to}", version(from), frame.glyphs.arrow)),
         _ => name.text(format!("{to}, the first revision: it starts without steps")),

@@ -1,5 +1,7 @@
 //! Views made by hand, as they are shown.
 
+mod life;
+
 use super::*;
 use serde_json::{Value, json};
 use serin_core::RolloutRecord;
