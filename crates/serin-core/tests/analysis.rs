@@ -300,7 +300,7 @@ fn a_spent_budget_of_errors_sets_back() {
         assert_eq!(world.weight("v2"), 20);
         world.traffic(400, 1, 0);
     }
-    world.settle();
+    world.close();
     let cause = world.records.last().unwrap().cause.clone().unwrap();
     assert_eq!(cause.code, "budget");
     assert_eq!(cause.text, "3 requests failed on v2; the budget is 3 (maxCanaryErrors)");

@@ -31,6 +31,7 @@ fn an_exposed_bad_version_goes_back_from_a_small_share() {
         world.traffic(2000, u64::from(failed), 0);
         world.settle();
     }
+    world.close();
     assert_eq!(world.records.last().unwrap().outcome, Outcome::RolledBack);
 }
 

@@ -84,8 +84,7 @@ fn rollback_to_a_convicted_revision_is_refused() {
     for _ in 0..10 {
         w.traffic(400, 40, 0);
     }
-    w.settle();
-    w.settle();
+    w.close();
     assert_eq!(w.records.last().unwrap().outcome, Outcome::RolledBack);
     assert!(w.deploy("v2").is_err());
     let r = w.ask(Ask::Rollback { to: Some(revision("v2")) });

@@ -92,7 +92,7 @@ fn a_bad_version_goes_back_with_the_numbers_and_is_refused_next_time() {
         world.traffic(400, 8, 0);
     }
     assert_eq!((world.weight("v1"), world.weight("v2"), world.replicas("v2")), (100, 0, 0));
-    world.settle();
+    world.close();
     let record = world.records.last().unwrap();
     assert_eq!(record.outcome, Outcome::RolledBack);
     let cause = record.cause.as_ref().unwrap();
@@ -108,7 +108,7 @@ fn slow_is_bad_too() {
     for _ in 0..60 {
         world.traffic(400, 0, 200);
     }
-    world.settle();
+    world.close();
     assert_eq!(world.records.last().unwrap().cause.as_ref().unwrap().code, "latency");
 }
 

@@ -1,10 +1,15 @@
 //! Decides, from state alone, what a rollout does next.
 
+use super::condemn::convicted;
 use super::convict::{self, ROLLBACK_PATIENCE, ready_by};
-use super::{Turn, expose};
+use super::hold::ENGINE;
+use super::keep::{is_kept, next_change, promoted_standing};
+use super::{Turn, expose, prove};
+use crate::lifecycle::usual;
 use crate::{
-    Bake, Cause, Fact, Inherited, Millis, OnInconclusive, Outcome, PauseReason, Phase,
-    RevisionStanding, Rollout, RolloutKind, Service, Step, StepState, Timestamp, Weight, outlook,
+    Actor, Bake, Cause, Fact, Inherited, Millis, OnInconclusive, Outcome, PauseReason, Phase,
+    RevisionId, RevisionStanding, Rollout, RolloutKind, Service, Step, StepState, Timestamp,
+    Weight, outlook,
 };
 use serin_stats::Outcome as Verdict;
 use serin_stats::threshold::CheckVerdict;
@@ -22,7 +27,8 @@ pub(super) enum Reach {
 impl Turn {
     /// Makes one decision; false when there is none to make.
     pub(super) fn advance(&mut self) -> bool {
-        let Some(rollout) = self.service.rollout.as_ref() else { return false };
+        self.prove();
+        let Some(rollout) = self.service.rollout.as_ref() else { return self.dequeue() };
         match &rollout.phase {
             Phase::Stepping => self.convict() || self.doubt() || self.step(),
             Phase::Warm { since } => {
@@ -35,11 +41,16 @@ impl Turn {
 
     /// Decides against the candidate by health or evidence. First of all, always.
     fn convict(&mut self) -> bool {
-        let Some(rollout) = self.service.rollout.as_ref() else { return false };
-        if let Some(cause) = convict::health(&self.service, rollout, self.now) {
-            self.revert(Outcome::RolledBack, cause);
+        if self.answer_for_them() {
             return true;
         }
+        let Some(rollout) = self.service.rollout.as_ref() else { return false };
+        if let Some(cause) = convict::health(&self.service, rollout, self.now)
+            && self.condemn(cause)
+        {
+            return true;
+        }
+        let Some(rollout) = self.service.rollout.as_ref() else { return false };
         let verdicts = convict::verdicts(rollout, self.now);
         if rollout.only_reports() {
             for cause in verdicts {
@@ -47,13 +58,11 @@ impl Turn {
             }
             return false;
         }
-        let Some(cause) = verdicts.into_iter().next() else { return false };
-        self.revert(Outcome::RolledBack, cause);
-        true
+        verdicts.into_iter().any(|cause| self.condemn(cause))
     }
 
     /// Tells a verdict that decides nothing, once.
-    fn report(&mut self, cause: Cause) {
+    pub(super) fn report(&mut self, cause: Cause) {
         let Some(rollout) = self.service.rollout.as_mut() else { return };
         if rollout.reported.insert(cause.code) {
             self.tell(Fact::Reported { text: cause.text });
@@ -65,7 +74,10 @@ impl Turn {
     fn doubt(&mut self) -> bool {
         let Some(rollout) = self.service.rollout.as_ref() else { return false };
         let by_person = matches!(rollout.paused, Some(PauseReason::Person(_)));
-        if by_person || matches!(rollout.paused, Some(PauseReason::Guard(_))) {
+        if by_person
+            || convicted(rollout).is_some()
+            || matches!(rollout.paused, Some(PauseReason::Guard(_)))
+        {
             return false;
         }
         let unsound = convict::unsound(rollout).filter(|_| !rollout.only_reports());
@@ -84,21 +96,52 @@ impl Turn {
     }
 
     pub(super) fn revert(&mut self, outcome: Outcome, cause: Cause) {
-        let now = self.now;
+        let (now, back) = (self.now, self.back_at_revert());
+        self.keep_failed(outcome);
         let Some(rollout) = self.service.rollout.as_mut() else { return };
         let cause = Box::new(cause);
-        rollout.verdict_at = Some(now);
+        rollout.back = back;
+        rollout.verdict_at.get_or_insert(now);
         rollout.weight = Weight::NONE;
         rollout.paused = None;
         rollout.phase = Phase::Reverting { outcome, cause: cause.clone() };
-        let bad = outcome == Outcome::RolledBack
-            && rollout.kind != RolloutKind::Rollback
-            && cause.code != "inconclusive";
-        let candidate = rollout.candidate.clone();
-        if let Some(known) = self.service.revisions.get_mut(&candidate).filter(|_| bad) {
+        let (kind, candidate) = (rollout.kind, rollout.candidate.clone());
+        self.tell(Fact::Reverting { outcome, cause: cause.clone() });
+        match kind {
+            RolloutKind::Rollback => self.rollback_failed(outcome, cause),
+            RolloutKind::FastTrack => {}
+            _ if outcome == Outcome::RolledBack && cause.code != "inconclusive" => {
+                self.condemned(&candidate);
+            }
+            _ => {}
+        }
+    }
+
+    /// What evidence or health decided against is bad, and is not brought back by itself.
+    fn condemned(&mut self, candidate: &RevisionId) {
+        if let Some(known) = self.service.revisions.get_mut(candidate) {
             known.standing = RevisionStanding::Bad;
         }
-        self.tell(Fact::Reverting { outcome, cause });
+        let stable = self.service.stable.clone();
+        if stable.is_some() {
+            self.hold_deploys(candidate, stable, Actor(ENGINE.into()));
+        } else {
+            let text = format!(
+                "cannot roll back: no previous version of {}; nothing serves",
+                self.service.name
+            );
+            self.tell(Fact::NoWayBack { text });
+        }
+    }
+
+    /// A way back that came to nothing leaves what ran before where it was.
+    fn rollback_failed(&mut self, outcome: Outcome, cause: Box<Cause>) {
+        self.service.hold = None;
+        let Some(rollout) = self.service.rollout.as_ref() else { return };
+        let (to, stays) = (rollout.candidate.clone(), self.service.stable.clone());
+        if outcome == Outcome::RolledBack {
+            self.tell(Fact::RollbackFailed { to, stays, cause });
+        }
     }
 
     fn step(&mut self) -> bool {
@@ -268,11 +311,26 @@ impl Turn {
         if rollout.paused.is_some() || unread || (!first && self.now < warm_until) {
             return false;
         }
-        self.promote();
+        self.promote(Millis(0));
+        self.keep_old();
         true
     }
 
-    fn promote(&mut self) {
+    /// A candidate that has all traffic becomes stable because something newer takes its turn.
+    pub(super) fn promote_early(&mut self, by: &RevisionId, since: Timestamp) {
+        let now = self.now;
+        let Some(rollout) = self.service.rollout.as_mut() else { return };
+        let watch = rollout.schedule.watch();
+        let left = Millis(watch.0.saturating_sub(now.since(since).0));
+        let what = format!("{left} of the watch of {watch}: {} was deployed", by.version);
+        rollout.skipped.push(what.clone());
+        let step = rollout.schedule.len();
+        self.tell(Fact::StepSkipped { step, what });
+        self.promote(left);
+    }
+
+    /// The candidate becomes stable; `watch_left` of its watch was not waited for.
+    fn promote(&mut self, watch_left: Millis) {
         let now = self.now;
         let Some(rollout) = self.service.rollout.as_mut() else { return };
         rollout.phase = Phase::Retiring;
@@ -280,11 +338,13 @@ impl Turn {
         let left = rollout.baseline.clone().filter(|_| rollout.kind == RolloutKind::Rollback);
         if let Some(left) = left.and_then(|id| self.service.revisions.get_mut(&id)) {
             left.standing = RevisionStanding::Left;
+            left.good_at = None;
         }
         self.service.stable = Some(revision.clone());
         self.service.evidence.remove(&revision);
         if let Some(known) = self.service.revisions.get_mut(&revision) {
-            known.standing = RevisionStanding::Good;
+            let standing = promoted_standing(rollout, known.standing, watch_left, now);
+            (known.standing, known.good_at) = standing;
             known.promoted_at = Some(now);
         }
         self.tell(Fact::Promoted { revision });
@@ -297,12 +357,15 @@ impl Turn {
             _ => Some(&rollout.candidate),
         };
         let gone = leaving.is_none_or(|id| !self.service.observed.revisions.contains_key(id));
+        let kept = leaving.is_some_and(|id| is_kept(&self.service, id));
         let planned_out = match (&self.service.plan, leaving) {
+            (Some(plan), Some(id)) if kept => plan.weight(id) == Weight::NONE,
             (Some(plan), Some(id)) => !plan.revisions.contains_key(id),
             _ => true,
         };
         let alone = self.service.observed.fresh.is_none();
-        let over = gone && alone && planned_out && self.service.is_applied();
+        let left = (gone || kept) && alone && planned_out && self.service.is_applied();
+        let over = left && prove::is_proven(&self.service, rollout);
         if over {
             self.end();
         }
@@ -315,12 +378,21 @@ impl Turn {
         let (id, revision) = (rollout.id, rollout.candidate.clone());
         let Some(rollout) = self.service.rollout.take() else { return };
         self.keep_evidence(&rollout);
+        self.keep_usual(&rollout);
         let record = rollout.into_record(self.service.stable.clone(), self.now);
         let (outcome, kind) = (record.outcome, record.kind);
         self.service.last = Some(record.clone());
         self.records.push(record);
         let fact = Fact::Ended { kind, outcome, revision };
         self.journal.push(crate::Entry { at: self.now, rollout: Some(id), fact });
+    }
+
+    /// What stable's error rate was, for whoever goes back to it.
+    fn keep_usual(&mut self, rollout: &Rollout) {
+        let (Some(rate), Some(id)) = (usual(rollout), rollout.baseline.as_ref()) else { return };
+        if let Some(known) = self.service.revisions.get_mut(id) {
+            known.usual = Some(rate);
+        }
     }
 
     fn keep_evidence(&mut self, rollout: &Rollout) {
@@ -364,7 +436,12 @@ fn inconclusive_text(rollout: &Rollout, now: Timestamp) -> String {
 
 /// When the engine must look again although nothing happened.
 pub(super) fn next_wake(service: &Service, now: Timestamp) -> Option<Timestamp> {
-    let rollout = service.rollout.as_ref()?;
+    let rollout = service.rollout.as_ref();
+    let rollout = rollout.map_or(vec![], |rollout| wakes(service, rollout));
+    rollout.into_iter().chain(next_change(service)).filter(|at| *at > now).min()
+}
+
+fn wakes(service: &Service, rollout: &Rollout) -> Vec<Timestamp> {
     let entered = rollout.step.entered_at;
     let times = match (&rollout.phase, rollout.schedule.step(rollout.step.index)) {
         (Phase::Warm { since }, _) => vec![since.plus(rollout.schedule.watch())],
@@ -384,7 +461,12 @@ pub(super) fn next_wake(service: &Service, now: Timestamp) -> Option<Timestamp> 
         _ => vec![],
     };
     let settled = rollout.took_over_at.map(|at| at.plus(rollout.schedule.progress_deadline));
-    times.into_iter().chain(settled).filter(|at| *at > now).min()
+    let answer = match &rollout.paused {
+        Some(PauseReason::Confirm { until, .. }) => Some(*until),
+        _ => None,
+    };
+    let proof = prove::next_look(rollout, &service.spec.rollback.verify);
+    times.into_iter().chain(settled).chain(answer).chain(proof).collect()
 }
 
 /// When the instances that are ready now are warm.

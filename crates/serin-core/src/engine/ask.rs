@@ -4,7 +4,7 @@ use super::Turn;
 use super::convict;
 use crate::{
     Actor, Ask, Baseline, Fact, Given, Millis, Outcome, PauseReason, Phase, Refusal,
-    RefusalCode as Code, RevisionId, RevisionStanding, Rollout, RolloutKind, Step, Version, Weight,
+    RefusalCode as Code, Rollout, Step, Weight,
 };
 use serin_stats::threshold::{CheckState, CheckVerdict};
 use serin_stats::{JudgeConfig, JudgeSettings};
@@ -24,9 +24,11 @@ impl Turn {
             Ask::Resume => self.resume_by_hand(by, reason),
             Ask::Abort => self.abort(by, reason),
             Ask::Rollback { to } => self.rollback(by, reason, to.as_ref()),
-            Ask::Approve | Ask::Retry { .. } | Ask::Release | Ask::Mark { .. } | Ask::Clean => {
-                Ok(())
-            }
+            Ask::Approve => Ok(()),
+            Ask::Retry { allow_bad } => self.retry(by, reason, *allow_bad),
+            Ask::Release => self.release_by_hand(by),
+            Ask::Mark { revision, bad } => self.mark(by, reason, revision, *bad),
+            Ask::Clean => self.clean(),
             Ask::Remove => {
                 self.remove(by);
                 Ok(())
@@ -36,6 +38,8 @@ impl Turn {
 
     fn remove(&mut self, by: &Actor) {
         self.service.removing = true;
+        self.service.kept = None;
+        self.unqueue("the service is being removed");
         self.tell(Fact::Removing { by: by.clone() });
         if let Ok(rollout) = self.on_trial() {
             let cause = rollout.cause("person", format!("service removed by {}", by.0), None);
@@ -48,7 +52,11 @@ impl Turn {
         let step = rollout.schedule.step(rollout.step.index).cloned();
         let unsound = convict::unsound(rollout).map_or(String::new(), |why| format!("; {why}"));
         let what = format!("promoted by {}{}{unsound}", by.0, because(reason));
+        let overruled = self.overrule(by, reason)?;
         match step {
+            // Whoever decides against a verdict has skipped nothing yet.
+            Some(Step::SetWeight(Weight::ALL)) if overruled => {}
+            _ if overruled && !full => {}
             Some(Step::SetWeight(_) | Step::Expose(_)) if self.lacks_fresh() => {
                 self.go_without_fresh(&what);
             }
@@ -58,7 +66,7 @@ impl Turn {
             }
             Some(_) if full => self.skip_all(&what),
             Some(_) => self.skip_step(what),
-            None => self.skip_warm(),
+            None => self.skip_warm(what),
         }
         self.look_anew();
         if let Some(rollout) = self.service.rollout.as_mut() {
@@ -122,16 +130,23 @@ impl Turn {
         }
     }
 
-    fn skip_warm(&mut self) {
-        if let Some(rollout) = self.service.rollout.as_mut() {
-            rollout.schedule.keep_warm = Millis(0);
-            if let Some(analysis) = rollout.schedule.analysis.as_mut() {
-                analysis.after_promotion = Millis(0);
-            }
+    fn skip_warm(&mut self, what: String) {
+        let now = self.now;
+        let Some(rollout) = self.service.rollout.as_mut() else { return };
+        if let Phase::Warm { since } = rollout.phase {
+            let left = rollout.schedule.watch().0.saturating_sub(now.since(since).0);
+            rollout.skipped.push(format!("{} of the watch: {what}", Millis(left)));
         }
+        rollout.schedule.keep_warm = Millis(0);
+        if let Some(analysis) = rollout.schedule.analysis.as_mut() {
+            analysis.after_promotion = Millis(0);
+        }
+        let step = rollout.schedule.len();
+        self.tell(Fact::StepSkipped { step, what: format!("the watch after it, {what}") });
     }
 
     fn pause(&mut self, by: &Actor, reason: Option<&str>) -> Answer {
+        self.refuse_if_convicted()?;
         let rollout = self.on_trial()?;
         if matches!(rollout.paused, Some(PauseReason::Person(_))) {
             let hint = "go on with `serin resume`";
@@ -145,6 +160,13 @@ impl Turn {
     /// or it would be held again at once.
     fn resume_by_hand(&mut self, by: &Actor, reason: Option<&str>) -> Answer {
         let now = self.now;
+        let rollout = self.on_trial()?;
+        if matches!(rollout.paused, Some(PauseReason::Failed(_))) {
+            return self.refuse_if_convicted();
+        }
+        if self.overrule(by, reason)? {
+            return Ok(());
+        }
         let rollout = self.on_trial()?;
         let step = rollout.schedule.step(rollout.step.index).cloned();
         if rollout.paused.take().is_none() {
@@ -174,9 +196,12 @@ impl Turn {
         Ok(())
     }
 
-    fn abort(&mut self, by: &Actor, reason: Option<&str>) -> Answer {
+    pub(super) fn abort(&mut self, by: &Actor, reason: Option<&str>) -> Answer {
         if self.service.rollout.as_ref().is_some_and(|r| matches!(r.phase, Phase::Reverting { .. }))
         {
+            return Ok(());
+        }
+        if self.confirm_verdict(by) {
             return Ok(());
         }
         let rollout = self.on_trial()?;
@@ -186,48 +211,7 @@ impl Turn {
         Ok(())
     }
 
-    fn rollback(&mut self, by: &Actor, reason: Option<&str>, to: Option<&RevisionId>) -> Answer {
-        if let Some(rollout) = self.service.rollout.as_ref() {
-            let to_stable = to.is_none() || to == self.service.stable.as_ref();
-            let to_candidate = to.is_none_or(|to| *to == rollout.candidate);
-            match rollout.phase {
-                // Asked for twice is wanted once.
-                Phase::Reverting { .. } if to_stable => return Ok(()),
-                _ if !rollout.is_on_trial() => {}
-                _ if rollout.kind == RolloutKind::Rollback && to_candidate => return Ok(()),
-                _ if to_stable => return self.abort(by, reason),
-                _ => {}
-            }
-        }
-        let target = self.way_back(to)?;
-        self.supersede_and_end(&target);
-        self.start(by, reason, &target, RolloutKind::Rollback);
-        Ok(())
-    }
-
-    /// The revision a rollback leads to: one that was good. Anything else has to be deployed, so
-    /// that it is tried.
-    fn way_back(&self, to: Option<&RevisionId>) -> Result<RevisionId, Refusal> {
-        let name = self.service.name.as_str();
-        let Some(target) = to.or_else(|| self.service.last_good()) else {
-            return Err(no_revision(format!("{name} has no earlier good revision to go back to")));
-        };
-        let version = &target.version;
-        if self.service.stable.as_ref() == Some(target) {
-            let message = format!("{version} is what runs now");
-            return Err(Refusal::new(Code::Already, message, "see `serin history`"));
-        }
-        match self.service.revisions.get(target).map(|r| r.standing) {
-            Some(RevisionStanding::Good | RevisionStanding::Promoted | RevisionStanding::Left) => {
-                Ok(target.clone())
-            }
-            Some(RevisionStanding::Bad) => Err(untrusted(version, "was rolled back before")),
-            Some(RevisionStanding::Untried) => Err(untrusted(version, "was never promoted")),
-            None => Err(no_revision(format!("{name} has no revision {version}"))),
-        }
-    }
-
-    fn on_trial(&mut self) -> Result<&mut Rollout, Refusal> {
+    pub(super) fn on_trial(&mut self) -> Result<&mut Rollout, Refusal> {
         let name = self.service.name.clone();
         match self.service.rollout.as_mut() {
             Some(rollout) if rollout.is_on_trial() => Ok(rollout),
@@ -241,15 +225,6 @@ impl Turn {
             }
         }
     }
-}
-
-fn no_revision(message: String) -> Refusal {
-    Refusal::new(Code::NoRevision, message, "see `serin history`")
-}
-
-fn untrusted(version: &Version, why: &str) -> Refusal {
-    let hint = "bring it out step by step with `serin deploy`";
-    Refusal::new(Code::BadRevision, format!("{version} {why}, so it gets no traffic untried"), hint)
 }
 
 fn nothing_to_skip(weight: Weight, more: &str) -> Refusal {

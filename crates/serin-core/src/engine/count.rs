@@ -38,6 +38,9 @@ struct Stretch {
 
 impl Turn {
     pub(super) fn count(&mut self, reports: &[Counts]) {
+        if self.service.rollout.as_ref().is_some_and(Rollout::is_going_back) {
+            return self.count_back(reports);
+        }
         let shaken = self.is_shaken();
         let on_trial = self.service.rollout.as_mut().filter(|r| r.is_on_trial());
         let Some(rollout) = on_trial else { return };
@@ -183,7 +186,7 @@ fn compared(service: &Service, r: &Rollout) -> (RevisionObservation, RevisionObs
 impl Counted {
     /// Whether report `key` is new. Runs of the data plane are told apart, not compared: its
     /// clock may have been set back between two of them.
-    fn begin(&mut self, key: CountKey) -> bool {
+    pub(super) fn begin(&mut self, key: CountKey) -> bool {
         let same_run = key.epoch == self.key.epoch;
         if self.past_epochs.contains(&key.epoch) || (same_run && key.seq <= self.key.seq) {
             return false;

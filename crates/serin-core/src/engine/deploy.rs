@@ -2,41 +2,99 @@
 
 use super::Turn;
 use super::ask::Answer;
+use crate::lifecycle::{clash, is_config};
 use crate::{
     Actor, Beside, CheckRun, Colour, Counted, DeployAsk, Fact, Given, Millis, Outcome, Phase,
-    RecordedTick, Refusal, RefusalCode as Code, Revision, RevisionId, RevisionStanding, Rollout,
-    RolloutKind, Schedule, Stage, Step, StepState, Weight,
+    RecordedTick, Refusal, RefusalCode as Code, Revision, RevisionId, RevisionStanding,
+    RollbackClass, Rollout, RolloutKind, Schedule, ServiceSpec, Stage, Step, StepState, Weight,
+    way_back_before,
 };
 use serin_stats::threshold::Signal;
 use serin_stats::{Judge, Metric};
 
 impl Turn {
+    /// A deploy: refused, made to wait, or taken up at once.
     pub(super) fn deploy(&mut self, by: &Actor, reason: Option<&str>, ask: &DeployAsk) -> Answer {
+        self.refuse_deploy(ask)?;
+        if self.must_wait(ask)? {
+            self.enqueue(by, reason, ask);
+            return Ok(());
+        }
+        self.deploy_now(by, reason, ask);
+        Ok(())
+    }
+
+    /// Everything that speaks against a deploy whatever is under way.
+    pub(super) fn refuse_deploy(&mut self, ask: &DeployAsk) -> Answer {
         refuse_unjudgeable(ask)?;
         self.refuse_bad(ask)?;
-        let changed = self.service.spec != ask.spec;
-        self.service.spec = ask.spec.clone();
+        self.refuse_held(ask)?;
+        self.refuse_clash(ask)
+    }
+
+    pub(super) fn deploy_now(&mut self, by: &Actor, reason: Option<&str>, ask: &DeployAsk) {
+        let before = std::mem::replace(&mut self.service.spec, ask.spec.clone());
         self.service.removing = false;
         self.learn(ask);
         let running = self.service.rollout.as_ref().filter(|r| r.is_on_trial());
-        if running.is_some_and(|r| r.candidate == ask.revision) {
-            self.configured(by, changed);
-            return Ok(());
+        let is_candidate = running.is_some_and(|r| r.candidate == ask.revision);
+        let is_stable = self.service.stable.as_ref() == Some(&ask.revision);
+        match running.is_some() {
+            true if is_candidate => self.deployed_again(by, &before, &ask.revision),
+            false if is_stable => self.deployed_again(by, &before, &ask.revision),
+            true if is_stable => self.supersede(&ask.revision),
+            _ => self.release(by, reason, ask, &before),
         }
-        if self.service.stable.as_ref() == Some(&ask.revision) {
-            if running.is_some() {
-                self.supersede(&ask.revision);
-            } else {
-                self.configured(by, changed);
-            }
-            return Ok(());
-        }
+    }
+
+    /// A revision that is neither stable nor under way.
+    fn release(&mut self, by: &Actor, reason: Option<&str>, ask: &DeployAsk, before: &ServiceSpec) {
+        self.tell_scaled(by, before);
+        self.end_hold_for(&ask.revision);
+        let kind = self.kind_of(&ask.revision);
         self.supersede_and_end(&ask.revision);
         if ask.allow_bad {
             self.service.evidence.remove(&ask.revision);
         }
-        self.start(by, reason, &ask.revision, RolloutKind::Release);
-        Ok(())
+        self.warn_of_formats(ask);
+        self.start(by, reason, &ask.revision, kind);
+    }
+
+    /// What moving to `revision` is: a release, another configuration of what runs, or a step back
+    /// to what is kept ready.
+    fn kind_of(&self, revision: &RevisionId) -> RolloutKind {
+        let service = &self.service;
+        let stable = service.stable.as_ref();
+        let run = |id: &RevisionId| service.revisions.get(id).map(|r| &r.run);
+        let reconfigured = stable.filter(|id| id.version == revision.version).and_then(run);
+        let reconfigured = reconfigured.zip(run(revision)).is_some_and(|(a, b)| is_config(a, b));
+        match (service.is_fast(revision), reconfigured) {
+            (true, _) => RolloutKind::FastTrack,
+            (false, true) => RolloutKind::Config,
+            (false, false) => RolloutKind::Release,
+        }
+    }
+
+    /// The same revision again: only what does not belong to the revision may be new.
+    fn deployed_again(&mut self, by: &Actor, before: &ServiceSpec, revision: &RevisionId) {
+        if *before == self.service.spec {
+            let running = self.service.rollout.as_ref().is_none_or(|r| !r.is_on_trial());
+            self.tell(Fact::Unchanged { revision: revision.clone(), running });
+            return;
+        }
+        let scaled = ServiceSpec { replicas: self.service.spec.replicas, ..before.clone() };
+        self.tell_scaled(by, before);
+        if scaled != self.service.spec {
+            self.tell(Fact::Configured { by: by.clone() });
+            self.take_new_steps(by);
+        }
+    }
+
+    fn tell_scaled(&mut self, by: &Actor, before: &ServiceSpec) {
+        let (from, to) = (before.replicas, self.service.spec.replicas);
+        if from != to && self.service.stable.is_some() {
+            self.tell(Fact::Scaled { from, to, by: by.clone() });
+        }
     }
 
     fn refuse_bad(&mut self, ask: &DeployAsk) -> Answer {
@@ -46,17 +104,37 @@ impl Turn {
         }
         if ask.allow_bad {
             known.standing = RevisionStanding::Untried;
+            known.marked = None;
             return Ok(());
         }
-        let message = format!(
-            "{} was rolled back before and nothing in it has changed since",
-            ask.revision.version
-        );
+        let version = &ask.revision.version;
+        let message = match &known.marked {
+            Some(mark) => format!("{version} was marked bad by {}", mark.by.0),
+            None => {
+                format!("{version} was rolled back before and nothing in it has changed since")
+            }
+        };
         Err(Refusal::new(
             Code::BadRevision,
             message,
             "deploy a mended revision, or insist with `--allow-bad`",
         ))
+    }
+
+    /// Both revisions write while they run beside each other, so each must read the other.
+    fn refuse_clash(&self, ask: &DeployAsk) -> Answer {
+        let Some(why) = clash(&self.service, &ask.spec, &ask.revision) else { return Ok(()) };
+        let hint = "bring out a version that reads both formats first, or use `recreate`, which \
+                    never runs both";
+        Err(Refusal::new(Code::Incompatible, why, hint))
+    }
+
+    /// Where the two do not run beside each other, the way back is what is lost.
+    fn warn_of_formats(&mut self, ask: &DeployAsk) {
+        let (class, text) = way_back_before(&self.service, &ask.spec, &ask.revision);
+        if class == RollbackClass::Data {
+            self.tell(Fact::Formats { text });
+        }
     }
 
     fn learn(&mut self, ask: &DeployAsk) {
@@ -69,21 +147,16 @@ impl Turn {
             created_at: now,
             promoted_at: None,
             colour,
-            data: ask.spec.data.clone(),
+            data: None,
             good_at: None,
             usual: None,
             marked: None,
         };
-        self.service.revisions.entry(ask.revision.clone()).or_insert_with(fresh);
+        let known = self.service.revisions.entry(ask.revision.clone()).or_insert_with(fresh);
+        known.data = ask.spec.data.clone().or(known.data.take());
     }
 
-    fn configured(&mut self, by: &Actor, changed: bool) {
-        if changed {
-            self.tell(Fact::Configured { by: by.clone() });
-        }
-    }
-
-    /// Turns the rollout back because stable itself was asked for.
+    /// Turns the rollout back because another revision was asked for.
     fn supersede(&mut self, by: &RevisionId) {
         let Some(rollout) = self.service.rollout.as_ref() else { return };
         let text = format!("{} was deployed instead", by.version);
@@ -91,11 +164,27 @@ impl Turn {
         self.revert(Outcome::Superseded, cause);
     }
 
-    /// Closes a running rollout at once; its candidate leaves with the next plan.
-    pub(super) fn supersede_and_end(&mut self, by: &RevisionId) {
+    /// Closes a running rollout at once; what loses leaves with the next plan. A candidate that
+    /// has all traffic already keeps it: users never go back two versions because of a newer one.
+    fn supersede_and_end(&mut self, by: &RevisionId) {
         let Some(rollout) = self.service.rollout.as_ref() else { return };
+        match rollout.phase {
+            Phase::Warm { since } if rollout.paused.is_none() => self.promote_early(by, since),
+            _ if rollout.is_on_trial() => self.supersede(by),
+            _ => {}
+        }
+        self.end();
+    }
+
+    /// Leaves the rollout under way for a way back to `to`. Only a way back that has all traffic
+    /// is not turned round: it led away from something worse.
+    pub(super) fn leave_for(&mut self, to: &RevisionId) {
+        let Some(rollout) = self.service.rollout.as_ref() else { return };
+        if rollout.kind == RolloutKind::Rollback {
+            return self.supersede_and_end(to);
+        }
         if rollout.is_on_trial() {
-            self.supersede(by);
+            self.supersede(to);
         }
         self.end();
     }
@@ -108,6 +197,7 @@ impl Turn {
         kind: RolloutKind,
     ) {
         let kind = if self.service.stable.is_none() { RolloutKind::First } else { kind };
+        self.let_go_for(to);
         let schedule = match kind {
             _ if kind.is_tried() => self.service.spec.schedule.clone(),
             _ => self.service.spec.schedule.all_at_once(kind),
@@ -141,8 +231,8 @@ impl Turn {
             counted: Counted::default(),
             restarts_before: self.restarts(to),
             verdict_at: None,
-            skipped: vec![],
-            back: None,
+            skipped: self.not_gone_through(to, kind),
+            back: self.back_at_start(to, kind),
             overridden: std::collections::BTreeSet::new(),
             notes: vec![],
             beside: Beside::default(),
@@ -150,8 +240,24 @@ impl Turn {
         };
         self.service.next_rollout += 1;
         self.announce(&rollout);
+        self.tell_fast_track(&rollout);
         self.ticks.extend(start_of(&rollout));
         self.service.rollout = Some(rollout);
+    }
+
+    /// Steps that a revision does not go through, for the record.
+    fn not_gone_through(&self, to: &RevisionId, kind: RolloutKind) -> Vec<String> {
+        let steps = self.service.spec.schedule.len();
+        let why = || format!("steps 1 to {steps}: {} was good and is kept ready", to.version);
+        (kind == RolloutKind::FastTrack && steps > 0).then(why).into_iter().collect()
+    }
+
+    fn tell_fast_track(&mut self, rollout: &Rollout) {
+        if rollout.kind == RolloutKind::FastTrack {
+            let steps = self.service.spec.schedule.len();
+            let fact = Fact::FastTracked { revision: rollout.candidate.clone(), steps };
+            self.journal.push(crate::Entry { at: self.now, rollout: Some(rollout.id), fact });
+        }
     }
 
     fn restarts(&self, of: &RevisionId) -> u32 {

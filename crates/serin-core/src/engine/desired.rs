@@ -48,7 +48,18 @@ fn revisions(service: &Service) -> BTreeMap<RevisionId, RevisionPlan> {
         let entry = entry(service, id, Role::Stable, service.spec.replicas, weight)?;
         Some((id.clone(), RevisionPlan { fresh, ..entry }))
     });
-    stable.into_iter().chain(candidate).collect()
+    let kept = kept(service).filter(|(id, _)| {
+        let used = stable.iter().chain(&candidate);
+        used.into_iter().all(|(other, _)| other != id)
+    });
+    kept.into_iter().chain(stable).chain(candidate).collect()
+}
+
+/// A revision whose instances stay without traffic.
+fn kept(service: &Service) -> Option<(RevisionId, RevisionPlan)> {
+    let kept = service.kept.as_ref()?;
+    let entry = entry(service, &kept.revision, Role::Kept, kept.replicas, Weight::NONE)?;
+    Some((kept.revision.clone(), entry))
 }
 
 fn candidate(service: &Service, rollout: &Rollout) -> Option<(RevisionId, RevisionPlan)> {

@@ -3,13 +3,21 @@
 mod absorb;
 mod advance;
 mod ask;
+mod condemn;
 pub(crate) mod convict;
 mod count;
 mod deploy;
 mod desired;
 mod expose;
 pub(crate) mod fresh;
+mod hold;
+mod keep;
 mod news;
+pub(crate) mod prove;
+mod queue;
+mod retry;
+mod rollback;
+mod steps;
 
 use crate::{
     Entry, Event, Fact, Generation, Plan, RecordedTick, Refusal, RolloutRecord, Service, Timestamp,
@@ -75,6 +83,7 @@ impl Turn {
     }
 
     fn decide(&mut self) {
+        self.age();
         for _ in 0..DECISIONS_MAX {
             if !self.advance() {
                 return;

@@ -1,7 +1,7 @@
 //! The proof that a way back worked: the route read back, nobody on what was left, and errors
 //! where they were before.
 
-use crate::{RevisionId, RollbackClass, Rollout, Service, Timestamp};
+use crate::{Generation, RevisionId, RollbackClass, Rollout, Service, Timestamp};
 use serde::{Deserialize, Serialize};
 use serin_stats::Metric;
 
@@ -19,6 +19,9 @@ pub struct WayBack {
     pub began_at: Timestamp,
     /// When the data plane had confirmed the route.
     pub routed_at: Option<Timestamp>,
+    /// The plan that was confirmed then.
+    #[serde(default)]
+    pub routed: Option<Generation>,
     /// When no new request had reached what was left any more.
     pub silent_at: Option<Timestamp>,
     /// What became of the errors; `None` while that is open.

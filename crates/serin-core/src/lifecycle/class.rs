@@ -5,7 +5,15 @@ use crate::{Revision, RevisionId, RollbackClass, RunSpec, Service, ServiceSpec};
 
 /// What going back from what runs now to `to` takes, with the sentence for people.
 pub fn rollback_class(service: &Service, to: &RevisionId) -> (RollbackClass, String) {
-    let running = service.running();
+    class_between(service, service.running(), to)
+}
+
+/// What going from `running` to `to` takes.
+pub(crate) fn class_between(
+    service: &Service,
+    running: Option<&RevisionId>,
+    to: &RevisionId,
+) -> (RollbackClass, String) {
     let version = &to.version;
     let of = |id: &RevisionId| service.revisions.get(id);
     let (from, target) = (running.and_then(of), of(to));

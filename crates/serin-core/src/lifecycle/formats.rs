@@ -13,7 +13,7 @@ pub(crate) fn clash(
     }
     let stable = service.stable.as_ref().filter(|id| *id != revision)?;
     let known = service.revisions.get(revision).and_then(|r| r.data.as_ref());
-    let new = known.or(spec.data.as_ref())?;
+    let new = spec.data.as_ref().or(known)?;
     let old = service.revisions.get(stable)?.data.as_ref()?;
     if !new.reads_from(old) {
         return Some(cannot_read(revision, new, stable, old));

@@ -15,3 +15,8 @@ pub use class::{rollback_class, way_back_before};
 pub use held::{Hold, Queued};
 pub use kept::{Kept, KeptFor};
 pub use leftover::{Leftover, LeftoverKind, leftovers};
+
+pub(crate) use back::{before, usual};
+pub(crate) use class::{class_between, is_config};
+pub(crate) use formats::clash;
+pub(crate) use replan::first_step_after;

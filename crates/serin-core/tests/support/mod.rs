@@ -242,6 +242,13 @@ impl World {
         }
     }
 
+    /// Lets the platform catch up, and a way back be proven or given up.
+    pub fn close(&mut self) {
+        self.settle();
+        self.advance(11);
+        self.settle();
+    }
+
     /// One second of traffic: `n` requests by the present weights, errors and slowness by arm.
     pub fn traffic(&mut self, n: u64, canary_errors: u64, canary_ms: u64) {
         let plan = self.plan().clone();

@@ -1,0 +1,64 @@
+//! A deploy while a rollout is under way: restart, queue or reject.
+
+use super::Turn;
+use crate::{
+    Actor, DeployAsk, Fact, OnNewRevision, Queued, Refusal, RefusalCode as Code, RevisionId,
+};
+
+impl Turn {
+    /// Whether a deploy waits for the rollout under way.
+    pub(super) fn must_wait(&self, ask: &DeployAsk) -> Result<bool, Refusal> {
+        let Some(rollout) = &self.service.rollout else { return Ok(false) };
+        let same = rollout.is_on_trial() && rollout.candidate == ask.revision;
+        let ended = !rollout.is_on_trial() && self.service.stable.as_ref() == Some(&ask.revision);
+        match ask.spec.on_new_revision {
+            _ if same || ended || self.service.removing => Ok(false),
+            OnNewRevision::Restart => Ok(false),
+            OnNewRevision::Queue => Ok(true),
+            OnNewRevision::Reject => Err(busy(&rollout.candidate)),
+        }
+    }
+
+    /// The newest deploy waits; the one before is told.
+    pub(super) fn enqueue(&mut self, by: &Actor, reason: Option<&str>, ask: &DeployAsk) {
+        let Some(rollout) = &self.service.rollout else { return };
+        let behind = rollout.candidate.clone();
+        let same = self.service.queued.as_ref().is_some_and(|q| q.deploy.revision == ask.revision);
+        if !same {
+            let why = format!("{} by {} takes its place", ask.revision.version, by.0);
+            self.unqueue(&why);
+        }
+        let (by, reason) = (by.clone(), reason.map(Into::into));
+        let revision = ask.revision.clone();
+        self.tell(Fact::Queued { revision, behind, by: by.clone() });
+        let deploy = Box::new(ask.clone());
+        self.service.queued = Some(Queued { by, reason, at: self.now, deploy });
+    }
+
+    /// Whoever waits does not wait any more.
+    pub(super) fn unqueue(&mut self, why: &str) {
+        let Some(queued) = self.service.queued.take() else { return };
+        let (revision, by) = (queued.deploy.revision, queued.by);
+        self.tell(Fact::Unqueued { revision, by, why: why.into() });
+    }
+
+    /// Starts the deploy that waited, now that no rollout is under way.
+    pub(super) fn dequeue(&mut self) -> bool {
+        let Some(queued) = self.service.queued.clone() else { return false };
+        match self.refuse_deploy(&queued.deploy) {
+            Ok(()) => {
+                self.service.queued = None;
+                self.deploy_now(&queued.by, queued.reason.as_deref(), &queued.deploy);
+            }
+            Err(refusal) => self.unqueue(&refusal.message),
+        }
+        true
+    }
+}
+
+fn busy(candidate: &RevisionId) -> Refusal {
+    let message =
+        format!("a rollout of {} is under way (onNewRevision: reject)", candidate.version);
+    let hint = "wait for its end with `serin wait`, or stop it with `serin abort`";
+    Refusal::new(Code::Busy, message, hint)
+}
