@@ -66,7 +66,7 @@ impl Turn {
             }
             Some(_) if full => self.skip_all(&what),
             Some(_) => self.skip_step(what),
-            None => self.skip_warm(what),
+            None => self.skip_warm(&what),
         }
         self.look_anew();
         if let Some(rollout) = self.service.rollout.as_mut() {
@@ -130,7 +130,7 @@ impl Turn {
         }
     }
 
-    fn skip_warm(&mut self, what: String) {
+    fn skip_warm(&mut self, what: &str) {
         let now = self.now;
         let Some(rollout) = self.service.rollout.as_mut() else { return };
         if let Phase::Warm { since } = rollout.phase {

@@ -20,10 +20,9 @@ impl Turn {
             return Ok(());
         }
         let (name, version, left) = (&self.service.name, &ask.revision.version, &hold.left.version);
-        let what = match hold.left == ask.revision {
-            true => "that is what was left".to_owned(),
-            false => format!("{version} is older"),
-        };
+        let left_it = hold.left == ask.revision;
+        let older = || format!("{version} is older");
+        let what = if left_it { "that is what was left".to_owned() } else { older() };
         let message = format!("{name} is held since the way back from {left}: {what}");
         let hint = "deploy something newer, or let it be deployed again with `serin release`";
         Err(Refusal::new(Code::Held, message, hint))

@@ -23,7 +23,10 @@ impl Turn {
                 Phase::Reverting { .. } if to_stable => return Ok(()),
                 _ if !rollout.is_on_trial() => {}
                 _ if rollout.kind == RolloutKind::Rollback && to_candidate => return Ok(()),
-                _ if rollout.baseline.is_none() => return self.hold_first(by, reason),
+                _ if rollout.baseline.is_none() => {
+                    self.hold_first(by, reason);
+                    return Ok(());
+                }
                 _ if to_stable => {
                     self.unqueue(&asked(by));
                     return self.abort(by, reason);
@@ -45,7 +48,7 @@ impl Turn {
     }
 
     /// There is nothing before a first revision: it stays as it is, and somebody is called.
-    fn hold_first(&mut self, by: &Actor, reason: Option<&str>) -> Answer {
+    fn hold_first(&mut self, by: &Actor, reason: Option<&str>) {
         let name = &self.service.name;
         let text = format!(
             "cannot roll back: no previous version of {name}; it is held as it is, `serin abort` \
@@ -54,7 +57,6 @@ impl Turn {
         let because = reason.map(|why| format!(": {why}")).unwrap_or_default();
         self.hold(PauseReason::Person(by.clone()), format!("by {}{because}", by.0));
         self.tell(Fact::NoWayBack { text });
-        Ok(())
     }
 
     /// The revision a rollback leads to: one that was good. Anything else has to be deployed, so
