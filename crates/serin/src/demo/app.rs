@@ -4,8 +4,12 @@
 //! `PORT` (needed), `VERSION`, `INSTANCE`, `COMMIT`, `BUILD_TIME`, `LATENCY_MS` (median, 25),
 //! `LATENCY_SIGMA` (0.5), `ERROR_RATE` (0), `SLOW_RATE` (0), `SLOW_MS` (200), `START_DELAY_MS` (0),
 //! `CRASH_AFTER` (requests; 0 = at start), `LEAK_AFTER` (requests, 0), `LEAK_ERRORS` and `LEAK_MS`
-//! (what each further request adds to the error rate and the latency, 0), `SEED` (1).
+//! (what each further request adds to the error rate and the latency, 0), `SEED` (1), `SESSION_KEY`
+//! (signs sessions into the cookie; without it they are in the memory of the instance).
+//!
+//! `/login?user=ada` begins a session and `/whoami` says whose it is, or 401.
 
+mod sessions;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -15,6 +19,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
+use sessions::{COOKIE, Sessions};
 use settings::{Dice, Settings};
 use std::{
     cell::{Cell, RefCell},
@@ -82,6 +87,7 @@ struct App {
     stopping: Cell<bool>,
     served: Cell<u64>,
     crash: Notify,
+    sessions: Sessions,
 }
 
 /// Serves until `stop`, then finishes what it has begun.
@@ -182,6 +188,7 @@ impl App {
         Self {
             dice: RefCell::new(Dice::new(&settings)),
             ready_at: Instant::now() + settings.start_delay,
+            sessions: Sessions::new(settings.sessions.clone(), settings.own_seed()),
             settings,
             stopping: Cell::new(false),
             served: Cell::new(0),
@@ -199,6 +206,8 @@ impl App {
             "/ready" if self.stopping.get() => self.state(false, "stopping"),
             "/ready" => self.state(Instant::now() >= self.ready_at, "warming up"),
             "/version" => self.version(),
+            "/login" => self.login(request),
+            "/whoami" => self.whoami(request),
             _ => self.text(StatusCode::NOT_FOUND, "nothing here; try /"),
         }
     }
@@ -243,6 +252,32 @@ impl App {
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         response
+    }
+
+    fn login(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let user = request.uri().query().and_then(|query| query.strip_prefix("user="));
+        let plain = |user: &&str| user.bytes().all(|b| b.is_ascii_alphanumeric());
+        let Some(user) = user.filter(plain).filter(|user| !user.is_empty()) else {
+            return self.text(StatusCode::BAD_REQUEST, "log in with /login?user=ada");
+        };
+        let cookie = format!("{COOKIE}={}; Path=/; HttpOnly", self.sessions.begin(user));
+        let mut response = self.text(StatusCode::OK, &format!("welcome {user}"));
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+        }
+        response
+    }
+
+    fn whoami(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let lines =
+            request.headers().get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
+        let mut pairs =
+            lines.flat_map(|line| line.split(';')).filter_map(|p| p.trim().split_once('='));
+        let value = pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value);
+        match value.and_then(|value| self.sessions.user(value)) {
+            Some(user) => self.text(StatusCode::OK, &user),
+            None => self.text(StatusCode::UNAUTHORIZED, "who are you? no session found"),
+        }
     }
 
     fn text(&self, status: StatusCode, line: &str) -> Response<Full<Bytes>> {

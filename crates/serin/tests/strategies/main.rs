@@ -9,6 +9,7 @@
 mod support;
 
 mod kills;
+mod sessions;
 
 /// A number from the environment.
 fn number(name: &str, usual: u32) -> u32 {

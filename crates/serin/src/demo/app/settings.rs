@@ -1,5 +1,6 @@
 //! What the environment tells an instance about itself.
 
+use super::sessions::Kept;
 use anyhow::{Context as _, Result, bail};
 use fastrand::Rng;
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub(super) struct Settings {
     /// Requests until it crashes.
     pub(super) crash_after: Option<u64>,
     pub(super) seed: u64,
+    pub(super) sessions: Kept,
 }
 
 /// How it treats requests. Rates are shares of requests, 0 to 1.
@@ -65,7 +67,15 @@ impl Settings {
             start_delay: env.millis("START_DELAY_MS")?,
             crash_after: env.parse("CRASH_AFTER", "a number of requests", "100")?,
             seed: env.parse("SEED", "a whole number", "1")?.unwrap_or(1),
+            sessions: env.text("SESSION_KEY").map_or(Kept::Memory, Kept::Signed),
         })
+    }
+}
+
+impl Settings {
+    /// A seed no other instance has.
+    pub(super) fn own_seed(&self) -> u64 {
+        self.seed ^ (u64::from(self.port) << 32)
     }
 }
 
