@@ -131,35 +131,47 @@ fn verdict_lines(rollout: &RolloutView, frame: &Frame) -> Vec<Line> {
     std::iter::once(head).chain(table).collect()
 }
 
+/// Every instance under its revision.
 fn instances(service: &ServiceView, frame: &Frame) -> Vec<Line> {
-    let heads = ["NAME", "REVISION", "STATE", "PORT", "PID", "CPU", "MEMORY"];
-    let mut table = Table::new(&heads, &[3, 4, 5, 6]);
-    let shown: Vec<_> = service.instances.iter().filter(|i| !is_past(service, i)).collect();
-    if shown.is_empty() {
-        return Vec::new();
+    let heads = ["NAME", "STATE", "PORT", "PID", "CPU", "MEMORY"];
+    let mut table = Table::new(&heads, &[2, 3, 4, 5]);
+    let mut revisions = BTreeMap::<_, Vec<&InstanceRow>>::new();
+    for instance in service.instances.iter().filter(|i| !is_past(service, i)) {
+        revisions.entry(&instance.revision).or_default().push(instance);
     }
-    for instance in &shown {
-        table.row(instance_cells(instance));
+    for (revision, shown) in &revisions {
+        table.title(title_of(service, revision, shown));
+        shown.iter().for_each(|instance| table.row(instance_cells(instance)));
     }
-    let mut lines = by_revision(&shown);
-    lines.extend(table.lines(frame, "  "));
-    lines
+    if revisions.is_empty() { Vec::new() } else { table.lines(frame, "  ") }
 }
 
-/// `v1: 2 instances, 1 replaced unasked`: replacements are counted by revision.
-fn by_revision(shown: &[&InstanceRow]) -> Vec<Line> {
-    let mut revisions = BTreeMap::<_, (u64, u32)>::new();
-    for instance in shown {
-        let (instances, replaced) = revisions.entry(&instance.revision).or_default();
-        *instances += u64::from(instance.phase != "exited");
-        *replaced = instance.restarts.max(*replaced);
+/// `v1  stable  2 of 3 instances ready, 1 replaced unasked`: replacements are counted by revision.
+fn title_of(service: &ServiceView, revision: &RevisionId, shown: &[&InstanceRow]) -> Line {
+    let ready = shown.iter().filter(|instance| instance.phase == "ready").count();
+    let running = shown.iter().filter(|instance| instance.phase != "exited").count();
+    let replaced = shown.iter().map(|instance| instance.restarts).max().unwrap_or(0);
+    let line = Line::toned(Tone::Bold, version(revision))
+        .text(format!("  {}", part(service, revision)))
+        .text(format!("  {ready} of {} ready", count(running as u64, "instance")));
+    let tail = format!(", {replaced} replaced unasked");
+    line.add(Tone::Warn, if replaced > 0 { &tail } else { "" })
+}
+
+/// The part a revision has in its service.
+fn part(service: &ServiceView, revision: &RevisionId) -> &'static str {
+    let rollout = service.rollout.as_ref();
+    if service.stable.as_ref() == Some(revision) {
+        "stable"
+    } else if rollout.is_some_and(|rollout| rollout.candidate == *revision) {
+        "candidate"
+    } else if rollout.is_some_and(|r| r.variants.iter().any(|arm| arm.revision == *revision)) {
+        "variant"
+    } else if service.kept.as_ref().is_some_and(|kept| kept.revision == *revision) {
+        "kept"
+    } else {
+        "leaving"
     }
-    let line = |(revision, (instances, replaced)): (&RevisionId, (u64, u32))| {
-        let line = format!("  {}: {}", version(revision), count(instances, "instance"));
-        let tail = format!(", {replaced} replaced unasked");
-        Line::plain(line).add(Tone::Warn, if replaced > 0 { &tail } else { "" })
-    };
-    revisions.into_iter().map(line).collect()
 }
 
 /// Ended, and either replaced or of a revision that is out of play.
@@ -180,8 +192,7 @@ fn instance_cells(instance: &InstanceRow) -> Vec<Line> {
         _ => Tone::Warn,
     };
     vec![
-        Line::plain(&instance.id),
-        Line::plain(version(&instance.revision)),
+        Line::plain(format!("  {}", instance.id)),
         Line::toned(tone, &instance.phase),
         Line::plain(instance.port.to_string()),
         or_dash(instance.pid.map(|pid| pid.to_string())),

@@ -13,8 +13,23 @@ const GAP: &str = "  ";
 pub struct Table<'a> {
     heads: &'a [&'a str],
     right: &'a [usize],
-    rows: Vec<Vec<Line>>,
+    rows: Vec<Row>,
     whole: bool,
+}
+
+/// A row, or what stands above those that follow.
+enum Row {
+    Cells(Vec<Line>),
+    Title(Line),
+}
+
+impl Row {
+    fn cells(&self) -> &[Line] {
+        match self {
+            Self::Cells(cells) => cells,
+            Self::Title(_) => &[],
+        }
+    }
 }
 
 impl<'a> Table<'a> {
@@ -30,7 +45,12 @@ impl<'a> Table<'a> {
 
     /// One more row.
     pub fn row(&mut self, cells: Vec<Line>) {
-        self.rows.push(cells);
+        self.rows.push(Row::Cells(cells));
+    }
+
+    /// A line above the rows that follow; it may be as wide as it likes.
+    pub fn title(&mut self, line: Line) {
+        self.rows.push(Row::Title(line));
     }
 
     /// As lines, each beginning with `indent`. What is too wide even with its last column cut is
@@ -55,13 +75,13 @@ impl<'a> Table<'a> {
 
     /// The same with the last column in pieces of `room` columns, each in a row of its own.
     fn wrapped(&self, room: usize) -> Self {
-        let rows = self.rows.iter().flat_map(|row| {
+        let rows = self.rows.iter().map(Row::cells).flat_map(|row| {
             let text = row.last().map_or_else(String::new, |cell| cell.paint(false));
             let pieces = wrap(&text, room).into_iter().enumerate();
             pieces.map(|(index, piece)| {
                 let front = row.iter().take(row.len().saturating_sub(1));
                 let front = front.map(|cell| if index == 0 { cell.clone() } else { Line::new() });
-                front.chain([Line::plain(piece)]).collect::<Vec<_>>()
+                Row::Cells(front.chain([Line::plain(piece)]).collect())
             })
         });
         Self { heads: self.heads, right: self.right, rows: rows.collect(), whole: false }
@@ -69,7 +89,7 @@ impl<'a> Table<'a> {
 
     fn widths(&self) -> Vec<usize> {
         let width = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column)).map(Line::width);
+            let cells = self.rows.iter().filter_map(|row| row.cells().get(column)).map(Line::width);
             cells.max().unwrap_or(0).max(self.heads[column].chars().count())
         };
         (0..self.heads.len()).map(width).collect()
@@ -77,8 +97,11 @@ impl<'a> Table<'a> {
 
     fn grid(&self, widths: &[usize], indent: &str, cut: Option<(usize, &str)>) -> Vec<Line> {
         let heads = self.heads.iter().map(|head| Line::toned(Tone::Dim, head)).collect();
-        let rows = std::iter::once(heads).chain(self.rows.iter().cloned());
-        let lines = rows.map(|row| self.joined(row, widths, indent));
+        let rows = self.rows.iter().map(|row| match row {
+            Row::Cells(cells) => self.joined(cells.clone(), widths, indent),
+            Row::Title(line) => Line::plain(indent).then(line.clone()),
+        });
+        let lines = std::iter::once(self.joined(heads, widths, indent)).chain(rows);
         lines.map(|line| cut.map_or(line.clone(), |(width, more)| line.cut(width, more))).collect()
     }
 
@@ -97,7 +120,13 @@ impl<'a> Table<'a> {
 
     /// Each row as its first cell and `head value` pairs, as many in a line as fit. Nothing is cut.
     fn blocks(&self, indent: &str, limit: usize) -> Vec<Line> {
-        self.rows.iter().flat_map(|row| self.block(row, indent, limit)).collect()
+        let block = |row: &Row| match row {
+            Row::Cells(cells) => self.block(cells, indent, limit),
+            Row::Title(line) => {
+                Line::plain(indent).then(line.clone()).hang(limit, indent.len() + 2)
+            }
+        };
+        self.rows.iter().flat_map(block).collect()
     }
 
     fn block(&self, row: &[Line], indent: &str, limit: usize) -> Vec<Line> {

@@ -164,11 +164,11 @@ shop  rolling-out  v1 → v2  http://127.0.0.1:8080  production
     median           25 ms   25 ms
     p99             212 ms  207 ms
   instances
-  v1: 1 instance
-  v2: 1 instance, 2 replaced unasked
-  NAME          REVISION  STATE      PORT   PID  CPU  MEMORY
-  shop-v1-bb-1  v1        ready     12339  5434  3 %   21 MB
-  shop-v2-aa-2  v2        starting  12339  5434  3 %   21 MB
+  NAME            STATE      PORT   PID  CPU  MEMORY
+  v1  stable  1 of 1 instance ready
+    shop-v1-bb-1  ready     12339  5434  3 %   21 MB
+  v2  candidate  0 of 1 instance ready, 2 replaced unasked
+    shop-v2-aa-2  starting  12339  5434  3 %   21 MB
   note: one replica is two too few
   waiting on: more requests on the candidate (1204 of 2000)
 "
