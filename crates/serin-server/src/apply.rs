@@ -318,8 +318,10 @@ fn event(one: &Wanted, terms: &Terms) -> Event {
 fn outcome(before: Option<&Service>, after: &Service, one: Wanted) -> AppliedService {
     let rollout = after.rollout.as_ref().filter(|r| r.candidate == one.revision).map(|r| r.id);
     let started = before.is_some_and(|b| b.next_rollout != after.next_rollout);
+    let waits = after.queued.as_ref().is_some_and(|q| q.deploy.revision == one.revision);
     let action = match before {
         None => "created",
+        Some(_) if waits => "queued",
         Some(_) if started => "rollout-started",
         Some(before) if before.spec != after.spec => "configured",
         Some(_) => "unchanged",

@@ -12,13 +12,14 @@ use crate::follow::{Wish, follow};
 use crate::printer::{Channel, Line, Tone};
 use crate::render;
 use crate::who::actor;
-use serin_core::RolloutKind;
+use serin_core::{RevisionId, RolloutKind};
 use serin_server::api::view::{
     Applied, AppliedService, ApplyRequest, RolloutView, Runbook, ServiceView, VerbRequest,
 };
 use std::time::Duration;
 
 mod lifecycle;
+mod queue;
 mod remove;
 
 pub use lifecycle::{approve, mark, release, retry};
@@ -81,6 +82,9 @@ async fn settle(
         let (rollout, goal) = match way {
             Way::To(rollout) => (rollout, Goal::Promoted),
             Way::Back { rollout, .. } => (rollout, Goal::Stopped),
+            Way::Queued(revision) => {
+                (queue::turn(context, &name, &revision, stay.timeout).await?, Goal::Promoted)
+            }
         };
         let end = stay_with(context, name, rollout, goal, stay.timeout).await?;
         exit = exit.worse(end);
@@ -97,11 +101,16 @@ enum Way {
     To(u64),
     /// One of another revision that makes way: the asked one is stable.
     Back { rollout: u64, candidate: String },
+    /// One that has not begun: it waits for another to end.
+    Queued(RevisionId),
 }
 
 async fn way(context: &Context<'_>, service: &AppliedService, dry_run: bool) -> Option<Way> {
     if let Some(rollout) = service.rollout {
         return Some(Way::To(rollout));
+    }
+    if service.action == "queued" {
+        return Some(Way::Queued(service.revision.clone()));
     }
     // Only words depend on it: without an answer it is as if nothing were under way.
     let view = context.view(service.service.as_str()).await.ok()?;
@@ -141,6 +150,8 @@ fn what_happened(service: &AppliedService, dry_run: bool) -> String {
         ("created", _) => format!("created with {revision}"),
         ("rollout-started", _) if dry_run => format!("a rollout to {revision} would start"),
         ("rollout-started", Some(id)) => format!("rollout {id} to {revision} started"),
+        ("queued", _) if dry_run => format!("{revision} would wait for the rollout under way"),
+        ("queued", _) => format!("{revision} waits for the rollout under way"),
         ("configured", _) if dry_run => "configuration would change, no new revision".into(),
         ("configured", _) => "configuration changed, no new revision".into(),
         ("unchanged", Some(id)) => format!("rollout {id} to {revision} is under way already"),

@@ -121,3 +121,44 @@ fn nothing_is_left_over_of_a_service_at_rest() {
     assert_eq!(server.run(&["gc", "shpo"]).code, Some(2));
     assert_eq!(server.run(&["gc", "--dry-run", "--now"]).code, Some(2));
 }
+
+#[test]
+fn a_revision_marked_bad_is_tried_again_only_when_it_is_said() {
+    let server = serving(HELD);
+    server.ok(&["deploy", "-r", "v2", "--detach"]);
+    server.ok(&["wait", "--for", "step=2"]);
+    server.ok(&["abort"]);
+    let said = server.ok(&["mark", "shop", "v2", "bad", "--reason", "loses carts"]);
+    assert!(said.out.starts_with("shop: v2 is marked bad"), "{said:?}");
+    let refused = server.run(&["retry"]);
+    assert_eq!(refused.code, Some(6), "{refused:?}");
+    assert!(refused.err.contains("marked bad by tester"), "{refused:?}");
+    let said = server.ok(&["retry", "--allow-bad", "--detach", "--reason", "was the network"]);
+    assert_eq!(said.out, "shop: rollout 3 tries v2 again\n");
+    server.ok(&["wait", "--for", "step=2"]);
+    let status = server.json(&["status", "shop"]);
+    assert_eq!(status["rollout"]["reason"], "was the network");
+    assert_eq!(server.run(&["mark", "shop", "v9", "bad"]).code, Some(2));
+}
+
+#[test]
+fn after_a_rollback_deploys_are_held_until_released() {
+    let server = serving(QUICK);
+    server.ok(&["deploy", "-r", "v2"]);
+    let said = server.ok(&["rollback"]);
+    assert!(said.err.contains("  route:   confirmed after "), "{said:?}");
+    let held = server.run(&["deploy", "-r", "v2"]);
+    assert_eq!(held.code, Some(6), "{held:?}");
+    assert!(held.err.contains("serin release"), "{held:?}");
+    assert!(server.ok(&["status", "shop"]).out.contains("  held: v2 and older"), "it is shown");
+    assert_eq!(server.json(&["plan", "-r", "v2"])["action"], "refused");
+    server.ok(&["release", "--reason", "it was not v2"]);
+    assert_eq!(server.run(&["release"]).code, Some(6), "there is no hold any more");
+    server.ok(&["deploy", "-r", "v2"]);
+    let page = server.ok(&["runbook"]).out;
+    assert!(page.contains("(longest "), "measured times are in it: {page}");
+    let metrics = server.text("/metrics");
+    for part in ["serin_held{service=\"shop\"} 0", "serin_weight_ratio{service=\"shop\""] {
+        assert!(metrics.contains(part), "{part}: {metrics}");
+    }
+}

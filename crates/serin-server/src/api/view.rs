@@ -226,7 +226,7 @@ pub struct Applied {
 pub struct AppliedService {
     /// Which.
     pub service: ServiceName,
-    /// `created`, `rollout-started`, `configured` or `unchanged`.
+    /// `created`, `rollout-started`, `queued`, `configured` or `unchanged`.
     pub action: String,
     /// The revision that is asked for.
     pub revision: RevisionId,

@@ -35,13 +35,14 @@ fn cells(record: &RolloutRecord, frame: &Frame) -> Vec<Line> {
         Line::toned(state_tone(outcome), outcome),
         Line::plain(span(record.ended_at.since(record.started_at))),
         Line::plain(&record.by.0),
-        Line::plain(format!("{}{}", back(record), why.unwrap_or(""))),
+        Line::plain(
+            back(record).into_iter().chain(why.map(Into::into)).collect::<Vec<_>>().join("; "),
+        ),
     ]
 }
 
 /// From the decision to go back until the route was confirmed.
-fn back(record: &RolloutRecord) -> String {
-    let back = record.back.as_ref();
-    let routed = back.and_then(|back| Some(back.routed_at?.since(back.began_at)));
-    routed.map_or_else(String::new, |time| format!("back in {time}; "))
+fn back(record: &RolloutRecord) -> Option<String> {
+    let back = record.back.as_ref()?;
+    Some(format!("back in {}", back.routed_at?.since(back.began_at)))
 }

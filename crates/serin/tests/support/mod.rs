@@ -118,14 +118,19 @@ impl Server {
 
     /// A document of the API.
     pub fn get(&self, path: &str) -> Value {
+        let body = self.text(path);
+        serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
+    }
+
+    /// What the API answers.
+    pub fn text(&self, path: &str) -> String {
         let mut stream = UnixStream::connect(self.data().join("serin.sock")).unwrap();
         let request =
             format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 
     /// The journal's texts from number `after` on, until one contains `text`. Waits for it.
