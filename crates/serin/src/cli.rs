@@ -269,6 +269,18 @@ mod tests {
     }
 
     #[test]
+    fn the_page_on_commands_has_every_verb_and_code() {
+        let page = include_str!("../../../docs/commands.md");
+        for verb in grammar(true).get_subcommands() {
+            assert!(page.contains(&format!("`{}`", verb.get_name())), "{}", verb.get_name());
+        }
+        for row in crate::exit::TABLE.lines().skip(1) {
+            let code = row.split_whitespace().next().unwrap();
+            assert!(page.contains(&format!("\n| {code} | ")), "{row}");
+        }
+    }
+
+    #[test]
     fn global_flags_may_stand_anywhere() {
         assert!(read("serin --json status shop").unwrap().global.json);
         assert!(read("serin status shop --json").unwrap().global.json);
