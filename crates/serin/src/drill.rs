@@ -165,10 +165,8 @@ impl Drill<'_> {
         let wanted = if drill.judged { Outcome::RolledBack } else { Outcome::Aborted };
         let in_time = |time: Option<Millis>| time.is_none_or(|time| time <= self.target);
         let (requests, failed) = drill.after;
-        let recovery = record.back.as_ref().and_then(|back| back.recovered.as_ref());
-        let is_unwell = matches!(recovery, Some(Recovery::NotRecovered { .. }));
         record.outcome == wanted
-            && !is_unwell
+            && !render::is_unwell(record)
             && [drill.routed, drill.silent].into_iter().all(in_time)
             && failed as f64 <= requests as f64 * STRAY
     }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// The wanted state was reached.
     Reached,
-    /// Something inside Serin failed.
+    /// Something inside Serin failed, or a way back did not help.
     Internal,
     /// Wrong usage or an invalid file; nothing was changed.
     Usage,
@@ -30,7 +30,7 @@ pub enum Exit {
 pub const TABLE: &str = "\
 code  meaning                                              what a pipeline should do
 0     reached the wanted state                             go on
-1     internal error                                       alert
+1     internal error, or a way back that did not help      alert
 2     wrong usage or an invalid file                       fix it
 3     rolled back by analysis or health                    fail: the version is bad
 4     aborted by a person, or superseded by a newer one    stop quietly

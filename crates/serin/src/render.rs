@@ -18,7 +18,7 @@ mod tests;
 mod verdict;
 pub mod words;
 
-pub use back::heading;
+pub use back::{heading, is_unwell};
 pub use beside::{skipped, skips};
 pub use detail::detail;
 pub use drill::{DrillDocument, drill};

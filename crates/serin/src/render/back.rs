@@ -3,7 +3,7 @@
 use super::words::{moment, percent};
 use super::{class, version};
 use crate::printer::{Line, Tone};
-use serin_core::{Millis, Recovery, RevisionStanding, WayBack};
+use serin_core::{Millis, Recovery, RevisionStanding, RolloutRecord, WayBack};
 use serin_server::api::view::{KnownRevision, Runbook};
 
 /// What runs, what was good last, and where it goes: before anything is done.
@@ -53,6 +53,12 @@ pub fn proof(back: &WayBack) -> Vec<Line> {
     }
     lines.extend(back.recovered.as_ref().map(|recovery| recovered(back, recovery)));
     lines
+}
+
+/// Whether errors stayed although traffic went back.
+pub fn is_unwell(record: &RolloutRecord) -> bool {
+    let recovery = record.back.as_ref().and_then(|back| back.recovered.as_ref());
+    matches!(recovery, Some(Recovery::NotRecovered { .. }))
 }
 
 fn done(what: &str, after: Option<Millis>) -> String {

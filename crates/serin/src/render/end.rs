@@ -71,10 +71,8 @@ fn promoted(service: &str, record: &RolloutRecord, frame: &Frame) -> End {
     let skipped =
         skipped.map(|what| Line::plain("  ").add(Tone::Warn, "skipped").text(": ").text(what));
     let proof = record.back.iter().flat_map(back::proof);
-    End {
-        lines: std::iter::once(line.text(steps)).chain(skipped).chain(proof).collect(),
-        hint: None,
-    }
+    let lines = std::iter::once(line.text(steps)).chain(skipped).chain(proof);
+    End { lines: lines.collect(), hint: back::is_unwell(record).then(|| unwell(service)) }
 }
 
 fn stopped(ended: Ended<'_>, frame: &Frame) -> End {
@@ -86,12 +84,14 @@ fn stopped(ended: Ended<'_>, frame: &Frame) -> End {
     ));
     let effect = wrapped("effect", &effect(record), frame);
     let proof = record.back.iter().flat_map(back::proof);
-    End { lines: std::iter::once(line).chain(effect).chain(proof).collect(), hint: None }
+    let lines = std::iter::once(line).chain(effect).chain(proof).collect();
+    End { lines, hint: back::is_unwell(record).then(|| unwell(service)) }
 }
 
 fn failed(ended: Ended<'_>, frame: &Frame) -> End {
     let Ended { service, record, .. } = ended;
     let what = match record.outcome {
+        _ if record.kind == RolloutKind::Rollback => "could not be gone back to",
         Outcome::RolledBack => "was rolled back",
         Outcome::Aborted => "was aborted",
         _ => "was superseded by a newer rollout",
@@ -118,7 +118,7 @@ fn place(cause: &Cause, record: &RolloutRecord) -> String {
 /// What it meant for users. The judged requests are the record's own; other counters also know of
 /// earlier rollouts.
 fn effect(record: &RolloutRecord) -> String {
-    let Some(from) = &record.from else {
+    let Some(from) = record.active.as_ref().or(record.from.as_ref()) else {
         return "there is no older revision: answers are 503".into();
     };
     let stable = format!("all traffic on {}", version(from));
@@ -195,6 +195,14 @@ fn wrapped(label: &str, text: &str, frame: &Frame) -> Vec<Line> {
     let mut lines = wrap(text, width).into_iter();
     let first = lines.next().map(|line| fact(label, &line));
     first.into_iter().chain(lines.map(|line| Line::plain(format!("{:11}{line}", "")))).collect()
+}
+
+/// The version was not the reason.
+fn unwell(service: &str) -> String {
+    format!(
+        "look at what both versions use: `serin logs {service}`, `serin explain {service}`; \
+         going forth again does not help"
+    )
 }
 
 fn hint(service: &str, record: &RolloutRecord) -> String {

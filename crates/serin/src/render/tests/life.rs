@@ -92,6 +92,11 @@ fn the_end_of_a_way_back_has_its_times() {
     }));
     let text = ending(&rollback, true);
     assert!(text.contains("errors:  not back: 20.0 % (limit 0.33 %); what was left"), "{text}");
+    assert!(text.contains("hint: look at what both versions use"), "{text}");
+    let stuck = record(json!({ "kind": "rollback", "active": "v2@aa" }));
+    let text = ending(&stuck, false);
+    assert!(text.starts_with("error: v2 could not be gone back to at step 2 of 3\n"), "{text}");
+    assert!(text.contains("all traffic on v2"), "{text}");
     let history = History { schema: String::new(), rollouts: vec![back] };
     let text = shown(&super::super::history(&history, &test_frame(None)));
     assert!(text.contains("mark  back in 3 ms; "), "{text}");
