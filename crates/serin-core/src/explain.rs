@@ -1,6 +1,6 @@
 //! Sentences for people, the same in command line, API, dashboard and audit.
 
-use crate::engine::{convict, fresh};
+use crate::engine::{convict, fresh, keep};
 use crate::outlook::units;
 use crate::{
     Generation, Millis, PauseReason, Phase, RevisionId, Rollout, RolloutKind, Service, Step,
@@ -123,8 +123,8 @@ fn rollout_waits(service: &Service, rollout: &Rollout, now: Timestamp) -> Waitin
         _ if rollout.paused.is_some() => paused(rollout, now),
         Phase::Stepping => step_waits(service, rollout, now),
         Phase::Warm { since } => warm_waits(rollout, *since, now),
-        Phase::Retiring => leaving(service, rollout.baseline.as_ref()),
-        Phase::Reverting { .. } => leaving(service, Some(&rollout.candidate)),
+        Phase::Retiring => leaving(service, rollout, rollout.baseline.as_ref(), now),
+        Phase::Reverting { .. } => leaving(service, rollout, Some(&rollout.candidate), now),
     }
 }
 
@@ -164,13 +164,26 @@ fn paused(rollout: &Rollout, now: Timestamp) -> WaitingOn {
     WaitingOn::Person { why }
 }
 
-fn leaving(service: &Service, revision: Option<&RevisionId>) -> WaitingOn {
-    let seen = revision.and_then(|id| Some((id, service.observed.revisions.get(id)?)));
+fn leaving(
+    service: &Service,
+    rollout: &Rollout,
+    revision: Option<&RevisionId>,
+    now: Timestamp,
+) -> WaitingOn {
+    let leaves = revision.filter(|id| !keep::is_kept(service, id));
+    let seen = leaves.and_then(|id| Some((id, service.observed.revisions.get(id)?)));
     match seen {
         _ if !service.is_applied() => acknowledgement(service),
         Some((id, seen)) => WaitingOn::Drain { revision: id.clone(), in_flight: seen.in_flight },
-        None => WaitingOn::Nothing,
+        None => proof(service, rollout, now).unwrap_or(WaitingOn::Nothing),
     }
+}
+
+/// What a way back still waits for when all of it that is left is gone.
+fn proof(service: &Service, rollout: &Rollout, now: Timestamp) -> Option<WaitingOn> {
+    let open = rollout.back.as_ref().filter(|back| back.recovered.is_none())?;
+    let left = left(open.routed_at?, service.spec.rollback.verify.within, now);
+    Some(WaitingOn::Recovery { requests: open.requests, left })
 }
 
 fn step_waits(service: &Service, rollout: &Rollout, now: Timestamp) -> WaitingOn {

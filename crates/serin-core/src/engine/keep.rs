@@ -93,7 +93,7 @@ impl Turn {
 }
 
 /// Whether the instances of `revision` stay although it leaves.
-pub(super) fn is_kept(service: &Service, revision: &RevisionId) -> bool {
+pub(crate) fn is_kept(service: &Service, revision: &RevisionId) -> bool {
     service.kept.as_ref().is_some_and(|kept| kept.revision == *revision)
 }
 
