@@ -58,8 +58,8 @@ pub use rules::{
 };
 pub use service::{Inherited, Marked, Revision, RevisionStanding, Service};
 pub use spec::{
-    AffinityKey, AffinitySpec, Analysis, Baseline, EnvValue, Limits, LogLimits, OnInconclusive,
-    Probe, ProbeKind, RunSpec, Schedule, ServiceSpec, Stage, TrafficSpec,
+    AffinityKey, AffinitySpec, Analysis, Baseline, EnvValue, Limits, LogLimits, MetricsSpec,
+    OnInconclusive, Probe, ProbeKind, RunSpec, Schedule, ServiceSpec, Stage, TrafficSpec,
 };
 pub use step::{
     Analyse, Approval, Bake, Experiment, Expose, Goal, HeaderMatch, HeaderRoute, Hook, HookKind,

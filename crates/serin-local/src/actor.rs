@@ -11,12 +11,15 @@ use crate::local::{Report, Settings, Shared};
 use crate::observe::{observation, views};
 use crate::plane::{Plane, PlaneFact};
 use crate::ports::Ports;
+use crate::published::Numbers;
 use crate::reconcile::{is_telling, reconcile, wake_at};
 use crate::usage;
 use crate::world::{Fleet, Probing};
 use serin_core::{ExitCause, Millis, Observation, Plan, Probe, ServiceName, Timestamp};
+use serin_keeper::protocol::Request;
 use serin_proxy::wire;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -49,6 +52,13 @@ pub(crate) enum Fact {
         instance: String,
         probe: Box<(Probing, Probe)>,
         result: Result<String, String>,
+    },
+    /// What an instance publishes.
+    Read {
+        service: ServiceName,
+        instance: String,
+        period: Millis,
+        result: Result<Numbers, String>,
     },
     Explained {
         service: ServiceName,
@@ -181,29 +191,46 @@ impl Actor {
         served.told = None;
         let known = served.plan.as_ref().filter(|_| !served.fleet.table.withdrawn);
         if known.is_none_or(|known| plan.generation > known.generation) {
-            let moved = known.is_none_or(|known| known.listen != plan.listen);
+            let before = known.map(hear::addresses).unwrap_or_default();
+            let wanted = hear::addresses(&plan);
+            let preview = known.and_then(|known| known.preview.as_ref()).map(|p| p.listen);
             served.fleet.welcome();
             if let Some(old) = &served.plan {
                 served.fleet.replan(old, &plan);
             }
             served.fleet.table.first_plan.get_or_insert(plan.generation);
-            let listen = plan.listen;
+            served.fleet.planned(&plan);
             served.plan = Some(plan);
             // The table goes out before anything else is done.
             self.act(&service);
-            if let Some(listen) = listen.filter(|_| moved) {
-                self.bind(&service, listen);
+            self.withdraw_workers();
+            for addr in wanted.iter().filter(|addr| !before.contains(addr)) {
+                self.bind(&service, *addr);
             }
+            self.end_preview(preview.filter(|addr| !wanted.contains(addr)));
         }
         self.touched.insert(service);
     }
 
     fn remove(&mut self, service: ServiceName) {
         let served = self.served(&service);
+        let preview = served.plan.as_ref().and_then(|plan| plan.preview.as_ref()).map(|p| p.listen);
         served.plan = Some(empty(&service, served.plan.as_ref()));
-        served.fleet.table.withdrawn = true;
+        (served.fleet.table.withdrawn, served.fleet.table.worker) = (true, false);
+        self.end_preview(preview);
         self.plane.order(service.as_str(), crate::plane::Wanted::Withdrawn);
         self.touched.insert(service);
+    }
+
+    /// A preview that is over: whoever tries it shall be told at once that nobody is there.
+    fn end_preview(&self, addr: Option<SocketAddr>) {
+        let used = |addr: &SocketAddr| {
+            let plans = self.services.values().filter_map(|served| served.plan.as_ref());
+            plans.flat_map(hear::addresses).any(|other| other == *addr)
+        };
+        if let Some(addr) = addr.filter(|addr| !used(addr)) {
+            self.order(Request::Unbind { addr: addr.to_string() });
+        }
     }
 
     /// The service's entry; a new one knows what is known to hold for all.
@@ -284,7 +311,8 @@ impl Actor {
     /// Tells the engine and the people, if something changed or it is time to.
     fn report(&mut self, name: &ServiceName) {
         let now = self.clock.now();
-        let trouble = self.trouble(now);
+        let worker = self.services.get(name).is_some_and(|s| s.fleet.table.worker);
+        let trouble = self.trouble(worker, now);
         let shift = self.clock.shift();
         let away = [self.keeper_away, self.plane_away].into_iter().flatten();
         let doubt = away.map(|since| since.plus(AWAY)).filter(|at| *at > now).min();
@@ -299,7 +327,7 @@ impl Actor {
             Some((_, at)) => at.plus(REPORT_GAP),
         };
         served.telling |= served.plan.as_ref().is_some_and(|plan| {
-            let sure = served.fleet.table.reachable || !starting;
+            let sure = served.fleet.table.reachable || worker || !starting;
             sure && is_telling(plan, &served.fleet, now)
         });
         // Whoever learns of a loss wants to know why: a moment later both are told together.
@@ -322,10 +350,11 @@ impl Actor {
         self.shared.publish(name, views);
     }
 
-    /// Why nothing can be done now, as far as it concerns every service.
-    fn trouble(&self, now: Timestamp) -> Option<String> {
+    /// Why nothing can be done now, as far as it concerns every service; a worker needs no data
+    /// plane.
+    fn trouble(&self, worker: bool, now: Timestamp) -> Option<String> {
         let long = |since: Option<Timestamp>| since.is_some_and(|since| now >= since.plus(AWAY));
-        match (long(self.keeper_away), long(self.plane_away)) {
+        match (long(self.keeper_away), long(self.plane_away) && !worker) {
             (false, false) => None,
             (true, false) => Some("the keeper does not answer: instances cannot be started or stopped until it is back".into()),
             (false, true) => Some("the data plane does not answer: traffic stays as it is until it is back".into()),

@@ -1,7 +1,7 @@
 //! Instances that fill places together: a revision's own, or its fresh baseline. They are started,
 //! counted, routed and let go each for themselves.
 
-use serin_core::{Plan, RevisionId, RevisionPlan, Role, RunSpec, Weight};
+use serin_core::{Colour, Plan, RevisionId, RevisionPlan, Role, RunSpec, Weight};
 use serin_proxy::wire;
 
 /// Whose places an instance may fill.
@@ -24,6 +24,8 @@ pub struct Wanted<'a> {
     pub weight: Weight,
     /// How they run.
     pub run: &'a RunSpec,
+    /// Which resources are theirs.
+    pub colour: Colour,
 }
 
 impl Crew {
@@ -64,8 +66,8 @@ pub fn crews(plan: &Plan) -> impl Iterator<Item = (Crew, Wanted<'_>)> {
 }
 
 fn own(revision: &RevisionPlan) -> Wanted<'_> {
-    let RevisionPlan { role, replicas, weight, run, .. } = revision;
-    Wanted { role: *role, replicas: *replicas, weight: *weight, run }
+    let RevisionPlan { role, replicas, weight, run, colour, .. } = revision;
+    Wanted { role: *role, replicas: *replicas, weight: *weight, run, colour: *colour }
 }
 
 fn fresh(revision: &RevisionPlan) -> Option<Wanted<'_>> {

@@ -409,20 +409,20 @@ impl Fleet {
 
     /// It has forgotten the service.
     pub fn withdrawn(&mut self, now: Timestamp) {
-        if self.table.withdrawn {
+        if self.table.withdrawn || self.table.worker {
             self.table.acked = Some(WITHDRAWN);
             self.note_acked(now);
         }
     }
 
     fn note_acked(&mut self, now: Timestamp) {
-        let held = self.table.acked;
+        let (held, unrouted) = (self.table.acked, self.table.is_unrouted());
         for instance in self.instances.values_mut() {
             if let Some(routed) = &mut instance.routed {
                 routed.acked |= held >= Some(routed.from);
             }
             if let Phase::Draining { left, acked, .. } = &mut instance.phase
-                && held.is_some_and(|held| held >= *left)
+                && (unrouted || held.is_some_and(|held| held >= *left))
             {
                 let _ = acked.get_or_insert(now);
             }

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::keeper::Keeper;
 use crate::label::Label;
 use crate::vars::Vars;
-use serin_core::{RunSpec, ServiceName};
+use serin_core::{Colour, RunSpec, ServiceName};
 use serin_keeper::protocol::{ErrorCode, Limits, LogSpec, ProcessSpec, Reply, Request};
 use std::path::PathBuf;
 
@@ -15,6 +15,7 @@ pub(crate) struct Job {
     pub(crate) instance: String,
     pub(crate) label: Label,
     pub(crate) run: RunSpec,
+    pub(crate) colour: Colour,
     pub(crate) log: PathBuf,
 }
 
@@ -54,6 +55,7 @@ fn specify(mut job: Job) -> Result<(ProcessSpec, Option<String>), Error> {
         service: job.label.service.clone(),
         revision: job.label.revision.clone(),
         role: job.label.role,
+        colour: job.colour,
         instance: job.instance.clone(),
         port: job.label.port,
     };

@@ -30,6 +30,7 @@ mod observe;
 mod plane;
 mod ports;
 mod probe;
+pub mod published;
 pub mod reconcile;
 mod route;
 mod usage;

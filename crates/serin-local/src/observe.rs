@@ -2,6 +2,8 @@
 //! [`InstanceView`]s.
 
 use crate::crew::{Crew, crews};
+use crate::published::sum;
+use crate::route::address;
 use crate::usage::Usage;
 use crate::world::{Fleet, Instance, Phase, PhaseName};
 use serde::Serialize;
@@ -65,7 +67,7 @@ pub fn observation(plan: Option<&Plan>, fleet: &Fleet, shift: Shift) -> Observat
     let told = |crew: Crew| (crew.revision.clone(), seen_of(plan, fleet, &crew, shift));
     Observation {
         seq: (0, 0),
-        applied: fleet.table.durable,
+        applied: fleet.table.applied(plan),
         revisions: own.into_iter().map(told).collect(),
         fresh,
         trouble: fleet.table.trouble.clone(),
@@ -98,8 +100,8 @@ fn seen_of(plan: Option<&Plan>, fleet: &Fleet, crew: &Crew, shift: Shift) -> Rev
     let wanted = plan.and_then(|plan| crew.wanted(plan));
     let slots = wanted.map_or(u32::MAX, |w| w.replicas);
     RevisionObservation {
-        addresses: vec![],
-        published: std::collections::BTreeMap::new(),
+        addresses: serving().map(|i| address(i.port)).collect(),
+        published: sum(serving()),
         starting: of().filter(|i| i.holds_slot()).count() as u32 - ready,
         ready,
         stopping: of().filter(leaving).count() as u32,

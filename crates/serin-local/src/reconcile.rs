@@ -4,6 +4,7 @@
 use crate::crew::{Crew, Wanted, crews};
 use crate::facts::backoff;
 use crate::label::{Label, instance_name};
+use crate::published::reading_at;
 use crate::route::{route, same_way, wire_generation};
 use crate::world::{Fleet, Instance, InstanceId, Phase, Probing, Routed, WITHDRAWN, Why};
 use serin_core::{ExitCause, Millis, Plan, Probe, Timestamp};
@@ -75,6 +76,11 @@ pub enum Action {
         /// Which probe.
         probing: Probing,
     },
+    /// Read the numbers it publishes.
+    Read {
+        /// Which one.
+        instance: InstanceId,
+    },
     /// Nobody needs the memory of this ended process any more.
     Forget {
         /// Which one.
@@ -90,7 +96,8 @@ pub fn reconcile(plan: &Plan, fleet: &Fleet, now: Timestamp) -> Vec<Action> {
     }
     let mut actions = Vec::new();
     let mut leaving = Vec::new();
-    if fleet.table.known && !superseded(plan, fleet) && !holding(plan, fleet, now) {
+    let may_steer = fleet.table.known || fleet.table.worker;
+    if may_steer && !superseded(plan, fleet) && !holding(plan, fleet, now) {
         leaving = leavers(plan, fleet);
         let recalled = recalls(plan, fleet, &leaving);
         actions.extend(steer(plan, fleet, &leaving, &recalled));
@@ -101,6 +108,8 @@ pub fn reconcile(plan: &Plan, fleet: &Fleet, now: Timestamp) -> Vec<Action> {
         actions.extend(stop(fleet, id, instance, now));
         actions.extend(explain(id, instance, now));
         actions.extend(wanted.into_iter().flat_map(|w| probes(id, instance, w, now)));
+        let due = wanted.and_then(|w| reading_at(instance, w)).is_some_and(|at| at <= now);
+        actions.extend(due.then(|| Action::Read { instance: id.clone() }));
     }
     actions.extend(forgets(fleet));
     actions
@@ -110,7 +119,8 @@ pub fn reconcile(plan: &Plan, fleet: &Fleet, now: Timestamp) -> Vec<Action> {
 /// and again.
 fn superseded(plan: &Plan, fleet: &Fleet) -> bool {
     let generation = wire_generation(plan.generation);
-    !fleet.table.withdrawn && fleet.table.acked.is_some_and(|acked| acked.generation > generation)
+    let out = fleet.table.withdrawn || fleet.table.worker;
+    !out && fleet.table.acked.is_some_and(|acked| acked.generation > generation)
 }
 
 /// Whether enough is known of a service to tell of it. What was taken over has to be probed first,
@@ -119,7 +129,8 @@ fn superseded(plan: &Plan, fleet: &Fleet) -> bool {
 pub fn is_telling(plan: &Plan, fleet: &Fleet, now: Timestamp) -> bool {
     let table = &fleet.table;
     let held = table.sent.as_ref().is_some_and(|sent| table.holds(sent.order()));
-    let answered = held || table.withdrawn || table.trouble.is_some() || superseded(plan, fleet);
+    let out = table.withdrawn || table.worker;
+    let answered = held || out || table.trouble.is_some() || superseded(plan, fleet);
     let unknown = fleet.instances.values().any(|i| is_unproven(i, now));
     fleet.listed && !unknown && (answered || !table.reachable)
 }
@@ -135,7 +146,8 @@ fn is_unproven(instance: &Instance, now: Timestamp) -> bool {
 /// newer than the one taken over does not wait.
 fn holding(plan: &Plan, fleet: &Fleet, now: Timestamp) -> bool {
     let inherited = fleet.table.first_plan.is_none_or(|first| plan.generation <= first);
-    let serves = fleet.table.acked.is_some() && !fleet.table.withdrawn;
+    let out = fleet.table.withdrawn || fleet.table.worker;
+    let serves = fleet.table.acked.is_some() && !out;
     inherited && serves && fleet.instances.values().any(|i| is_unproven(i, now))
 }
 
@@ -201,7 +213,9 @@ fn steer(
     let without: BTreeSet<InstanceId> = leaving.iter().map(|(id, _)| id.clone()).collect();
     let table = route(plan, &after, &without);
     let mut actions = Vec::new();
-    let left = if fleet.table.withdrawn {
+    let left = if fleet.table.is_unrouted() {
+        wire::Order::default()
+    } else if fleet.table.withdrawn || fleet.table.worker {
         WITHDRAWN
     } else if in_force(fleet, &table) {
         fleet.table.sent.as_ref().map_or(table.order(), wire::Route::order)
@@ -278,6 +292,9 @@ fn stop(fleet: &Fleet, id: &InstanceId, instance: &Instance, now: Timestamp) -> 
 /// has had its time. A dead one has nothing to finish.
 fn drain_over(fleet: &Fleet, instance: &Instance, now: Timestamp) -> bool {
     let Phase::Draining { since, left, why, acked, .. } = &instance.phase else { return false };
+    if fleet.table.is_unrouted() {
+        return true;
+    }
     let counted = instance.load.counted_at.is_some_and(|order| order >= *left);
     match (why, acked) {
         (Why::Dead, acked) => acked.is_some() || now >= since.plus(DEAD_WAIT),
@@ -361,6 +378,7 @@ impl Fleet {
                 }
             }
             Action::Probe { instance, probing } => self.probing(instance, *probing),
+            Action::Read { instance } => self.reading(instance),
             Action::Forget { instance } => {
                 self.instances.remove(instance);
             }
@@ -434,6 +452,7 @@ fn instance_times(plan: &Plan, fleet: &Fleet, instance: &Instance) -> Vec<Timest
     let wanted = instance.crew.wanted(plan);
     let mut times: Vec<Timestamp> =
         wanted.into_iter().flat_map(|w| probe_times(instance, w)).map(|(_, at)| at).collect();
+    times.extend(wanted.and_then(|w| reading_at(instance, w)));
     match &instance.phase {
         Phase::Starting { since } if !instance.reported => times.push(since.plus(TELL_AFTER)),
         Phase::Draining { since, why, acked, .. } => {

@@ -4,7 +4,7 @@
 //! the process; an error names the source, never the value.
 
 use crate::error::Error;
-use serin_core::{EnvValue, RevisionId, Role, RunSpec, ServiceName};
+use serin_core::{Colour, EnvValue, RevisionId, Role, RunSpec, ServiceName};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,8 @@ pub struct Vars {
     pub revision: RevisionId,
     /// Its revision's role.
     pub role: Role,
+    /// Which of the two sets of resources is its revision's: the name of a queue, say.
+    pub colour: Colour,
     /// Its name.
     pub instance: String,
     /// Its port.
@@ -32,6 +34,7 @@ impl Vars {
             "PORT" => Some(self.port.to_string()),
             "REVISION" => Some(self.revision.version.to_string()),
             "ROLE" => Some(self.role.as_str().into()),
+            "COLOUR" | "COLOR" => Some(self.colour.as_str().into()),
             "INSTANCE" => Some(self.instance.clone()),
             _ => None,
         }
@@ -65,13 +68,14 @@ impl Vars {
         Ok(env)
     }
 
-    fn own(&self) -> [(String, String); 6] {
+    fn own(&self) -> [(String, String); 7] {
         [
             ("PORT".into(), self.port.to_string()),
             ("REVISION".into(), self.revision.version.to_string()),
             ("SERIN_SERVICE".into(), self.service.to_string()),
             ("SERIN_REVISION".into(), self.revision.to_string()),
             ("SERIN_ROLE".into(), self.role.as_str().into()),
+            ("SERIN_COLOUR".into(), self.colour.as_str().into()),
             ("SERIN_INSTANCE".into(), self.instance.clone()),
         ]
     }

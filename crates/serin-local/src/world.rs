@@ -3,8 +3,9 @@
 
 use crate::crew::Crew;
 use crate::label::Label;
+use crate::published::Published;
 use serde::Serialize;
-use serin_core::{ExitCause, Generation, Millis, Role, ServiceName, StartFailure, Timestamp};
+use serin_core::{ExitCause, Generation, Millis, Plan, Role, ServiceName, StartFailure, Timestamp};
 use serin_proxy::wire;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,6 +75,8 @@ pub struct Instance {
     pub artefact: Option<String>,
     /// Requests and upgraded connections on it, as last counted by the data plane.
     pub load: Load,
+    /// What it publishes itself.
+    pub published: Published,
     /// Whether its story was asked for: why it does not become ready, or why it was lost.
     pub reported: bool,
     /// When it was lost after it had been ready, until its story is known.
@@ -201,6 +204,7 @@ pub struct Tally {
 
 /// What the data plane was told about the service.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Table {
     /// Whether the data plane has said what it holds: before that, it is given no order.
     pub known: bool,
@@ -212,6 +216,9 @@ pub struct Table {
     pub sent: Option<wire::Route>,
     /// Whether the service was withdrawn.
     pub withdrawn: bool,
+    /// Whether its plan has no users: then no table leads to it, and the data plane has no word in
+    /// what is done.
+    pub worker: bool,
     /// The newest order the data plane is known to hold.
     pub acked: Option<wire::Order>,
     /// The newest generation the data plane has on its disk.
@@ -282,6 +289,7 @@ impl Instance {
             grace: label.grace,
             artefact: label.artefact.clone(),
             load: Load::default(),
+            published: Published::default(),
             reported: false,
             untold_since: None,
         }
@@ -297,10 +305,11 @@ impl Instance {
         matches!(self.phase, Phase::Ready { .. })
     }
 
-    /// Whether it is ready and requests reach it. A data plane that is away cannot say so: then
-    /// readiness has to do.
+    /// Whether it is ready and requests reach it. A data plane that is away cannot say so, and a
+    /// worker has none: then readiness has to do.
     pub fn is_serving(&self, table: &Table) -> bool {
-        self.is_ready() && (self.routed.is_some_and(|routed| routed.acked) || !table.reachable)
+        let led = self.routed.is_some_and(|routed| routed.acked);
+        self.is_ready() && (led || table.worker || !table.reachable)
     }
 
     /// Whether its process may still run.
@@ -336,9 +345,25 @@ impl Table {
         self.sent.as_ref().map(wire::Route::order).max(self.acked)
     }
 
-    /// Whether the data plane holds `order` or a newer one.
+    /// Whether the data plane holds `order` or a newer one, or nobody has to.
     pub fn holds(&self, order: wire::Order) -> bool {
-        self.acked.is_some_and(|acked| acked >= order)
+        self.is_unrouted() || self.acked.is_some_and(|acked| acked >= order)
+    }
+
+    /// Whether no request can reach its instances: a worker that the data plane knows nothing of.
+    pub fn is_unrouted(&self) -> bool {
+        self.worker && self.acked.is_none()
+    }
+
+    /// Whether a worker is still in the data plane, from the time when it had users.
+    pub(crate) fn lingers(&self) -> bool {
+        self.worker && self.acked.is_some_and(|acked| acked != WITHDRAWN)
+    }
+
+    /// The generation that can be told as applied, of a plan that is being made true.
+    pub(crate) fn applied(&self, plan: Option<&Plan>) -> Option<Generation> {
+        let worker = plan.filter(|_| self.worker && !self.lingers());
+        worker.map(|plan| plan.generation).or(self.durable)
     }
 }
 
@@ -359,10 +384,24 @@ impl Fleet {
 
     /// The service is wanted again after it was withdrawn.
     pub(crate) fn welcome(&mut self) {
-        if !self.table.withdrawn {
-            return;
+        if std::mem::take(&mut self.table.withdrawn) {
+            self.begin_anew();
         }
-        self.table.withdrawn = false;
+    }
+
+    /// A plan is to be made true: its drain time holds from now on.
+    pub fn planned(&mut self, plan: &Plan) {
+        self.drain_deadline = plan.drain;
+        let was_worker = std::mem::replace(&mut self.table.worker, plan.listen.is_none());
+        if was_worker && !self.table.worker {
+            self.begin_anew();
+        } else if self.table.worker {
+            self.table.sent = None;
+        }
+    }
+
+    /// No order of before counts any more.
+    fn begin_anew(&mut self) {
         (self.table.sent, self.table.acked, self.table.first_plan) = (None, None, None);
         for instance in self.instances.values_mut() {
             if let Phase::Draining { left, .. } = &mut instance.phase {

@@ -6,6 +6,7 @@ use crate::launch::{Job, launch};
 use crate::log;
 use crate::plane::Wanted;
 use crate::probe;
+use crate::published;
 use crate::reconcile::Action;
 use crate::world::{Phase, Probing};
 use serin_core::{ExitCause, Millis, ServiceName, Timestamp};
@@ -37,6 +38,7 @@ impl Actor {
             Action::Forget { instance } => self.forget(instance),
             Action::Explain { instance, cause } => self.explain(name, instance, cause),
             Action::Probe { instance, probing } => self.probe(name, instance, probing),
+            Action::Read { instance } => self.read(name, instance),
             Action::Drain { .. } => self.next_poll = now,
             Action::Recall { .. } => {}
         }
@@ -83,7 +85,8 @@ impl Actor {
             return;
         }
         let log = log::path(&self.settings.data, instance);
-        let job = Job { instance: instance.into(), label, run: wanted.run.clone(), log };
+        let (instance, run, colour) = (instance.into(), wanted.run.clone(), wanted.colour);
+        let job = Job { instance, label, run, colour, log };
         let (keeper, tell) = (self.keeper.clone(), self.tell.clone());
         tokio::spawn(async move {
             let _ = tell.send(Fact::Launched(launch(job, &keeper).await));
@@ -113,6 +116,19 @@ impl Actor {
             let result = probe::attempt(&probe, port).await;
             let probe = Box::new((probing, probe));
             let _ = tell.send(Fact::Probed { service, instance, probe, result });
+        });
+    }
+
+    fn read(&self, name: &ServiceName, instance: String) {
+        let Some(served) = self.services.get(name) else { return };
+        let Some(known) = served.fleet.instances.get(&instance) else { return };
+        let wanted = served.plan.as_ref().and_then(|plan| known.crew.wanted(plan));
+        let Some(spec) = wanted.and_then(|wanted| wanted.run.metrics.clone()) else { return };
+        let (service, tell, port) = (name.clone(), self.tell.clone(), known.port);
+        tokio::spawn(async move {
+            let result = published::fetch(&spec.path, port).await;
+            let period = spec.period;
+            let _ = tell.send(Fact::Read { service, instance, period, result });
         });
     }
 

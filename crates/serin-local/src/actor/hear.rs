@@ -8,10 +8,11 @@ use crate::label::Label;
 use crate::launch::Launched;
 use crate::plane::PlaneFact;
 use crate::world::{Fleet, Phase};
-use serin_core::{ExitCause, ServiceName, Timestamp};
+use serin_core::{ExitCause, Plan, ServiceName, Timestamp};
 use serin_keeper::protocol::{JournalEntry, JournalEvent, ProcessInfo, ProcessState, Request};
 use serin_proxy::wire;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 impl Actor {
     pub(super) fn hear(&mut self, fact: Fact) {
@@ -27,6 +28,9 @@ impl Actor {
             Fact::Launched(launched) => self.launched(launched, now),
             Fact::Probed { service, instance, probe, result } => self.with(&service, |fleet| {
                 fleet.probed(&instance, (probe.0, &probe.1), result, now);
+            }),
+            Fact::Read { service, instance, period, result } => self.with(&service, |fleet| {
+                fleet.read(&instance, period, result, now);
             }),
             Fact::Explained { service, instance, cause, log } => {
                 self.with(&service, |fleet| fleet.explained(&instance, cause, log));
@@ -69,8 +73,8 @@ impl Actor {
         for name in names {
             let list = by_service.remove(&name).unwrap_or_default();
             self.with(&name, |fleet| fleet.listed(&list, now));
-            let listen = self.services[&name].plan.as_ref().and_then(|plan| plan.listen);
-            if let Some(listen) = listen {
+            let plan = self.services[&name].plan.as_ref();
+            for listen in plan.map(addresses).unwrap_or_default() {
                 self.bind(&name, listen);
             }
         }
@@ -121,6 +125,7 @@ impl Actor {
                     served.fleet.met(held.get(name.as_str()).copied(), now);
                 }
                 self.held = Some(held);
+                self.withdraw_workers();
                 self.touch_all();
             }
             PlaneFact::Down => {
@@ -143,6 +148,13 @@ impl Actor {
                 self.with_named(&service, |fleet| fleet.withdrawn(now));
                 self.unbind(&service);
             }
+        }
+    }
+
+    /// What has no users any more is nobody's to be led to.
+    pub(super) fn withdraw_workers(&self) {
+        for (name, _) in self.services.iter().filter(|(_, s)| s.fleet.table.lingers()) {
+            self.plane.order(name.as_str(), crate::plane::Wanted::Withdrawn);
         }
     }
 
@@ -195,6 +207,11 @@ impl Actor {
         let all = self.services.values().flat_map(|s| s.fleet.instances.values());
         all.into_iter().any(|i| matches!(i.phase, Phase::Draining { .. }))
     }
+}
+
+/// Addresses that a plan takes.
+pub(super) fn addresses(plan: &Plan) -> Vec<SocketAddr> {
+    plan.listen.into_iter().chain(plan.preview.as_ref().map(|preview| preview.listen)).collect()
 }
 
 /// A process of ours in the keeper's list; nothing for the control plane, the data plane and what

@@ -5,6 +5,7 @@ mod baseline;
 mod life;
 mod properties;
 mod traffic;
+mod worker;
 
 use super::*;
 use crate::facts::{Listed, ListedState};
@@ -117,6 +118,7 @@ impl World {
             v1.fresh = Some(FreshBaseline { replicas, weight });
         }
         self.fleet.replan(&self.plan, &new);
+        self.fleet.planned(&new);
         self.plan = new;
         self
     }
@@ -231,6 +233,7 @@ fn tell(action: &Action) -> Option<String> {
         Action::Stop { instance, grace } => format!("stop {instance} {grace}"),
         Action::Explain { instance, cause } => format!("explain {instance} {cause:?}"),
         Action::Forget { instance } => format!("forget {instance}"),
+        Action::Read { instance } => format!("read {instance}"),
         Action::Probe { .. } => return None,
     })
 }

@@ -5,6 +5,7 @@ fn vars() -> Vars {
     Vars {
         service: "shop".parse().unwrap(),
         revision: "v2@ab12cd".parse().unwrap(),
+        colour: Colour::Green,
         role: Role::Candidate,
         instance: "shop-v2-ab12-7".into(),
         port: 8101,
@@ -44,6 +45,7 @@ fn variables_are_filled_in_and_escapes_and_strangers_stay() {
     let command = vars().command(&run(dir.path()));
     assert_eq!(command, ["./shop", "--port=8101", "$(PORT) $(HOME) $("]);
     assert_eq!(vars().fill("$(ROLE)/$(REVISION)/$(INSTANCE)$"), "candidate/v2/shop-v2-ab12-7$");
+    assert_eq!(vars().fill("jobs-$(COLOUR) jobs-$(COLOR)"), "jobs-green jobs-green");
     assert_eq!(vars().fill("5$ $$ $()"), "5$ $$ $()");
 }
 
@@ -57,6 +59,7 @@ fn an_instance_knows_itself_and_a_little_of_the_server() {
         "PATH=x",
         "PORT=8101",
         "REVISION=v2",
+        "SERIN_COLOUR=green",
         "SERIN_INSTANCE=shop-v2-ab12-7",
         "SERIN_REVISION=v2@ab12cd",
         "SERIN_ROLE=candidate",

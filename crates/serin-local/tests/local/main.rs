@@ -4,7 +4,10 @@
 
 mod baseline;
 mod faults;
+mod long;
 mod restarts;
 mod rig;
 mod rollout;
 mod start;
+mod steering;
+mod worker;

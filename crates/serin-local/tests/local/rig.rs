@@ -153,6 +153,11 @@ impl Rig {
         all.into_iter().filter(|view| view.exit.is_none()).collect()
     }
 
+    /// One request with further headers through the data plane.
+    pub async fn get_saying(&self, headers: &str) -> (u16, String) {
+        get_with(self.listen, "/", headers).await
+    }
+
     /// One request of a user through the data plane.
     pub async fn get_as(&self, user: &str) -> (u16, String) {
         get_with(self.listen, "/", &format!("cookie: user={user}\r\n")).await

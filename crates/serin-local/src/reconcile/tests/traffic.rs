@@ -32,6 +32,21 @@ fn the_drain_deadline_runs_from_the_acknowledgement() {
     assert_eq!(world.pass(1).go(), ["stop s-v2-aa-2 10 s"]);
 }
 
+/// The grace period begins when the drain has ended, however long that took.
+#[test]
+fn each_service_has_a_drain_time_of_its_own_and_the_grace_comes_after_it() {
+    let mut world = World::settled(&[("v1", 100, 1), ("v2", 0, 1)]);
+    world.want(2, &[("v1", 100, 1)]);
+    world.plan.drain = Millis::secs(3600);
+    let plan = world.plan.clone();
+    world.fleet.planned(&plan);
+    world.go();
+    world.ack().count(&[("s-v2-aa-2", 1)]);
+    assert_eq!(world.pass(3_599_999).go(), [""; 0]);
+    assert_eq!(world.pass(1).go(), ["stop s-v2-aa-2 10 s"]);
+    assert_eq!(world.fleet.instances["s-v2-aa-2"].grace, Millis::secs(10));
+}
+
 #[test]
 fn the_surplus_is_what_is_least_useful() {
     let mut world = World::settled(&[("v1", 100, 4)]);
