@@ -3,7 +3,7 @@
 use super::detail::step_mark;
 use super::verdict::summary;
 use super::words::{percent, share, span};
-use super::{Frame, state_tone, status, version, waiting};
+use super::{Frame, beside, state_tone, status, version, waiting};
 use crate::printer::{Line, Tone, wrap};
 use serin_server::api::view::{RolloutView, ServiceView};
 
@@ -24,6 +24,7 @@ pub fn live(service: &ServiceView, frame: &Frame) -> Vec<Line> {
         lines.extend(steps(rollout, frame));
         lines.push(bar(service, rollout, frame));
         lines.extend(summary(rollout));
+        lines.extend(beside::of_rollout(rollout, frame));
     }
     // The last column stays free.
     let room = frame.columns().saturating_sub(1);
