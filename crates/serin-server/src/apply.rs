@@ -43,9 +43,26 @@ pub(crate) async fn apply(
         allow_bad: request.allow_bad,
         dry_run: request.dry_run,
     };
-    let text = request.text.clone();
-    let source =
-        Source { name: &request.source, text: &text, base_dir: Path::new(&request.base_dir) };
+    let wanted = read(handle, &request).await?;
+    deploy_all(handle, wanted, &terms).await
+}
+
+/// What a file would deploy: each service with its revision, nothing changed.
+pub(crate) async fn wishes(
+    handle: &Handle,
+    request: &ApplyRequest,
+) -> Result<Vec<(ServiceSpec, RevisionId)>, ApiError> {
+    let wanted = read(handle, request).await?;
+    Ok(wanted.into_iter().map(|one| (one.spec, one.revision)).collect())
+}
+
+/// Reads a file; everything that is wrong with it is said at once.
+async fn read(handle: &Handle, request: &ApplyRequest) -> Result<Vec<Wanted>, ApiError> {
+    let source = Source {
+        name: &request.source,
+        text: &request.text,
+        base_dir: Path::new(&request.base_dir),
+    };
     let loaded = serin_spec::load(&source).map_err(|p| invalid_file(&p, &source))?;
     let taken = addresses(handle).await?;
     let mut problems = clashes(&loaded.services, &taken);
@@ -67,7 +84,7 @@ pub(crate) async fn apply(
     if let Some(first) = wanted.first_mut() {
         first.warnings.extend(warnings);
     }
-    deploy_all(handle, wanted, &terms).await
+    Ok(wanted)
 }
 
 /// `POST /api/v1/services/{name}:deploy`: the service as it is, with another revision.

@@ -187,9 +187,14 @@ pub struct ServiceArg {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  serin plan -f serin.yaml --revision v2")]
 pub struct PlanArgs {
     /// The service; may be left out when there is only one
+    #[arg(conflicts_with = "file")]
     pub service: Option<String>,
+    /// What an apply of this file would do; `-` for standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
     /// The revision that would be deployed
     #[arg(short, long, value_name = "REV")]
     pub revision: Option<String>,

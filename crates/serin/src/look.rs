@@ -6,10 +6,12 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::printer::{Channel, Line, Tone};
 use crate::render::{self, Frame};
+use crate::ship;
 use serde::de::DeserializeOwned;
 use serin_server::api::view::{
-    Explanation, History, InstanceLog, Logs, PlanPreview, ServiceView, Services,
+    Explanation, History, InstanceLog, Logs, PlanPreview, Plans, ServiceView, Services,
 };
+use std::path::Path;
 
 /// `serin status`.
 pub async fn status(context: &Context<'_>, service: Option<String>) -> Result<Exit, Failure> {
@@ -45,9 +47,32 @@ pub async fn history(context: &Context<'_>, service: Option<String>) -> Result<E
 
 /// `serin plan`.
 pub async fn plan(context: &Context<'_>, args: PlanArgs) -> Result<Exit, Failure> {
+    if let Some(path) = &args.file {
+        return plan_file(context, path, args.revision).await;
+    }
     let service = context.service(args.service).await?;
     let path = path_of(&service, "/plan") + &query(&[("revision", args.revision)]);
     show(context, path, |found: &PlanPreview, frame| render::plan(found, frame)).await
+}
+
+/// `serin plan -f`: what an apply would do.
+async fn plan_file(
+    context: &Context<'_>,
+    path: &Path,
+    revision: Option<String>,
+) -> Result<Exit, Failure> {
+    let request = ship::request(context, path, revision)?;
+    let document = context.client.submit("/api/v1/plan", &request).await?;
+    if context.printer.is_json() {
+        context.printer.pass(&document);
+        return Ok(Exit::Reached);
+    }
+    for plan in &document.read::<Plans>()?.plans {
+        for line in render::plan(plan, &context.frame()) {
+            context.printer.data(&line);
+        }
+    }
+    Ok(Exit::Reached)
 }
 
 /// `serin logs`.

@@ -16,6 +16,7 @@ use serin_core::{RevisionId, RolloutKind};
 use serin_server::api::view::{
     Applied, AppliedService, ApplyRequest, RolloutView, Runbook, ServiceView, VerbRequest,
 };
+use std::path::Path;
 use std::time::Duration;
 
 mod lifecycle;
@@ -27,21 +28,34 @@ pub use remove::remove;
 
 /// `serin apply`.
 pub async fn apply(context: &Context<'_>, args: ApplyArgs) -> Result<Exit, Failure> {
-    let file = File::read(&args.file)?;
-    // What is wrong with the file itself is said without a server.
-    file.load(context.printer.has_color(Channel::Err))?;
     let request = ApplyRequest {
-        source: file.name.clone(),
-        text: file.text.clone(),
-        base_dir: file.base_dir.to_string_lossy().into_owned(),
-        revision: args.revision,
         reason: args.why.reason,
-        actor: Some(actor()),
         dry_run: args.dry_run,
         allow_bad: args.allow_bad,
+        ..request(context, &args.file, args.revision)?
     };
     let document = context.client.submit("/api/v1/apply", &request).await?;
     settle(context, &document, args.dry_run, args.stay).await
+}
+
+/// A file as the server takes it. What is wrong with the file itself is said without a server.
+pub fn request(
+    context: &Context<'_>,
+    path: &Path,
+    revision: Option<String>,
+) -> Result<ApplyRequest, Failure> {
+    let file = File::read(path)?;
+    file.load(context.printer.has_color(Channel::Err))?;
+    Ok(ApplyRequest {
+        source: file.name,
+        text: file.text,
+        base_dir: file.base_dir.to_string_lossy().into_owned(),
+        revision,
+        reason: None,
+        actor: Some(actor()),
+        dry_run: false,
+        allow_bad: false,
+    })
 }
 
 /// `serin deploy`.

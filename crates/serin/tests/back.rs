@@ -111,6 +111,15 @@ fn a_plan_says_what_it_takes() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(server.ok(&["plan"]).out.contains("a new revision"), "a name is not needed");
+    let other = shop(free_address(), "", QUICK).replace("name: shop", "name: mail");
+    let file = server.file("mail.yaml", &other);
+    let plans = server.json(&["plan", "-f", &file, "-r", "v7"]);
+    assert_eq!(
+        (&plans["schema"], &plans["plans"][0]["action"]),
+        (&"serin.plans/v1".into(), &"first".into())
+    );
+    assert_eq!(plans["plans"][0]["to"], "v7");
+    assert_eq!(server.json(&["status"])["services"].as_array().unwrap().len(), 1, "only planned");
 }
 
 #[test]

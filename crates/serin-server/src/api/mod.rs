@@ -61,6 +61,7 @@ fn routes(handle: Handle) -> Router {
         .route("/api/v1/services/{target}/runbook", get(back::runbook))
         .route("/api/v1/services/{target}/drills", get(back::drills).post(back::drilled))
         .route("/api/v1/leftovers", get(back::leftovers))
+        .route("/api/v1/plan", post(plan::plan_file))
         .route("/api/v1/apply", post(write::apply))
         .route("/api/v1/events", get(events::events))
         .route("/metrics", get(metrics::metrics))

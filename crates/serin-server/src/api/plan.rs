@@ -2,7 +2,7 @@
 
 use super::error::ApiError;
 use super::read::{ask, named, view};
-use super::view::{PlanPreview, ServiceView, schema_of};
+use super::view::{ApplyRequest, PlanPreview, Plans, ServiceView, schema_of};
 use crate::control::{Core, Handle, now};
 use crate::executor::Error;
 use crate::foresee::foresee;
@@ -11,7 +11,8 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use serin_core::{
-    Actor, Ask, DeployAsk, Event, Outlook, RevisionId, RolloutKind, Service, Version, outlook,
+    Actor, Ask, DeployAsk, Event, Outlook, RevisionId, RolloutKind, Service, ServiceName,
+    ServiceSpec, Version, outlook,
 };
 use serin_stats::planner;
 
@@ -45,27 +46,57 @@ pub(super) async fn plan(
     let version = version.map_err(|why: serin_core::IdError| ApiError::invalid(why.to_string()))?;
     let to = apply::revision_id(&spec, version).await;
     let to = to.map_err(|why| ApiError::invalid(why.to_string()))?;
-    let rate = view(&handle, name.clone()).await.ok().and_then(|view| requests_per_second(&view));
+    let rate = rate(&handle, &name).await;
     let answer = ask(&handle, name, move |core, service| {
-        let preview = preview(core, service, &to, is_named)?;
-        Ok(PlanPreview { requests_per_second: rate, ..preview })
+        let spec = service.spec.clone();
+        preview(core, service.clone(), &Wish { spec, to, is_named })
     });
-    Ok(Json(answer.await?))
+    Ok(Json(PlanPreview { requests_per_second: rate, ..answer.await? }))
 }
 
-fn preview(
-    core: &Core,
-    service: &Service,
-    to: &RevisionId,
+/// `POST /api/v1/plan`: what an apply of a file would do.
+pub(super) async fn plan_file(
+    State(handle): State<Handle>,
+    Json(request): Json<ApplyRequest>,
+) -> Result<Json<Plans>, ApiError> {
+    let mut plans = Vec::new();
+    for (spec, to) in apply::wishes(&handle, &request).await? {
+        let rate = rate(&handle, &spec.name).await;
+        let answer = handle.ask(move |core| {
+            let known = core.executor.service(&spec.name).cloned();
+            let service = known.unwrap_or_else(|| Service::new(spec.clone()));
+            preview(core, service, &Wish { spec, to, is_named: true })
+        });
+        let plan = answer.await.ok_or_else(ApiError::ending)??;
+        plans.push(PlanPreview { requests_per_second: rate, ..plan });
+    }
+    Ok(Json(Plans { schema: schema_of("plans"), plans }))
+}
+
+/// Requests a second that the service gets now.
+async fn rate(handle: &Handle, name: &ServiceName) -> Option<f64> {
+    view(handle, name.clone()).await.ok().and_then(|view| requests_per_second(&view))
+}
+
+/// A deploy that nobody has asked for.
+struct Wish {
+    spec: ServiceSpec,
+    to: RevisionId,
+    /// A version was named; otherwise it stands for any.
     is_named: bool,
-) -> Result<PlanPreview, ApiError> {
-    let would = would(core, service, to);
+}
+
+fn preview(core: &Core, mut service: Service, wish: &Wish) -> Result<PlanPreview, ApiError> {
+    let Wish { spec, to, is_named } = wish;
+    let would = would(core, &service, wish);
     let kind = match would {
         Would::Start(kind) => kind,
         _ if service.stable.is_some() => RolloutKind::Release,
         _ => RolloutKind::First,
     };
-    let mut foreseen = outlook(service, &service.spec.schedule, kind);
+    let way_back = views::way_back_from(&service, spec, to);
+    service.spec.clone_from(spec);
+    let mut foreseen = outlook(&service, &spec.schedule, kind);
     if let Would::Refuse(why) = &would {
         foreseen.notes.insert(0, format!("a deploy would be refused: {why}"));
     }
@@ -77,15 +108,15 @@ fn preview(
         schema: schema_of("plan"),
         service: service.name.clone(),
         from: service.stable.clone(),
-        to: if is_named { to.version.to_string() } else { "a new revision".into() },
+        to: if *is_named { to.version.to_string() } else { "a new revision".into() },
         action: would.word().into(),
-        takes: foresee(&service.spec, &foreseen, &records),
+        takes: foresee(spec, &foreseen, &records),
         outlook: foreseen,
         requests_per_second: None,
-        requests_to_catch: requests_to_catch(service),
-        way_back: Some(views::way_back_from(service, &service.spec, to)),
+        requests_to_catch: requests_to_catch(&service),
+        way_back: Some(way_back),
         measured: views::measured(&records).take(TOLD).collect(),
-        strategy: service.spec.schedule.strategy.clone(),
+        strategy: spec.schedule.strategy.clone(),
     })
 }
 
@@ -109,8 +140,9 @@ impl Would {
 }
 
 /// Asks the engine itself; nothing is changed.
-fn would(core: &Core, service: &Service, to: &RevisionId) -> Would {
-    let ask = DeployAsk { spec: service.spec.clone(), revision: to.clone(), allow_bad: false };
+fn would(core: &Core, service: &Service, wish: &Wish) -> Would {
+    let to = &wish.to;
+    let ask = DeployAsk { spec: wish.spec.clone(), revision: to.clone(), allow_bad: false };
     let ask = Ask::Deploy(Box::new(ask));
     let event = Event::Asked { by: Actor("plan".into()), reason: None, ask };
     let next = match core.executor.preview(&service.name, &event, now()) {

@@ -19,6 +19,9 @@ pub fn plan(plan: &PlanPreview, frame: &Frame) -> Vec<Line> {
     for (index, step) in plan.outlook.steps.iter().enumerate() {
         table.row(cells(index, step, plan));
     }
+    if plan.action == "first" && !plan.outlook.steps.is_empty() {
+        lines.push(Line::toned(Tone::Dim, "  every later one goes through:"));
+    }
     if !plan.outlook.steps.is_empty() {
         lines.extend(table.lines(frame, "  "));
     }

@@ -4,6 +4,15 @@ use super::{MeasuredWay, WayBackView};
 use serde::{Deserialize, Serialize};
 use serin_core::{Outlook, RevisionId, ServiceName};
 
+/// `POST /api/v1/plan`: what an apply would do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plans {
+    /// `serin.plans/v1`.
+    pub schema: String,
+    /// One a service, in the order of the file.
+    pub plans: Vec<PlanPreview>,
+}
+
 /// `GET /api/v1/services/{name}/plan?revision=`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlanPreview {
