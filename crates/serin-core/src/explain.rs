@@ -51,6 +51,10 @@ pub enum WaitingOn {
     Traffic,
     /// Requests that still run on a revision that is leaving.
     Drain { revision: RevisionId, in_flight: u64 },
+    /// Instances of this revision that give their places away and are not gone.
+    Room { revision: RevisionId, leaving: u32, in_flight: u64 },
+    /// Instances, and nobody answers users meanwhile: for so long now.
+    Down { revision: RevisionId, ready: u32, wanted: u32, so_far: Millis },
 }
 
 impl fmt::Display for WaitingOn {
@@ -98,8 +102,27 @@ impl fmt::Display for WaitingOn {
             Self::Drain { revision, in_flight } => {
                 write!(f, "{in_flight} requests still running on {}", revision.version)
             }
+            Self::Room { revision, leaving, in_flight } => {
+                fmt_room(f, revision, *leaving, *in_flight)
+            }
+            Self::Down { revision, ready, wanted, so_far } => write!(
+                f,
+                "instances of {}: {ready} of {wanted} ready; nobody has answered users for {so_far}",
+                revision.version
+            ),
         }
     }
+}
+
+fn fmt_room(
+    f: &mut fmt::Formatter<'_>,
+    revision: &RevisionId,
+    leaving: u32,
+    in_flight: u64,
+) -> fmt::Result {
+    let instances = if leaving == 1 { "instance" } else { "instances" };
+    write!(f, "{leaving} {instances} of {} to stop", revision.version)?;
+    if in_flight > 0 { write!(f, " ({in_flight} requests still running)") } else { Ok(()) }
 }
 
 /// What `service` waits for at `now`.
@@ -157,6 +180,9 @@ fn paused(rollout: &Rollout, now: Timestamp) -> WaitingOn {
         }
         Some(PauseReason::Guard(why) | PauseReason::Check(why)) => {
             format!("a person: {why}; resume, promote or abort")
+        }
+        Some(PauseReason::Instance(why)) => {
+            format!("a person: {why}; resume to try it again, or abort")
         }
         Some(PauseReason::Person(who)) => format!("a person: paused by {}", who.0),
         None => "a person".to_owned(),

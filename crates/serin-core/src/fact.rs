@@ -2,6 +2,7 @@
 //! audit.
 
 mod life;
+mod places;
 
 use crate::{
     Actor, Cause, KeptFor, Millis, Outcome, Recovery, RevisionId, RolloutKind, Timestamp, Weight,
@@ -106,6 +107,17 @@ pub enum Fact {
     RollbackFailed { to: RevisionId, stays: Option<RevisionId>, cause: Box<Cause> },
     /// Something about data formats that people should know.
     Formats { text: String },
+    /// Instances were ordered where the candidate takes stable's places.
+    Places { candidate: RevisionId, has: u32, stable: RevisionId, keeps: u32, of: u32 },
+    /// An instance of the candidate failed; its place is stable's again, for a while or until
+    /// somebody goes on.
+    PlaceBack { revision: RevisionId, text: String, retry: Option<Millis> },
+    /// The candidate has all traffic and stable's places; it is watched for a while.
+    Watching { revision: RevisionId, span: Millis },
+    /// Nobody answers users until this revision is ready.
+    Down { revision: RevisionId },
+    /// Users are answered again, after so long.
+    Up { revision: RevisionId, after: Millis },
 }
 
 /// How much a fact asks of people.
@@ -134,7 +146,8 @@ impl Fact {
             | Self::PlanRefused { .. }
             | Self::Reported { .. }
             | Self::Formats { .. }
-            | Self::Unqueued { .. } => Severity::Warn,
+            | Self::Unqueued { .. }
+            | Self::PlaceBack { .. } => Severity::Warn,
             Self::Scaled { from, to, .. } if to * 2 < *from => Severity::Warn,
             _ => Severity::Info,
         }
@@ -186,6 +199,11 @@ impl fmt::Display for Fact {
             ),
             Self::PlanRefused { notes } => write!(f, "plan not applied: {}", notes.join("; ")),
             Self::Removing { by } => write!(f, "removal asked by {}", by.0),
+            Self::Places { .. }
+            | Self::PlaceBack { .. }
+            | Self::Watching { .. }
+            | Self::Down { .. }
+            | Self::Up { .. } => places::fmt(self, f),
             other => life::fmt(other, f),
         }
     }

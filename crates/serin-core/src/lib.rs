@@ -21,6 +21,7 @@ mod lifecycle;
 mod lint;
 mod observation;
 mod outlook;
+mod places;
 mod plan;
 mod record;
 mod rollout;
@@ -46,6 +47,7 @@ pub use observation::{
     StartFailure,
 };
 pub use outlook::{Outlook, OutlookStep, describe, metric_value, outlook, verdict_sentence};
+pub use places::{Downtime, FailedPlaces, Places};
 pub use plan::{Affinity, FreshBaseline, Mirror, Plan, Preview, RevisionPlan, Role, Rule};
 pub use record::{Given, RecordedTick, judge_again};
 pub use rollout::{

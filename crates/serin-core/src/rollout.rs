@@ -1,8 +1,8 @@
 //! One move from stable to candidate, and the record it leaves.
 
 use crate::{
-    Actor, AffinitySpec, ArmCounts, Baseline, Beside, CountKey, Generation, RevisionId, Schedule,
-    StartFailure, TestRun, Timestamp, WayBack, Weight,
+    Actor, AffinitySpec, ArmCounts, Baseline, Beside, CountKey, Downtime, Generation, Millis,
+    Places, RevisionId, Scale, Schedule, StartFailure, TestRun, Timestamp, WayBack, Weight,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::threshold::{CheckState, CheckVerdict};
@@ -82,6 +82,15 @@ pub struct Rollout {
     /// What else was done to it, for the record.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Instances of both sides where the candidate takes stable's places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub places: Option<Places>,
+    /// The candidate's instances where they are set apart from its share.
+    #[serde(default)]
+    pub scale: Scale,
+    /// Time without anybody to answer users.
+    #[serde(default)]
+    pub downtime: Downtime,
 }
 
 /// How a rollout came to be; decides which schedule it follows.
@@ -256,6 +265,8 @@ pub enum PauseReason {
     Inconclusive,
     /// What was compared cannot be trusted, and why.
     Guard(String),
+    /// An instance of the candidate failed, and how; its place is stable's again.
+    Instance(String),
     /// A check is neither good nor bad, and why.
     Check(String),
     /// It was decided against the candidate, which stays where it is (`onFailure: hold`).
@@ -370,6 +381,9 @@ pub struct RolloutRecord {
     /// What else was done to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// How long nobody was there to answer users, because all old instances had to go first.
+    #[serde(default)]
+    pub downtime: Millis,
 }
 
 impl Rollout {
@@ -451,6 +465,7 @@ impl Rollout {
             active,
             back: self.back,
             notes: self.notes,
+            downtime: self.downtime.total,
         }
     }
 }

@@ -114,7 +114,9 @@ fn pause_words(why: &PauseReason) -> String {
     match why {
         PauseReason::Person(who) => format!("by {}", who.0),
         PauseReason::Inconclusive => "inconclusive evidence".into(),
-        PauseReason::Guard(why) | PauseReason::Check(why) => why.clone(),
+        PauseReason::Guard(why) | PauseReason::Check(why) | PauseReason::Instance(why) => {
+            why.clone()
+        }
         PauseReason::Failed(cause) | PauseReason::Confirm { cause, .. } => cause.text.clone(),
     }
 }

@@ -4,10 +4,10 @@ use super::Turn;
 use super::ask::Answer;
 use crate::lifecycle::{clash, is_config};
 use crate::{
-    Actor, Beside, CheckRun, Colour, Counted, DeployAsk, Fact, Given, Millis, Outcome, Phase,
-    RecordedTick, Refusal, RefusalCode as Code, Revision, RevisionId, RevisionStanding,
-    RollbackClass, Rollout, RolloutKind, Schedule, ServiceSpec, Stage, Step, StepState, Weight,
-    way_back_before,
+    Actor, Beside, CheckRun, Colour, Counted, DeployAsk, Downtime, Fact, Given, Millis, Outcome,
+    Phase, RecordedTick, Refusal, RefusalCode as Code, Revision, RevisionId, RevisionStanding,
+    RollbackClass, Rollout, RolloutKind, Scale, Schedule, ServiceSpec, Stage, Step, StepState,
+    Weight, way_back_before,
 };
 use serin_stats::threshold::Signal;
 use serin_stats::{Judge, Metric};
@@ -236,6 +236,9 @@ impl Turn {
             overridden: std::collections::BTreeSet::new(),
             notes: vec![],
             beside: Beside::default(),
+            places: None,
+            scale: Scale::default(),
+            downtime: Downtime::default(),
             schedule,
         };
         self.service.next_rollout += 1;

@@ -34,6 +34,7 @@ fn record(version: &str, outcome: Outcome) -> RolloutRecord {
         active: None,
         back: None,
         notes: Vec::new(),
+        downtime: Millis(0),
     }
 }
 
