@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 /// What the shell must do after an event.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "short-lived, and one of few")]
 pub enum Effect {
     /// Make this plan true; it is handed out again until it is observed.
     Apply(Plan),

@@ -4,6 +4,7 @@
 use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// The cookie.
 pub(super) const COOKIE: &str = "sid";
@@ -74,7 +75,10 @@ fn proof(key: &str, user: &str) -> String {
     };
     let inner = Sha256::new().chain_update(block(0x36)).chain_update(user).finalize();
     let outer = Sha256::new().chain_update(block(0x5c)).chain_update(inner).finalize();
-    outer.iter().map(|byte| format!("{byte:02x}")).collect()
+    outer.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 #[cfg(test)]
