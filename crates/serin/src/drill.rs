@@ -18,6 +18,7 @@ use serin_server::api::view::{
     Applied, DrillRecord, Drills, RolloutStatus, RolloutView, Runbook, ServiceView, VerbRequest,
 };
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 const PACE: Duration = Duration::from_millis(100);
@@ -40,12 +41,16 @@ struct Drill<'c> {
 pub async fn drill(context: &Context<'_>, args: DrillArgs) -> Result<Exit, Failure> {
     let service = context.service(args.service).await?;
     let facts: Runbook = context.client.get(&path_of(&service, "/runbook")).await?;
+    // From here on nothing ends it before the copy is gone.
+    let mut interrupt = signals(SignalKind::interrupt())?;
+    let mut terminate = signals(SignalKind::terminate())?;
     let started = start(context, &service, false).await?;
     let target = Millis(u64::try_from(args.target.as_millis()).unwrap_or(u64::MAX));
     let drill = Drill { context, service, copy: started.0.clone(), target };
     let ended = tokio::select! {
         ended = timeout(args.timeout, drill.rehearse(&facts, started.1)) => Some(ended),
-        _ = tokio::signal::ctrl_c() => None,
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
     };
     drill.leave().await;
     match ended {
@@ -53,6 +58,10 @@ pub async fn drill(context: &Context<'_>, args: DrillArgs) -> Result<Exit, Failu
         Some(Err(_)) => Err(drill.too_late(args.timeout)),
         None => Ok(Exit::Detached),
     }
+}
+
+fn signals(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::internal(format!("cannot listen to signals: {error}")))
 }
 
 /// Starts the copy, or its bad version: its name and the number of the rollout.
@@ -165,7 +174,9 @@ impl Drill<'_> {
         let wanted = if drill.judged { Outcome::RolledBack } else { Outcome::Aborted };
         let in_time = |time: Option<Millis>| time.is_none_or(|time| time <= self.target);
         let (requests, failed) = drill.after;
+        let found = record.cause.as_ref().is_none_or(|cause| cause.code != "inconclusive");
         record.outcome == wanted
+            && found
             && !render::is_unwell(record)
             && [drill.routed, drill.silent].into_iter().all(in_time)
             && failed as f64 <= requests as f64 * STRAY

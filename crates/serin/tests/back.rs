@@ -3,7 +3,10 @@
 
 mod support;
 
-use support::{HELD, QUICK, Server, free_address, shop};
+use rustix::process::Signal;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use support::{HELD, QUICK, Server, free_address, kill, shop};
 
 /// A server with revision v1 of a shop.
 fn serving(steps: &str) -> Server {
@@ -45,6 +48,20 @@ fn a_drill_beside_another_is_refused() {
     assert_eq!(said.code, Some(6), "{said:?}");
     assert!(said.err.contains("serin remove shop-drill --yes"), "{said:?}");
     assert_eq!(server.json(&["status"])["services"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_drill_that_is_cut_short_takes_its_copy_away() {
+    let server = serving(QUICK);
+    let mut command = server.command(&["drill", "shop"]);
+    let mut drill = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(drill.stderr.take().unwrap()).lines().map(Result::unwrap);
+    lines.find(|line| line.contains("a copy of shop with v1 starts as shop-drill")).unwrap();
+    kill(drill.id(), Signal::INT);
+    assert_eq!(lines.collect::<Vec<_>>(), [""; 0]);
+    assert_eq!(drill.wait().unwrap().code(), Some(130));
+    assert_eq!(server.run(&["status", "shop-drill"]).code, Some(2), "the copy is gone");
+    assert_eq!(server.json(&["runbook"])["drills"], serde_json::json!([]));
 }
 
 #[test]
