@@ -271,8 +271,8 @@ impl Pieces {
 }
 
 fn of_problem(exit: Exit, problem: Problem) -> Failure {
-    let Problem { title, code, hint, detail, .. } = problem;
-    Failure { exit, code, message: title, detail, hint }
+    let Problem { title, code, hint, detail, refusal, .. } = problem;
+    Failure { exit, code, message: title, detail, hint, refusal }
 }
 
 /// What to do about a socket that this user may not use. The first directory above it that can be

@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use serde::Serialize;
+use serin_core::RefusalCode;
 
 /// A command that failed. Printed once, by `main`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Failure {
     pub detail: Option<String>,
     /// One thing to do.
     pub hint: Option<String>,
+    /// Of what was refused: why, for programs.
+    pub refusal: Option<RefusalCode>,
 }
 
 /// The same as a document, for `--json`.
@@ -27,12 +30,21 @@ pub struct FailureDocument<'a> {
     message: &'a str,
     detail: Option<&'a str>,
     hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<RefusalCode>,
 }
 
 impl Failure {
     /// A failure with its message.
     pub fn new(exit: Exit, code: &str, message: impl Into<String>) -> Self {
-        Self { exit, code: code.into(), message: message.into(), detail: None, hint: None }
+        Self {
+            exit,
+            code: code.into(),
+            message: message.into(),
+            detail: None,
+            hint: None,
+            refusal: None,
+        }
     }
 
     /// Wrong usage: exit code 2.
@@ -60,6 +72,7 @@ impl Failure {
             message: &self.message,
             detail: self.detail.as_deref(),
             hint: self.hint.as_deref(),
+            refusal: self.refusal,
         }
     }
 }

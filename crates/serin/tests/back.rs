@@ -176,6 +176,9 @@ fn after_a_rollback_deploys_are_held_until_released() {
     let held = server.run(&["deploy", "-r", "v2"]);
     assert_eq!(held.code, Some(6), "{held:?}");
     assert!(held.err.contains("serin release"), "{held:?}");
+    let held = server.run(&["--json", "deploy", "-r", "v2"]);
+    let document: serde_json::Value = serde_json::from_str(&held.out).unwrap();
+    assert_eq!((&document["code"], &document["refusal"]), (&"refused".into(), &"held".into()));
     assert!(server.ok(&["status", "shop"]).out.contains("  held: v2 and older"), "it is shown");
     assert_eq!(server.json(&["plan", "-r", "v2"])["action"], "refused");
     server.ok(&["release", "--reason", "it was not v2"]);

@@ -17,6 +17,7 @@ impl ApiError {
             code: code.into(),
             hint: None,
             detail: None,
+            refusal: None,
         })
     }
 
@@ -49,7 +50,8 @@ impl From<executor::Error> for ApiError {
                 Self::new(StatusCode::NOT_FOUND, "unknown-service", title)
             }
             executor::Error::Refused(refusal) => {
-                let error = Self::new(StatusCode::CONFLICT, "refused", refusal.message);
+                let mut error = Self::new(StatusCode::CONFLICT, "refused", refusal.message);
+                error.0.refusal = Some(refusal.code);
                 refusal.hint.into_iter().fold(error, Self::hint)
             }
             executor::Error::Store(error) => store(&error),

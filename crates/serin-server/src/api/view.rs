@@ -15,7 +15,8 @@ pub use rollout::{LatencyIntervals, RolloutStatus, RolloutView};
 
 use serde::{Deserialize, Serialize};
 use serin_core::{
-    Entry, Hold, Kept, RevisionId, RolloutRecord, ServiceName, Timestamp, WaitingOn, Weight,
+    Entry, Hold, Kept, RefusalCode, RevisionId, RolloutRecord, ServiceName, Timestamp, WaitingOn,
+    Weight,
 };
 use std::net::SocketAddr;
 
@@ -273,6 +274,9 @@ pub struct Problem {
     pub hint: Option<String>,
     /// For invalid files: the drawn errors.
     pub detail: Option<String>,
+    /// Of what was refused: why, such as `held` or `bad-revision`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<RefusalCode>,
 }
 
 /// `GET /api/v1/server`.

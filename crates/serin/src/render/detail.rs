@@ -141,7 +141,9 @@ fn instances(service: &ServiceView, frame: &Frame) -> Vec<Line> {
     }
     for (revision, shown) in &revisions {
         table.title(title_of(service, revision, shown));
-        shown.iter().for_each(|instance| table.row(instance_cells(instance)));
+        for instance in shown {
+            table.row(instance_cells(instance));
+        }
     }
     if revisions.is_empty() { Vec::new() } else { table.lines(frame, "  ") }
 }
