@@ -194,6 +194,9 @@ impl Actor {
             let before = known.map(hear::addresses).unwrap_or_default();
             let wanted = hear::addresses(&plan);
             let preview = known.and_then(|known| known.preview.as_ref()).map(|p| p.listen);
+            if before != wanted {
+                served.unbound = None;
+            }
             served.fleet.welcome();
             if let Some(old) = &served.plan {
                 served.fleet.replan(old, &plan);

@@ -169,6 +169,14 @@ impl Sessions {
     }
 }
 
+#[cfg(test)]
+impl Sessions {
+    /// Whether no service is remembered.
+    pub fn is_empty(&self) -> bool {
+        lock(&self.services).is_empty()
+    }
+}
+
 impl Kept {
     fn book(&mut self, generation: Generation) -> &mut Vec<Arc<Tally>> {
         let at = self.books.iter().position(|(held, _)| *held == generation);

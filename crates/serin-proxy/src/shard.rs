@@ -294,3 +294,6 @@ fn dropped(service: &Service) -> Dropped {
         truncated: service.truncated.get(),
     }
 }
+
+#[cfg(test)]
+mod tests;

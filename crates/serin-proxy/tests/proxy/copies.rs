@@ -146,3 +146,22 @@ fn a_candidate_that_is_not_there_costs_users_nothing() {
     let none = proxy.arm_when(2, "v2", |arm| arm.copies.dropped == 20);
     assert_eq!((none.judged.n, none.led), (0, 0));
 }
+
+/// A copy is of a whole request, and one that never was whole gives its place back.
+#[test]
+fn a_request_that_breaks_off_is_not_copied() {
+    let heard = Heard::default();
+    let (old, new) = (App::named("v1"), listening("v2", &heard));
+    let proxy = Proxy::start();
+    let one = RequestMatch { methods: vec!["POST".into()], ..RequestMatch::default() };
+    mirrored(&proxy, 1, [&old, &new], Mirror { matches: vec![one], ..all() });
+    for _ in 0..=MAX_COPIES {
+        let mut user = User::connect(proxy.addr);
+        user.send("POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 10\r\n\r\nhello");
+    }
+    let more = u64::from(MAX_COPIES) + 1;
+    proxy.arm_when(1, "v1", |arm| arm.totals.client_aborts == more);
+    assert_eq!(User::connect(proxy.addr).post("/", "whole").status, 200);
+    let new = proxy.arm_when(1, "v2", |arm| arm.judged.n == 1);
+    assert_eq!((new.copies.sent, new.led, heard.lock().unwrap().len()), (1, 1, 1));
+}
