@@ -24,7 +24,7 @@ pub(crate) fn read(field: &Field<'_>) -> Option<AffinitySpec> {
 }
 
 /// Characters of a token (RFC 9110, section 5.6.2).
-fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     let mark = |c: u8| b"!#$%&'*+-.^_`|~".contains(&c);
     text.len() <= 64 && text.bytes().all(|c| c.is_ascii_alphanumeric() || mark(c))
 }

@@ -19,9 +19,17 @@ pub(crate) fn judges(analysis: &Analysis) -> bool {
     analysis.compares() || !analysis.checks.is_empty() || analysis.max_errors.is_some()
 }
 
-pub(crate) fn read(field: &Field<'_>) -> Option<Analysis> {
+/// What an analysis is unless said. A worker has no requests to compare.
+pub(crate) fn usual(worker: bool) -> Analysis {
+    let standard = Analysis::default();
+    if worker { Analysis { metrics: Vec::new(), ..standard } } else { standard }
+}
+
+/// The analysis, and the step, from 0, with which it starts.
+pub(crate) fn read(field: &Field<'_>, worker: bool) -> Option<(Analysis, usize)> {
     let mut reader = field.map()?;
-    let preset = reader.or("preset", Analysis::default(), |f| preset(&f));
+    let preset = reader.or("preset", usual(worker), |f| preset(&f, worker));
+    let from = reader.or("startingStep", 1, |f| f.integer(1..=200)) as usize - 1;
     let metrics = reader.or("metrics", preset.metrics.clone(), |f| metrics(&f));
     let (harm_ratio, harm_floor) =
         reader.or("harm", (preset.harm_ratio, preset.harm_floor), |f| harm(&f, &preset));
@@ -47,15 +55,20 @@ pub(crate) fn read(field: &Field<'_>) -> Option<Analysis> {
         on_inconclusive: reader
             .or("onInconclusive", preset.on_inconclusive, |f| on_inconclusive(&f)),
     };
+    if let Some(field) = reader.peek("metrics").filter(|_| worker && analysis.compares()) {
+        let message = "these metrics count requests, and a worker has none";
+        let hint = "leave `metrics` out; hold the worker's own numbers against `checks`";
+        field.report(field.key_problem("worker", message).hint(hint));
+    }
     check_latency(&reader, &analysis);
     check_tolerated(&reader, &analysis);
     check_many(&reader, &analysis);
     reader.finish();
-    Some(analysis)
+    Some((analysis, from))
 }
 
-fn preset(field: &Field<'_>) -> Option<Analysis> {
-    let standard = Analysis::default();
+fn preset(field: &Field<'_>, worker: bool) -> Option<Analysis> {
+    let standard = usual(worker);
     let (alpha, beta) = field
         .choice(&[("standard", (standard.alpha, standard.beta)), ("cautious", (0.05, 0.01))])?;
     Some(Analysis { alpha, beta, ..standard })

@@ -37,8 +37,14 @@ pub(crate) fn read(field: &Field<'_>) -> Option<Vec<Check>> {
     Some(found)
 }
 
-fn one(field: &Field<'_>) -> Option<Vec<Check>> {
+/// A check written out, or all of a preset.
+pub(crate) fn one(field: &Field<'_>) -> Option<Vec<Check>> {
     if field.is_map() { written(field).map(|check| vec![check]) } else { preset(field) }
+}
+
+/// Whether its number is the instance's own, for which no request is needed.
+pub(crate) fn is_own_number(check: &Check) -> bool {
+    matches!(check.signal, Signal::Value { .. })
 }
 
 /// The checks of a preset that Serin can measure.
@@ -236,7 +242,7 @@ fn ceiling(field: &Field<'_>) -> Option<Ceiling> {
     Some(Ceiling { p_max: p_max?, alpha })
 }
 
-fn failures(field: &Field<'_>) -> Option<Failures> {
+pub(crate) fn failures(field: &Field<'_>) -> Option<Failures> {
     let mut reader = field.map()?;
     let total = reader.maybe("total", |f| small(&f, 1));
     let consecutive = reader.maybe("consecutive", |f| small(&f, 1));

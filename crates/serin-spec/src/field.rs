@@ -39,6 +39,11 @@ impl<'a> Field<'a> {
         matches!(self.node.value, Value::Map(_))
     }
 
+    /// Whether it is a scalar without quotes.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.node.value, Value::Scalar { plain: true, .. })
+    }
+
     /// The text of a scalar that is there, for messages.
     pub(crate) fn scalar(&self) -> Option<&'a str> {
         match &self.node.value {

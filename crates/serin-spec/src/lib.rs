@@ -18,23 +18,28 @@ mod across;
 mod affinity;
 mod analysis;
 mod checks;
+mod data;
 mod environment;
 mod field;
 mod nearest;
 mod place;
+mod preset;
 mod probe;
 mod problem;
 mod quantity;
 mod reader;
+mod rollback;
 mod run;
 mod service;
 mod steps;
 mod strategy;
+mod traffic;
 mod variables;
 mod yaml;
 
 pub use environment::{Need, environment_problems};
 pub use place::{Mark, Span};
+pub use preset::{Preset, presets};
 pub use problem::{Also, Problem, Problems, Severity};
 pub use strategy::guarded;
 

@@ -62,7 +62,8 @@ fn http_get(field: &Field<'_>) -> Option<ProbeKind> {
     path.map(|path| ProbeKind::HttpGet { path })
 }
 
-fn path(field: &Field<'_>) -> Option<String> {
+/// A path as a request line carries it.
+pub(crate) fn path(field: &Field<'_>) -> Option<String> {
     let text = field.word()?;
     let refuse = |message: String, hint: String| {
         field.report(field.problem("bad-path", message).hint(hint));

@@ -70,6 +70,8 @@ pub(crate) struct Reader<'a> {
     at: Span,
     entries: &'a [Entry],
     known: Vec<&'static str>,
+    /// Keys that were refused with words of their own.
+    refused: Vec<&'static str>,
 }
 
 impl<'a> Reader<'a> {
@@ -84,7 +86,7 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn of(field: &Field<'a>, entries: &'a [Entry]) -> Self {
         let (what, path, at) = (field.what.clone(), field.path.clone(), field.key.clone());
-        Self { cx: field.cx, what, path, at, entries, known: Vec::new() }
+        Self { cx: field.cx, what, path, at, entries, known: Vec::new(), refused: Vec::new() }
     }
 
     /// The whole document.
@@ -99,6 +101,13 @@ impl<'a> Reader<'a> {
         self.known.push(key);
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
         Some(self.field(entry))
+    }
+
+    /// The value of a key that is known only to be refused, and not named among those allowed.
+    pub(crate) fn take_silently(&mut self, key: &'static str) -> Option<Field<'a>> {
+        let field = self.peek(key)?;
+        self.refused.push(key);
+        Some(field)
     }
 
     /// The value of `key`, without counting it as read.
@@ -185,9 +194,13 @@ impl<'a> Reader<'a> {
 
     /// Reports every key that was not asked for.
     pub(crate) fn finish(self) {
-        for entry in self.entries.iter().filter(|e| !self.known.contains(&e.key.as_str())) {
+        for entry in self.entries.iter().filter(|e| !self.was_read(&e.key)) {
             self.cx.report(self.unknown(entry));
         }
+    }
+
+    fn was_read(&self, key: &str) -> bool {
+        self.known.contains(&key) || self.refused.contains(&key)
     }
 
     fn allowed(&self) -> String {

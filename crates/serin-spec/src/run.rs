@@ -7,17 +7,19 @@ use crate::{
     variables,
     yaml::{Entry, shown},
 };
-use serin_core::{EnvValue, Limits, LogLimits, Millis, RunSpec};
+use serin_core::{EnvValue, Limits, LogLimits, MetricsSpec, Millis, RunSpec};
 use std::{
     collections::BTreeMap,
     path::{Component, Path, PathBuf},
 };
 
 const HOUR: Millis = Millis::secs(3600);
+/// Time between two looks at an instance's own numbers unless said.
+const METRICS_PERIOD: Millis = Millis::secs(5);
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
 
-pub(crate) fn read(field: &Field<'_>, base: &Path) -> Option<RunSpec> {
+pub(crate) fn read(field: &Field<'_>, base: &Path, worker: bool) -> Option<RunSpec> {
     let mut reader = field.map()?;
     let command_at = reader.peek("command");
     let command = reader.need("command", "[\"./shop\", \"--port\", \"$(PORT)\"]", |f| command(&f));
@@ -33,9 +35,11 @@ pub(crate) fn read(field: &Field<'_>, base: &Path) -> Option<RunSpec> {
         f.seconds(Millis::secs(1)..=HOUR)
     });
     let log = reader.or("logs", LogLimits::default(), |f| logs(&f));
+    let metrics = reader.maybe("metrics", |f| metrics(&f));
     reader.finish();
     let command = command?;
-    if let Some(field) = command_at {
+    // A worker without numbers is asked nothing on its port.
+    if let Some(field) = command_at.filter(|_| !worker || metrics.is_some()) {
         warn_without_port(&field, &command, &env);
     }
     Some(RunSpec {
@@ -49,11 +53,16 @@ pub(crate) fn read(field: &Field<'_>, base: &Path) -> Option<RunSpec> {
         liveness,
         grace,
         log,
-        metrics: None,
+        metrics,
     })
 }
 
 fn command(field: &Field<'_>) -> Option<Vec<String>> {
+    command_with(field, &variables::KNOWN)
+}
+
+/// Program and arguments, in which these variables are filled in.
+pub(crate) fn command_with(field: &Field<'_>, known: &[&str]) -> Option<Vec<String>> {
     if let Some(problem) = written_as_text(field) {
         field.report(problem);
         return None;
@@ -67,7 +76,7 @@ fn command(field: &Field<'_>) -> Option<Vec<String>> {
     let program_ok = program.word().is_some();
     let read = |item: &Field<'_>| {
         let text = item.string()?;
-        variables::check(item, text);
+        variables::check_among(item, text, known);
         nul_free(item, text)
     };
     let rest: Option<Vec<_>> =
@@ -105,12 +114,22 @@ fn warn_without_port(field: &Field<'_>, command: &[String], env: &BTreeMap<Strin
     field.report(field.problem("port-not-passed", message).warning().hint(hint));
 }
 
-fn env(field: &Field<'_>, base: &Path) -> Option<BTreeMap<String, EnvValue>> {
+/// The environment of an instance.
+pub(crate) fn env(field: &Field<'_>, base: &Path) -> Option<BTreeMap<String, EnvValue>> {
+    env_with(field, base, &variables::KNOWN)
+}
+
+/// An environment in whose values these variables are filled in.
+pub(crate) fn env_with(
+    field: &Field<'_>,
+    base: &Path,
+    known: &[&str],
+) -> Option<BTreeMap<String, EnvValue>> {
     let reader = field.map()?;
     let mut env = BTreeMap::new();
     for (entry, field) in reader.all() {
-        let value =
-            if env_name(&field, entry) { env_value(&field, &entry.key, base) } else { None };
+        let named = env_name(&field, entry);
+        let value = if named { env_value(&field, &entry.key, base, known) } else { None };
         env.extend(value.map(|value| (entry.key.clone(), value)));
     }
     Some(env)
@@ -130,10 +149,11 @@ fn env_name(field: &Field<'_>, entry: &Entry) -> bool {
     ok
 }
 
-fn env_value(field: &Field<'_>, name: &str, base: &Path) -> Option<EnvValue> {
-    let value = if field.is_map() { env_source(field, base)? } else { env_literal(field, name)? };
+fn env_value(field: &Field<'_>, name: &str, base: &Path, known: &[&str]) -> Option<EnvValue> {
+    let value =
+        if field.is_map() { env_source(field, base)? } else { env_literal(field, name, known)? };
     let passes_port = matches!(&value, EnvValue::Literal(text) if variables::names(text, "PORT"));
-    if name == "PORT" && !passes_port {
+    if name == "PORT" && !passes_port && known.contains(&"PORT") {
         let message = "`PORT` is chosen by Serin for each instance and cannot be set";
         field.report(field.problem("port-set", message).hint("write `PORT: \"$(PORT)\"`"));
         return None;
@@ -141,9 +161,9 @@ fn env_value(field: &Field<'_>, name: &str, base: &Path) -> Option<EnvValue> {
     Some(value)
 }
 
-fn env_literal(field: &Field<'_>, name: &str) -> Option<EnvValue> {
+fn env_literal(field: &Field<'_>, name: &str, known: &[&str]) -> Option<EnvValue> {
     let text = field.string()?;
-    variables::check(field, text);
+    variables::check_among(field, text, known);
     if looks_secret(name) && !text.is_empty() && !text.contains("$(") {
         let message = format!("`{name}` looks like a secret, and this file is stored and shown");
         let hint = "use `{ fromFile: path }` or `{ fromEnv: NAME }`: those are never stored";
@@ -217,6 +237,15 @@ fn limits(field: &Field<'_>) -> Option<Limits> {
     };
     reader.finish();
     Some(limits)
+}
+
+/// Where instances publish numbers of their own.
+fn metrics(field: &Field<'_>) -> Option<MetricsSpec> {
+    let mut reader = field.map()?;
+    let path = reader.need("path", "/metrics", |f| probe::path(&f));
+    let period = reader.or("periodSeconds", METRICS_PERIOD, |f| f.seconds(Millis::secs(1)..=HOUR));
+    reader.finish();
+    path.map(|path| MetricsSpec { path, period })
 }
 
 fn logs(field: &Field<'_>) -> Option<LogLimits> {

@@ -1,18 +1,22 @@
 //! One document: `kind: Service`.
 
 use crate::{
-    Located, affinity,
+    Located, data,
     field::Field,
     nearest::nearest,
     reader::{Context, Reader},
-    run, strategy,
+    rollback::{self, Rollback},
+    run,
+    strategy::{self, Around},
+    traffic,
     yaml::{Node, shown},
 };
-use serin_core::{Millis, Schedule, ServiceName, ServiceSpec, TrafficSpec, Version};
-use std::{net::SocketAddr, path::Path};
+use serin_core::{
+    DataFormats, OnNewRevision, Schedule, ServiceName, ServiceSpec, TrafficSpec, Version,
+};
+use std::path::Path;
 
 const API_VERSION: &str = "serin.dev/v1alpha1";
-const HOUR: Millis = Millis::secs(3600);
 
 /// Reads a document; `None` when something in it is wrong or it is of another kind.
 pub(crate) fn read(cx: &Context<'_>, node: &Node, base: &Path) -> Option<Located<ServiceSpec>> {
@@ -82,22 +86,117 @@ fn spec(field: &Field<'_>, base: &Path) -> Option<ServiceSpec> {
     let environment = reader.or("environment", "production".into(), |f| environment(&f));
     let replicas = reader.or("replicas", 2, |f| f.integer(1..=100)) as u32;
     let version = reader.maybe("revision", |f| version(&f));
-    let run = reader.need("run", "{ command: [\"./shop\"] }", |f| run::read(&f, base));
-    let traffic = reader.need("traffic", "{ listen: \"127.0.0.1:8080\" }", |f| traffic(&f));
-    let schedule = reader.maybe("strategy", |f| strategy::read(&f));
+    let worker = is_worker(&reader);
+    let run = reader.need("run", "{ command: [\"./shop\"] }", |f| run::read(&f, base, worker));
+    let traffic = reader.maybe("traffic", |f| traffic::read(&f));
+    let unread = reader.has("traffic") && traffic.is_none();
+    let around = around(&reader, &environment, replicas, base);
+    let schedule = reader.maybe("strategy", |f| strategy::read(&f, &around));
+    let rules = Rules::read(&mut reader, worker);
+    warn_worker(&reader);
     if let (Some(schedule), Some(traffic)) = (&schedule, &traffic) {
         check_affinity(&reader, traffic, schedule);
     }
+    let usual = || if worker { strategy::guarded_worker() } else { strategy::guarded() };
+    let schedule = schedule.unwrap_or_else(usual);
+    let schedule = rules.limit(schedule, reader.peek("rollback").as_ref());
     reader.finish();
+    if unread {
+        return None;
+    }
     let name = "placeholder".parse().ok()?;
-    let schedule = schedule.unwrap_or_else(strategy::guarded);
-    let (run, traffic) = (run?, traffic?);
-    Some(ServiceSpec {
+    let traffic = traffic.unwrap_or_else(TrafficSpec::worker);
+    let spec = ServiceSpec::of(name, run?, traffic, schedule);
+    Some(rules.into_spec(ServiceSpec { environment, replicas, version, ..spec }))
+}
+
+/// Whether no users come in through Serin.
+fn is_worker(spec: &Reader<'_>) -> bool {
+    spec.peek("traffic").is_none_or(|f| f.scalar() == Some("none"))
+}
+
+fn around<'c>(
+    spec: &Reader<'_>,
+    environment: &'c str,
+    replicas: u32,
+    base: &'c Path,
+) -> Around<'c> {
+    let has = |part: &str, key: &str| {
+        let part = spec.peek(part).filter(Field::is_map);
+        part.and_then(|f| f.map()).is_some_and(|part| part.has(key))
+    };
+    Around {
         environment,
         replicas,
-        version,
-        ..ServiceSpec::of(name, run, traffic, schedule)
-    })
+        worker: is_worker(spec),
+        metrics: has("run", "metrics"),
+        preview: has("traffic", "preview"),
+        limits: has("rollback", "triggers"),
+        sticky: has("traffic", "affinity"),
+        base,
+    }
+}
+
+/// A service without `traffic` may be one whose author forgot it.
+fn warn_worker(spec: &Reader<'_>) {
+    let published = spec.peek("run").filter(Field::is_map).and_then(|f| f.map());
+    if spec.has("traffic") || published.is_some_and(|run| run.has("metrics")) {
+        return;
+    }
+    let message = "no `traffic`: this service is a worker, and health alone watches over it";
+    let hint = "add `traffic: { listen: \"127.0.0.1:8080\" }` if it has users, or `traffic: none`";
+    spec.report(spec.key_problem("worker", message).warning().hint(hint));
+}
+
+/// Rules beside the strategy.
+struct Rules {
+    on_new_revision: OnNewRevision,
+    rollback: Option<Rollback>,
+    data: Option<DataFormats>,
+    history_limit: Option<u32>,
+    instance_hour_cost: Option<f64>,
+}
+
+impl Rules {
+    fn read(reader: &mut Reader<'_>, worker: bool) -> Self {
+        Self {
+            on_new_revision: reader.or("onNewRevision", OnNewRevision::Restart, |f| {
+                f.choice(&[
+                    ("restart", OnNewRevision::Restart),
+                    ("queue", OnNewRevision::Queue),
+                    ("reject", OnNewRevision::Reject),
+                ])
+            }),
+            rollback: reader.maybe("rollback", |f| rollback::read(&f, worker)),
+            data: reader.maybe("data", |f| data::read(&f)),
+            history_limit: reader
+                .maybe("revisionHistoryLimit", |f| f.integer(1..=50))
+                .map(|n| n as u32),
+            instance_hour_cost: reader.maybe("instanceHourCost", |f| {
+                let cost = f.decimal()?;
+                if (0.0..=1e6).contains(&cost) { Some(cost) } else { f.outside(cost, 0, 1_000_000) }
+            }),
+        }
+    }
+
+    /// The schedule with the limits of `rollback`.
+    fn limit(&self, schedule: Schedule, at: Option<&Field<'_>>) -> Schedule {
+        match (&self.rollback, at) {
+            (Some(rollback), Some(at)) => rollback::with_triggers(schedule, &rollback.triggers, at),
+            _ => schedule,
+        }
+    }
+
+    fn into_spec(self, spec: ServiceSpec) -> ServiceSpec {
+        ServiceSpec {
+            on_new_revision: self.on_new_revision,
+            rollback: self.rollback.map(|r| r.spec).unwrap_or_default(),
+            data: self.data,
+            history_limit: self.history_limit.unwrap_or(spec.history_limit),
+            instance_hour_cost: self.instance_hour_cost,
+            ..spec
+        }
+    }
 }
 
 fn environment(field: &Field<'_>) -> Option<String> {
@@ -127,16 +226,6 @@ fn version(field: &Field<'_>) -> Option<Version> {
         .ok()
 }
 
-fn traffic(field: &Field<'_>) -> Option<TrafficSpec> {
-    let mut reader = field.map()?;
-    let listen = reader.need("listen", "\"127.0.0.1:8080\"", |f| listen(&f));
-    let request_timeout =
-        reader.or("requestTimeout", Millis::secs(60), |f| f.duration(Millis(0)..=HOUR));
-    let affinity = reader.maybe("affinity", |f| affinity::read(&f));
-    reader.finish();
-    Some(TrafficSpec { request_timeout, affinity, ..TrafficSpec::at(listen?) })
-}
-
 /// Users who stay with a revision do not spoil the comparison: they are dealt at random, and they
 /// are what is counted. That changes what rates mean and how long evidence takes.
 fn check_affinity(spec: &Reader<'_>, traffic: &TrafficSpec, schedule: &Schedule) {
@@ -164,33 +253,4 @@ fn check_affinity(spec: &Reader<'_>, traffic: &TrafficSpec, schedule: &Schedule)
                     `harm` and the rates shown are shares of users";
         field.report(field.key_problem("users-as-units", message).warning().hint(hint));
     }
-}
-
-fn listen(field: &Field<'_>) -> Option<SocketAddr> {
-    let text = field.word()?;
-    let refuse = |code, message: &str, hint: String| {
-        field.report(field.problem(code, format!("`{}` {message}", shown(text))).hint(hint));
-    };
-    let Ok(address) = text.parse::<SocketAddr>() else {
-        refuse("bad-address", "is not an address with a port", address_hint(text));
-        return None;
-    };
-    if address.port() == 0 {
-        let hint = "users must know the port: write one from 1 to 65535";
-        refuse("bad-address", "has port 0", hint.into());
-        return None;
-    }
-    field.cx.claim(|claims| claims.address(address, &field.node.span));
-    if !address.ip().is_loopback() {
-        let message = format!("`{address}` can be reached from other machines");
-        let hint = "Serin speaks plain HTTP here; keep it behind a TLS proxy or a firewall";
-        field.report(field.problem("open-address", message).warning().hint(hint));
-    }
-    Some(address)
-}
-
-/// What was probably meant: `localhost:80`, `:80`, `127.0.0.1`.
-fn address_hint(text: &str) -> String {
-    let port = text.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
-    format!("write IP and port: `127.0.0.1:{}`", port.filter(|&port| port != 0).unwrap_or(8080))
 }

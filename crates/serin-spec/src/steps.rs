@@ -1,212 +1,259 @@
-//! The steps of a canary: each by itself, then the ladder they form.
+//! The steps of a rollout: each by itself, then the ladder they form.
 
-use crate::{field::Field, strategy::BAKE_DEADLINE, yaml::shown};
-use serin_core::{Analysis, Bake, Expose, Millis, Step, Weight};
-use serin_stats::Metric;
+pub(crate) mod experiment;
+mod hook;
+mod people;
+mod route;
+mod scale;
+mod wait;
+
+pub(crate) use experiment::variants;
+pub(crate) use hook::read as hooks;
+pub(crate) use people::{approval, named_checks};
+pub(crate) use route::{header_matches, header_name, request_matches};
+
+use crate::{field::Field, problem::Problem, strategy::Around};
+use serin_core::{Analysis, Millis, Scale, Step, Weight};
+use serin_stats::{Metric, threshold::Check};
+use std::collections::BTreeSet;
 
 /// More steps than this are a mistake of whoever generated the file.
 const MAX_STEPS: usize = 100;
-const MONTH: Millis = Millis::secs(30 * 86_400);
+pub(crate) const MONTH: Millis = Millis::secs(30 * 86_400);
 
-/// Failed requests that `expose` risks on average, unless said.
-const BUDGET: f64 = 100.0;
-/// Percent that `expose` gives at most, unless said.
-const UP_TO: u32 = 50;
+const WORDS: [&str; 14] = [
+    "setWeight",
+    "pause",
+    "bake",
+    "expose",
+    "setCanaryScale",
+    "setHeaderRoute",
+    "setMirrorRoute",
+    "analysis",
+    "experiment",
+    "approval",
+    "run",
+    "flag",
+    "migrate",
+    "chaos",
+];
+/// What still means something when the candidate has all traffic.
+const AFTER_ALL: [&str; 6] = ["pause", "bake", "expose", "analysis", "approval", "run"];
 
 /// What the analysis can give evidence on.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Judged {
     /// Something is compared or checked.
     evidence: bool,
     /// Errors are compared, which is what `expose` reckons with.
     errors: bool,
+    /// The first step, from 0, at which it is looked at.
+    from: usize,
+    /// Numbers held against limits; steps may name them and add to them.
+    checks: Vec<Check>,
 }
 
 impl Judged {
-    pub(crate) fn of(analysis: &Analysis) -> Self {
+    /// With these checks in place of the analysis's own.
+    pub(crate) fn with(self, checks: &[Check]) -> Self {
+        Self { checks: checks.to_vec(), ..self }
+    }
+
+    pub(crate) fn of(analysis: &Analysis, from: usize) -> Self {
         let checked = analysis.checks.iter().any(|check| !check.report_only);
         let errors = analysis.metric(&Metric::Errors).is_some();
-        Self { evidence: analysis.compares() || checked, errors }
+        let checks = analysis.checks.clone();
+        Self { evidence: analysis.compares() || checked, errors, from, checks }
     }
 }
 
-/// Reads the steps. `judged`: what the analysis could give evidence on.
-pub(crate) fn read(field: &Field<'_>, judged: Judged) -> Option<Vec<Step>> {
-    let items = field.list()?;
-    if items.is_empty() {
-        let hint = "write at least `- setWeight: 100`";
-        field.report(field.problem("no-steps", "`steps` is empty").hint(hint));
-        return None;
-    }
-    if items.len() > MAX_STEPS {
-        return field.outside(format!("a list of {}", items.len()), 1, MAX_STEPS);
-    }
-    let mut ladder = Ladder { judged, last: None, complete: true };
-    let steps: Vec<_> = items.iter().map(|item| ladder.step(item)).collect();
+/// Where the steps begin.
+pub(crate) struct Start<'c> {
+    pub(crate) judged: Judged,
+    pub(crate) around: &'c Around<'c>,
+    /// Instances of the candidate run already.
+    pub(crate) instances: bool,
+    /// Weights may go down.
+    pub(crate) allow_decrease: bool,
+}
+
+/// Steps, and all checks with those that only steps name.
+pub(crate) struct Climbed {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) checks: Vec<Check>,
+}
+
+/// Reads the steps.
+pub(crate) fn read(field: &Field<'_>, start: Start<'_>) -> Option<Climbed> {
+    let mut ladder = Ladder::new(start);
+    let steps = ladder.list(field)?;
     ladder.check_end(field);
-    steps.into_iter().collect()
+    Some(Climbed { steps: steps?, checks: ladder.judged.checks })
+}
+
+/// Reads stages: `[{ name: ..., steps: [...] }]`, one ladder over all of them.
+pub(crate) fn stages(
+    field: &Field<'_>,
+    start: Start<'_>,
+) -> Option<(Vec<serin_core::Stage>, Vec<Check>)> {
+    let mut ladder = Ladder::new(start);
+    let mut stages = Vec::new();
+    for item in field.list()? {
+        let Some(mut reader) = item.map() else { continue };
+        let name = reader.need("name", "first-look", |f| f.word().map(str::to_owned));
+        let steps = reader.need("steps", "[setWeight: 5]", |f| ladder.list(&f).flatten());
+        reader.finish();
+        ladder.complete &= steps.is_some();
+        stages.push(name.zip(steps).map(|(name, steps)| serin_core::Stage { name, steps }));
+    }
+    ladder.check_end(field);
+    let stages: Option<Vec<_>> = stages.into_iter().collect();
+    Some((stages?, ladder.judged.checks))
 }
 
 /// What the steps so far came to.
-struct Ladder<'a> {
+struct Ladder<'a, 'c> {
     judged: Judged,
+    around: &'c Around<'c>,
+    allow_decrease: bool,
+    /// Instances of the candidate run.
+    instances: bool,
+    /// Copies of requests reach the candidate.
+    mirrored: Option<String>,
+    /// Header routes that are there.
+    routes: BTreeSet<String>,
+    /// Instances asked for apart from the weight.
+    scale: Scale,
     /// The last weight, and where it is written.
     last: Option<(Weight, Field<'a>)>,
     /// No step was unreadable: what the ladder says can be trusted.
     complete: bool,
+    /// Steps before this one.
+    index: usize,
 }
 
-impl<'a> Ladder<'a> {
+impl<'a, 'c> Ladder<'a, 'c> {
+    fn new(start: Start<'c>) -> Self {
+        Self {
+            judged: start.judged,
+            around: start.around,
+            allow_decrease: start.allow_decrease,
+            instances: start.instances,
+            mirrored: None,
+            routes: BTreeSet::new(),
+            scale: Scale::MatchWeight,
+            last: None,
+            complete: true,
+            index: 0,
+        }
+    }
+
+    /// The outer `None`: no list of a sensible length.
+    #[allow(clippy::option_option)]
+    fn list(&mut self, field: &Field<'a>) -> Option<Option<Vec<Step>>> {
+        let items = field.list()?;
+        if items.is_empty() {
+            let hint = "write at least `- setWeight: 100`";
+            field.report(field.problem("no-steps", "`steps` is empty").hint(hint));
+            return None;
+        }
+        if items.len() > MAX_STEPS {
+            return field.outside(format!("a list of {}", items.len()), 1, MAX_STEPS);
+        }
+        let steps: Vec<_> = items.iter().map(|item| self.step(item)).collect();
+        Some(steps.into_iter().collect())
+    }
+
     fn step(&mut self, item: &Field<'a>) -> Option<Step> {
         let step = self.read_step(item);
         self.complete &= step.is_some();
+        self.index += 1;
         step
     }
 
     fn read_step(&mut self, item: &Field<'a>) -> Option<Step> {
         let mut reader = item.map()?;
-        let written = reader.len();
-        let weight = reader.take("setWeight");
-        let pause = reader.take("pause");
-        let bake = reader.take("bake");
-        let expose = reader.take("expose");
-        let known = [&weight, &pause, &bake, &expose].into_iter().flatten().count();
-        if known == 0 && written == 0 {
+        let mut found: Vec<_> =
+            WORDS.iter().filter_map(|word| Some((*word, reader.take(word)?))).collect();
+        if reader.len() == 0 {
             item.report(item.problem("empty-value", format!("{} is empty", item.what)));
         }
-        if known > 1 {
-            let message = format!("{} has {known} actions; a step has one", item.what);
+        if found.len() > 1 {
+            let message = format!("{} has {} actions; a step has one", item.what, found.len());
             reader.report(reader.key_problem("wrong-choice", message).hint("start each with `- `"));
         }
         reader.finish();
-        match (weight, pause, bake, expose) {
-            (Some(field), None, None, None) => self.weight(field),
-            (None, Some(field), None, None) => self.pause(&field),
-            (None, None, Some(field), None) => self.bake(&field),
-            (None, None, None, Some(field)) => self.expose(field),
-            _ => None,
+        let (word, field) = found.pop().filter(|_| found.is_empty())?;
+        if self.has_all() && !AFTER_ALL.contains(&word) {
+            unreachable(&field, word);
         }
+        self.action(word, field)
+    }
+
+    fn action(&mut self, word: &'static str, field: Field<'a>) -> Option<Step> {
+        match word {
+            "setWeight" => self.weight(field),
+            "pause" => self.pause(&field),
+            "bake" => self.bake(&field),
+            "expose" => self.expose(field),
+            "setCanaryScale" => self.set_scale(&field),
+            "setHeaderRoute" => self.header_route(&field),
+            "setMirrorRoute" => self.mirror_route(&field),
+            "analysis" => self.analysis(&field),
+            "experiment" => self.experiment(&field),
+            "approval" => approval(&field).map(Step::Approve),
+            "run" => self.run(&field),
+            _ => not_yet(&field, word),
+        }
+    }
+
+    fn has_all(&self) -> bool {
+        matches!(self.last, Some((Weight::ALL, _)))
     }
 
     fn weight(&mut self, field: Field<'a>) -> Option<Step> {
         let weight = weight(&field)?;
-        self.rise(weight, field);
+        self.warn_small_scale(weight, &field);
+        if !self.has_all() {
+            self.rise(weight, field);
+        }
         Some(Step::SetWeight(weight))
     }
 
-    /// Weights only rise.
+    /// Weights only rise, unless the author says that they may not.
     fn rise(&mut self, weight: Weight, field: Field<'a>) {
         if let Some((before, _)) = &self.last
-            && weight <= *before
+            && (weight == *before || weight < *before && !self.allow_decrease)
         {
             let message = format!("the weight {weight} does not rise above {before} before it");
-            let hint = "weights only rise; to go back, abort or roll back";
+            let hint = "to go back, abort or roll back; where a lower weight is meant, write \
+                        `allowDecrease: true` beside `steps`";
             field.report(field.problem("weights-not-rising", message).hint(hint));
         }
+        self.instances = true;
         self.last = Some((weight, field));
     }
 
-    /// `expose: auto`, or a map.
-    fn expose(&mut self, field: Field<'a>) -> Option<Step> {
-        let usual = Weight::percent(UP_TO).unwrap_or(Weight::NONE);
-        let automatic = field.scalar().is_some() && !field.node.is_null();
-        let mut expose = Expose { budget: BUDGET, up_to: usual, deadline: BAKE_DEADLINE };
-        if automatic {
-            field.choice(&[("auto", ())])?;
-        } else {
-            let mut reader = field.map()?;
-            expose.budget = reader.or("budget", BUDGET, |f| budget(&f));
-            expose.up_to = reader.or("upTo", usual, |f| up_to(&f));
-            expose.deadline =
-                reader.or("deadline", BAKE_DEADLINE, |f| f.duration(Millis::secs(1)..=MONTH));
-            reader.finish();
-        }
-        self.needs_evidence(&field);
-        if self.judged.evidence && !self.judged.errors {
-            let message = "`expose` reckons with failed requests, and `errors` is not compared";
-            let hint = "add `errors` to the metrics of `analysis`";
-            field.report(field.key_problem("no-evidence", message).hint(hint));
-        }
-        // After weight 100 it was told already that no evidence can come.
-        if !matches!(self.last, Some((Weight::ALL, _))) {
-            self.rise(expose.up_to, field);
-        }
-        Some(Step::Expose(expose))
-    }
-
-    fn pause(&self, field: &Field<'a>) -> Option<Step> {
-        self.warn_before_weight(field, "pause");
-        if let Some(text) = field.scalar().filter(|_| !field.node.is_null()) {
-            let message = format!("`pause` must be a map, found `{}`", shown(text));
-            let hint = "write `pause: { duration: 5m }`, or `pause: {}` to wait for a person";
-            field.report(field.problem("wrong-type", message).hint(hint));
-            return None;
-        }
-        let mut reader = field.map_or_nothing()?;
-        let written = reader.has("duration");
-        let duration = reader.maybe("duration", |f| f.duration(Millis(1)..=MONTH));
-        reader.finish();
-        (written == duration.is_some()).then_some(Step::Pause(duration))
-    }
-
-    fn bake(&self, field: &Field<'a>) -> Option<Step> {
-        self.warn_before_weight(field, "bake");
-        let mut reader = field.map()?;
-        let conditions = ["atLeast", "requests", "until"].iter().any(|key| reader.has(key));
-        if !conditions {
-            let message = "`bake` has no condition, so nothing says when it ends";
-            let hint = "give it `atLeast: 30s`, `requests: 1000` or `until: evidence`";
-            reader.report(reader.key_problem("bake-without-condition", message).hint(hint));
-        }
-        let bake = Bake {
-            at_least: reader.or("atLeast", Millis(0), |f| f.duration(Millis(1)..=MONTH)),
-            requests: reader.or("requests", 0, |f| f.integer(1..=1_000_000_000_000)),
-            until_evidence: reader.or("until", false, |f| self.until(&f)),
-            deadline: reader.or("deadline", BAKE_DEADLINE, |f| f.duration(Millis(1)..=MONTH)),
-        };
-        if bake.deadline <= bake.at_least {
-            let Bake { at_least, deadline, .. } = bake;
-            let default = if reader.has("deadline") { "" } else { " (the default)" };
-            let message = format!(
-                "`bake` ends after {deadline}{default}, before its `atLeast` of {at_least} is over"
-            );
-            let hint = "write a `deadline` longer than `atLeast`";
-            reader.report(reader.key_problem("deadline-too-short", message).hint(hint));
-        }
-        reader.finish();
-        Some(Step::Bake(bake))
-    }
-
-    fn until(&self, field: &Field<'a>) -> Option<bool> {
-        field.choice(&[("evidence", ())])?;
-        self.needs_evidence(field);
-        Some(true)
-    }
-
-    /// Evidence must be possible: something is compared, and both arms have traffic.
-    fn needs_evidence(&self, field: &Field<'a>) {
-        if !self.judged.evidence {
-            let message = "no evidence can come: `analysis` compares no metric";
-            let hint = "write `metrics: [errors, latency]` in `analysis`";
-            field.report(field.problem("no-evidence", message).hint(hint));
-        }
-        if matches!(self.last, Some((Weight::ALL, _))) {
-            let message =
-                "no evidence can come after weight 100: stable has no traffic to compare with";
-            let hint = "ask for evidence before `setWeight: 100`, or bake with `atLeast`";
-            field.report(field.problem("no-evidence", message).hint(hint));
-        }
-    }
-
-    fn warn_before_weight(&self, field: &Field<'a>, word: &str) {
-        if self.last.is_some() || !self.complete {
+    /// Tests and routes need an instance to lead to.
+    fn needs_instances(&self, field: &Field<'a>, word: &str) {
+        if self.instances || !self.complete {
             return;
         }
         let message = format!(
-            "this `{word}` comes before the first `setWeight`: no traffic is on the candidate"
+            "this `{word}` comes before any candidate instance runs: it would wait for ever"
         );
-        let problem = field.key_problem("wait-without-traffic", message);
-        field.report(problem.warning().hint("put a `setWeight` before it"));
+        let hint = "put `setCanaryScale: { replicas: 1 }` or a `setWeight` before it";
+        field.report(field.key_problem("never-ends", message).hint(hint));
+    }
+
+    fn run(&self, field: &Field<'a>) -> Option<Step> {
+        self.needs_instances(field, "run");
+        hooks(field, self.around.base).map(Step::Run)
+    }
+
+    /// Counts of the candidate's requests come only where some reach it.
+    fn has_traffic(&self) -> bool {
+        self.last.is_some() || self.mirrored.is_some() || !self.complete
     }
 
     /// The last weight must be 100.
@@ -226,8 +273,28 @@ impl<'a> Ladder<'a> {
     }
 }
 
+fn unreachable(field: &Field<'_>, word: &str) {
+    let message = format!("this `{word}` comes after weight 100 and could never act");
+    let hint = "move it before `setWeight: 100`, or remove it";
+    field.report(field.key_problem("unreachable-step", message).hint(hint));
+}
+
+/// A word that will mean something: it is known, and refused.
+fn not_yet(field: &Field<'_>, word: &str) -> Option<Step> {
+    let (what, hint) = match word {
+        "flag" => ("flags", "switch the flag by hand, behind a `pause: {}`"),
+        "migrate" => ("migrations", "expand the schema with `run: { command: [...] }`"),
+        _ => ("faults", "put faults in with `run: { command: [...] }`"),
+    };
+    let message =
+        format!("the step `{word}` is not available yet: {what} come with a later version");
+    let problem = Problem::error("not-available", field.key.clone(), message);
+    field.report(problem.hint(hint));
+    None
+}
+
 /// A weight in percent, in (0, 100], with up to three decimals.
-fn weight(field: &Field<'_>) -> Option<Weight> {
+pub(crate) fn weight(field: &Field<'_>) -> Option<Weight> {
     let percent = field.decimal()?;
     if percent <= 0.0 || percent > 100.0 {
         let message = format!("the weight is {percent}; it must be above 0, at most 100");
@@ -243,25 +310,4 @@ fn weight(field: &Field<'_>) -> Option<Weight> {
         return None;
     }
     Weight::try_from(parts as u64).ok()
-}
-
-/// Failed requests.
-fn budget(field: &Field<'_>) -> Option<f64> {
-    let budget = field.decimal()?;
-    if (1.0..=1e9).contains(&budget) {
-        return Some(budget);
-    }
-    field.outside(budget, 1, 1_000_000_000)
-}
-
-/// A share that leaves stable some traffic to compare with.
-fn up_to(field: &Field<'_>) -> Option<Weight> {
-    let weight = weight(field)?;
-    if weight < Weight::ALL {
-        return Some(weight);
-    }
-    let message = "`upTo` is 100: stable would have no traffic to compare with";
-    let hint = "expose up to 50, then `setWeight: 100`";
-    field.report(field.problem("out-of-range", message).hint(hint));
-    None
 }

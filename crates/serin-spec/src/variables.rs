@@ -3,7 +3,7 @@
 use crate::{field::Field, nearest::nearest, problem::Problem, yaml::shown};
 
 /// What an instance can be told.
-const KNOWN: [&str; 4] = ["PORT", "REVISION", "ROLE", "INSTANCE"];
+pub(crate) const KNOWN: [&str; 4] = ["PORT", "REVISION", "ROLE", "INSTANCE"];
 
 /// Names of the variables in `text`, without the escaped ones.
 fn variables(text: &str) -> impl Iterator<Item = &str> {
@@ -33,18 +33,20 @@ pub(crate) fn names(text: &str, name: &str) -> bool {
     variables(text).any(|found| found == name)
 }
 
-/// Reports variables that nobody fills in.
-pub(crate) fn check(field: &Field<'_>, text: &str) {
-    for name in variables(text).filter(|name| !KNOWN.contains(name)) {
+/// Reports variables that are not `known`.
+pub(crate) fn check_among(field: &Field<'_>, text: &str, known: &[&str]) {
+    let list: Vec<_> = known.iter().map(|name| format!("$({name})")).collect();
+    for name in variables(text).filter(|name| !known.contains(name)) {
         let written = format!("$({name})");
         let message = format!("nothing fills in `{}`", shown(&written));
         let hint = format!(
-            "known: $(PORT), $(REVISION), $(ROLE), $(INSTANCE); for the text itself write `$${}`",
+            "known: {}; for the text itself write `$${}`",
+            list.join(", "),
             shown(&written[1..])
         );
         let problem =
             Problem::error("unknown-variable", field.span_of(&written), message).hint(hint);
-        field.report(match nearest(name, KNOWN.into_iter()) {
+        field.report(match nearest(name, known.iter().copied()) {
             Some(near) => problem.label(format!("did you mean `$({near})`?")),
             None => problem,
         });

@@ -113,7 +113,8 @@ fn a_program_gets_places_and_codes() {
         "column": 3,
         "span": { "start": 78, "end": 86 },
         "label": "did you mean `replicas`?",
-        "hint": "keys of `spec`: environment, replicas, revision, run, traffic, strategy",
+        "hint": "keys of `spec`: environment, replicas, revision, run, traffic, strategy, \
+                 onNewRevision, rollback, data, revisionHistoryLimit, instanceHourCost",
     }]);
     assert_eq!(found, expected);
 }

@@ -203,9 +203,7 @@ fn what_is_written_about_the_rollout_holds() {
 
 #[test]
 fn no_metric_means_no_analysis() {
-    let text = format!(
-        "{SERVICE}  strategy: {{ canary: {{ steps: [setWeight: 100], analysis: {{ metrics: [] }} }} }}\n"
-    );
+    let text = format!("{SERVICE}  strategy: {{ rolling: {{ analysis: {{ metrics: [] }} }} }}\n");
     assert_eq!(one(&text).schedule.analysis, None);
 }
 
