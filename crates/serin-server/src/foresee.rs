@@ -16,6 +16,7 @@ pub(crate) fn foresee(
     let more = |room: &StepRoom| room.total().saturating_sub(spec.replicas);
     let at_the_end = if is_beside(schedule) && !schedule.is_empty() { spec.replicas } else { 0 };
     let extra_at_most = steps.iter().map(more).max().unwrap_or(0).max(at_the_end);
+    let extra_at_most = extra_at_most.max(surge(spec));
     let during = steps
         .iter()
         .zip(&outlook.steps)
@@ -68,6 +69,14 @@ fn stable(spec: &ServiceSpec, candidate: u32) -> u32 {
     if is_beside(&spec.schedule) { spec.replicas } else { spec.replicas.saturating_sub(candidate) }
 }
 
+/// Instances beyond the replicas while places change hands.
+fn surge(spec: &ServiceSpec) -> u32 {
+    match spec.schedule.capacity {
+        Capacity::Beside => 0,
+        Capacity::Replace { max_surge, .. } => max_surge.up(spec.replicas),
+    }
+}
+
 fn capacity_words(spec: &ServiceSpec) -> String {
     let Capacity::Replace { max_surge, max_unavailable } = spec.schedule.capacity else {
         return "the old version keeps its full size until the new one has survived".into();
@@ -93,7 +102,18 @@ fn is_stop_and_start(spec: &ServiceSpec) -> bool {
     }
 }
 
-fn downtime(spec: &ServiceSpec, _records: &[RolloutRecord]) -> Option<String> {
+/// How long users have nobody, with what was measured before.
+fn downtime(spec: &ServiceSpec, records: &[RolloutRecord]) -> Option<String> {
     let text = "users get 503 from when the old version stops until the new one is ready";
-    is_stop_and_start(spec).then(|| format!("{text}; never measured yet"))
+    let measured: Vec<_> = records.iter().map(|r| r.downtime).filter(|span| span.0 > 0).collect();
+    let before = match (measured.first(), measured.iter().max()) {
+        (Some(last), Some(longest)) => {
+            format!("{last} the last time, {longest} at most in {} times", measured.len())
+        }
+        _ => "never measured yet".into(),
+    };
+    is_stop_and_start(spec).then(|| format!("{text}; {before}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,6 +83,9 @@ pub(crate) fn rollout_view(rollout: &Rollout) -> RolloutView {
         variants: life::variants(rollout),
         routes: rollout.beside.routes.iter().map(|route| route.name.clone()).collect(),
         mirror: rollout.beside.mirror.as_ref().map(|mirror| mirror.share),
+        places: rollout.places.clone(),
+        downtime: rollout.downtime,
+        notes: rollout.notes.clone(),
         back: rollout.back.clone(),
     }
 }

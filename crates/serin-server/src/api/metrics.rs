@@ -22,6 +22,7 @@ fn text(core: &Core) -> Result<String, ApiError> {
     rolled_back(core, &mut out)?;
     life(core, &mut out);
     ways_back(core, &mut out);
+    downtime(core, &mut out);
     if let Some(counts) = &core.counts {
         traffic(counts, &mut out);
         dropped(counts, &mut out);
@@ -97,6 +98,18 @@ fn ways_back(core: &Core, out: &mut String) {
             let labels = format!("service=\"{}\",until=\"{until}\"", service.name);
             let _ = writeln!(out, "{name}{{{labels}}} {}", time.0 as f64 / 1000.0);
         }
+    }
+}
+
+/// How long the newest rollout left users without anybody, where it did.
+fn downtime(core: &Core, out: &mut String) {
+    let name = "serin_downtime_seconds";
+    gauge(out, name, "The newest rollout: seconds in which nobody was there to answer users.");
+    for service in core.executor.services() {
+        let running = service.rollout.as_ref().map(|rollout| rollout.downtime.total);
+        let last = service.last.as_ref().map(|record| record.downtime);
+        let seconds = running.or(last).unwrap_or_default().0 as f64 / 1000.0;
+        let _ = writeln!(out, "{name}{{service=\"{}\"}} {seconds}", service.name);
     }
 }
 

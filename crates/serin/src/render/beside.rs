@@ -3,7 +3,7 @@
 use super::words::{ago, clock, count, moment, thousands};
 use super::{Frame, back, class, version};
 use crate::printer::{Line, Tone};
-use serin_core::KeptFor;
+use serin_core::{KeptFor, Places};
 use serin_server::api::view::{RolloutView, ServiceView, TestView, VariantView};
 
 /// Tests, approvals, routes, copies, arms, and the way back of a rollout under way.
@@ -30,6 +30,14 @@ pub fn of_rollout(rollout: &RolloutView, frame: &Frame) -> Vec<Line> {
         lines.push(named("mirror", &text));
     }
     lines.extend(rollout.variants.iter().map(variant));
+    lines.extend(rollout.places.as_ref().map(places));
+    if let Some(since) = rollout.downtime.since {
+        let text = format!("nobody answers users, since {}", clock(since));
+        lines.push(warned("downtime", &text));
+    } else if rollout.downtime.total.0 > 0 {
+        lines.push(warned("downtime", &rollout.downtime.total.to_string()));
+    }
+    lines.extend(rollout.notes.iter().map(|what| warned("note", what)));
     lines.extend(rollout.skipped.iter().map(|what| warned("skipped", what)));
     lines.extend(rollout.back.iter().flat_map(back::proof));
     lines
@@ -48,6 +56,15 @@ fn test_line(test: &TestView, frame: &Frame) -> Line {
     let said = if test.passed == Some(true) { "" } else { test.text.trim() };
     let said = said.lines().last().map_or_else(String::new, |line| format!("  {line}"));
     Line::plain("    ").add(tone, glyph).text(format!(" test {}{tries}{said}", test.name))
+}
+
+/// Instances ordered where the candidate takes stable's places.
+fn places(places: &Places) -> Line {
+    let failed = places.failed.map_or_else(String::new, |failed| match failed.until {
+        Some(until) => format!("; {} went back, tried again at {}", failed.places, clock(until)),
+        None => format!("; {} went back, a person decides", failed.places),
+    });
+    named("places", &format!("{} old, {} new{failed}", places.stable, places.candidate))
 }
 
 fn variant(arm: &VariantView) -> Line {

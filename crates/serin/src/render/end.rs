@@ -70,7 +70,7 @@ fn promoted(service: &str, record: &RolloutRecord, frame: &Frame) -> End {
     let skipped = record.skipped.iter();
     let skipped =
         skipped.map(|what| Line::plain("  ").add(Tone::Warn, "skipped").text(": ").text(what));
-    let proof = record.back.iter().flat_map(back::proof);
+    let proof = proofs(record);
     let lines = std::iter::once(line.text(steps)).chain(skipped).chain(proof);
     End { lines: lines.collect(), hint: back::is_unwell(record).then(|| unwell(service)) }
 }
@@ -83,8 +83,7 @@ fn stopped(ended: Ended<'_>, frame: &Frame) -> End {
         record.outcome.as_str()
     ));
     let effect = wrapped("effect", &effect(record), frame);
-    let proof = record.back.iter().flat_map(back::proof);
-    let lines = std::iter::once(line).chain(effect).chain(proof).collect();
+    let lines = std::iter::once(line).chain(effect).chain(proofs(record)).collect();
     End { lines, hint: back::is_unwell(record).then(|| unwell(service)) }
 }
 
@@ -104,8 +103,20 @@ fn failed(ended: Ended<'_>, frame: &Frame) -> End {
         lines.extend(cause.failure.iter().flat_map(|failure| start_failure(failure, frame)));
     }
     lines.extend(wrapped("effect", &effect(record), frame));
-    lines.extend(record.back.iter().flat_map(back::proof));
+    lines.extend(proofs(record));
     End { lines, hint: Some(hint(service, record)) }
+}
+
+/// What was measured: the way back, and time without anybody to answer.
+fn proofs(record: &RolloutRecord) -> Vec<Line> {
+    let notes = record.notes.iter();
+    let notes = notes.map(|what| Line::plain("  ").add(Tone::Warn, "note").text(": ").text(what));
+    let mut lines: Vec<_> = notes.chain(record.back.iter().flat_map(back::proof)).collect();
+    if record.downtime.0 > 0 {
+        let text = format!("{} in which nobody answered users", record.downtime);
+        lines.push(Line::plain("  ").add(Tone::Warn, "downtime").text(": ").text(text));
+    }
+    lines
 }
 
 fn place(cause: &Cause, record: &RolloutRecord) -> String {

@@ -36,7 +36,12 @@ fn cells(record: &RolloutRecord, frame: &Frame) -> Vec<Line> {
         Line::plain(span(record.ended_at.since(record.started_at))),
         Line::plain(&record.by.0),
         Line::plain(
-            back(record).into_iter().chain(why.map(Into::into)).collect::<Vec<_>>().join("; "),
+            down(record)
+                .into_iter()
+                .chain(back(record))
+                .chain(why.map(Into::into))
+                .collect::<Vec<_>>()
+                .join("; "),
         ),
     ]
 }
@@ -45,4 +50,9 @@ fn cells(record: &RolloutRecord, frame: &Frame) -> Vec<Line> {
 fn back(record: &RolloutRecord) -> Option<String> {
     let back = record.back.as_ref()?;
     Some(format!("back in {}", back.routed_at?.since(back.began_at)))
+}
+
+/// Time in which nobody answered users.
+fn down(record: &RolloutRecord) -> Option<String> {
+    (record.downtime.0 > 0).then(|| format!("down {}", record.downtime))
 }

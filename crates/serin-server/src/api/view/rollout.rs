@@ -2,7 +2,9 @@
 
 use super::{ApprovalView, TestView, VariantView};
 use serde::{Deserialize, Serialize};
-use serin_core::{RevisionId, RolloutKind, RolloutRecord, Timestamp, WayBack, Weight};
+use serin_core::{
+    Downtime, Places, RevisionId, RolloutKind, RolloutRecord, Timestamp, WayBack, Weight,
+};
 use serin_stats::Assessment;
 
 /// A rollout under way.
@@ -67,6 +69,15 @@ pub struct RolloutView {
     /// Share of the requests that are copied to the candidate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<Weight>,
+    /// Instances ordered of both sides where the candidate takes stable's places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub places: Option<Places>,
+    /// Time without anybody to answer users.
+    #[serde(default)]
+    pub downtime: Downtime,
+    /// What else was done to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The way back, once there is one, with what was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back: Option<WayBack>,

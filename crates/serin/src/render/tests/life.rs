@@ -103,6 +103,24 @@ fn the_end_of_a_way_back_has_its_times() {
 }
 
 #[test]
+fn time_without_an_answer_is_told() {
+    let stopped = record(json!({ "outcome": "promoted", "cause": null, "downtime": 3200 }));
+    let text = ending(&stopped, true);
+    assert!(text.ends_with("  downtime: 3.2 s in which nobody answered users\n"), "{text}");
+    let history = History { schema: String::new(), rollouts: vec![stopped] };
+    assert!(shown(&super::super::history(&history, &wide())).contains("mark  down 3.2 s\n"));
+    let mut moving = rollout();
+    moving["places"] = json!({
+        "candidate": 2, "stable": 1, "rising_at": START, "arrived": false,
+        "failed": { "places": 1, "until": null }
+    });
+    moving["downtime"] = json!({ "since": START, "total": 0 });
+    let text = shown(&detail(&service(json!({ "rollout": moving })), &wide()));
+    assert!(text.contains("  places: 1 old, 2 new; 1 went back, a person decides\n"), "{text}");
+    assert!(text.contains("  downtime: nobody answers users, since "), "{text}");
+}
+
+#[test]
 fn promotion_lists_what_is_skipped() {
     let before = service(json!({}));
     assert_eq!(
