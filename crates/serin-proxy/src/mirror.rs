@@ -126,10 +126,9 @@ pub fn copy(
     }
 }
 
-/// The codec says itself how long the copy's body is.
+/// The copy's body is whole: a length that was given holds, else the codec says it.
 fn marked(headers: &HeaderMap) -> HeaderMap {
     let mut headers = headers.clone();
-    headers.remove(header::CONTENT_LENGTH);
     headers.remove(header::TRANSFER_ENCODING);
     headers.remove(header::TRAILER);
     headers.insert(MIRROR, HeaderValue::from_static("1"));

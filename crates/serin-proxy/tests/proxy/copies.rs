@@ -3,7 +3,9 @@
 use crate::app::{App, Asked};
 use crate::rig::{Proxy, arm, until};
 use crate::user::User;
-use serin_proxy::wire::{MAX_COPIES, MAX_COPY_BODY, Mirror, RequestMatch, Route, TextMatch};
+use serin_proxy::wire::{
+    Affinity, AffinityKey, MAX_COPIES, MAX_COPY_BODY, Mirror, RequestMatch, Route, TextMatch,
+};
 use std::sync::{Arc, Mutex, mpsc};
 
 /// What an app was asked: method, path, mark, body.
@@ -65,6 +67,7 @@ fn bodies_of_listed_methods_are_copied_up_to_a_limit() {
     let one = RequestMatch { methods: vec!["POST".into()], path, headers: vec![] };
     mirrored(&proxy, 1, [&old, &new], Mirror { matches: vec![one], ..all() });
     let mut user = User::connect(proxy.addr);
+    user.set_pace();
     let (fits, large) = ("x".repeat(MAX_COPY_BODY), "y".repeat(MAX_COPY_BODY + 1));
     assert_eq!(user.post("/p", "small").status, 200);
     assert_eq!(user.post("/p", &fits).status, 200);
@@ -100,6 +103,32 @@ fn a_share_is_copied_and_a_copy_is_not() {
     }
     proxy.arm_when(2, "v1", |arm| arm.judged.n == 20);
     assert_eq!(proxy.arm_when(2, "v2", |_| true).led, 0);
+}
+
+/// Where users are the unit, they are it for copies too: either all of a user's requests are
+/// copied or none.
+#[test]
+fn copies_of_users_are_counted_as_users() {
+    let (old, new) = (App::named("v1"), App::named("v2"));
+    let proxy = Proxy::start();
+    let arms = vec![arm("v1", 100_000, &[&old]), arm("v2", 0, &[&new])];
+    let key = AffinityKey::Header("x-user".into());
+    let affinity = Some(Affinity { key, salt: "7".into(), window_s: 2 });
+    let mirror = Some(Mirror { share: 50_000, ..all() });
+    proxy.apply_route(Route { mirror, affinity, ..proxy.route(1, arms) });
+    let mut user = User::connect(proxy.addr);
+    for name in 0..100 {
+        for _ in 0..3 {
+            user.send(format!("GET / HTTP/1.1\r\nHost: shop\r\nX-User: u{name}\r\n\r\n"));
+            assert_eq!(user.receive().text(), "v1");
+        }
+    }
+    let stable = proxy.arm_when(1, "v1", |arm| arm.judged.n >= 100);
+    assert!(stable.judged.sessions && stable.judged.n <= 200, "{stable:?}");
+    let copied = proxy.arm_when(1, "v2", |arm| arm.judged.n >= arm.led / 3);
+    assert_eq!((copied.led % 3, copied.assigned), (0, 0));
+    assert!((25..=75).contains(&(copied.led / 3)) && copied.judged.sessions, "{copied:?}");
+    assert!(copied.judged.n <= 2 * copied.led / 3, "once in a window: {copied:?}");
 }
 
 /// The candidate never answers; users notice nothing, and copies are bounded.
@@ -155,6 +184,7 @@ fn a_request_that_breaks_off_is_not_copied() {
     let proxy = Proxy::start();
     let one = RequestMatch { methods: vec!["POST".into()], ..RequestMatch::default() };
     mirrored(&proxy, 1, [&old, &new], Mirror { matches: vec![one], ..all() });
+    User::connect(proxy.addr).set_pace();
     for _ in 0..=MAX_COPIES {
         let mut user = User::connect(proxy.addr);
         user.send("POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 10\r\n\r\nhello");

@@ -46,6 +46,11 @@ impl User {
         self.receive()
     }
 
+    /// Enough good requests for cohorts to close soon.
+    pub fn set_pace(&mut self) {
+        (0..30).for_each(|_| assert!(self.get("/pace").status < 300));
+    }
+
     pub fn post(&mut self, path: &str, body: &str) -> Got {
         let length = body.len();
         self.send(format!(
