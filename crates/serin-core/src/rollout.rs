@@ -121,6 +121,11 @@ impl RolloutKind {
         }
     }
 
+    /// Whether it leads back to what was good before.
+    pub fn is_way_back(self) -> bool {
+        matches!(self, Self::Rollback | Self::FastTrack)
+    }
+
     /// Whether it goes by the service's steps and is judged.
     pub fn is_tried(self) -> bool {
         matches!(self, Self::Release | Self::Config)
@@ -312,6 +317,9 @@ pub struct Counted {
     /// Whether the time before the rollout was looked at.
     #[serde(default)]
     pub calibrated: bool,
+    /// Judged requests on stable and those that failed.
+    #[serde(default)]
+    pub stable: (u64, u64),
     /// Ticks recorded so far.
     #[serde(default)]
     pub ticks: u64,

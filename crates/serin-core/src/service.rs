@@ -160,7 +160,7 @@ impl Service {
     /// Whether counts are wanted now: a candidate is on trial, or a way back is to be proven.
     pub fn wants_counts(&self) -> bool {
         let wanted = |r: &Rollout| {
-            let proving = r.back.as_ref().is_some_and(|back| !back.is_settled());
+            let proving = r.back.as_ref().is_some_and(|back| !back.is_measured());
             (r.kind.is_tried() && r.is_on_trial()) || proving
         };
         self.rollout.as_ref().is_some_and(wanted)

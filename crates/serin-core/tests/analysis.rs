@@ -342,7 +342,7 @@ fn a_failed_check_sets_back_with_its_sentence() {
     for _ in 0..20 {
         world.traffic(400, 8, 0);
     }
-    world.settle();
+    world.close();
     let cause = world.records.last().unwrap().cause.clone().unwrap();
     assert_eq!(cause.code, "check");
     assert!(cause.text.starts_with("error-rate: 10 %, allowed is at most 5 %"), "{}", cause.text);

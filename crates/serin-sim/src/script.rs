@@ -6,6 +6,7 @@
 
 mod check;
 mod command;
+mod life;
 mod settings;
 mod show;
 mod words;

@@ -335,7 +335,7 @@ impl Turn {
         let Some(rollout) = self.service.rollout.as_mut() else { return };
         rollout.phase = Phase::Retiring;
         let revision = rollout.candidate.clone();
-        let left = rollout.baseline.clone().filter(|_| rollout.kind == RolloutKind::Rollback);
+        let left = rollout.baseline.clone().filter(|_| rollout.kind.is_way_back());
         if let Some(left) = left.and_then(|id| self.service.revisions.get_mut(&id)) {
             left.standing = RevisionStanding::Left;
             left.good_at = None;

@@ -79,6 +79,10 @@ impl Turn {
         for (n, errors) in stretch.news.iter().map(canary) {
             counted.note_candidate(n, errors);
         }
+        for news in &stretch.news {
+            counted.stable.0 = counted.stable.0.saturating_add(news.stable.n);
+            counted.stable.1 = counted.stable.1.saturating_add(news.stable.errors);
+        }
         if !is_first {
             let units: u64 = stretch.news.iter().map(News::units).sum();
             counted.note_rate(units as f64 / f64::from(stretch.seconds));

@@ -32,9 +32,10 @@ impl Turn {
     /// stays to be looked at.
     pub(super) fn keep_old(&mut self) {
         let Some(rollout) = self.service.rollout.as_ref() else { return };
-        let (why, span) = match rollout.kind {
-            RolloutKind::Rollback => (KeptFor::Inspection, rollout.schedule.keep_failed),
-            _ => (KeptFor::WayBack, rollout.schedule.keep_old),
+        let (why, span) = if rollout.kind.is_way_back() {
+            (KeptFor::Inspection, rollout.schedule.keep_failed)
+        } else {
+            (KeptFor::WayBack, rollout.schedule.keep_old)
         };
         let Some(old) = rollout.baseline.clone() else { return };
         let planned = self.service.plan.as_ref().and_then(|plan| plan.revisions.get(&old));

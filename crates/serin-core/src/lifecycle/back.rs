@@ -3,7 +3,6 @@
 
 use crate::{Generation, RevisionId, RollbackClass, Rollout, Service, Timestamp};
 use serde::{Deserialize, Serialize};
-use serin_stats::Metric;
 
 /// A way back, with what was measured of it. Spans from [`WayBack::began_at`] are what runbooks
 /// show.
@@ -68,9 +67,14 @@ pub enum Recovery {
 }
 
 impl WayBack {
-    /// Whether everything that can be proven is.
+    /// Whether nothing of it is worth waiting for any more.
     pub fn is_settled(&self) -> bool {
         self.routed_at.is_some() && self.recovered.is_some()
+    }
+
+    /// Whether there is nothing left to measure.
+    pub fn is_measured(&self) -> bool {
+        self.is_settled() && self.silent_at.is_some()
     }
 }
 
@@ -81,9 +85,8 @@ pub(crate) fn before(service: &Service, rollout: Option<&Rollout>, id: &Revision
     seen.filter(|rate| rate.is_finite())
 }
 
-/// Stable's error rate in the comparison of `rollout`.
+/// Stable's error rate during `rollout`, if it had requests.
 pub(crate) fn usual(rollout: &Rollout) -> Option<f64> {
-    let metrics = &rollout.assessment.as_ref()?.metrics;
-    let errors = metrics.iter().find(|m| m.metric == Metric::Errors && m.baseline_n > 0)?;
-    errors.baseline_rate
+    let (n, errors) = rollout.counted.stable;
+    (n > 0).then(|| errors as f64 / n as f64)
 }

@@ -2,19 +2,23 @@
 
 use super::*;
 
-fn formats(reads: &[u32], writes: u32) -> Option<DataFormats> {
-    Some(DataFormats { reads: reads.iter().copied().collect(), writes })
+fn formats(reads: &[u32], writes: u32) -> DataFormats {
+    DataFormats { reads: reads.iter().copied().collect(), writes }
 }
 
-fn deploy(world: &mut World, version: &str, data: Option<DataFormats>) -> Result<(), Refusal> {
+fn deploy(
+    world: &mut World,
+    version: &str,
+    data: impl Into<Option<DataFormats>>,
+) -> Result<(), Refusal> {
     let mut spec = world.service.spec.clone();
-    spec.data = data;
+    spec.data = data.into();
     let ask = DeployAsk { spec, revision: revision(version), allow_bad: false };
     world.ask(Ask::Deploy(Box::new(ask)))
 }
 
 /// v1 reads and writes as said and is stable.
-fn on(data: Option<DataFormats>, capacity: Capacity) -> World {
+fn on(data: impl Into<Option<DataFormats>>, capacity: Capacity) -> World {
     let mut world = World::new(quick());
     world.service.spec.schedule.analysis = None;
     world.service.spec.schedule.capacity = capacity;
@@ -32,21 +36,21 @@ const ROLLING: Capacity =
 fn two_revisions_run_beside_each_other_only_when_each_reads_the_other() {
     let both = formats(&[1, 2], 1);
     let cases = [
-        (formats(&[1], 1), formats(&[1], 1), None),
-        (formats(&[1], 1), both.clone(), None),
-        (both, formats(&[1, 2], 2), None),
+        (Some(formats(&[1], 1)), Some(formats(&[1], 1)), None),
+        (Some(formats(&[1], 1)), Some(both.clone()), None),
+        (Some(both), Some(formats(&[1, 2], 2)), None),
         (
-            formats(&[1], 1),
-            formats(&[1, 2], 2),
+            Some(formats(&[1], 1)),
+            Some(formats(&[1, 2], 2)),
             Some("v1 cannot read data format 2, which v2 writes (it reads 1)"),
         ),
         (
-            formats(&[1], 1),
-            formats(&[2], 2),
+            Some(formats(&[1], 1)),
+            Some(formats(&[2], 2)),
             Some("v2 cannot read data format 1, which v1 writes (it reads 2)"),
         ),
-        (None, formats(&[2], 2), None),
-        (formats(&[1], 1), None, None),
+        (None, Some(formats(&[2], 2)), None),
+        (Some(formats(&[1], 1)), None, None),
     ];
     for (old, new, expected) in cases {
         for capacity in [Capacity::Beside, ROLLING] {

@@ -61,6 +61,8 @@ fn deploying_what_is_kept_is_a_fast_track_only_when_it_was_good() {
     let record = world.records.last().unwrap();
     assert_eq!(record.skipped, ["steps 1 to 3: v1 was good and is kept ready"]);
     assert_eq!(standing(&world, "v1"), RevisionStanding::Good);
+    assert_eq!(standing(&world, "v2"), RevisionStanding::Left);
+    assert_eq!(kept(&world), Some((revision("v2"), KeptFor::Inspection)));
 
     let (kind, weight, _) = deploy(&|world| {
         world.service.revisions.get_mut(&revision("v1")).unwrap().standing = RevisionStanding::Left;

@@ -7,7 +7,8 @@ use serin_core::Version;
 /// The forms of all commands, for whoever mistyped one.
 const FORMS: &str = "service NAME [KEY=VALUE ...], deploy NAME VERSION [allow-bad] [because=WHY], \
     advance TIME, traffic NAME REQUESTS-A-SECOND, truth VERSION WHAT, promote [full], pause, resume, \
-    abort [because=WHY], rollback [to VERSION], remove, drop next apply|observation, \
+    abort [because=WHY], retry [allow-bad], release, mark VERSION bad|good, \
+    rollback [to VERSION], remove, drop next apply|observation, \
     duplicate next apply|observation, delay next apply|observation TIME, \
     crash controller [after next decision], restart data plane, disk full|ok, \
     skew SHARE, fresh never-ready|ok, clock +TIME|-TIME, plan, show";
@@ -54,6 +55,9 @@ pub(super) enum Button {
     Pause,
     Resume,
     Abort,
+    Retry { allow_bad: bool },
+    Release,
+    Mark { version: Version, bad: bool },
     Rollback(Option<Version>),
     Remove,
 }
@@ -125,6 +129,11 @@ fn button(verb: &str, rest: &[&str]) -> Result<Command, String> {
         ("pause", []) => Button::Pause,
         ("resume", []) => Button::Resume,
         ("abort", []) => Button::Abort,
+        ("retry", []) => Button::Retry { allow_bad: false },
+        ("retry", ["allow-bad"]) => Button::Retry { allow_bad: true },
+        ("release", []) => Button::Release,
+        ("mark", [of, "bad"]) => Button::Mark { version: version(of)?, bad: true },
+        ("mark", [of, "good"]) => Button::Mark { version: version(of)?, bad: false },
         ("rollback", []) => Button::Rollback(None),
         ("rollback", ["to", to]) => Button::Rollback(Some(version(to)?)),
         ("remove", []) => Button::Remove,

@@ -1,6 +1,6 @@
 //! What a script says of its service: `key=value` words, and the steps in short.
 
-use super::{check, words};
+use super::{check, life, words};
 use crate::draw;
 use fastrand::Rng;
 use serin_core::{
@@ -58,7 +58,8 @@ pub(super) fn change(spec: &mut ServiceSpec, key: &str, value: &str) -> Result<(
         "tolerate" => judged(schedule)?.tolerate = Some(words::share(value)?),
         "check" => judged(schedule)?.checks.push(check::check(value)?),
         "onInconclusive" => judged(schedule)?.on_inconclusive = on_inconclusive(value)?,
-        _ => return Err(format!("`{key}` is not a setting; allowed: {KEYS}")),
+        _ if life::change(spec, key, value)? => {}
+        _ => return Err(format!("`{key}` is not a setting; allowed: {KEYS}, {}", life::KEYS)),
     }
     Ok(())
 }

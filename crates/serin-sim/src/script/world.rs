@@ -176,6 +176,11 @@ impl World {
             Button::Rollback(to) => {
                 Ask::Rollback { to: to.map(|version| draw::revision(version.as_str())) }
             }
+            Button::Retry { allow_bad } => Ask::Retry { allow_bad },
+            Button::Release => Ask::Release,
+            Button::Mark { version, bad } => {
+                Ask::Mark { revision: draw::revision(version.as_str()), bad }
+            }
             Button::Remove => Ask::Remove,
         };
         self.ask(ask, because)
