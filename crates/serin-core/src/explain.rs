@@ -1,5 +1,7 @@
 //! Sentences for people, the same in command line, API, dashboard and audit.
 
+mod steps;
+
 use crate::engine::{convict, fresh, keep};
 use crate::outlook::units;
 use crate::{
@@ -55,6 +57,12 @@ pub enum WaitingOn {
     Room { revision: RevisionId, leaving: u32, in_flight: u64 },
     /// Instances, and nobody answers users meanwhile: for so long now.
     Down { revision: RevisionId, ready: u32, wanted: u32, so_far: Millis },
+    /// Tests against the candidate.
+    Tests { running: Vec<String>, passed: u32, of: u32 },
+    /// People who have to agree; `missing` is empty when anybody may.
+    Approval { given: Vec<String>, wanted: u32, missing: Vec<String>, left: Option<Millis> },
+    /// A winner among the arms of an experiment.
+    Experiment { standing: String, missing: String, left: Millis },
 }
 
 impl fmt::Display for WaitingOn {
@@ -110,6 +118,18 @@ impl fmt::Display for WaitingOn {
                 "instances of {}: {ready} of {wanted} ready; nobody has answered users for {so_far}",
                 revision.version
             ),
+            Self::Tests { running, passed, of } => {
+                write!(f, "tests: {passed} of {of} passed")?;
+                if running.is_empty() { Ok(()) } else { write!(f, ", {} run", running.join(", ")) }
+            }
+            Self::Approval { given, wanted, missing, left } => {
+                fmt_approval(f, given, *wanted, missing, *left)
+            }
+            Self::Experiment { standing, missing, left } => {
+                let needed = if missing.is_empty() { "requests on all arms" } else { missing };
+                write!(f, "a winner of the experiment: {needed} ({left} left)")?;
+                if standing.is_empty() { Ok(()) } else { write!(f, "; {standing}") }
+            }
         }
     }
 }
@@ -123,6 +143,23 @@ fn fmt_room(
     let instances = if leaving == 1 { "instance" } else { "instances" };
     write!(f, "{leaving} {instances} of {} to stop", revision.version)?;
     if in_flight > 0 { write!(f, " ({in_flight} requests still running)") } else { Ok(()) }
+}
+
+fn fmt_approval(
+    f: &mut fmt::Formatter<'_>,
+    given: &[String],
+    wanted: u32,
+    missing: &[String],
+    left: Option<Millis>,
+) -> fmt::Result {
+    write!(f, "approval with `serin approve`: {} of {wanted} given", given.len())?;
+    if !given.is_empty() {
+        write!(f, " by {}", given.join(", "))?;
+    }
+    if !missing.is_empty() {
+        write!(f, "; {} may", missing.join(", "))?;
+    }
+    left.map_or(Ok(()), |left| write!(f, " ({left} left)"))
 }
 
 /// What `service` waits for at `now`.
@@ -227,7 +264,7 @@ fn step_waits(service: &Service, rollout: &Rollout, now: Timestamp) -> WaitingOn
         },
         Some(Step::Bake(bake)) => bake_waits(rollout, bake, now),
         Some(Step::Expose(_)) => expose_waits(service, rollout, now),
-        Some(_) => WaitingOn::Nothing,
+        Some(step) => steps::waits(service, rollout, step, now),
         None => acknowledgement(service),
     }
 }

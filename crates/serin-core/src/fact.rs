@@ -3,6 +3,7 @@
 
 mod life;
 mod places;
+mod steps;
 
 use crate::{
     Actor, Cause, KeptFor, Millis, Outcome, Recovery, RevisionId, RolloutKind, Timestamp, Weight,
@@ -118,6 +119,20 @@ pub enum Fact {
     Down { revision: RevisionId },
     /// Users are answered again, after so long.
     Up { revision: RevisionId, after: Millis },
+    /// A try of a test has ended.
+    TestEnded { step: usize, name: String, passed: bool, attempt: u32, tries: u32, text: String },
+    /// Somebody agreed to what a step asks.
+    Approved { step: usize, by: Actor, have: u32, wanted: u32, reason: Option<String> },
+    /// Requests with certain headers go to the candidate; without words, no more.
+    HeaderRoute { revision: RevisionId, name: String, what: String },
+    /// Copies go to the candidate.
+    Mirror { revision: RevisionId, share: Weight },
+    /// Variants are started beside stable and the candidate.
+    ExperimentBegun { variants: Vec<String> },
+    /// One of them takes part no more.
+    VariantDropped { revision: RevisionId, cause: Box<Cause> },
+    /// The experiment is over, and what it found.
+    ExperimentEnded { text: String },
 }
 
 /// How much a fact asks of people.

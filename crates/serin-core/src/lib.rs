@@ -32,7 +32,7 @@ mod step;
 mod time;
 
 pub use beside::{Beside, Contest, TestRun, Trial, VariantRun};
-pub use engine::{Transition, step};
+pub use engine::{HookOrder, Transition, hooks_wanted, step};
 pub use event::{Actor, Ask, DeployAsk, Event, HookKey, Refusal, RefusalCode};
 pub use explain::{WaitingOn, waiting_on};
 pub use fact::{Entry, Fact, Severity};

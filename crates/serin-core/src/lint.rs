@@ -1,6 +1,8 @@
 //! Rules every plan must obey before it may be applied.
 
-use crate::{Phase, Plan, RevisionPlan, Role, RolloutKind, Service, Weight};
+use crate::{
+    Mirror, Phase, Plan, RevisionId, RevisionPlan, Role, RolloutKind, Rule, Service, Weight,
+};
 use std::fmt;
 
 /// A rule a plan breaks.
@@ -18,6 +20,10 @@ pub enum Note {
     StableGone(String),
     /// Stable would shrink before the candidate was promoted.
     StableShrunk(u32),
+    /// Requests or copies would be led to a revision that the plan does not name.
+    RouteUnknown(String),
+    /// Requests or copies would be led to a revision of which no instance is ready.
+    RouteNotReady(String),
     /// More than one revision in the same role.
     TwoInRole(Role),
 }
@@ -33,6 +39,12 @@ impl fmt::Display for Note {
             Self::NoInstances(id) => write!(f, "{id} would get traffic without instances"),
             Self::StableGone(id) => write!(f, "stable {id} would stop during the trial"),
             Self::StableShrunk(n) => write!(f, "stable would shrink to {n} during the trial"),
+            Self::RouteUnknown(id) => {
+                write!(f, "requests would be led to {id}, which is not planned")
+            }
+            Self::RouteNotReady(id) => {
+                write!(f, "requests would be led to {id} without a ready instance")
+            }
             Self::TwoInRole(role) => write!(f, "two revisions are {}", role.as_str()),
         }
     }
@@ -46,18 +58,19 @@ pub fn lint(plan: &Plan, service: &Service) -> Vec<Note> {
     notes.extend(weight_before_ready(plan, service));
     notes.extend(fresh_before_ready(plan, service));
     notes.extend(stable_kept(plan, service));
+    notes.extend(routes(plan, service));
     notes.extend(roles(plan));
     notes
 }
 
 /// Whether `plan` changes nothing but to move traffic to stable: always allowed.
 pub fn moves_only_to_stable(plan: &Plan, before: Option<&Plan>) -> bool {
-    let grows = |id: &crate::RevisionId, weight: Weight| {
-        weight > before.map_or(Weight::NONE, |b| b.weight(id))
-    };
+    let grows =
+        |id: &RevisionId, weight: Weight| weight > before.map_or(Weight::NONE, |b| b.weight(id));
     let fresh_before = before.map_or(Weight::NONE, fresh_weight);
     plan.revisions.iter().all(|(id, r)| r.role == Role::Stable || !grows(id, r.weight))
         && fresh_weight(plan) <= fresh_before
+        && before.is_some_and(|b| leads_no_more(plan, b))
         && before.is_some_and(|b| {
             b.in_role(Role::Stable).map(|s| s.0) == plan.in_role(Role::Stable).map(|s| s.0)
         })
@@ -113,6 +126,44 @@ fn stable_kept(plan: &Plan, service: &Service) -> Option<Note> {
         Some(r) if r.replicas < service.spec.replicas => Some(Note::StableShrunk(r.replicas)),
         Some(_) => None,
     }
+}
+
+/// Whether every rule, copy and address of `plan` was in `before` already.
+fn leads_no_more(plan: &Plan, before: &Plan) -> bool {
+    let known = |m: &Mirror| {
+        before
+            .mirror
+            .as_ref()
+            .is_some_and(|b| Mirror { share: m.share, ..b.clone() } == *m && m.share <= b.share)
+    };
+    plan.rules.iter().all(|rule| before.rules.contains(rule))
+        && plan.mirror.as_ref().is_none_or(known)
+        && (plan.preview.is_none() || plan.preview == before.preview)
+}
+
+/// Nothing is led where nobody answers.
+fn routes(plan: &Plan, service: &Service) -> Vec<Note> {
+    let before = service.plan.as_ref();
+    let old_rule = |rule: &Rule| before.is_some_and(|b| b.rules.contains(rule));
+    let old_mirror = |to: &RevisionId| {
+        before.and_then(|b| b.mirror.as_ref()).is_some_and(|mirror| mirror.to == *to)
+    };
+    let old_preview = |to: &RevisionId| {
+        before.and_then(|b| b.preview.as_ref()).is_some_and(|preview| preview.to == *to)
+    };
+    let rules = plan.rules.iter().map(|rule| (&rule.to, old_rule(rule)));
+    let mirror = plan.mirror.iter().map(|m| (&m.to, old_mirror(&m.to)));
+    let preview = plan.preview.iter().map(|p| (&p.to, old_preview(&p.to)));
+    let note = |(to, known): (&RevisionId, bool)| {
+        let named = plan.revisions.get(to).is_some_and(|r| r.replicas > 0);
+        let ready = known || service.ready(to) > 0;
+        match (named, ready) {
+            (false, _) => Some(Note::RouteUnknown(to.to_string())),
+            (_, false) => Some(Note::RouteNotReady(to.to_string())),
+            _ => None,
+        }
+    };
+    rules.chain(mirror).chain(preview).filter_map(note).collect()
 }
 
 fn roles(plan: &Plan) -> Vec<Note> {

@@ -1,5 +1,7 @@
 //! What a schedule will do before it does it, and what a verdict says, in words and numbers.
 
+mod steps;
+
 use crate::{Analysis, Baseline, Expose, Millis, RolloutKind, Schedule, Service, Step, Weight};
 use serde::{Deserialize, Serialize};
 use serin_stats::{
@@ -92,7 +94,7 @@ pub fn describe(step: &Step) -> String {
             "raise the share as the evidence allows, to {up_to} (at most {budget} failed requests \
              to be expected, at most {deadline})"
         ),
-        _ => String::new(),
+        _ => steps::describe(step),
     }
 }
 
@@ -102,7 +104,9 @@ fn at_least(step: &Step, schedule: &Schedule, grows: bool) -> Option<Millis> {
         Step::Pause(span) => *span,
         Step::Bake(bake) => Some(bake.at_least),
         Step::Expose(_) => Some(schedule.warm_up),
-        _ => None,
+        Step::Experiment(experiment) => Some(experiment.at_least),
+        Step::Approve(_) => None,
+        _ => Some(Millis(0)),
     }
 }
 

@@ -48,7 +48,9 @@ impl Given {
     /// Gives it to `judge`.
     pub(crate) fn to(&self, judge: &mut Judge) {
         match self {
-            Self::Start { .. } => {}
+            Self::Start { inherited: None, .. } => {}
+            // Another revision took the candidate's place.
+            Self::Start { inherited: Some(other), .. } => judge.clone_from(other),
             Self::Tick(tick) => judge.observe(tick),
             Self::Alone(tick) => judge.observe_alone(tick.seconds, &tick.canary),
             Self::Cleared => judge.clear_guards(),

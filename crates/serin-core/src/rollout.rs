@@ -412,6 +412,17 @@ impl Rollout {
         name.unwrap_or("start")
     }
 
+    /// The place of the present step's stage.
+    pub(crate) fn stage_index(&self) -> usize {
+        let mut left = self.step.index;
+        let here = self.schedule.stages.iter().position(|stage| {
+            let is_here = left < stage.steps.len();
+            left = left.saturating_sub(stage.steps.len());
+            is_here
+        });
+        here.unwrap_or(self.schedule.stages.len())
+    }
+
     /// Whether a controller took over a short while ago, so that instances may be coming back.
     pub(crate) fn is_settling(&self, now: Timestamp) -> bool {
         self.took_over_at.is_some_and(|at| now < at.plus(self.schedule.progress_deadline))

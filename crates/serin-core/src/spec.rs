@@ -281,6 +281,8 @@ pub struct Analysis {
     pub report_only: bool,
     /// What happens when a bake's deadline passes without evidence.
     pub on_inconclusive: OnInconclusive,
+    /// Checks begin anew with each stage, so that each has to be good in each.
+    pub checks_by_stage: bool,
 }
 
 /// What a candidate is compared with.
@@ -324,6 +326,7 @@ impl Default for Analysis {
             after_promotion: Millis(0),
             report_only: false,
             on_inconclusive: OnInconclusive::Pause,
+            checks_by_stage: false,
         }
     }
 }

@@ -10,7 +10,8 @@ impl Turn {
             Event::Asked { by, reason, ask } => return self.ask(by, reason.as_deref(), ask),
             Event::Observed(observation) => self.observe(observation),
             Event::Counted(counts) => self.count(counts),
-            Event::HookEnded { .. } | Event::Woke => {}
+            Event::HookEnded { hook, passed, text } => self.hook_ended(hook, *passed, text),
+            Event::Woke => {}
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::condemn::convicted;
 use super::convict::{self, ROLLBACK_PATIENCE, ready_by};
 use super::hold::ENGINE;
 use super::keep::{is_kept, next_change, promoted_standing};
-use super::{Turn, expose, prove};
+use super::{Turn, analyse, experiment, expose, hooks, prove};
 use crate::lifecycle::usual;
 use crate::{
     Actor, Bake, Cause, Fact, Inherited, Millis, OnInconclusive, Outcome, PauseReason, Phase,
@@ -45,7 +45,8 @@ impl Turn {
             return true;
         }
         let Some(rollout) = self.service.rollout.as_ref() else { return false };
-        if let Some(cause) = convict::health(&self.service, rollout, self.now)
+        let sick = convict::health(&self.service, rollout, self.now);
+        if let Some(cause) = sick.or_else(|| hooks::failure(rollout))
             && self.condemn(cause)
         {
             return true;
@@ -154,6 +155,12 @@ impl Turn {
             Some(Step::Pause(span)) => self.pause_step(span),
             Some(Step::Bake(bake)) => self.bake(&bake),
             Some(Step::Expose(expose)) => self.expose(&expose),
+            Some(Step::Run(hooks)) => self.run_step(&hooks),
+            Some(Step::Approve(approval)) => self.approve_step(&approval),
+            Some(Step::Analyse(step)) => self.analyse_step(&step),
+            Some(Step::SetHeaderRoute(route)) => self.header_route(&route),
+            Some(Step::SetMirror(route)) => self.mirror_route(&route),
+            Some(Step::Experiment(step)) => self.experiment_step(&step),
             Some(_) => false,
             None => self.end_steps(),
         }
@@ -278,7 +285,7 @@ impl Turn {
         self.enter_next(now);
     }
 
-    fn next_step(&mut self, now: Timestamp) {
+    pub(super) fn next_step(&mut self, now: Timestamp) {
         let Some(rollout) = self.service.rollout.as_ref() else { return };
         let (step, steps) = (rollout.step.index + 1, rollout.schedule.len());
         self.tell(Fact::StepDone { step, steps });
@@ -287,7 +294,11 @@ impl Turn {
 
     fn enter_next(&mut self, now: Timestamp) {
         let Some(rollout) = self.service.rollout.as_mut() else { return };
+        let stage = rollout.stage_index();
         rollout.step = StepState::begun(rollout.step.index + 1, now, rollout.counted.judged);
+        // A step that was skipped leaves nothing behind.
+        rollout.beside.experiment = None;
+        rollout.begin_checks(rollout.stage_index() != stage);
         self.assess();
     }
 
@@ -356,7 +367,8 @@ impl Turn {
             Phase::Retiring => rollout.baseline.as_ref(),
             _ => Some(&rollout.candidate),
         };
-        let gone = leaving.is_none_or(|id| !self.service.observed.revisions.contains_key(id));
+        let seen = |id| self.service.observed.revisions.contains_key(id);
+        let gone = !leaving.into_iter().chain(&rollout.beside.left).any(seen);
         let kept = leaving.is_some_and(|id| is_kept(&self.service, id));
         let planned_out = match (&self.service.plan, leaving) {
             (Some(plan), Some(id)) if kept => plan.weight(id) == Weight::NONE,
@@ -424,6 +436,10 @@ pub(super) fn is_proven(rollout: &Rollout, now: Timestamp) -> bool {
 
 fn inconclusive_text(rollout: &Rollout, now: Timestamp) -> String {
     let judged = rollout.assessment.as_ref().filter(|a| a.canary_n > 0);
+    if let Some(Step::Analyse(step)) = rollout.schedule.step(rollout.step.index) {
+        let why = analyse::missing(rollout, step, now).unwrap_or_default();
+        return format!("not good by the deadline; {why}");
+    }
     let checks = convict::check_missing(rollout, now);
     let checks = checks.filter(|_| rollout.counted.judged > 0);
     let checks = checks.map_or(String::new(), |why| format!("; {why}"));
@@ -457,6 +473,17 @@ fn wakes(service: &Service, rollout: &Rollout) -> Vec<Timestamp> {
             let times =
                 [ready_by(rollout), entered.plus(step.deadline), expose::next_look(rollout)];
             warm_at(service, rollout).chain(times).collect()
+        }
+        (Phase::Stepping, Some(Step::Run(_))) => hooks::wakes(rollout),
+        (Phase::Stepping, Some(Step::Approve(asked))) => {
+            asked.timeout.map(|timeout| entered.plus(timeout)).into_iter().collect()
+        }
+        (Phase::Stepping, Some(Step::Analyse(step))) => vec![entered.plus(step.deadline)],
+        (Phase::Stepping, Some(Step::SetHeaderRoute(_) | Step::SetMirror(_))) => {
+            warm_at(service, rollout).chain([ready_by(rollout)]).collect()
+        }
+        (Phase::Stepping, Some(Step::Experiment(step))) => {
+            experiment::wakes(service, rollout, step)
         }
         _ => vec![],
     };

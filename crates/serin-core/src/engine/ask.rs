@@ -24,7 +24,7 @@ impl Turn {
             Ask::Resume => self.resume_by_hand(by, reason),
             Ask::Abort => self.abort(by, reason),
             Ask::Rollback { to } => self.rollback(by, reason, to.as_ref()),
-            Ask::Approve => Ok(()),
+            Ask::Approve => self.approve(by, reason),
             Ask::Retry { allow_bad } => self.retry(by, reason, *allow_bad),
             Ask::Release => self.release_by_hand(by),
             Ask::Mark { revision, bad } => self.mark(by, reason, revision, *bad),
@@ -54,6 +54,7 @@ impl Turn {
         let what = format!("promoted by {}{}{unsound}", by.0, because(reason));
         let overruled = self.overrule(by, reason)?;
         match step {
+            Some(Step::Approve(_)) => return self.refuse_unapproved(by, reason),
             // Whoever decides against a verdict has skipped nothing yet.
             Some(Step::SetWeight(Weight::ALL)) if overruled => {}
             _ if overruled && !full => {}
@@ -121,8 +122,11 @@ impl Turn {
     /// for; from beyond it, to the end.
     fn skip_all(&mut self, what: &str) {
         let goal = |r: &Rollout| {
-            let all = r.schedule.steps().position(|(_, s)| *s == Step::SetWeight(Weight::ALL));
-            all.filter(|all| r.step.index < *all).unwrap_or(r.schedule.len())
+            // People who were asked to agree are not passed over.
+            let is_goal = |s: &Step| matches!(s, Step::SetWeight(Weight::ALL) | Step::Approve(_));
+            let mut goals = r.schedule.steps().enumerate().skip(r.step.index + 1);
+            let goal = goals.find(|(_, (_, step))| is_goal(step)).map(|(at, _)| at);
+            goal.unwrap_or(r.schedule.len())
         };
         let Some(goal) = self.service.rollout.as_ref().map(goal) else { return };
         while self.service.rollout.as_ref().is_some_and(|r| r.step.index < goal) {
@@ -181,6 +185,8 @@ impl Turn {
         let is_over = match step {
             Some(Step::Bake(bake)) => now >= rollout.step.entered_at.plus(bake.deadline),
             Some(Step::Expose(step)) => now >= rollout.step.entered_at.plus(step.deadline),
+            Some(Step::Analyse(step)) => now >= rollout.step.entered_at.plus(step.deadline),
+            Some(Step::Experiment(step)) => now >= rollout.step.entered_at.plus(step.deadline),
             Some(Step::SetWeight(_)) => now >= convict::ready_by(rollout),
             _ => false,
         };
@@ -232,7 +238,7 @@ fn nothing_to_skip(weight: Weight, more: &str) -> Refusal {
     Refusal::new(Code::NothingToSkip, message, &format!("see `serin explain`{more}"))
 }
 
-fn because(reason: Option<&str>) -> String {
+pub(super) fn because(reason: Option<&str>) -> String {
     reason.map(|reason| format!(": {reason}")).unwrap_or_default()
 }
 

@@ -3,8 +3,8 @@
 
 use super::fresh;
 use crate::{
-    Cause, CheckRun, ExitCause, Millis, Rollout, RolloutKind, Service, StartFailure, Step,
-    Timestamp, Weight, outlook,
+    Cause, CheckRun, ExitCause, Millis, Phase, Rollout, RolloutKind, Service, StartFailure, Step,
+    Timestamp, VariantRun, Weight, outlook,
 };
 use serin_stats::threshold::{self, Check, CheckVerdict};
 use serin_stats::{Assessment, Guard, Metric, Outcome as Verdict};
@@ -23,6 +23,9 @@ pub(super) fn verdicts(rollout: &Rollout, now: Timestamp) -> Vec<Cause> {
 
 /// Evidence against the candidate.
 fn evidence(rollout: &Rollout) -> Option<Cause> {
+    if !rollout.is_watched() {
+        return None;
+    }
     let assessment = rollout.assessment.as_ref().filter(|a| a.outcome == Verdict::Fail)?;
     let code = assessment.blame.first().map_or("evidence".to_owned(), ToString::to_string);
     let text = outlook::verdict_sentence(assessment) + &lately(rollout, assessment);
@@ -63,9 +66,8 @@ fn check(rollout: &Rollout, now: Timestamp) -> Option<Cause> {
 
 /// Checks that apply now, with what they say.
 fn running(rollout: &Rollout, now: Timestamp) -> Vec<(&Check, &CheckRun, CheckVerdict)> {
-    let step = rollout.step.index as u32;
     let checks = rollout.schedule.analysis.iter().flat_map(|a| &a.checks);
-    let applying = checks.zip(&rollout.checks).filter(|(check, _)| check.applies_at(step));
+    let applying = checks.zip(&rollout.checks).filter(|(check, _)| rollout.has_begun(check));
     let unmeasured =
         |check: &Check| CheckVerdict::NoData { why: format!("{}: not measured yet", check.name) };
     let now = now.0.unsigned_abs();
@@ -142,7 +144,9 @@ fn crashed(service: &Service, r: &Rollout, failure: Option<&StartFailure>) -> Op
 /// The candidate has traffic and no ready instance, while stable has.
 fn all_lost(service: &Service, r: &Rollout, failure: Option<&StartFailure>) -> Option<Cause> {
     let stable_ready = service.stable.as_ref().is_some_and(|id| service.ready(id) > 0);
-    let lost = r.weight > Weight::NONE && service.ready(&r.candidate) == 0 && stable_ready;
+    let led = matches!(r.phase, Phase::Stepping) && !r.beside.routes.is_empty();
+    let used = r.weight > Weight::NONE || led;
+    let lost = used && service.ready(&r.candidate) == 0 && stable_ready;
     let text = format!("{} has traffic and no ready instance", r.candidate.version);
     lost.then(|| r.cause("not-ready", text, failure.cloned()))
 }
@@ -171,6 +175,9 @@ fn is_over(rollout: &Rollout, goal: Weight, now: Timestamp) -> bool {
 
 /// Set when instances did not become ready in time.
 fn late(service: &Service, rollout: &Rollout, now: Timestamp) -> Option<String> {
+    if let Some(text) = never_up(service, rollout, now) {
+        return Some(text);
+    }
     let goal = goal(rollout).filter(|goal| is_over(rollout, *goal, now))?;
     let wanted = service.candidate_size(goal, rollout.is_analysed());
     let ready = service.ready(&rollout.candidate);
@@ -179,6 +186,77 @@ fn late(service: &Service, rollout: &Rollout, now: Timestamp) -> Option<String> 
     let unsteady = || format!("instances of {version} did not stay ready for {span}");
     let waiting = !is_candidate_ready(service, rollout, goal, now);
     waiting.then(|| if ready < wanted { short() } else { unsteady() })
+}
+
+/// Whether the candidate has an instance that may be used.
+pub(crate) fn is_up(service: &Service, r: &Rollout, now: Timestamp) -> bool {
+    service.ready(&r.candidate) > 0 && service.ready_for(&r.candidate, now) >= r.schedule.warm_up
+}
+
+/// Whether the present step needs an instance of the candidate, whatever its share.
+pub(crate) fn needs_instance(rollout: &Rollout) -> bool {
+    match rollout.schedule.step(rollout.step.index) {
+        Some(Step::Run(hooks)) => {
+            let begun = rollout.step.tests.iter().any(|run| run.since.is_some());
+            !hooks.is_empty() && !begun
+        }
+        Some(Step::SetHeaderRoute(route)) => !route.matches.is_empty(),
+        Some(Step::SetMirror(route)) => route.share > Weight::NONE,
+        _ => false,
+    }
+}
+
+/// Set when the step waits for an instance that had all its time.
+fn never_up(service: &Service, rollout: &Rollout, now: Timestamp) -> Option<String> {
+    let over = rollout.paused.is_none() && now >= ready_by(rollout);
+    let waits = needs_instance(rollout) && service.ready(&rollout.candidate) == 0;
+    let stepping = matches!(rollout.phase, Phase::Stepping);
+    let (version, span) = (&rollout.candidate.version, rollout.schedule.progress_deadline);
+    (stepping && over && waits).then(|| format!("no instance of {version} was ready after {span}"))
+}
+
+/// What speaks against a variant of an experiment.
+pub(super) fn variant(
+    service: &Service,
+    rollout: &Rollout,
+    v: &VariantRun,
+    now: Timestamp,
+) -> Option<Cause> {
+    let version = &v.id.version;
+    let seen = service.observed.revisions.get(&v.id);
+    let (ready, restarts) = seen.map_or((0, 0), |s| (s.ready, s.restarts));
+    let failure = seen.and_then(|s| s.failure.clone());
+    let failed = failure.as_ref().filter(|f| f.cause != ExitCause::NotReady);
+    let crashes = restarts.saturating_sub(v.restarts_before);
+    let late = v.weight != v.goal && rollout.paused.is_none() && now >= ready_by(rollout);
+    let of = |code: &str, text: String| Some(rollout.cause(code, text, failure.clone()));
+    if rollout.is_settling(now) {
+        return None;
+    }
+    match v.assessment.as_ref().filter(|a| a.outcome == Verdict::Fail) {
+        Some(assessment) if !rollout.only_reports() => {
+            let code = assessment.blame.first().map_or("evidence".into(), ToString::to_string);
+            of(&code, outlook::verdict_sentence(assessment))
+        }
+        _ if failed.is_some() => {
+            let why = failed.map(|f| f.cause.to_string()).unwrap_or_default();
+            of("start", format!("{version} did not start: {why}"))
+        }
+        _ if crashes >= RESTARTS_MAX => {
+            of("crash", format!("{version} crashed {crashes} times (limit {RESTARTS_MAX})"))
+        }
+        _ if late && ready < v.replicas => {
+            let span = rollout.schedule.progress_deadline;
+            let wanted = v.replicas;
+            let text =
+                format!("{ready} of {wanted} instances of {version} were ready after {span}");
+            of("not-ready", text)
+        }
+        _ if v.weight > Weight::NONE && ready == 0 => {
+            of("not-ready", format!("{version} has traffic and no ready instance"))
+        }
+        _ => None,
+    }
 }
 
 /// Why there is nothing as young as the candidate to compare it with, when that took too long.

@@ -5,7 +5,7 @@ use super::Turn;
 use super::news::{News, add};
 use crate::{
     CountKey, Counted, Counts, Fact, Given, Millis, Planned, RecordedTick, RevisionId,
-    RevisionObservation, Rollout, Service, Timestamp, Weight,
+    RevisionObservation, Rollout, Service, Step, Timestamp, Weight,
 };
 use serin_stats::threshold::{self, CheckState, CheckVerdict};
 use serin_stats::{Guard, Metric, Outcome, Rung, Sample, Tick};
@@ -88,12 +88,16 @@ impl Turn {
             counted.note_rate(units as f64 / f64::from(stretch.seconds));
         }
         rollout.check(&stretch, self.now);
+        self.count_variants(stretch.seconds, &stretch.news);
         self.feed(stretch);
     }
 
     /// Gives the judge what is new, oldest generation first. The seconds belong to the newest.
     fn feed(&mut self, stretch: Stretch) {
         let Stretch { seconds, mut news, samples, calibration } = stretch;
+        if self.service.rollout.as_ref().is_some_and(|r| !r.is_watched()) {
+            news.iter_mut().for_each(News::without_candidate);
+        }
         if let Some(tick) = calibration {
             self.give(Given::Tick(tick));
         }
@@ -281,7 +285,8 @@ impl Rollout {
     /// Gives the checks that have begun everything new at once.
     fn check(&mut self, stretch: &Stretch, now: Timestamp) {
         let Some(analysis) = self.schedule.analysis.as_ref() else { return };
-        if self.weight == Weight::NONE {
+        let inline = matches!(self.schedule.step(self.step.index), Some(Step::Analyse(_)));
+        if self.weight == Weight::NONE && self.beside.mirror.is_none() && !inline {
             return;
         }
         let mut tick = Tick { seconds: stretch.seconds, ..Tick::default() };
@@ -289,9 +294,10 @@ impl Rollout {
             add(&mut tick.baseline, &news.stable);
             add(&mut tick.canary, &news.tick.canary);
         }
-        let (now, step) = (now.0.unsigned_abs(), self.step.index as u32);
-        let applies = analysis.checks.iter().zip(&mut self.checks);
-        for (check, run) in applies.filter(|(check, _)| check.applies_at(step)) {
+        let now = now.0.unsigned_abs();
+        let begun: Vec<_> = analysis.checks.iter().map(|check| self.has_begun(check)).collect();
+        let applies = analysis.checks.iter().zip(&mut self.checks).zip(begun);
+        for ((check, run), _) in applies.filter(|(_, begun)| *begun) {
             let state = run.state.get_or_insert_with(|| CheckState::new(now));
             let verdict = threshold::observe(check, state, now, &tick);
             run.passed |= verdict == CheckVerdict::Pass;

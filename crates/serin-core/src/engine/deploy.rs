@@ -263,7 +263,7 @@ impl Turn {
         }
     }
 
-    fn restarts(&self, of: &RevisionId) -> u32 {
+    pub(super) fn restarts(&self, of: &RevisionId) -> u32 {
         self.service.observed.revisions.get(of).map_or(0, |seen| seen.restarts)
     }
 
@@ -286,7 +286,12 @@ impl Turn {
     }
 
     /// A judge for `to`: the one that knows it already, or a new one.
-    fn judge(&self, schedule: &Schedule, to: &RevisionId, kind: RolloutKind) -> Option<Judge> {
+    pub(super) fn judge(
+        &self,
+        schedule: &Schedule,
+        to: &RevisionId,
+        kind: RolloutKind,
+    ) -> Option<Judge> {
         let config = schedule.analysis.as_ref().filter(|_| kind.is_tried())?;
         let config = config.judge_config(self.service.spec.traffic.affinity.is_some()).ok()?;
         let kept = self.service.evidence.get(to);

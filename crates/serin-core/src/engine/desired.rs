@@ -1,6 +1,6 @@
 //! The world the state wants: a function of the service and nothing else.
 
-use super::fresh;
+use super::{experiment, fresh, routes};
 use crate::{
     Affinity, Generation, Phase, Plan, RevisionId, RevisionPlan, Role, Rollout, Service, Weight,
 };
@@ -8,17 +8,18 @@ use std::collections::BTreeMap;
 
 /// The plan `service` wants, as `generation`.
 pub(super) fn plan(service: &Service, generation: Generation) -> Plan {
+    let routes = routes::wanted(service);
     Plan {
         service: service.name.clone(),
         generation,
         listen: service.spec.traffic.listen,
         drain: service.spec.traffic.drain,
         override_header: service.spec.traffic.override_header.clone(),
-        rules: vec![],
-        only: vec![],
-        mirror: None,
-        preview: None,
-        goal: None,
+        rules: routes.rules,
+        only: routes.only,
+        mirror: routes.mirror,
+        preview: routes.preview,
+        goal: service.rollout.as_ref().and_then(experiment::goal),
         request_timeout: service.spec.traffic.request_timeout,
         warm_up: service.spec.schedule.warm_up,
         affinity: service.rollout.as_ref().and_then(|r| affinity(service, r)),
@@ -40,11 +41,14 @@ fn affinity(service: &Service, rollout: &Rollout) -> Option<Affinity> {
 
 fn revisions(service: &Service) -> BTreeMap<RevisionId, RevisionPlan> {
     let candidate = service.rollout.as_ref().and_then(|r| candidate(service, r));
-    let taken = candidate.as_ref().map_or(Weight::NONE, |(_, r)| r.weight);
+    let variants = service.rollout.as_ref().map(experiment::wanted).unwrap_or_default();
+    let others = candidate.iter().chain(&variants).map(|(_, r)| u64::from(r.weight.parts()));
+    let taken = Weight::try_from(others.sum::<u64>().min(100_000)).unwrap_or(Weight::ALL);
     let stable = service.stable.as_ref().and_then(|id| {
         let fresh = service.rollout.as_ref().and_then(|r| fresh::wanted(service, r));
         let shared = fresh.as_ref().map_or(0, |f| f.weight.parts());
-        let weight = Weight::try_from(u64::from(taken.rest().parts() - shared)).ok()?;
+        let rest = taken.rest().parts().saturating_sub(shared);
+        let weight = Weight::try_from(u64::from(rest)).ok()?;
         let entry = entry(service, id, Role::Stable, service.spec.replicas, weight)?;
         Some((id.clone(), RevisionPlan { fresh, ..entry }))
     });
@@ -52,7 +56,7 @@ fn revisions(service: &Service) -> BTreeMap<RevisionId, RevisionPlan> {
         let used = stable.iter().chain(&candidate);
         used.into_iter().all(|(other, _)| other != id)
     });
-    kept.into_iter().chain(stable).chain(candidate).collect()
+    kept.into_iter().chain(stable).chain(candidate).chain(variants).collect()
 }
 
 /// A revision whose instances stay without traffic.

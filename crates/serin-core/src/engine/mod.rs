@@ -2,22 +2,29 @@
 
 mod absorb;
 mod advance;
+pub(crate) mod analyse;
+mod approve;
 mod ask;
 mod condemn;
 pub(crate) mod convict;
 mod count;
 mod deploy;
 mod desired;
+pub(crate) mod experiment;
 mod expose;
 pub(crate) mod fresh;
 mod hold;
+mod hooks;
 pub(crate) mod keep;
 mod news;
 mod prove;
 mod queue;
 mod retry;
 mod rollback;
+pub(crate) mod routes;
 mod steps;
+
+pub use hooks::{HookOrder, hooks_wanted};
 
 use crate::{
     Entry, Event, Fact, Generation, Plan, RecordedTick, Refusal, RolloutRecord, Service, Timestamp,

@@ -1,6 +1,9 @@
 //! What a report of cumulative counts says that no report before it said.
 
-use crate::{ArmCounts, Counted, CountedAt, Counts, REPORTED_GENERATIONS, Rollout};
+use crate::{
+    ArmCounts, Counted, CountedAt, Counts, Generation, REPORTED_GENERATIONS, RevisionId, Rollout,
+};
+use serin_stats::winner::ArmCount;
 use serin_stats::{ArmTick, Dealt, Tick};
 use std::collections::BTreeMap;
 
@@ -13,11 +16,25 @@ pub(super) struct News {
     pub(super) stable: ArmTick,
     /// The candidate has all traffic in this generation.
     pub(super) alone: bool,
+    /// Which generation.
+    pub(super) generation: Generation,
+    /// Revisions beside the two.
+    pub(super) others: BTreeMap<RevisionId, Delta>,
+    /// Units of every revision, and those that reached the goal.
+    pub(super) goals: BTreeMap<RevisionId, ArmCount>,
 }
 
 impl News {
     pub(super) fn units(&self) -> u64 {
         self.stable.n.saturating_add(self.tick.canary.n)
+    }
+
+    /// Leaves what is known of stable: the candidate is not judged yet.
+    pub(super) fn without_candidate(&mut self) {
+        self.tick.canary = ArmTick::default();
+        self.tick.canary_split.clear();
+        self.tick.dealt = None;
+        self.alone = false;
     }
 
     /// Whether there is anything a judge or a guard could use.
@@ -32,8 +49,9 @@ impl News {
 
 /// What is new of one arm; a counter that went backwards counts as nothing new.
 #[derive(Debug, Default)]
-struct Delta {
-    tick: ArmTick,
+pub(super) struct Delta {
+    pub(super) tick: ArmTick,
+    goals: u64,
     assigned: u64,
     split: Vec<(u64, u64)>,
     instances: BTreeMap<String, (u64, u64)>,
@@ -60,6 +78,7 @@ impl Delta {
                 latency: now.latency.since(&before.latency).unwrap_or_default(),
                 aborted: now.aborted.saturating_sub(before.aborted),
             },
+            goals: now.goals.saturating_sub(before.goals).min(n),
             assigned: now.assigned.saturating_sub(before.assigned),
             split: split.collect(),
             instances: instances
@@ -129,6 +148,7 @@ impl Rollout {
         let canary = arm(&self.candidate);
         let stable = self.baseline.as_ref().map(arm).unwrap_or_default();
         let fresh = Delta::of(counts.fresh.as_ref(), before.fresh.as_ref(), sticky);
+        let (others, goals) = self.others(counts, &before, [&stable, &canary], sticky);
         let planned = self.counted.planned.get(&counts.generation);
         let mut all = stable.tick.clone();
         add(&mut all, &fresh.tick);
@@ -159,7 +179,33 @@ impl Rollout {
             },
             stable: all,
             alone: self.alone_from.is_some_and(|from| counts.generation >= from),
+            generation: counts.generation,
+            others,
+            goals,
         }
+    }
+}
+
+impl Rollout {
+    /// What is new of revisions beside the two, and how many units of each reached the goal.
+    #[allow(clippy::type_complexity)] // two maps, used at one place
+    fn others(
+        &self,
+        counts: &Counts,
+        before: &CountedAt,
+        [stable, canary]: [&Delta; 2],
+        sticky: bool,
+    ) -> (BTreeMap<RevisionId, Delta>, BTreeMap<RevisionId, ArmCount>) {
+        let Some(trial) = self.beside.experiment.as_ref() else { return Default::default() };
+        let delta = |id| Delta::of(counts.arms.get(id), before.arms.get(id), sticky);
+        let others = trial.running().map(|v| (v.id.clone(), delta(&v.id)));
+        let others: BTreeMap<_, _> = others.collect();
+        let two = self.baseline.iter().map(|id| (id, stable)).chain([(&self.candidate, canary)]);
+        let goals = two.chain(&others).map(|(id, delta)| {
+            (id.clone(), ArmCount { n: delta.tick.n, conversions: delta.goals })
+        });
+        let goals = goals.collect();
+        (others, goals)
     }
 }
 

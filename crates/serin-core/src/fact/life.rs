@@ -85,7 +85,7 @@ pub(super) fn fmt(fact: &Fact, f: &mut Formatter<'_>) -> Result {
             });
             write!(f, "rollback to {} failed, {stays}: {}", to.version, cause.text)
         }
-        _ => Ok(()),
+        _ => super::steps::fmt(fact, f),
     }
 }
 

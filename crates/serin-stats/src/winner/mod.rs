@@ -130,6 +130,19 @@ impl Race {
         Ok(())
     }
 
+    /// Takes an arm out: the others race on with what is known of them. Does nothing when there
+    /// is no such arm. Whoever decides afterwards divides `alpha` as before: see [`Race::decide`].
+    pub fn remove(&mut self, arm: usize) {
+        let arms = self.arms.len();
+        if arm >= arms {
+            return;
+        }
+        let stays = pairs_of(arms).map(|(i, j)| i != arm && j != arm);
+        let mut stays = stays.collect::<Vec<_>>().into_iter();
+        self.pairs.retain(|_| stays.next().unwrap_or(true));
+        self.arms.remove(arm);
+    }
+
     /// Users and conversions so far.
     pub fn arms(&self) -> &[ArmCount] {
         &self.arms

@@ -1,0 +1,43 @@
+//! What tests, approvals, routes and experiments tell.
+
+use super::Fact;
+use crate::Weight;
+use std::fmt;
+
+pub(super) fn fmt(fact: &Fact, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match fact {
+        Fact::TestEnded { name, passed: true, .. } => write!(f, "test {name} passed"),
+        Fact::TestEnded { name, attempt, tries, text, .. } => match tries {
+            1 => write!(f, "test {name} failed: {text}"),
+            _ => write!(f, "test {name} failed (try {attempt} of {tries}): {text}"),
+        },
+        Fact::Approved { step, by, have, wanted, reason } => {
+            write!(f, "step {step} approved by {} ({have} of {wanted})", by.0)?;
+            reason.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
+        }
+        Fact::HeaderRoute { name, what, .. } if what.is_empty() => {
+            write!(f, "route {name} taken away")
+        }
+        Fact::HeaderRoute { revision, name, what } => {
+            write!(f, "route {name}: requests with {what} go to {}", revision.version)
+        }
+        Fact::Mirror { share: Weight::NONE, .. } => f.write_str("no more copies are sent"),
+        Fact::Mirror { revision, share } => write!(
+            f,
+            "{} gets copies of {share} of the requests; users see stable alone",
+            revision.version
+        ),
+        Fact::ExperimentBegun { variants } if variants.is_empty() => {
+            f.write_str("experiment begun")
+        }
+        Fact::ExperimentBegun { variants } => {
+            write!(f, "experiment begun with {}", variants.join(", "))
+        }
+        Fact::VariantDropped { revision, cause } => {
+            write!(f, "{} left the experiment: {}", revision.version, cause.text)
+        }
+        Fact::ExperimentEnded { text } => f.write_str(text),
+        // Every other fact is told elsewhere.
+        _ => Ok(()),
+    }
+}
