@@ -54,6 +54,7 @@ pub(crate) fn read(field: &Field<'_>, worker: bool) -> Option<(Analysis, usize)>
         report_only: reader.or("reportOnly", preset.report_only, |f| f.truth()),
         on_inconclusive: reader
             .or("onInconclusive", preset.on_inconclusive, |f| on_inconclusive(&f)),
+        checks_by_stage: reader.or("checksByStage", preset.checks_by_stage, |f| f.truth()),
     };
     if let Some(field) = reader.peek("metrics").filter(|_| worker && analysis.compares()) {
         let message = "these metrics count requests, and a worker has none";
