@@ -100,6 +100,8 @@ pub enum Verb {
     Check(CheckArgs),
     /// Say what a deploy would do: steps, times, requests needed
     Plan(PlanArgs),
+    /// The schedules that have a name, written out
+    Presets(PresetsArgs),
     /// Make the services of a file so; a new revision starts a rollout
     Apply(ApplyArgs),
     /// Bring out another revision of a service, step by step
@@ -184,6 +186,13 @@ pub struct CheckArgs {
 pub struct ServiceArg {
     /// The service; may be left out when there is only one
     pub service: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  serin presets amazon")]
+pub struct PresetsArgs {
+    /// One of them, as it would stand in a file
+    pub name: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -19,6 +19,7 @@ mod info;
 mod look;
 mod misuse;
 mod power;
+mod presets;
 mod printer;
 mod render;
 mod runbook;
@@ -68,6 +69,7 @@ fn run(cli: Cli) -> Exit {
         Verb::Check(args) => check::check(&printer, &args),
         Verb::Stats(args) => stats::stats(&printer, &args),
         Verb::Help(args) => info::help(&printer, &args),
+        Verb::Presets(args) => presets::show(&printer, &args),
         Verb::Docs => Ok(info::docs(&printer)),
         Verb::Version => Ok(info::version(&printer)),
         Verb::Completions(args) => Ok(info::completions(&printer, &args)),
@@ -112,6 +114,7 @@ async fn asked(context: &Context<'_>, verb: Verb) -> Result<Exit, Failure> {
         | Verb::Demo(_)
         | Verb::Check(_)
         | Verb::Stats(_)
+        | Verb::Presets(_)
         | Verb::Help(_)
         | Verb::Docs
         | Verb::Version

@@ -10,6 +10,7 @@ mod gc;
 mod history;
 mod live;
 mod plan;
+mod presets;
 mod runbook;
 mod status;
 mod table;
@@ -28,6 +29,7 @@ pub use gc::leftovers;
 pub use history::history;
 pub use live::live;
 pub use plan::plan;
+pub use presets::presets;
 pub use runbook::runbook;
 pub use status::status;
 

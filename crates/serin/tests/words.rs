@@ -29,7 +29,7 @@ spec:
     assert_eq!(said.code, Some(2));
     assert_eq!(said.out, "");
     for part in
-        ["serin.yaml:5:13", "allowed are 1 to 100", "did you mean `traffic`?", "has 3 errors"]
+        ["serin.yaml:5:13", "allowed are 1 to 100", "did you mean `traffic`?", "has 2 errors"]
     {
         assert!(said.err.contains(part), "{part}: {}", said.err);
     }
@@ -122,6 +122,41 @@ fn without_a_word_the_short_help_is_an_error() {
         assert_eq!((said.code, said.out.as_str()), (Some(2), ""));
         assert_eq!(said.err, run(&["help"]).out);
     }
+}
+
+#[test]
+fn every_preset_is_a_strategy_that_can_be_copied() {
+    let all: Value = serde_json::from_str(&run(&["presets", "--json"]).out).unwrap();
+    assert_eq!(all["schema"], "serin.presets/v1");
+    let list = run(&["presets"]).out;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("serin.yaml");
+    let head = "\
+apiVersion: serin.dev/v1alpha1
+kind: Service
+metadata: { name: shop }
+spec:
+  environment: staging
+  replicas: 4
+  run: { command: [\"/bin/sh\", \"$(PORT)\"] }
+  traffic:
+    listen: \"127.0.0.1:8080\"
+    affinity: { cookie: user }
+";
+    for preset in all["presets"].as_array().unwrap() {
+        let name = preset["name"].as_str().unwrap();
+        assert!(list.contains(name), "{name}: {list}");
+        let copied = run(&["presets", name]).out;
+        let copied: Vec<_> = copied.lines().map(|line| format!("  {line}\n")).collect();
+        for strategy in [copied.concat(), format!("  strategy: {name}\n")] {
+            std::fs::write(&path, format!("{head}{strategy}")).unwrap();
+            let said = run(&["check", path.to_str().unwrap()]);
+            assert_eq!(said.code, Some(0), "{name}: {}\n{strategy}", said.err);
+        }
+    }
+    let near = run(&["presets", "amazn"]);
+    assert_eq!(near.code, Some(2));
+    assert!(near.err.contains("did you mean `amazon`?"), "{}", near.err);
 }
 
 #[test]

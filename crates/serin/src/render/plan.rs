@@ -19,6 +19,9 @@ pub fn plan(plan: &PlanPreview, frame: &Frame) -> Vec<Line> {
     for (index, step) in plan.outlook.steps.iter().enumerate() {
         table.row(cells(index, step, plan));
     }
+    if !plan.strategy.is_empty() {
+        lines.push(fact("strategy", &strategy(&plan.strategy)));
+    }
     if plan.action == "first" && !plan.outlook.steps.is_empty() {
         lines.push(Line::toned(Tone::Dim, "  every later one goes through:"));
     }
@@ -30,6 +33,14 @@ pub fn plan(plan: &PlanPreview, frame: &Frame) -> Vec<Line> {
     let note = |text: &String| Line::plain("  ").add(Tone::Warn, "note").text(": ").text(text);
     lines.extend(plan.outlook.notes.iter().flat_map(|text| note(text).hang(frame.columns(), 4)));
     lines
+}
+
+/// Its name, and where it can be read if it is a preset.
+fn strategy(name: &str) -> String {
+    if serin_spec::presets().iter().any(|preset| preset.name == name) {
+        return format!("{name}, as `serin presets {name}` writes it out");
+    }
+    name.into()
 }
 
 /// How one goes back, and how long it took before.
