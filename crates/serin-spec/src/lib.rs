@@ -35,6 +35,7 @@ mod steps;
 mod strategy;
 mod traffic;
 mod variables;
+mod written;
 mod yaml;
 
 pub use environment::{Need, environment_problems};
@@ -42,6 +43,7 @@ pub use place::{Mark, Span};
 pub use preset::{Preset, presets};
 pub use problem::{Also, Problem, Problems, Severity};
 pub use strategy::guarded;
+pub use written::written_out;
 
 use reader::Context;
 use serin_core::ServiceSpec;

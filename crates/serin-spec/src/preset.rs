@@ -278,7 +278,18 @@ impl Preset {
 
 /// `strategy: <name>`.
 pub(crate) fn named(field: &Field<'_>, around: &Around<'_>) -> Option<Schedule> {
-    let name = field.word()?;
+    let name = match field.word()? {
+        "blueGreen" => "blue-green",
+        "oneBox" => "one-box",
+        "canary" | "ab" => {
+            let message = format!("{} has to be told more than its name", shown(field.word()?));
+            let hint = "write `strategy: { canary: { steps: [...] } }`, or the name of a preset: \
+                        `strategy: evidence`";
+            field.report(field.problem("missing-key", message).hint(hint));
+            return None;
+        }
+        name => name,
+    };
     let Some(preset) = PRESETS.iter().find(|preset| preset.name == name) else {
         unknown(field, name, &|_| true);
         return None;

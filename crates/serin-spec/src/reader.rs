@@ -225,13 +225,38 @@ impl<'a> Reader<'a> {
 }
 
 /// Keys people know from elsewhere.
-const FOREIGN: [(&str, &str); 6] = [
+const FOREIGN: [(&str, &str); 29] = [
     ("<<", "merge keys are not read; write the keys out"),
     ("port", "Serin chooses the port of each instance and passes it as `$(PORT)`"),
     ("image", "on one machine a service is a `command`, not an image"),
     ("exec", "a probe is `httpGet` or `tcp`"),
     ("tcpSocket", "write `tcp: {}`"),
     ("namespace", "write `spec.environment`"),
+    // Argo Rollouts.
+    ("abortScaleDownDelaySeconds", "write `keepFailed: 30s`"),
+    ("activeService", "users come in at `traffic.listen`, whichever version is live"),
+    ("antiAffinity", "on one machine there is nothing to spread over"),
+    ("autoPromotionEnabled", "write `autoPromotion`"),
+    ("autoPromotionSeconds", "write `autoPromotionAfter: 30s`"),
+    ("canaryService", "users come in at `traffic.listen`, whichever version is live"),
+    ("failureLimit", "Argo's `failureLimit: 3` is `failures: { total: 4 }`"),
+    ("minReadySeconds", "write `warmUp: 5s`"),
+    ("plugin", "write `run: { command: [...] }`"),
+    ("postPromotionAnalysis", "write `postPromotion: { analysis: { checks: [...] } }`"),
+    ("prePromotionAnalysis", "write `prePromotion: { analysis: { checks: [...] } }`"),
+    ("previewReplicaCount", "write `previewReplicas`"),
+    ("previewService", "write `preview: \"127.0.0.1:8081\"` in `traffic`"),
+    ("progressDeadlineSeconds", "write `progressDeadline: 60s`"),
+    ("scaleDownDelaySeconds", "write `keepOld: 30s`"),
+    ("stableService", "users come in at `traffic.listen`, whichever version is live"),
+    ("successCondition", "write the limit: `max: 5%` or `min: 95%`"),
+    ("templates", "write `checks: [...]`; in an experiment `variants: [...]`"),
+    ("trafficRouting", "Serin is the load balancer: there is nothing to choose"),
+    // Flagger.
+    ("iterations", "write how long: `duration: 10m`"),
+    ("sessionAffinity", "write `affinity: { cookie: serin }` in `traffic`"),
+    ("threshold", "Flagger's `threshold: 5` is `failures: { total: 5 }` of a check"),
+    ("webhooks", "write `run: { http: { url: ... } }`"),
 ];
 
 /// Something short to point at for a whole document: its first key, or its start.

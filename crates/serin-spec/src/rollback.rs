@@ -11,6 +11,8 @@ const P99: Signal = Signal::Latency { quantile: 0.99 };
 /// Stable's p99 is taken for at least this many milliseconds where the candidate's is compared with
 /// it: a millisecond against half of one is no slowdown.
 const P99_FLOOR_MS: f64 = 10.0;
+const LIMITS: [&str; 5] =
+    ["maxErrorRate", "maxP99", "minSuccessRate", "errorIncrease", "p99Increase"];
 /// Usual pace of the limits: looked at each 30 s, over 5 min, from 100 requests on, and the third
 /// look in a row that finds them broken leads back.
 const EVERY: Millis = Millis::secs(30);
@@ -138,7 +140,7 @@ fn triggers(field: &Field<'_>) -> Option<Vec<Check>> {
         }),
     ];
     let pace = pace(&mut reader);
-    if limits.iter().all(Option::is_none) {
+    if !LIMITS.iter().any(|limit| reader.has(limit)) {
         let message = "`triggers` names no limit";
         let hint = "write for example `maxErrorRate: 5%` or `p99Increase: 50%`";
         reader.report(reader.key_problem("empty-value", message).hint(hint));

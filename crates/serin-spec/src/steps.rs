@@ -226,8 +226,12 @@ impl<'a, 'c> Ladder<'a, 'c> {
             && (weight == *before || weight < *before && !self.allow_decrease)
         {
             let message = format!("the weight {weight} does not rise above {before} before it");
-            let hint = "to go back, abort or roll back; where a lower weight is meant, write \
-                        `allowDecrease: true` beside `steps`";
+            let hint = if weight == *before {
+                "it changes nothing: remove it"
+            } else {
+                "to go back, abort or roll back; where a lower weight is meant, write \
+                 `allowDecrease: true` beside `steps`"
+            };
             field.report(field.problem("weights-not-rising", message).hint(hint));
         }
         self.instances = true;
@@ -243,7 +247,7 @@ impl<'a, 'c> Ladder<'a, 'c> {
             "this `{word}` comes before any candidate instance runs: it would wait for ever"
         );
         let hint = "put `setCanaryScale: { replicas: 1 }` or a `setWeight` before it";
-        field.report(field.key_problem("never-ends", message).hint(hint));
+        field.report(blocks(field, message).hint(hint));
     }
 
     fn run(&self, field: &Field<'a>) -> Option<Step> {
@@ -273,6 +277,11 @@ impl<'a, 'c> Ladder<'a, 'c> {
     }
 }
 
+/// A step that could never be left.
+pub(crate) fn blocks(field: &Field<'_>, message: impl Into<String>) -> Problem {
+    field.key_problem("never-ends", message).label("nothing after this step is ever reached")
+}
+
 fn unreachable(field: &Field<'_>, word: &str) {
     let message = format!("this `{word}` comes after weight 100 and could never act");
     let hint = "move it before `setWeight: 100`, or remove it";
@@ -293,19 +302,29 @@ fn not_yet(field: &Field<'_>, word: &str) -> Option<Step> {
     None
 }
 
-/// A weight in percent, in (0, 100], with up to three decimals.
+/// The candidate's share in percent, in (0, 100], with up to three decimals.
 pub(crate) fn weight(field: &Field<'_>) -> Option<Weight> {
+    let start = "to start instances without traffic write `setCanaryScale: { replicas: 1 }`";
+    let zero = field.what == "`setWeight`" && field.scalar() == Some("0");
+    let hint = if zero { start } else { "it is the candidate's share in percent" };
+    share(field, "the weight", hint)
+}
+
+/// A share of requests in percent, in (0, 100].
+pub(crate) fn percentage(field: &Field<'_>) -> Option<Weight> {
+    share(field, &field.what, "it is a share of the requests in percent")
+}
+
+fn share(field: &Field<'_>, what: &str, hint: &str) -> Option<Weight> {
     let percent = field.decimal()?;
     if percent <= 0.0 || percent > 100.0 {
-        let message = format!("the weight is {percent}; it must be above 0, at most 100");
-        field.report(
-            field.problem("out-of-range", message).hint("it is the candidate's share in percent"),
-        );
+        let message = format!("{what} is {percent}; it must be above 0, at most 100");
+        field.report(field.problem("out-of-range", message).hint(hint));
         return None;
     }
     let parts = (percent * 1000.0).round();
     if parts < 1.0 || (parts - percent * 1000.0).abs() > 1e-6 {
-        let message = format!("the weight {percent} is finer than 0.001 %");
+        let message = format!("{what} {percent} is finer than 0.001 %");
         field.report(field.problem("out-of-range", message).hint("use at most three decimals"));
         return None;
     }

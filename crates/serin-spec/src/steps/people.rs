@@ -1,6 +1,6 @@
 //! Steps that wait for checks by name, and for people.
 
-use super::{Ladder, MONTH};
+use super::{Ladder, MONTH, blocks};
 use crate::{checks, field::Field, strategy::BAKE_DEADLINE, yaml::shown};
 use serin_core::{Analyse, Approval, Millis, Step};
 use serin_stats::threshold::Check;
@@ -23,7 +23,7 @@ impl<'a> Ladder<'a, '_> {
             let message = "this waits for numbers of the candidate's requests, and no step before \
                            gives it any: it would never end";
             let hint = "put a `setWeight` or a `setMirrorRoute` before it";
-            field.report(field.key_problem("never-ends", message).hint(hint));
+            field.report(blocks(field, message).hint(hint));
         }
         self.judged.checks.extend(named.new);
         for check in &mut self.judged.checks {
@@ -61,10 +61,17 @@ fn named_or_new(field: &Field<'_>, known: &[Check]) -> Option<(Vec<String>, Vec<
             names.push(check.name.clone());
             continue;
         }
-        for check in checks::one(item)? {
-            let same_name = |other: &&Check| other.name == check.name;
-            let there = known.iter().chain(&new).find(same_name);
-            if there.is_some_and(|there| *there != check) {
+        for mut check in checks::one(item)? {
+            let differs = |name: &str, check: &Check| {
+                let other = known.iter().chain(&new).find(|other| other.name == name);
+                other.is_some_and(|other| *other != Check { name: name.into(), ..check.clone() })
+            };
+            // Presets that share a word for different limits are told apart by their own names.
+            if let Some(preset) = item.scalar().filter(|_| differs(&check.name, &check)) {
+                check.name = format!("{preset}/{}", check.name);
+            }
+            let there = known.iter().chain(&new).find(|other| other.name == check.name);
+            if differs(&check.name, &check) {
                 let message = format!("two different checks are called `{}`", shown(&check.name));
                 let problem = item.problem("duplicate-check", message);
                 item.report(problem.hint("give one of them another name"));
@@ -90,7 +97,7 @@ pub(crate) fn approval(field: &Field<'_>) -> Option<Approval> {
             from.len()
         );
         let hint = "name more people in `from`, or make `count` smaller";
-        reader.report(reader.key_problem("never-ends", message).hint(hint));
+        reader.report(blocks(field, message).hint(hint));
     }
     reader.finish();
     Some(Approval { from, count, timeout })

@@ -1,6 +1,6 @@
 //! `setHeaderRoute` and `setMirrorRoute`, with the words of Argo Rollouts.
 
-use super::{Ladder, weight};
+use super::{Ladder, percentage};
 use crate::{affinity::is_token, field::Field, nearest::nearest, reader::Reader, yaml::shown};
 use serin_core::{HeaderMatch, HeaderRoute, MirrorRoute, RequestMatch, Step, TextMatch, Weight};
 
@@ -32,7 +32,7 @@ impl<'a> Ladder<'a, '_> {
         let mut reader = field.map()?;
         let name = reader.need("name", "copies", |f| name(&f));
         let matches = reader.or("match", Some(Vec::new()), |f| Some(request_matches(&f)));
-        let share = reader.or("percentage", Weight::ALL, |f| weight(&f));
+        let share = reader.or("percentage", Weight::ALL, |f| percentage(&f));
         let named_share = reader.has("percentage");
         let (name, matches) = (name?, matches?);
         if matches.is_empty() && named_share {

@@ -1,6 +1,6 @@
 //! Steps that wait: for a time, for requests, for evidence.
 
-use super::{Ladder, MONTH, weight};
+use super::{Ladder, MONTH, blocks, weight};
 use crate::{field::Field, quantity, strategy::BAKE_DEADLINE, yaml::shown};
 use serin_core::{Bake, Expose, Millis, Step, Weight};
 
@@ -134,7 +134,7 @@ impl<'a> Ladder<'a, '_> {
                            any: it would never end";
             (message, "put a `setWeight` or a `setMirrorRoute` before it")
         };
-        field.report(field.key_problem("never-ends", message).hint(hint));
+        field.report(blocks(field, message).hint(hint));
     }
 
     fn warn_before_weight(&self, field: &Field<'a>, word: &str) {

@@ -71,7 +71,7 @@ fn pre_promotion(
 ) -> Option<Vec<Step>> {
     let mut reader = field.map()?;
     let run = reader.or("run", Some(Vec::new()), |f| Some(steps::hooks(&f, around.base)));
-    let mirror = reader.maybe("mirror", |f| steps::weight(&f));
+    let mirror = reader.maybe("mirror", |f| steps::percentage(&f));
     let analysis = reader.maybe("analysis", |f| named(&f, checks));
     let approval = reader.maybe("approval", |f| steps::approval(&f));
     if reader.len() == 0 {
@@ -85,7 +85,7 @@ fn pre_promotion(
                        none: they would wait for ever";
         let hint = "add `mirror: 100` to send it copies, or check after the switch in \
                     `postPromotion`";
-        field.report(field.key_problem("never-ends", message).hint(hint));
+        field.report(steps::blocks(&field, message).hint(hint));
     }
     reader.finish();
     let route = |share: Weight| {

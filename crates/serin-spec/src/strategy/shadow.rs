@@ -23,7 +23,7 @@ enum Then {
 pub(crate) fn read(field: &Field<'_>, around: &Around<'_>) -> Option<Schedule> {
     let mut reader = field.map_or_nothing()?;
     let frame = Frame::read(&mut reader, around, Usual::BESIDE);
-    let share = reader.or("percent", Weight::ALL, |f| steps::weight(&f));
+    let share = reader.or("percent", Weight::ALL, |f| steps::percentage(&f));
     let matches = reader.or("match", Some(Vec::new()), |f| Some(steps::request_matches(&f)));
     let bake = look(&mut reader);
     let then = reader.or("then", Then::Pause, |f| {

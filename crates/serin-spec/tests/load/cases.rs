@@ -16,6 +16,11 @@ fn placed(place: &str, text: &str) -> String {
         "run" => after("  run:\n"),
         "canary" => format!("{SERVICE}  strategy:\n    canary:\n{text}"),
         "steps" => format!("{SERVICE}  strategy:\n    canary:\n      steps:\n{text}"),
+        "traffic" => {
+            let listen = "listen: \"127.0.0.1:8080\"";
+            let preview = "listen: \"127.0.0.1:8080\", preview: \"127.0.0.1:8081\"";
+            SERVICE.replace(listen, preview) + text
+        }
         "analysis" => format!(
             "{SERVICE}  strategy:\n    canary:\n      steps: [setWeight: 100]\n      analysis:\n{text}"
         ),
@@ -62,11 +67,26 @@ fn instances() {
 }
 
 #[test]
-fn strategies() {
+fn canaries() {
     run("strategy.txt");
 }
 
 #[test]
 fn syntax() {
     run("syntax.txt");
+}
+
+#[test]
+fn every_strategy() {
+    run("strategies.txt");
+}
+
+#[test]
+fn every_step() {
+    run("steps.txt");
+}
+
+#[test]
+fn every_rule() {
+    run("rules.txt");
 }
