@@ -15,7 +15,9 @@
 //!   name does not look like a secret's.
 
 mod across;
+mod advice;
 mod affinity;
+
 mod analysis;
 mod checks;
 mod data;
@@ -38,6 +40,7 @@ mod variables;
 mod written;
 mod yaml;
 
+pub use advice::{Advice, advice};
 pub use environment::{Need, environment_problems};
 pub use place::{Mark, Span};
 pub use preset::{Preset, presets};

@@ -128,7 +128,11 @@ fn environment(env: &BTreeMap<String, EnvValue>) -> String {
 }
 
 fn experiment(trial: &Experiment) -> String {
-    let (variants, least) = (list(&trial.variants, variant), time(trial.at_least));
+    let least = time(trial.at_least);
+    let variants = match trial.variants.as_slice() {
+        [] => String::new(),
+        some => format!(", variants: {}", list(some, variant)),
+    };
     let winner = trial.winner.as_ref().map(|rule| {
         let method = rule.goal.method.as_ref().map(|m| format!("method: {m}, ")).unwrap_or_default();
         let otherwise = match rule.otherwise {
@@ -144,7 +148,7 @@ fn experiment(trial: &Experiment) -> String {
         )
     });
     format!(
-        "experiment: {{ duration: {least}, deadline: {}, variants: {variants}{} }}",
+        "experiment: {{ duration: {least}, deadline: {}{variants}{} }}",
         time(trial.deadline),
         winner.unwrap_or_default()
     )

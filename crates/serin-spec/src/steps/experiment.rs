@@ -22,8 +22,7 @@ impl<'a> Ladder<'a, '_> {
         }
         let mut reader = field.map()?;
         let base = self.around.base;
-        let variants =
-            reader.need("variants", "[{ name: blue, weight: 10 }]", |f| variants(&f, base));
+        let variants = reader.or("variants", Some(Vec::new()), |f| Some(variants(&f, base)));
         let at_least = reader.need("duration", "1h", |f| f.duration(Millis::secs(1)..=MONTH));
         let usual = at_least.unwrap_or(HOUR);
         let deadline =
@@ -31,6 +30,12 @@ impl<'a> Ladder<'a, '_> {
         let winner = reader.maybe("winner", |f| winner(&f));
         let readable = winner.is_some() || !reader.has("winner");
         check_deadline(&reader, usual, deadline);
+        if !reader.has("variants") && !reader.has("winner") {
+            let message = "`experiment` has neither `variants` nor a `winner` to find";
+            let hint = "add `variants: [{ name: blue, weight: 10 }]`, or a `winner` between stable \
+                        and the candidate";
+            reader.report(reader.key_problem("missing-key", message).hint(hint));
+        }
         reader.finish();
         let variants = variants?;
         let candidate = self.last.as_ref().map_or(Weight::NONE, |(weight, _)| *weight);

@@ -45,6 +45,7 @@ pub(crate) fn read(field: &Field<'_>, around: &Around<'_>) -> Option<Schedule> {
             all.push(Step::Approve(Approval { from: Vec::new(), count: 1, timeout }));
         }
     }
+    all.extend((share < Weight::ALL).then_some(Step::SetScale(Scale::Share(Weight::ALL))));
     all.push(percent(100));
     let schedule = frame.of("shadow", all);
     if !around.worker {
@@ -79,6 +80,5 @@ fn test(share: Weight, matches: Vec<RequestMatch>, bake: Bake) -> Vec<Step> {
         route(matches, share),
         Step::Bake(bake),
         route(Vec::new(), Weight::NONE),
-        Step::SetScale(Scale::MatchWeight),
     ]
 }

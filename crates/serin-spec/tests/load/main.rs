@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+mod advice;
 mod cases;
 mod fuzz;
 mod limits;
 mod look;
+mod lowered;
 mod machine;
 mod values;
 
