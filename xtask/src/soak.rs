@@ -56,7 +56,7 @@ fn simulation(time: Duration) -> Result<()> {
         let seeds = SEEDS_PER_CALL.to_string();
         let head = ["run", "--quiet", "--release", "-p", "serin-sim", "--"];
         let mut simulator = command::cargo(&head);
-        command::run(simulator.args(["--seeds", &seeds, "--first", &from]))
+        command::run(simulator.args(["--seeds", &seeds, "--from", &from]))
     })?;
     println!("{} simulated rollouts\n", calls * SEEDS_PER_CALL);
     Ok(())

@@ -238,8 +238,16 @@ fn leaving(
     match seen {
         _ if !service.is_applied() => acknowledgement(service),
         Some((id, seen)) => WaitingOn::Drain { revision: id.clone(), in_flight: seen.in_flight },
-        None => proof(service, rollout, now).unwrap_or(WaitingOn::Nothing),
+        None => fresh_leaves(service)
+            .or_else(|| proof(service, rollout, now))
+            .unwrap_or(WaitingOn::Nothing),
     }
+}
+
+/// The fresh baseline, which ends with the comparison.
+fn fresh_leaves(service: &Service) -> Option<WaitingOn> {
+    let (seen, revision) = service.observed.fresh.as_ref().zip(service.stable.clone())?;
+    Some(WaitingOn::Drain { revision, in_flight: seen.in_flight })
 }
 
 /// What a way back still waits for when all of it that is left is gone.

@@ -56,9 +56,14 @@ impl Truth {
         }
     }
 
-    /// Whether evidence on traffic from the start would have to stop it.
+    /// Whether evidence on traffic from the start would have to stop it: far beyond every border
+    /// of harm that scripts ask for.
     pub fn is_harmful_under_traffic(self) -> bool {
-        matches!(self, Self::Errors(_) | Self::Slow(_))
+        match self {
+            Self::Errors(share) => share >= 0.05,
+            Self::Slow(ms) => ms >= 50,
+            _ => false,
+        }
     }
 }
 

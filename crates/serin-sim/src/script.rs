@@ -1,19 +1,19 @@
-//! Scenario scripts: one command a line, the whole transcript is the golden file.
+//! Scripts: one command a line, the whole transcript is the golden file.
 //!
 //! The transcript echoes each command after `> `, tells the journal as it is written with the time
 //! since the script began, and marks with `!` what the made-up world does that no journal tells.
-//! One service a script; a fixed seed, so that a script always gives the same transcript.
+//! A fixed seed, so that a script always gives the same transcript.
 
 mod check;
-mod command;
+pub(crate) mod command;
 mod life;
-mod settings;
-mod show;
+pub(crate) mod settings;
+pub(crate) mod show;
 mod words;
-mod world;
 
+use crate::tally::Tally;
+use crate::world::{Mode, World};
 use command::Command;
-use world::World;
 
 /// Why a script did not run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,19 @@ pub struct Error {
     pub line: usize,
     /// What is wrong, and what is allowed.
     pub what: String,
+    /// A rule was broken; otherwise the script itself is wrong.
+    pub broken: bool,
+}
+
+/// What a script came to.
+#[derive(Debug)]
+pub struct Played {
+    /// As far as it came.
+    pub transcript: String,
+    /// The numbers.
+    pub tally: Tally,
+    /// Why it ended early.
+    pub failed: Option<Error>,
 }
 
 /// Runs a script and gives its transcript.
@@ -31,15 +44,35 @@ pub struct Error {
 /// A line that is no command or not possible now, or a broken rule: weights that do not add up,
 /// a log that does not lead to the present state.
 pub fn run(script: &str) -> Result<String, Error> {
-    let mut world = World::new();
+    let played = play(script, Mode { told: true, store: false, thorough: true });
+    played.failed.map_or(Ok(played.transcript), Err)
+}
+
+/// Plays a script to its end, or to the first thing that is wrong.
+pub fn play(script: &str, mode: Mode) -> Played {
+    let mut world = World::new(mode);
+    let mut failed = None;
     let mut last = 0;
-    for (number, text) in (1..).zip(script.lines()) {
-        last = number;
-        let at = |what| Error { line: number, what };
+    for (line, text) in (1..).zip(script.lines()) {
+        last = line;
         world.echo(text);
-        if let Some(command) = Command::parse(text).map_err(at)? {
-            world.run(command).map_err(at)?;
+        if let Err(what) = play_line(&mut world, text) {
+            failed = Some(Error { line, what, broken: world.is_broken() });
+            break;
         }
     }
-    world.end().map_err(|what| Error { line: last, what })
+    if failed.is_none() && mode.thorough {
+        world.check_log();
+        let what = world.sound().err();
+        failed = what.map(|what| Error { line: last, what, broken: true });
+    }
+    let (transcript, tally) = world.into_parts();
+    Played { transcript, tally, failed }
+}
+
+fn play_line(world: &mut World, text: &str) -> Result<(), String> {
+    match Command::parse(text)? {
+        Some(command) => world.run(command),
+        None => Ok(()),
+    }
 }

@@ -18,7 +18,10 @@ fn an_unknown_command_names_its_line_and_all_that_is_allowed() {
 
 #[test]
 fn words_that_do_not_fit_say_what_fits() {
-    check("service shop replica=3", "line 1: `replica` is not a setting; allowed: replicas, steps");
+    check(
+        "service shop replica=3",
+        "line 1: `replica` is not a setting; allowed: preset, replicas",
+    );
     check("service shop replicas=0", "line 1: `0` is not a number from 1 to 100");
     check(
         "service shop steps=\"20 bakes(10s) 100\"",

@@ -20,9 +20,46 @@ pub(super) struct Instance {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Life {
-    Starting { turns_left: u32 },
-    Ready { since: Timestamp },
-    Leaving { turns_left: u32 },
+    Starting {
+        turns_left: u32,
+    },
+    /// `fails_in`: seconds after which it crashes, where that was drawn at its birth.
+    Ready {
+        since: Timestamp,
+        fails_in: u64,
+    },
+    Leaving {
+        turns_left: u32,
+    },
+}
+
+impl Life {
+    /// It runs and does not answer its probes until it is healed.
+    pub(super) const HUNG: Self = Self::Starting { turns_left: u32::MAX };
+
+    /// Seconds until it changes by itself.
+    pub(super) fn changes_in(&self) -> u64 {
+        match *self {
+            Self::HUNG => u64::MAX,
+            Self::Starting { turns_left } | Self::Leaving { turns_left } => {
+                u64::from(turns_left) + 1
+            }
+            Self::Ready { fails_in, .. } => fails_in,
+        }
+    }
+
+    /// Whether its present stretch is over after so many seconds more.
+    pub(super) fn is_over(&self, elapsed: u64) -> bool {
+        self.changes_in() <= elapsed
+    }
+
+    pub(super) fn kind(&self) -> u8 {
+        match self {
+            Self::Starting { .. } => 0,
+            Self::Ready { .. } => 1,
+            Self::Leaving { .. } => 2,
+        }
+    }
 }
 
 impl Crew {

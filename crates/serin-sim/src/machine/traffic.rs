@@ -5,22 +5,25 @@ use super::instance::{Crew, Life};
 use crate::draw::Truth;
 use fastrand::Rng;
 use serin_core::{
-    ArmCounts, Counts, Generation, Plan, REPORTED_GENERATIONS, RevisionId, Role, Timestamp, Weight,
+    ArmCounts, Counts, Generation, Millis, Plan, REPORTED_GENERATIONS, RevisionId, Role, Timestamp,
+    Weight,
 };
 use std::collections::BTreeMap;
 
 /// Users that come again and again, where users are kept with their arm.
-const USERS: u64 = 2000;
+pub(super) const USERS: u64 = 2000;
 /// Parts that stable's users are split into.
 const PARTS: usize = 16;
 
 /// What was counted in one generation.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    arms: BTreeMap<Crew, ArmCounts>,
+    arms: Vec<(Crew, ArmCounts)>,
     /// Users of the open window by arm, and whether one of their requests failed.
     open: BTreeMap<Crew, BTreeMap<u64, Unit>>,
     window_closes: Option<Timestamp>,
+    /// When something was counted last.
+    changed_at: Timestamp,
 }
 
 /// A request, or all of a user's in a window.
@@ -39,10 +42,21 @@ enum End {
 }
 
 impl Ledger {
+    /// The counts of an arm.
+    pub(super) fn arm(&mut self, revision: &RevisionId, fresh: bool) -> &mut ArmCounts {
+        let is = |(crew, _): &(Crew, ArmCounts)| crew.fresh == fresh && crew.revision == *revision;
+        let at = self.arms.iter().position(is).unwrap_or_else(|| {
+            let crew = Crew { revision: revision.clone(), fresh };
+            self.arms.push((crew, ArmCounts::default()));
+            self.arms.len() - 1
+        });
+        &mut self.arms[at].1
+    }
+
     fn request(&mut self, crew: &Crew, user: Option<u64>, end: &End, name: Option<String>) {
-        let arm = self.arms.entry(crew.clone()).or_default();
         let known = user
             .is_some_and(|user| self.open.get(crew).is_some_and(|users| users.contains_key(&user)));
+        let arm = self.arm(&crew.revision, crew.fresh);
         arm.sessions = user.is_some();
         arm.assigned += u64::from(!known);
         match (end, user) {
@@ -63,7 +77,7 @@ impl Ledger {
             return;
         }
         for (crew, users) in std::mem::take(&mut self.open) {
-            let arm = self.arms.entry(crew).or_default();
+            let arm = self.arm(&crew.revision, crew.fresh);
             for (user, unit) in users {
                 count(arm, unit, None, Some(user));
             }
@@ -141,7 +155,7 @@ impl Machine {
             ledger.close(now);
             for (id, n) in judged(ledger) {
                 let more = n - before.get(&id).copied().unwrap_or(0);
-                *self.made.entry((*generation, id)).or_default() += more;
+                note_made(&mut self.made, (*generation, &id), more);
             }
         }
     }
@@ -171,7 +185,7 @@ impl Machine {
         let ledger = self.counts.entry(at).or_default();
         ledger.request(crew, user, &end, name);
         if user.is_none() && !crew.fresh && matches!(end, End::Done(_)) {
-            *self.made.entry((at, crew.revision.clone())).or_default() += 1;
+            note_made(&mut self.made, (at, &crew.revision), 1);
         }
     }
 
@@ -202,19 +216,23 @@ impl Machine {
     /// Instances take turns.
     fn instance_for(&self, crew: &Crew, at: Generation) -> Option<String> {
         let ready = self.count(crew, |life| matches!(life, Life::Ready { .. }));
-        let arm = self.counts.get(&at).and_then(|ledger| ledger.arms.get(crew));
+        let arms = self.counts.get(&at).into_iter().flat_map(|ledger| &ledger.arms);
+        let arm = arms.into_iter().find(|(of, _)| of == crew).map(|(_, arm)| arm);
         let turn = arm.map_or(0, |arm| arm.n).checked_rem(u64::from(ready))?;
         let fresh = if crew.fresh { "-fresh" } else { "" };
         Some(format!("{}{fresh}-{turn}", crew.revision.version))
     }
 
-    /// What the load balancer counted so far.
-    pub fn report(&mut self, now: Timestamp) -> Vec<Counts> {
+    /// What the load balancer counted so far. It repeats what has been the same for long only
+    /// when `all` is asked for.
+    pub fn report(&mut self, now: Timestamp, all: bool) -> Vec<Counts> {
         self.key.seq += 1;
         while self.counts.len() > REPORTED_GENERATIONS {
             self.counts.pop_first();
         }
-        let report = self.counts.iter().map(|(generation, ledger)| {
+        let lately = |ledger: &Ledger| all || now.since(ledger.changed_at) < LATELY;
+        let told = self.counts.iter().filter(|(_, ledger)| lately(ledger));
+        let report = told.map(|(generation, ledger)| {
             let own = ledger.arms.iter().filter(|(crew, _)| !crew.fresh);
             Counts {
                 key: self.key,
@@ -229,8 +247,34 @@ impl Machine {
 
     /// Judged requests `revision` got after `after`, as made here.
     pub fn judged_after(&self, revision: &RevisionId, after: Generation) -> u64 {
-        let later = self.made.iter().filter(|((at, id), _)| *at > after && id == revision);
-        later.map(|(_, n)| n).sum()
+        let later = self.made.iter().filter(|(at, id, _)| *at > after && id == revision);
+        later.map(|(_, _, n)| n).sum()
+    }
+
+    /// Counts so many judged units of a revision's own instances as made.
+    pub(super) fn made(&mut self, at: Generation, revision: &RevisionId, n: u64) {
+        note_made(&mut self.made, (at, revision), n);
+    }
+
+    /// The counts of a generation, to be changed now.
+    pub(super) fn ledger(&mut self, at: Generation, now: Timestamp) -> &mut Ledger {
+        let ledger = self.counts.entry(at).or_default();
+        ledger.changed_at = now;
+        ledger
+    }
+}
+
+/// How long a ledger that changed is repeated.
+const LATELY: Millis = Millis::secs(60);
+
+fn note_made(
+    made: &mut Vec<(Generation, RevisionId, u64)>,
+    (at, revision): (Generation, &RevisionId),
+    n: u64,
+) {
+    match made.iter_mut().rev().find(|(of, id, _)| *of == at && id == revision) {
+        Some((_, _, sum)) => *sum += n,
+        None => made.push((at, revision.clone(), n)),
     }
 }
 

@@ -2,20 +2,47 @@
 
 use super::words;
 use crate::draw::Truth;
+use crate::machine::Orders;
+use crate::world::Faults;
 use serin_core::Version;
 
 /// The forms of all commands, for whoever mistyped one.
-const FORMS: &str = "service NAME [KEY=VALUE ...], deploy NAME VERSION [allow-bad] [because=WHY], \
-    advance TIME, traffic NAME REQUESTS-A-SECOND, truth VERSION WHAT, promote [full], pause, resume, \
-    abort [because=WHY], retry [allow-bad], release, mark VERSION bad|good, \
-    rollback [to VERSION], remove, drop next apply|observation, \
-    duplicate next apply|observation, delay next apply|observation TIME, \
-    crash controller [after next decision], restart data plane, disk full|ok, \
-    skew SHARE, fresh never-ready|ok, clock +TIME|-TIME, plan, show";
+const FORMS: &str = "service NAME [KEY=VALUE ...], on NAME, deploy NAME VERSION [allow-bad] \
+    [because=WHY], advance TIME, settle, traffic NAME REQUESTS-A-SECOND, truth VERSION WHAT, \
+    promote [full], pause, resume, abort [because=WHY], approve [by=WHO], retry [allow-bad], \
+    release, mark VERSION bad|good, rollback [to VERSION], remove, \
+    drop|duplicate next apply|observation|counts, delay next apply|observation|counts TIME, \
+    faults none|[drop=SHARE] [duplicate=SHARE] [delay=SHARE] [by=TIME], counts lost TIME, \
+    orders taken|refused|half, crash controller [after next decision], second controller TIME, \
+    restart data plane, power cut, kill all|VERSION, hang VERSION, heal VERSION, disk full|ok, \
+    skew SHARE, fresh never-ready|ok, clock +TIME|-TIME, drift +TIME|-TIME (in each second), \
+    dice NUMBER, plan, show";
 
 /// What a line asks for.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Command {
+pub(crate) enum Command {
+    /// Chance decides what is left open, from this number on.
+    Dice(u64),
+    /// The service that commands without a name mean.
+    On(String),
+    /// Faults end, and time passes until everything is at rest.
+    Settle,
+    /// How messages are treated.
+    Faults(Faults),
+    /// Nothing is counted for so many seconds.
+    CountsLost(u64),
+    /// What the platform makes of orders.
+    Orders(Orders),
+    /// A controller takes over while the old one goes on for so many seconds.
+    SecondController(u64),
+    /// Everything dies at once and comes back.
+    Power,
+    /// Instances end.
+    Kill(Target),
+    /// Instances of a version run and are not ready; or are again.
+    Hang(Version, bool),
+    /// The wall clock gains so many milliseconds in each second.
+    Drift(i64),
     /// Describes the service, or changes some of its settings; takes effect with a deploy.
     Service(String, Vec<(String, String)>),
     /// As `serin deploy`, or `serin apply` with a changed file.
@@ -26,8 +53,8 @@ pub(super) enum Command {
     Traffic(String, u64),
     /// What a version is really like.
     Truth(Version, Truth),
-    /// A button.
-    Press(Button, Option<String>),
+    /// A button, why, and by whom.
+    Press(Button, Option<String>, Option<String>),
     /// What becomes of the next message.
     Next(Kind, Fate),
     /// The controller dies, now or between its next decision and the action.
@@ -50,11 +77,12 @@ pub(super) enum Command {
 
 /// What a person can press.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Button {
+pub(crate) enum Button {
     Promote { full: bool },
     Pause,
     Resume,
     Abort,
+    Approve,
     Retry { allow_bad: bool },
     Release,
     Mark { version: Version, bad: bool },
@@ -62,18 +90,27 @@ pub(super) enum Button {
     Remove,
 }
 
+/// Whose instances.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Target {
+    All,
+    Version(Version),
+}
+
 /// Kinds of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// An order to the machine.
     Apply,
     /// What the machine saw.
     Observation,
+    /// What the data plane counted.
+    Counts,
 }
 
 /// What becomes of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     Lost,
     Twice,
     /// By so many seconds.
@@ -82,7 +119,7 @@ pub(super) enum Fate {
 
 impl Command {
     /// The command of a line; none when it is empty or a comment.
-    pub(super) fn parse(line: &str) -> Result<Option<Self>, String> {
+    pub(crate) fn parse(line: &str) -> Result<Option<Self>, String> {
         let words = words::split(line)?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let Some((verb, rest)) = words.split_first() else { return Ok(None) };
@@ -94,6 +131,11 @@ fn parse(verb: &str, rest: &[&str]) -> Result<Command, String> {
     match (verb, rest) {
         ("service", [name, settings @ ..]) => service(name, settings),
         ("deploy", [name, version, terms @ ..]) => deploy(name, version, terms),
+        ("dice", [number]) => words::number(number, 0, u64::MAX).map(Command::Dice),
+        ("on", [name]) => Ok(Command::On((*name).into())),
+        ("settle", []) => Ok(Command::Settle),
+        ("plan", []) => Ok(Command::Plan),
+        ("show", []) => Ok(Command::Show),
         ("advance", [time]) => words::seconds(time).map(Command::Advance),
         ("traffic", [name, rate]) => {
             Ok(Command::Traffic((*name).into(), words::number(rate, 0, 10_000)?))
@@ -104,31 +146,47 @@ fn parse(verb: &str, rest: &[&str]) -> Result<Command, String> {
         ("drop", ["next", kind]) => next(kind, Fate::Lost),
         ("duplicate", ["next", kind]) => next(kind, Fate::Twice),
         ("delay", ["next", kind, time]) => next(kind, Fate::Late(words::seconds(time)?)),
+        _ => fault(verb, rest),
+    }
+}
+
+fn fault(verb: &str, rest: &[&str]) -> Result<Command, String> {
+    match (verb, rest) {
         ("crash", ["controller"]) => Ok(Command::Crash { after_decision: false }),
         ("crash", ["controller", "after", "next", "decision"]) => {
             Ok(Command::Crash { after_decision: true })
         }
+        ("second", ["controller", time]) => words::seconds(time).map(Command::SecondController),
+        ("power", ["cut"]) => Ok(Command::Power),
+        ("kill", ["all"]) => Ok(Command::Kill(Target::All)),
+        ("kill", [version]) => Ok(Command::Kill(Target::Version(self::version(version)?))),
+        ("hang", [version]) => Ok(Command::Hang(self::version(version)?, true)),
+        ("heal", [version]) => Ok(Command::Hang(self::version(version)?, false)),
+        ("orders", [how]) => orders(how),
+        ("counts", ["lost", time]) => words::seconds(time).map(Command::CountsLost),
+        ("faults", terms) if !terms.is_empty() => faults(terms),
+        ("drift", [by]) => clock(by).map(Command::Drift),
         ("restart", ["data", "plane"]) => Ok(Command::RestartDataPlane),
         ("skew", [share]) => words::share(share).map(Command::Skew),
         ("fresh", ["never-ready"]) => Ok(Command::Fresh { hangs: true }),
         ("fresh", ["ok"]) => Ok(Command::Fresh { hangs: false }),
         ("disk", ["full"]) => Ok(Command::Disk { full: true }),
         ("disk", ["ok"]) => Ok(Command::Disk { full: false }),
-        ("clock", [by]) => clock(by),
-        ("plan", []) => Ok(Command::Plan),
-        ("show", []) => Ok(Command::Show),
+        ("clock", [by]) => clock(by).map(Command::Clock),
         _ => button(verb, rest),
     }
 }
 
 fn button(verb: &str, rest: &[&str]) -> Result<Command, String> {
-    let (because, rest) = because(rest);
+    let (because, rest) = term("because=", rest);
+    let (by, rest) = term("by=", rest);
     let button = match (verb, rest) {
         ("promote", []) => Button::Promote { full: false },
         ("promote", ["full"]) => Button::Promote { full: true },
         ("pause", []) => Button::Pause,
         ("resume", []) => Button::Resume,
         ("abort", []) => Button::Abort,
+        ("approve", []) => Button::Approve,
         ("retry", []) => Button::Retry { allow_bad: false },
         ("retry", ["allow-bad"]) => Button::Retry { allow_bad: true },
         ("release", []) => Button::Release,
@@ -142,17 +200,44 @@ fn button(verb: &str, rest: &[&str]) -> Result<Command, String> {
             return Err(format!("`{line}` is not a command; allowed: {FORMS}"));
         }
     };
-    Ok(Command::Press(button, because))
+    Ok(Command::Press(button, because, by))
 }
 
-/// The reason at the end, and what is before it.
-fn because<'a, 'b>(words: &'b [&'a str]) -> (Option<String>, &'b [&'a str]) {
+/// What the last word says if it begins with `key`, and what is before it.
+fn term<'a, 'b>(key: &str, words: &'b [&'a str]) -> (Option<String>, &'b [&'a str]) {
     match words.split_last() {
-        Some((last, rest)) if last.starts_with("because=") => {
-            (last.strip_prefix("because=").map(ToOwned::to_owned), rest)
+        Some((last, rest)) if last.starts_with(key) => {
+            (last.strip_prefix(key).map(ToOwned::to_owned), rest)
         }
         _ => (None, words),
     }
+}
+
+fn orders(how: &str) -> Result<Command, String> {
+    match how {
+        "taken" => Ok(Command::Orders(Orders::Taken)),
+        "refused" => Ok(Command::Orders(Orders::Refused)),
+        "half" => Ok(Command::Orders(Orders::Half)),
+        _ => Err(format!("`{how}` is nothing orders can be; allowed: taken, refused, half")),
+    }
+}
+
+fn faults(terms: &[&str]) -> Result<Command, String> {
+    let mut faults = Faults::default();
+    for term in terms.iter().filter(|term| **term != "none") {
+        match term.split_once('=') {
+            Some(("drop", share)) => faults.drop = words::share(share)?,
+            Some(("duplicate", share)) => faults.duplicate = words::share(share)?,
+            Some(("delay", share)) => faults.delay = words::share(share)?,
+            Some(("by", time)) => faults.by = words::seconds(time)?,
+            _ => {
+                return Err(format!(
+                    "`{term}` is not of faults; allowed: none, drop, duplicate, delay, by"
+                ));
+            }
+        }
+    }
+    Ok(Command::Faults(faults))
 }
 
 fn service(name: &str, settings: &[&str]) -> Result<Command, String> {
@@ -166,7 +251,7 @@ fn service(name: &str, settings: &[&str]) -> Result<Command, String> {
 }
 
 fn deploy(name: &str, version: &str, terms: &[&str]) -> Result<Command, String> {
-    let (because, terms) = because(terms);
+    let (because, terms) = term("because=", terms);
     let allow_bad = match terms {
         [] => false,
         ["allow-bad"] => true,
@@ -206,16 +291,17 @@ fn next(kind: &str, fate: Fate) -> Result<Command, String> {
     match kind {
         "apply" => Ok(Command::Next(Kind::Apply, fate)),
         "observation" => Ok(Command::Next(Kind::Observation, fate)),
-        _ => Err(format!("`{kind}` is not a message; allowed: apply, observation")),
+        "counts" => Ok(Command::Next(Kind::Counts, fate)),
+        _ => Err(format!("`{kind}` is not a message; allowed: apply, observation, counts")),
     }
 }
 
-fn clock(by: &str) -> Result<Command, String> {
+fn clock(by: &str) -> Result<i64, String> {
     let wrong = || format!("`{by}` is not a move of the clock such as +30s or -5s");
     let (sign, time) = match by.strip_prefix('-') {
         Some(time) => (-1, time),
         None => (1, by.strip_prefix('+').ok_or_else(wrong)?),
     };
     let span = words::span(time).map_err(|_| wrong())?;
-    Ok(Command::Clock(sign * i64::try_from(span.0).map_err(|_| wrong())?))
+    Ok(sign * i64::try_from(span.0).map_err(|_| wrong())?)
 }

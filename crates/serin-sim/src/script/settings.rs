@@ -9,7 +9,7 @@ use serin_core::{
 };
 use serin_stats::Metric;
 
-const KEYS: &str = "replicas, steps, alpha, beta, onInconclusive, keepWarm, warmUp, \
+const KEYS: &str = "preset, replicas, steps, alpha, beta, onInconclusive, keepWarm, warmUp, \
                     progressDeadline, analysis, affinity, baseline, maxErrors, afterPromotion, \
                     reportOnly, tolerate, check";
 
@@ -17,7 +17,7 @@ const KEYS: &str = "replicas, steps, alpha, beta, onInconclusive, keepWarm, warm
 const BAKE_DEADLINE: Millis = Millis::secs(600);
 
 /// A service with the defaults of the file format.
-pub(super) fn service(name: &str) -> Result<ServiceSpec, String> {
+pub(crate) fn service(name: &str) -> Result<ServiceSpec, String> {
     name.parse::<serin_core::ServiceName>().map_err(|e| e.to_string())?;
     let schedule = Schedule {
         analysis: Some(Analysis::default()),
@@ -36,7 +36,10 @@ fn stages(steps: Vec<Step>) -> Vec<Stage> {
 }
 
 /// Takes one `key=value`.
-pub(super) fn change(spec: &mut ServiceSpec, key: &str, value: &str) -> Result<(), String> {
+pub(crate) fn change(spec: &mut ServiceSpec, key: &str, value: &str) -> Result<(), String> {
+    if key == "preset" {
+        return start_anew(spec, value);
+    }
     let schedule = &mut spec.schedule;
     match key {
         "replicas" => spec.replicas = words::number(value, 1, 100)? as u32,
@@ -61,6 +64,17 @@ pub(super) fn change(spec: &mut ServiceSpec, key: &str, value: &str) -> Result<(
         _ if life::change(spec, key, value)? => {}
         _ => return Err(format!("`{key}` is not a setting; allowed: {KEYS}, {}", life::KEYS)),
     }
+    Ok(())
+}
+
+/// Every setting as it is unless said.
+fn start_anew(spec: &mut ServiceSpec, value: &str) -> Result<(), String> {
+    if value != "plain" {
+        return Err(format!("`{value}` is not a preset; allowed: plain"));
+    }
+    let listen = spec.traffic.listen;
+    *spec = service(spec.name.as_str())?;
+    spec.traffic.listen = listen;
     Ok(())
 }
 

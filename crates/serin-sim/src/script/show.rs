@@ -8,21 +8,21 @@ use serin_store::JournalRow;
 use std::fmt::Write as _;
 
 /// Everything there is to show.
-pub(super) struct Scene<'a> {
-    pub(super) service: &'a Service,
-    pub(super) waiting_on: WaitingOn,
-    pub(super) trouble: Option<&'a str>,
+pub(crate) struct Scene<'a> {
+    pub(crate) service: &'a Service,
+    pub(crate) waiting_on: WaitingOn,
+    pub(crate) trouble: Option<&'a str>,
     /// The order the machine holds.
-    pub(super) held: Option<&'a Plan>,
-    pub(super) seen: &'a Observation,
+    pub(crate) held: Option<&'a Plan>,
+    pub(crate) seen: &'a Observation,
     /// The newest lines of the journal as stored.
-    pub(super) journal: &'a [JournalRow],
+    pub(crate) journal: &'a [JournalRow],
     /// When the script began.
-    pub(super) start: Timestamp,
+    pub(crate) start: Timestamp,
 }
 
 /// Minutes and seconds from `start` to `at`.
-pub(super) fn clock(start: Timestamp, at: Timestamp) -> String {
+pub(crate) fn clock(start: Timestamp, at: Timestamp) -> String {
     let seconds = (at.0 - start.0) / 1000;
     let sign = if seconds < 0 { "-" } else { "" };
     let seconds = seconds.abs();
@@ -30,7 +30,7 @@ pub(super) fn clock(start: Timestamp, at: Timestamp) -> String {
 }
 
 /// The block.
-pub(super) fn block(scene: &Scene<'_>) -> String {
+pub(crate) fn block(scene: &Scene<'_>) -> String {
     let mut out = String::new();
     line(&mut out, "state", &state(scene.service));
     if let Some(trouble) = scene.trouble {
@@ -54,7 +54,7 @@ pub(super) fn block(scene: &Scene<'_>) -> String {
 }
 
 /// What a deploy would do.
-pub(super) fn plan(outlook: &Outlook) -> String {
+pub(crate) fn plan(outlook: &Outlook) -> String {
     let mut out = String::new();
     for (number, step) in (1..).zip(&outlook.steps) {
         let (does, instances) = (&step.does, step.instances);

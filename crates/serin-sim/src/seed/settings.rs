@@ -1,0 +1,95 @@
+//! How a service is brought out.
+
+use super::Writer;
+use std::fmt::Write as _;
+
+impl Writer {
+    /// Settings of a service in the words of the language.
+    pub(super) fn settings(&mut self) -> String {
+        let replicas = self.rng.u32(1..=6);
+        let mut out = format!("replicas={replicas}");
+        let analysis = match self.rng.u32(..10) {
+            0..5 => "both",
+            5 => "errors",
+            6 => "latency",
+            7 => "none",
+            _ => "off",
+        };
+        let _ = write!(out, " analysis={analysis}");
+        let evidence = !matches!(analysis, "off" | "none") && !self.one_in(4);
+        let steps = self.steps(evidence, matches!(analysis, "both" | "errors"));
+        let _ = write!(out, " steps=\"{steps}\"");
+        let (warm, deadline) = (self.rng.u32(..6), self.rng.u32(20..90));
+        let keep = self.pick(&[0, 0, 3, 10, 25]);
+        let _ = write!(out, " warmUp={warm}s progressDeadline={deadline}s keepWarm={keep}s");
+        if self.one_in(5) {
+            let _ = write!(out, " affinity={}s", self.rng.u32(1..20));
+        }
+        if analysis != "off" {
+            self.judging(&mut out);
+        }
+        out
+    }
+
+    fn judging(&mut self, out: &mut String) {
+        let _ = write!(out, " onInconclusive={}", self.pick(&["pause", "rollback", "promote"]));
+        if self.one_in(4) {
+            out.push_str(" baseline=fresh");
+        }
+        if self.one_in(6) {
+            let _ = write!(out, " maxErrors={}", self.rng.u32(20..500));
+        }
+        if self.one_in(6) {
+            let _ = write!(out, " afterPromotion={}s", self.rng.u32(1..60));
+        }
+        if self.one_in(10) {
+            out.push_str(" reportOnly=yes");
+        }
+        if self.one_in(4) {
+            let check = self.check();
+            let _ = write!(out, " check={check}");
+        }
+    }
+
+    fn check(&mut self) -> String {
+        let what = self.pick(&["errors<5%", "service.errors<5%", "p99<80ms"]);
+        let (every, within) = (self.rng.u32(1..30), self.rng.u32(1..30));
+        let how = self.pick(&["total=2", "row=2", "count=2", "least=50", "warmup=10s"]);
+        format!("{what},every={every}s,in={within}s,{how}")
+    }
+
+    fn steps(&mut self, evidence: bool, exposes: bool) -> String {
+        if evidence && exposes && self.one_in(5) {
+            let (budget, up_to) = (self.rng.u32(5..200), self.rng.u32(5..60));
+            let deadline = self.rng.u32(60..300);
+            return format!("expose(budget={budget},upTo={up_to},deadline={deadline}s) 100");
+        }
+        let mut out = String::new();
+        let mut weight = 0;
+        while weight < 100 {
+            weight = (weight + self.rng.u32(5..60)).min(100);
+            let _ = write!(out, "{weight} ");
+            if weight < 100 {
+                self.between(evidence, &mut out);
+            }
+        }
+        out.trim_end().to_owned()
+    }
+
+    fn between(&mut self, evidence: bool, out: &mut String) {
+        match self.rng.u32(..8) {
+            0 | 1 => {
+                let _ = write!(out, "pause({}s) ", self.rng.u32(1..20));
+            }
+            2 if self.one_in(5) => out.push_str("pause "),
+            _ if evidence || self.rng.bool() => {
+                let least = self.rng.u32(..10);
+                let requests = self.pick(&["", "", ",requests=50", ",requests=200"]);
+                let deadline = self.rng.u32(60..300);
+                let asks = if evidence { ",evidence" } else { "" };
+                let _ = write!(out, "bake({least}s{requests}{asks},deadline={deadline}s) ");
+            }
+            _ => {}
+        }
+    }
+}

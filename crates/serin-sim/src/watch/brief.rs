@@ -1,0 +1,118 @@
+//! What has to be remembered of the state before an event.
+
+use serin_core::{
+    Generation, Millis, PauseReason, Phase, RevisionId, Rollout, RolloutKind, Service, Timestamp,
+    Weight,
+};
+
+/// A service before an event.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Brief {
+    pub(super) generation: Generation,
+    pub(super) stable: Option<RevisionId>,
+    /// Of the last plan: shares and instances.
+    pub(super) planned: Vec<(RevisionId, Weight, u32)>,
+    pub(super) trial: Option<Trial>,
+}
+
+/// Its rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Trial {
+    pub(super) id: u64,
+    pub(super) kind: RolloutKind,
+    pub(super) candidate: RevisionId,
+    pub(super) step: usize,
+    pub(super) entered_at: Timestamp,
+    pub(super) judged_before: u64,
+    pub(super) stage: Stage,
+    pub(super) weight: Weight,
+    pub(super) paused: Option<Held>,
+    pub(super) watch: Millis,
+    pub(super) decides: bool,
+}
+
+/// Its phase, without the reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Stepping,
+    Warm(Timestamp),
+    Retiring,
+    Reverting,
+}
+
+/// What holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    ByPerson,
+    /// It goes on by itself when evidence comes.
+    Inconclusive,
+    Otherwise,
+}
+
+impl Brief {
+    pub(super) fn update(&mut self, service: &Service) {
+        if self.generation != service.generation {
+            self.generation = service.generation;
+            let revisions = service.plan.iter().flat_map(|plan| &plan.revisions);
+            self.planned = revisions.map(|(id, r)| (id.clone(), r.weight, r.replicas)).collect();
+        }
+        if self.stable != service.stable {
+            self.stable.clone_from(&service.stable);
+        }
+        match (&mut self.trial, &service.rollout) {
+            (Some(trial), Some(rollout)) if trial.id == rollout.id => trial.update(rollout),
+            (trial, rollout) => *trial = rollout.as_ref().map(Trial::of),
+        }
+    }
+
+    /// The share a revision had.
+    pub(super) fn weight(&self, revision: &RevisionId) -> Weight {
+        let found = self.planned.iter().find(|(id, _, _)| id == revision);
+        found.map_or(Weight::NONE, |(_, weight, _)| *weight)
+    }
+}
+
+impl Trial {
+    fn of(rollout: &Rollout) -> Self {
+        let mut trial = Self {
+            id: rollout.id,
+            kind: rollout.kind,
+            candidate: rollout.candidate.clone(),
+            step: 0,
+            entered_at: rollout.step.entered_at,
+            judged_before: 0,
+            stage: Stage::Stepping,
+            weight: Weight::NONE,
+            paused: None,
+            watch: Millis(0),
+            decides: !rollout.schedule.analysis.as_ref().is_some_and(|a| a.report_only),
+        };
+        trial.update(rollout);
+        trial
+    }
+
+    fn update(&mut self, rollout: &Rollout) {
+        self.step = rollout.step.index;
+        self.entered_at = rollout.step.entered_at;
+        self.judged_before = rollout.step.judged_before;
+        self.stage = Stage::of(&rollout.phase);
+        self.weight = rollout.weight;
+        self.paused = rollout.paused.as_ref().map(|why| match why {
+            PauseReason::Person(_) => Held::ByPerson,
+            PauseReason::Inconclusive => Held::Inconclusive,
+            _ => Held::Otherwise,
+        });
+        self.watch = rollout.schedule.watch();
+    }
+}
+
+impl Stage {
+    pub(super) fn of(phase: &Phase) -> Self {
+        match phase {
+            Phase::Stepping => Self::Stepping,
+            Phase::Warm { since } => Self::Warm(*since),
+            Phase::Retiring => Self::Retiring,
+            Phase::Reverting { .. } => Self::Reverting,
+        }
+    }
+}

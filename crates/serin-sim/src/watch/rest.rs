@@ -1,0 +1,61 @@
+//! What must be so when nothing goes wrong any more.
+
+use crate::machine::Machine;
+use serin_core::{
+    Phase, RevisionStanding, Rollout, Service, Step, Timestamp, Weight, lint, waiting_on,
+};
+
+/// Why a service has not come to rest, if so.
+pub(crate) fn restless(service: &Service, machine: &Machine, now: Timestamp) -> Option<String> {
+    let held = machine.plan.as_ref().map(|plan| plan.generation);
+    if service.plan.as_ref().map(|plan| plan.generation) != held {
+        let (name, owed) = (&service.name, service.generation);
+        return Some(format!("{name}: the machine holds {held:?}, {owed} is owed"));
+    }
+    let rollout = service.rollout.as_ref().filter(|rollout| !waits_for_person(rollout))?;
+    let (id, phase, step) = (rollout.id, &rollout.phase, rollout.step.index + 1);
+    let waits = waiting_on(service, now);
+    Some(format!("rollout {id} still runs: {phase:?}, step {step}, waiting on {waits}"))
+}
+
+/// Whether only a person can go on.
+fn waits_for_person(rollout: &Rollout) -> bool {
+    let stepping = matches!(rollout.phase, Phase::Stepping);
+    let step = rollout.schedule.step(rollout.step.index);
+    let asks = match step {
+        Some(Step::Pause(None)) => true,
+        Some(Step::Approve(approval)) => approval.timeout.is_none(),
+        _ => false,
+    };
+    rollout.paused.is_some() || (stepping && asks)
+}
+
+/// What is wrong with a service at rest.
+pub(crate) fn settled(service: &Service, machine: &Machine) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if let Some(plan) = &service.plan {
+        wrong.extend(lint(plan, service).iter().map(|note| format!("at rest: {note}")));
+    }
+    wrong.extend(bad_traffic(service, machine));
+    if service.rollout.is_none() {
+        wrong.extend(not_all_on_stable(service, machine));
+    }
+    wrong
+}
+
+fn not_all_on_stable(service: &Service, machine: &Machine) -> Option<String> {
+    let stable = service.stable.as_ref().filter(|_| !service.removing)?;
+    let weight = machine.weight(stable);
+    (weight != Weight::ALL).then(|| format!("at rest stable {stable} has {weight}"))
+}
+
+/// A revision that was judged bad has no traffic in the end, unless people marked the stable one.
+fn bad_traffic(service: &Service, machine: &Machine) -> Option<String> {
+    let bad = service.revisions.iter().find(|(id, revision)| {
+        let is_stable = service.stable.as_ref() == Some(id);
+        revision.standing == RevisionStanding::Bad
+            && machine.weight(id) > Weight::NONE
+            && !is_stable
+    });
+    bad.map(|(id, _)| format!("{id} was rolled back and has traffic in the end"))
+}

@@ -1,0 +1,92 @@
+//! Rules about what speaks against a candidate.
+
+use super::{Scene, decides};
+use crate::draw::Truth;
+use serin_core::{ExitCause, Outcome, Rollout, RolloutKind, RolloutRecord, Service, Timestamp};
+use serin_stats::{Guard, Metric, Outcome as Verdict};
+
+/// Restarts that nobody has to put up with.
+const RESTARTS_MAX: u32 = 3;
+
+/// What speaks against a candidate has set it back in the same turn.
+pub(super) fn followed(rollout: &Rollout, service: &Service, scene: &Scene<'_>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    wrong.extend(counted_once(rollout, scene));
+    if !rollout.is_on_trial() || !decides(rollout, service) {
+        return wrong;
+    }
+    if rollout.assessment.as_ref().is_some_and(|a| a.outcome == Verdict::Fail) {
+        wrong.push(format!("{} stays on trial after a FAIL", rollout.candidate));
+    }
+    let budget = rollout.schedule.analysis.as_ref().and_then(|a| a.max_errors);
+    if budget.is_some_and(|most| rollout.counted.errors >= most) {
+        wrong.push(format!("{} stays on trial after its budget", rollout.candidate));
+    }
+    if rollout.kind != RolloutKind::Rollback && !is_settling(rollout, scene.now) {
+        wrong.extend(unhealthy(rollout, service));
+    }
+    wrong
+}
+
+fn is_settling(rollout: &Rollout, now: Timestamp) -> bool {
+    let deadline = rollout.schedule.progress_deadline;
+    rollout.took_over_at.is_some_and(|at| now < at.plus(deadline))
+}
+
+fn unhealthy(rollout: &Rollout, service: &Service) -> Option<String> {
+    let seen = service.observed.revisions.get(&rollout.candidate)?;
+    let candidate = &rollout.candidate;
+    let restarts = seen.restarts.saturating_sub(rollout.restarts_before);
+    if restarts >= RESTARTS_MAX {
+        return Some(format!("{candidate} stays on trial after {restarts} crashes"));
+    }
+    let failed = seen.failure.as_ref().is_some_and(|f| f.cause != ExitCause::NotReady);
+    failed.then(|| format!("{candidate} stays on trial although it did not start"))
+}
+
+/// No request is counted twice.
+fn counted_once(rollout: &Rollout, scene: &Scene<'_>) -> Option<String> {
+    let made = scene.machine.judged_after(&rollout.candidate, rollout.after);
+    let judged = rollout.counted.judged;
+    (judged > made).then(|| format!("{judged} requests were judged of {made} made"))
+}
+
+/// Rules the record of an ended rollout obeys.
+pub(super) fn record(record: &RolloutRecord, scene: &Scene<'_>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let version = &record.to;
+    if record.outcome != Outcome::Promoted {
+        if record.cause.is_none() {
+            wrong.push(format!("{version} ended as {:?} without a cause", record.outcome));
+        }
+        return wrong;
+    }
+    let truth = scene.truth(version);
+    if matches!(truth, Truth::WontStart | Truth::NeverReady) {
+        wrong.push(format!("{version} is {truth:?} and was promoted"));
+    }
+    let Some(assessment) = &record.assessment else { return wrong };
+    let passed = assessment.outcome == Verdict::Pass && record.skipped.is_empty();
+    // Compared with a bad stable, a bad candidate may well be no worse.
+    let fair = record.from.as_ref().is_some_and(|from| scene.truth(from) == Truth::Good);
+    let compared = |metric| assessment.metrics.iter().any(|m| m.metric == metric);
+    let seen = match truth {
+        Truth::Slow(_) => compared(Metric::Latency),
+        _ => compared(Metric::Errors),
+    };
+    if passed && fair && seen && truth.is_harmful_under_traffic() {
+        wrong.push(format!("{version} is {truth:?} and was promoted by evidence"));
+    }
+    if scene.decides {
+        wrong.extend(unsound(record));
+    }
+    wrong
+}
+
+/// An unsound comparison never promotes, and no FAIL does where verdicts decide.
+fn unsound(record: &RolloutRecord) -> Option<String> {
+    let assessment = record.assessment.as_ref()?;
+    let invalid = assessment.invalid.as_ref().filter(|i| i.guard != Guard::Counts)?;
+    let by_hand = !record.skipped.is_empty();
+    (!by_hand).then(|| format!("{} was promoted although {invalid}", record.to))
+}

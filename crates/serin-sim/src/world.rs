@@ -1,0 +1,323 @@
+//! The world a script plays in: the shipped executor and engine on a made-up machine.
+//!
+//! Time passes second by second. Where a script lets chance decide (`dice`), seconds in which
+//! nothing would happen are skipped, messages are mistreated at random, and the log is one in
+//! memory; otherwise every second is played and the log is the shipped store.
+
+mod controller;
+mod place;
+mod post;
+mod settle;
+mod tell;
+mod time;
+
+pub(crate) use place::Place;
+pub use post::Faults;
+
+use crate::draw::{self, Truth};
+use crate::log::SimLog;
+use crate::machine::Orders;
+use crate::script::command::{Button, Command, Target};
+use crate::script::settings;
+use crate::tally::Tally;
+use controller::{Controller, Old};
+use fastrand::Rng;
+use post::Post;
+use serin_core::{Actor, Ask, DeployAsk, Event, RevisionId, ServiceName, Timestamp, Version};
+use serin_server::executor::Error;
+use std::collections::BTreeMap;
+
+const SEED: u64 = 1;
+
+/// When every script begins.
+pub(crate) const START: Timestamp = Timestamp(1_700_000_000_000);
+
+/// Who presses the buttons, unless said.
+const PERSON: &str = "ana";
+
+/// How much is looked at and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mode {
+    /// The transcript is written.
+    pub told: bool,
+    /// The log is the shipped store even where chance decides.
+    pub store: bool,
+    /// The log is played again at the end, and every rule is checked at every event.
+    pub thorough: bool,
+}
+
+/// Everything there is.
+pub struct World {
+    mode: Mode,
+    /// Chance decides what a script leaves open.
+    dice: bool,
+    rng: Rng,
+    now: Timestamp,
+    turn: u64,
+    /// Milliseconds the wall clock gains in a second.
+    drift: i64,
+    controller: Controller,
+    /// Controllers that were followed by another and still act.
+    old: Vec<Old>,
+    places: BTreeMap<ServiceName, Place>,
+    /// The service that commands without a name mean.
+    current: Option<ServiceName>,
+    truths: BTreeMap<RevisionId, Truth>,
+    post: Post,
+    crash_after_decision: bool,
+    disk_full: bool,
+    /// The last line of the journal that was told.
+    told: u64,
+    out: String,
+    wrong: Vec<String>,
+    tally: Tally,
+}
+
+impl World {
+    pub(crate) fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            dice: false,
+            rng: Rng::with_seed(SEED),
+            now: START,
+            turn: 0,
+            drift: 0,
+            controller: Controller::on(SimLog::store()),
+            old: vec![],
+            places: BTreeMap::new(),
+            current: None,
+            truths: BTreeMap::new(),
+            post: Post::default(),
+            crash_after_decision: false,
+            disk_full: false,
+            told: 0,
+            out: String::new(),
+            wrong: vec![],
+            tally: Tally::default(),
+        }
+    }
+
+    pub(crate) fn run(&mut self, command: Command) -> Result<(), String> {
+        match command {
+            Command::Dice(seed) => self.roll(seed)?,
+            Command::Service(name, changes) => self.describe(&name, &changes)?,
+            Command::On(name) => self.turn_to(&name)?,
+            Command::Deploy { service, version, allow_bad, because } => {
+                self.deploy(&service, &version, allow_bad, because)?;
+            }
+            Command::Advance(seconds) => self.advance(seconds),
+            Command::Settle => self.settle(),
+            Command::Traffic(service, rate) => {
+                self.must_be(&service)?;
+                self.place()?.machine.rate = rate;
+            }
+            Command::Truth(version, truth) => {
+                self.truths.insert(draw::revision(version.as_str()), truth);
+            }
+            Command::Press(button, because, by) => self.press(button, because, by)?,
+            Command::Plan => self.plan()?,
+            Command::Show => self.show()?,
+            fault => self.fault(fault)?,
+        }
+        self.sound()
+    }
+
+    fn fault(&mut self, fault: Command) -> Result<(), String> {
+        self.tally.faults += 1;
+        match fault {
+            Command::Next(kind, fate) => self.post.next.push((kind, fate)),
+            Command::Faults(faults) => self.post.faults = faults,
+            Command::Crash { after_decision: true } => self.crash_after_decision = true,
+            Command::Crash { after_decision: false } => self.crash(),
+            Command::SecondController(seconds) => self.second_controller(seconds),
+            Command::Disk { full } => self.fill_disk(full),
+            Command::Clock(by) => self.now = Timestamp(self.now.0 + by),
+            Command::Drift(by) => self.drift = by,
+            Command::Power => self.power_cut(),
+            other => self.break_machine(other)?,
+        }
+        Ok(())
+    }
+
+    fn break_machine(&mut self, fault: Command) -> Result<(), String> {
+        let until = self.turn;
+        let place = self.place()?;
+        place.excuse(until);
+        match fault {
+            Command::RestartDataPlane => place.machine.restart_data_plane(),
+            Command::Skew(share) => place.machine.skew = share,
+            Command::Fresh { hangs } => place.machine.fresh_hangs = hangs,
+            Command::Orders(orders) => place.machine.orders = orders,
+            Command::CountsLost(seconds) => place.counts_lost_until = until + seconds,
+            Command::Kill(target) => place.kill(&target),
+            Command::Hang(version, hangs) => {
+                place.machine.hang(&draw::revision(version.as_str()), hangs);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// From now on chance decides.
+    fn roll(&mut self, seed: u64) -> Result<(), String> {
+        if !self.places.is_empty() || self.turn > 0 {
+            return Err("`dice` has to come before everything else".into());
+        }
+        self.dice = true;
+        self.rng = Rng::with_seed(seed);
+        if !self.mode.store {
+            self.controller = Controller::on(SimLog::memory());
+        }
+        Ok(())
+    }
+
+    fn power_cut(&mut self) {
+        let turn = self.turn;
+        for place in self.places.values_mut() {
+            place.excuse(turn);
+            place.machine.lose_instances();
+            place.machine.restart_data_plane();
+        }
+        self.old.clear();
+        self.crash();
+    }
+
+    /// What is wrong so far.
+    pub(crate) fn sound(&self) -> Result<(), String> {
+        if self.wrong.is_empty() { Ok(()) } else { Err(self.wrong.join("; ")) }
+    }
+
+    /// Whether a rule was broken.
+    pub(crate) fn is_broken(&self) -> bool {
+        !self.wrong.is_empty()
+    }
+
+    /// The transcript and the numbers.
+    pub(crate) fn into_parts(self) -> (String, Tally) {
+        (self.out, self.tally)
+    }
+
+    fn name(&self) -> Result<ServiceName, String> {
+        self.current.clone().ok_or_else(|| "no service yet; begin with `service NAME`".into())
+    }
+
+    fn place(&mut self) -> Result<&mut Place, String> {
+        let name = self.name()?;
+        self.places.get_mut(&name).ok_or_else(|| format!("there is no service `{name}`"))
+    }
+
+    fn must_be(&mut self, service: &str) -> Result<(), String> {
+        let known = self.places.keys().find(|name| name.as_str() == service).cloned();
+        if known.is_some() {
+            self.current = known;
+            return Ok(());
+        }
+        let name = self.name()?;
+        Err(format!("there is no service `{service}`, only `{name}`"))
+    }
+
+    fn turn_to(&mut self, service: &str) -> Result<(), String> {
+        self.must_be(service)
+    }
+
+    fn describe(&mut self, name: &str, changes: &[(String, String)]) -> Result<(), String> {
+        if self.must_be(name).is_err() {
+            let mut place = Place::new(settings::service(name)?, self.dice);
+            place.spec.traffic.listen = Some(place::address(self.places.len()));
+            self.current = Some(place.spec.name.clone());
+            self.places.insert(place.spec.name.clone(), place);
+        }
+        let place = self.place()?;
+        let mut spec = place.spec.clone();
+        for (key, value) in changes {
+            settings::change(&mut spec, key, value)?;
+        }
+        place.spec = spec;
+        Ok(())
+    }
+
+    fn deploy(
+        &mut self,
+        service: &str,
+        version: &Version,
+        allow_bad: bool,
+        because: Option<String>,
+    ) -> Result<(), String> {
+        self.must_be(service)?;
+        let revision = draw::revision(version.as_str());
+        let spec = self.place()?.spec.clone();
+        let ask = DeployAsk { spec, revision, allow_bad };
+        self.ask(Ask::Deploy(Box::new(ask)), because, None)
+    }
+
+    fn press(
+        &mut self,
+        button: Button,
+        because: Option<String>,
+        by: Option<String>,
+    ) -> Result<(), String> {
+        let revision = |version: Version| draw::revision(version.as_str());
+        let ask = match button {
+            Button::Promote { full } => Ask::Promote { full },
+            Button::Pause => Ask::Pause,
+            Button::Resume => Ask::Resume,
+            Button::Abort => Ask::Abort,
+            Button::Approve => Ask::Approve,
+            Button::Retry { allow_bad } => Ask::Retry { allow_bad },
+            Button::Release => Ask::Release,
+            Button::Mark { version, bad } => Ask::Mark { revision: revision(version), bad },
+            Button::Rollback(to) => Ask::Rollback { to: to.map(revision) },
+            Button::Remove => Ask::Remove,
+        };
+        self.ask(ask, because, by)
+    }
+
+    fn ask(&mut self, ask: Ask, reason: Option<String>, by: Option<String>) -> Result<(), String> {
+        let name = self.name()?;
+        let by = Actor(by.unwrap_or_else(|| PERSON.to_owned()));
+        let event = Event::Asked { by, reason, ask };
+        match self.submit(&name, &event) {
+            Some(Err(Error::Refused(refusal))) => {
+                self.say(|| format!("refused: {}", refusal.message));
+                if let Some(hint) = refusal.hint {
+                    self.say(|| format!("hint: {hint}"));
+                }
+            }
+            Some(Err(error)) => self.say(|| format!("refused: {error}")),
+            None => self.say(|| "refused: the controller is down".to_owned()),
+            Some(Ok(())) => {}
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    fn kill(&mut self, target: &Target) {
+        match target {
+            Target::All => self.machine.lose_instances(),
+            Target::Version(version) => self.machine.kill(&draw::revision(version.as_str())),
+        }
+    }
+}
+
+impl World {
+    /// All that is wrong with the world ends: from here on everything must come to rest.
+    fn make_peace(&mut self) {
+        self.post.make_peace();
+        self.fill_disk(false);
+        (self.drift, self.crash_after_decision) = (0, false);
+        self.old.clear();
+        for place in self.places.values_mut() {
+            if place.machine.is_broken() {
+                place.excuse(self.turn);
+            }
+            place.machine.heal();
+            place.counts_lost_until = 0;
+            place.machine.rate = place.machine.rate.max(PEACE_RATE);
+            debug_assert_eq!(place.machine.orders, Orders::Taken);
+        }
+    }
+}
+
+/// Requests a second at least, in peace.
+const PEACE_RATE: u64 = 200;
