@@ -81,7 +81,9 @@ impl Watch {
                 wrong.extend(orders::check(plan, service, &self.before, scene.now));
             }
         }
-        if let Some((before, rollout)) = self.same_rollout(service) {
+        // A deploy of the same revision may bring other steps.
+        let deploys = matches!(scene.event, Event::Asked { ask: Ask::Deploy(_), .. });
+        if let Some((before, rollout)) = self.same_rollout(service).filter(|_| !deploys) {
             wrong.extend(moves::check(&before.clone(), rollout, service, &self.before, scene));
         }
         if let Some(rollout) = &service.rollout {
