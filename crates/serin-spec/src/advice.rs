@@ -71,13 +71,13 @@ fn found(question: &Question, takes: f64, now: &Schedule) -> String {
         let half = timing.median;
         let seconds = half.seconds.unwrap_or(0.0);
         format!(
-            ", and takes back one that fails {} instead of {} of its requests after about {} of \
-             them ({}), while {} of the traffic is on it",
+            "; one that fails {} instead of {} stays at {} of the traffic and is taken back after \
+             about {} of its requests ({})",
             rate(*detect),
             rate(*baseline),
+            rate(*share),
             half.canary,
-            span(seconds),
-            rate(*share)
+            span(seconds)
         )
     });
     format!("{ladder}{}; {}", finds.unwrap_or_default(), present(question, now))
@@ -93,6 +93,9 @@ fn present(question: &Question, now: &Schedule) -> String {
     let asked = Question { share, within: Some(seconds), ..question.clone() };
     let worst = asked.answer().ok().and_then(|power| power.detectable).and_then(|d| d.p90);
     match worst {
+        Some(worst) if worst <= question.detect => {
+            format!("`{name}` would find it too, and takes {} for any version", span(seconds))
+        }
         Some(worst) => format!(
             "`{name}` gives everybody the new version after {}, in which nine in ten are found only \
              of those that fail {} or more",
@@ -123,7 +126,11 @@ fn exposure(schedule: &Schedule) -> (f64, f64) {
 }
 
 fn too_thin(question: &Question, takes: Option<f64>) -> String {
-    let takes = takes.map_or_else(|| "for ever".into(), |s| format!("about {}", span(s)));
+    const MONTH: f64 = 30.0 * 86_400.0;
+    let takes = match takes {
+        Some(seconds) if seconds < MONTH => format!("about {}", span(seconds)),
+        _ => "more than a month".into(),
+    };
     format!(
         "{}: evidence that a version does no harm would take {takes}; watch health and errors with \
          what there is, or try versions on copies first: `strategy: shadow`",

@@ -77,10 +77,18 @@ fn the_reference_says_nothing_but_defaults_where_it_says_so() {
     assert_eq!(spec.run.working_directory, short.run.working_directory);
     assert_eq!((spec.run.grace, &spec.run.log), (short.run.grace, &short.run.log));
     assert_eq!(Probe { kind: ProbeKind::Tcp, ..spec.run.readiness }, TCP);
-    let traffic = TrafficSpec { affinity: None, ..spec.traffic.clone() };
+    let traffic = TrafficSpec {
+        affinity: None,
+        override_header: None,
+        preview: None,
+        ..spec.traffic.clone()
+    };
     assert_eq!(traffic, short.traffic);
     let analysis = spec.schedule.analysis.clone().unwrap();
-    assert_eq!(analysis.checks.len(), 5);
+    assert_eq!(analysis.checks.len(), 5 + 5 + 2, "written, of `triggers`, and of a step");
+    assert_eq!((&spec.rollback, spec.on_new_revision), (&short.rollback, short.on_new_revision));
+    assert_eq!((spec.history_limit, spec.schedule.analysis_from), (short.history_limit, 0));
+    assert_eq!((spec.schedule.keep_old, spec.schedule.keep_failed), (Millis(0), Millis(0)));
     // What has no default, and what depends on affinity.
     assert_eq!((analysis.tolerate, analysis.max_errors), (Some(0.001), Some(200)));
     assert_eq!(analysis.late_onset, Some(false));
