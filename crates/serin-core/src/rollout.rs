@@ -386,6 +386,9 @@ pub struct RolloutRecord {
     /// The way back, if there was one, with what was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back: Option<WayBack>,
+    /// Codes of verdicts that a person decided against.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub overridden: BTreeSet<String>,
     /// What else was done to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -483,6 +486,7 @@ impl Rollout {
             skipped: self.skipped,
             active,
             back: self.back,
+            overridden: self.overridden,
             notes: self.notes,
             downtime: self.downtime.total,
         }

@@ -33,6 +33,7 @@ fn record(version: &str, outcome: Outcome) -> RolloutRecord {
         skipped: Vec::new(),
         active: None,
         back: None,
+        overridden: std::collections::BTreeSet::new(),
         notes: Vec::new(),
         downtime: Millis(0),
     }
