@@ -30,6 +30,9 @@ pub enum Error {
     /// A stored document does not read back.
     #[error("the store holds a document this Serin cannot read")]
     Document(#[from] serde_json::Error),
+    /// A packed document does not unpack.
+    #[error("the store holds a packed document that is damaged; restore the file from a backup")]
+    Damaged,
     /// Anything else SQLite reports.
     #[error("the store failed")]
     Sqlite(#[source] rusqlite::Error),

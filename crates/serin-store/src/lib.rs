@@ -5,26 +5,42 @@
 //! - The only crate that knows SQLite.
 //! - An event, the state it led to, the plan it owes and its journal are one transaction: all of
 //!   it is on disk or none of it.
+//! - A state may be behind its log by facts that decided nothing; read, they are absorbed.
+//! - The log is cut only where a state lies that leads to the same one bit by bit; what people
+//!   asked for, the journal and the records of rollouts stay for ever.
 //! - A plan stays in the outbox until its generation is acknowledged, across restarts.
 //! - An epoch is handed out once, ever; under an older one than the newest nothing is written.
 
 mod ballast;
 mod commit;
+mod compact;
 mod error;
+mod pack;
 mod read;
 mod schema;
+mod tail;
+mod ticks;
 
 pub use ballast::Ballast;
 pub use commit::Commit;
 pub use error::Error;
-pub use read::{JournalRow, LoggedEvent, RolledBack};
+pub use read::{JournalRow, LoggedEvent, Replay, RolledBack};
+pub use ticks::TicksKept;
 
 use rusqlite::Connection;
+use serin_core::ServiceName;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 /// Longest wait for a lock that another process holds.
 const BUSY: Duration = Duration::from_millis(100);
+
+/// Bytes the write-ahead log keeps on disk between checkpoints.
+const WAL_BYTES: i64 = 8 << 20;
+
+/// Statements kept ready.
+const STATEMENTS: usize = 64;
 
 /// An open store. One per data directory; the keeper's lock sees to that.
 #[derive(Debug)]
@@ -32,6 +48,10 @@ pub struct Store {
     connection: Connection,
     /// The controller epoch this one writes under.
     epoch: u64,
+    /// How far the log is ahead of each state that this one wrote.
+    tails: BTreeMap<ServiceName, tail::Tail>,
+    /// What there is to make smaller.
+    work: compact::Work,
 }
 
 impl Store {
@@ -49,14 +69,21 @@ impl Store {
     }
 
     fn prepare(connection: Connection) -> Result<Self, Error> {
+        // Only of effect in an empty file: free pages can be given back one by one.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
+        // Answers with the bound, which is no error.
+        let bound = |_: &rusqlite::Row| Ok(());
+        connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES, bound)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         // Another process with the file open, such as a backup, must not hold up a decision.
         connection.busy_timeout(BUSY)?;
         // A commit that was answered must survive a power cut, not only a crash.
         connection.pragma_update(None, "synchronous", "FULL")?;
         schema::migrate(&connection)?;
         let epoch = read_epoch(&connection)?;
-        Ok(Self { connection, epoch })
+        let (tails, work) = (BTreeMap::new(), compact::Work::default());
+        Ok(Self { connection, epoch, tails, work })
     }
 
     /// Bounds the file to so many pages, or to its present size if it is larger; `None` lifts the
@@ -72,7 +99,9 @@ impl Store {
         let tx = self.connection.transaction()?;
         tx.execute("UPDATE meta SET epoch = epoch + 1", ())?;
         let epoch = read_epoch(&tx)?;
+        Self::catch_up(&tx)?;
         tx.commit()?;
+        self.tails.clear();
         self.epoch = epoch;
         Ok(epoch)
     }

@@ -1,11 +1,9 @@
 //! Reading back.
 
-use crate::{Error, Store};
-use rusqlite::{OptionalExtension, Row, params};
+use crate::{Error, Store, pack, tail};
+use rusqlite::{OptionalExtension, Params, Row, params};
 use serde::de::DeserializeOwned;
-use serin_core::{
-    Entry, Event, Plan, RecordedTick, RolloutRecord, Service, ServiceName, Timestamp,
-};
+use serin_core::{Entry, Event, Plan, RolloutRecord, Service, ServiceName, Timestamp};
 
 /// One event of the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +14,15 @@ pub struct LoggedEvent {
     pub at: Timestamp,
     /// The fact.
     pub event: Event,
+}
+
+/// What leads to the present state of a service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Replay {
+    /// The state at the cut of the log; `None` when it was never cut, or there was no service then.
+    pub state: Option<Service>,
+    /// Every event since, oldest first.
+    pub events: Vec<LoggedEvent>,
 }
 
 /// One line of the journal.
@@ -43,11 +50,9 @@ pub struct RolledBack {
 }
 
 impl Store {
-    /// All services as they were last written.
+    /// All services as the log has them.
     pub fn services(&self) -> Result<Vec<Service>, Error> {
-        let mut query = self.connection.prepare("SELECT state FROM service ORDER BY name")?;
-        let rows = query.query_map((), |row| row.get::<_, String>(0))?;
-        rows.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
+        Ok(tail::all(&self.connection)?.into_iter().map(|now| now.service).collect())
     }
 
     /// Plans that were not acknowledged yet.
@@ -57,19 +62,46 @@ impl Store {
         rows.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
     }
 
-    /// The log of one service from its first kept event, oldest first.
+    /// What is kept of the log of one service, oldest first: before its cut only what people asked.
     pub fn events(&self, service: &ServiceName) -> Result<Vec<LoggedEvent>, Error> {
-        let sql = "SELECT seq, at, body FROM event WHERE service = ?1 ORDER BY seq";
-        let mut query = self.connection.prepare(sql)?;
-        let rows = query.query_map([service.as_str()], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get::<_, String>(2)?))
-        })?;
-        rows.map(|row| {
-            let (seq, at, body) = row?;
-            let event = serde_json::from_str(&body)?;
-            Ok(LoggedEvent { seq: seq as u64, at: Timestamp(at), event })
-        })
-        .collect()
+        let sql = "SELECT seq, at, body, packed FROM audit WHERE service = ?1 AND seq > ?2
+                   UNION ALL SELECT seq, at, body, packed FROM event
+                   WHERE service = ?1 AND seq > ?2 ORDER BY seq";
+        self.logged(sql, service, 0)
+    }
+
+    /// Where the log of a service can be replayed from, and everything since.
+    pub fn replay(&self, service: &ServiceName) -> Result<Replay, Error> {
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT seq, body, packed FROM cut WHERE service = ?1")?;
+        let row = query.query_row([service.as_str()], |row| {
+            Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, Option<Vec<u8>>>(2)?))
+        });
+        let (seq, state) = match row.optional()? {
+            None => (0, None),
+            Some((seq, text, None)) if text.is_empty() => (seq, None),
+            Some((seq, text, packed)) => (seq, Some(pack::read(&text, packed.as_deref())?)),
+        };
+        let sql = "SELECT seq, at, body, packed FROM event WHERE service = ?1 AND seq > ?2
+                   ORDER BY seq";
+        Ok(Replay { state, events: self.logged(sql, service, seq)? })
+    }
+
+    fn logged(
+        &self,
+        sql: &str,
+        service: &ServiceName,
+        seq: i64,
+    ) -> Result<Vec<LoggedEvent>, Error> {
+        let mut query = self.connection.prepare_cached(sql)?;
+        let mut rows = query.query(params![service.as_str(), seq])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (seq, at) = (row.get::<_, i64>(0)? as u64, Timestamp(row.get(1)?));
+            found.push(LoggedEvent { seq, at, event: pack::read_at(row, 2)? });
+        }
+        Ok(found)
     }
 
     /// Journal lines after `after`, oldest first, at most `limit`; of one service if given.
@@ -114,11 +146,8 @@ impl Store {
 
     /// Ended rollouts of a service, newest first, at most `limit`.
     pub fn records(&self, service: &ServiceName, limit: u32) -> Result<Vec<RolloutRecord>, Error> {
-        let sql = "SELECT record FROM rollout WHERE service = ?1 ORDER BY id DESC LIMIT ?2";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let rows =
-            query.query_map(params![service.as_str(), limit], |row| row.get::<_, String>(0))?;
-        rows.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
+        let sql = "SELECT record, packed FROM rollout WHERE service = ?1 ORDER BY id DESC LIMIT ?2";
+        self.documents(sql, params![service.as_str(), limit])
     }
 
     /// The highest number of an ended rollout of any service that ever had this name.
@@ -130,31 +159,8 @@ impl Store {
 
     /// One ended rollout.
     pub fn record(&self, service: &ServiceName, id: u64) -> Result<Option<RolloutRecord>, Error> {
-        let sql = format!("SELECT record FROM rollout WHERE service = ?1 AND id = {id}");
-        self.document(&sql, service.as_str())
-    }
-
-    /// What the judge of one rollout was given after number `after`, oldest first, at most
-    /// `limit`; each with its number, from 1.
-    pub fn ticks(
-        &self,
-        service: &ServiceName,
-        rollout: u64,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<(u64, RecordedTick)>, Error> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT seq, body FROM tick WHERE service = ?1 AND rollout = ?2 AND seq > ?3
-             ORDER BY seq LIMIT ?4",
-        )?;
-        let wanted = params![service.as_str(), rollout as i64, after as i64, limit];
-        let rows =
-            query.query_map(wanted, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-        rows.map(|row| {
-            let (seq, body) = row?;
-            Ok((seq as u64, serde_json::from_str(&body)?))
-        })
-        .collect()
+        let sql = "SELECT record, packed FROM rollout WHERE service = ?1 AND id = ?2";
+        Ok(self.documents(sql, params![service.as_str(), id as i64])?.pop())
     }
 
     /// How many rollouts were rolled back.
@@ -174,10 +180,18 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn document<T: DeserializeOwned>(&self, sql: &str, key: &str) -> Result<Option<T>, Error> {
+    fn documents<T: DeserializeOwned>(
+        &self,
+        sql: &str,
+        wanted: impl Params,
+    ) -> Result<Vec<T>, Error> {
         let mut query = self.connection.prepare_cached(sql)?;
-        let text: Option<String> = query.query_row([key], |row| row.get(0)).optional()?;
-        Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+        let mut rows = query.query(wanted)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(pack::read_at(row, 0)?);
+        }
+        Ok(found)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::Error;
 use rusqlite::Connection;
 
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE meta (epoch INTEGER NOT NULL) STRICT;
@@ -55,12 +55,55 @@ CREATE TABLE tick (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Documents packed, and a log that can be cut, from schema 3 on. Nothing is copied: a file of any
+/// size is brought up to date at once, also on a disk that is nearly full.
+const COMPACT: &str = "
+ALTER TABLE service ADD COLUMN packed BLOB;
+ALTER TABLE service ADD COLUMN seq INTEGER;
+ALTER TABLE event ADD COLUMN packed BLOB;
+ALTER TABLE rollout ADD COLUMN packed BLOB;
+ALTER TABLE rollout ADD COLUMN ticks_gone_at INTEGER;
+ALTER TABLE tick ADD COLUMN packed BLOB;
+CREATE TABLE audit (
+  seq INTEGER PRIMARY KEY,
+  service TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  packed BLOB
+) STRICT;
+CREATE INDEX audit_service ON audit (service, seq);
+CREATE TABLE snapshot (
+  seq INTEGER PRIMARY KEY,
+  service TEXT NOT NULL,
+  ends INTEGER,
+  body TEXT NOT NULL,
+  packed BLOB
+) STRICT;
+CREATE INDEX snapshot_service ON snapshot (service, seq);
+CREATE TABLE cut (
+  service TEXT PRIMARY KEY,
+  seq INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  packed BLOB
+) STRICT;
+CREATE TABLE tick_block (
+  service TEXT NOT NULL,
+  rollout INTEGER NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  packed BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX tick_block_order ON tick_block (service, rollout, first);
+";
+
 /// Creates the tables of an empty file, adds what an older one lacks; refuses a file of a newer Serin.
 pub(crate) fn migrate(connection: &Connection) -> Result<(), Error> {
     let found: i64 = connection.query_row("PRAGMA user_version", (), |row| row.get(0))?;
     match found {
-        0 => run(connection, &[TABLES, TICKS]),
-        1 => run(connection, &[TICKS]),
+        0 => run(connection, &[TABLES, TICKS, COMPACT]),
+        1 => run(connection, &[TICKS, COMPACT]),
+        2 => run(connection, &[COMPACT]),
         VERSION => Ok(()),
         found => Err(Error::Newer { found, known: VERSION }),
     }
@@ -70,5 +113,8 @@ pub(crate) fn migrate(connection: &Connection) -> Result<(), Error> {
 fn run(connection: &Connection, scripts: &[&str]) -> Result<(), Error> {
     let scripts = scripts.concat();
     let script = format!("BEGIN;{scripts}PRAGMA user_version = {VERSION};COMMIT;");
-    Ok(connection.execute_batch(&script)?)
+    connection.execute_batch(&script).inspect_err(|_| {
+        let _ = connection.execute_batch("ROLLBACK");
+    })?;
+    Ok(())
 }

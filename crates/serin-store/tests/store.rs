@@ -201,16 +201,6 @@ fn with_ticks(transition: &Transition, id: u64, count: usize) -> Transition {
     Transition { ticks: vec![tick; count], ..transition.clone() }
 }
 
-/// The record of an ended rollout `id`.
-fn record(id: u64) -> RolloutRecord {
-    let text = format!(
-        r#"{{"id":{id},"kind":"first","from":null,"to":"v1@aa11","by":"ada","reason":null,
-        "started_at":0,"ended_at":0,"outcome":"promoted","cause":null,"steps_completed":1,"steps":1,
-        "verdict_at":null,"assessment":null,"skipped":[]}}"#
-    );
-    serde_json::from_str(&text).unwrap()
-}
-
 #[test]
 fn ticks_are_kept_in_order_and_read_in_pages() {
     let mut store = Store::in_memory().unwrap();
@@ -225,33 +215,4 @@ fn ticks_are_kept_in_order_and_read_in_pages() {
     assert_eq!(numbers(0, 4), [1, 2, 3, 4]);
     assert_eq!(numbers(4, 4), [5]);
     assert_eq!(numbers(5, 4), [0; 0]);
-}
-
-#[test]
-fn ticks_leave_with_the_oldest_records() {
-    let mut store = Store::in_memory().unwrap();
-    let (event, transition) = deploy();
-    for id in 1..=22 {
-        let mut turn = with_ticks(&transition, id, 1);
-        turn.records = vec![record(id)];
-        write(&mut store, &event, &turn).unwrap();
-    }
-    let kept = |id| store.ticks(&shop(), id, 0, 10).unwrap().len();
-    assert_eq!((kept(1), kept(2), kept(3), kept(22)), (0, 0, 1, 1));
-    assert_eq!(store.records(&shop(), 100).unwrap().len(), 22, "the records themselves stay");
-}
-
-#[test]
-fn a_store_of_the_first_schema_gets_what_it_lacks() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("serin.db");
-    let (event, transition) = deploy();
-    write(&mut Store::open(&path).unwrap(), &event, &transition).unwrap();
-    let old = rusqlite::Connection::open(&path).unwrap();
-    old.execute_batch("DROP TABLE tick; PRAGMA user_version = 1;").unwrap();
-    drop(old);
-    let mut store = Store::open(&path).unwrap();
-    write(&mut store, &event, &with_ticks(&transition, 1, 1)).unwrap();
-    assert_eq!(store.ticks(&shop(), 1, 0, 10).unwrap().len(), 1);
-    assert_eq!(store.services().unwrap().len(), 1);
 }
