@@ -20,6 +20,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Looks skipped between two when no judge is at work.
 const IDLE_LOOKS: u32 = 5;
 
+/// Time spent at each look on making the store smaller; a single step takes about a millisecond.
+const TIDYING: Duration = Duration::from_millis(3);
+
 /// Longest wait for the data plane's counters when somebody asks for a view.
 const COUNTERS_MAX: Duration = Duration::from_millis(500);
 
@@ -232,6 +235,10 @@ impl Core {
         } else if self.executor.trouble().is_some() {
             self.executor.recover(now());
         }
+        let began = std::time::Instant::now();
+        tokio::task::block_in_place(|| {
+            self.executor.compact(now(), || began.elapsed() < TIDYING);
+        });
         let judging = self.executor.services().any(serin_core::Service::wants_counts);
         if judging || self.looks.is_multiple_of(IDLE_LOOKS) {
             let (local, counted) = (self.local.clone(), counted.clone());

@@ -327,6 +327,22 @@ impl<L: Log> Executor<L> {
     }
 }
 
+impl Executor {
+    /// Makes the store smaller in small steps, as long as `goes_on` and nothing is wrong with it.
+    /// Whether there may be more to do.
+    pub fn compact(&mut self, now: Timestamp, mut goes_on: impl FnMut() -> bool) -> bool {
+        // A store that takes no decisions is left alone: they come first when there is room.
+        while self.trouble.is_none() && self.unwritten.is_empty() && goes_on() {
+            match self.store.compact(now) {
+                Ok(true) => {}
+                // What cannot be done now is tried again at another time.
+                Ok(false) | Err(_) => return false,
+            }
+        }
+        true
+    }
+}
+
 impl Held {
     fn new(service: Service) -> Self {
         Self { service, wake_at: None }

@@ -3,7 +3,7 @@
 
 use serin_core::{
     Actor, Ask, DeployAsk, Event, Generation, Given, Observation, RecordedTick, RevisionId,
-    RolloutRecord, Service, ServiceName, ServiceSpec, Timestamp, Transition, step,
+    Service, ServiceName, ServiceSpec, Timestamp, Transition, step,
 };
 use serin_store::{Ballast, Commit, Error, Store};
 

@@ -198,7 +198,7 @@ impl World {
     /// Compacts until nothing is left to do; how many steps it took.
     pub fn compact(&mut self) -> usize {
         let now = self.now;
-        (0..).find(|_| !self.store.compact(now).unwrap()).unwrap()
+        (0..100_000).find(|_| !self.store.compact(now).unwrap()).unwrap()
     }
 
     /// What the log leads to.
