@@ -205,24 +205,28 @@ fn users_reach_a_goal_once_in_a_window() {
 #[test]
 fn a_preview_leads_to_its_revision_alone_and_ends_with_it() {
     let (old, new) = (App::named("v1"), App::named("v2"));
-    let proxy = Proxy::with(2, None);
+    let mut proxy = Proxy::with(2, None);
     let listen = free_addr();
-    let show = |n: u64, apps: &[&App]| {
+    let show = |proxy: &Proxy, n: u64, apps: &[&App]| {
         let arms = vec![arm("v1", 100_000, &[&old]), arm("v2", 0, apps)];
         let preview = Some(Preview { listen, to: "v2".into() });
         proxy.apply_route(Route { preview, ..proxy.route(n, arms) });
     };
-    show(1, &[]);
+    show(&proxy, 1, &[]);
     let mut tester = User::connect(listen);
     let got = tester.get("/");
     assert_eq!((got.status, got.header("retry-after")), (503, Some("1")));
     assert!(got.text().contains("no instance of the revision under preview is ready"));
-    show(2, &[&new]);
+    show(&proxy, 2, &[&new]);
     (0..20).for_each(|_| assert_eq!(tester.get("/").text(), "v2"));
     assert_eq!(User::connect(proxy.addr).get("/").text(), "v1");
     let counted = proxy.arm_when(2, "v2", |arm| arm.led == 20);
     assert_eq!((counted.assigned, counted.judged.n), (0, 0));
     assert_eq!(proxy.counters().dropped_total(), 0, "a preview is no user's");
+    proxy.restart();
+    until("the listener", || std::net::TcpStream::connect(listen).ok());
+    let mut tester = User::connect(listen);
+    assert_eq!(tester.get("/").text(), "v2", "it outlives the data plane");
 
     proxy.apply(3, vec![arm("v1", 100_000, &[&old]), arm("v2", 0, &[&new])]);
     assert_eq!(tester.get("/").status, 503, "nobody is led to what they did not come for");
