@@ -3,7 +3,7 @@
 use crate::{field::Field, nearest::nearest, problem::Problem, yaml::shown};
 
 /// What an instance can be told.
-pub(crate) const KNOWN: [&str; 4] = ["PORT", "REVISION", "ROLE", "INSTANCE"];
+pub(crate) const KNOWN: [&str; 5] = ["PORT", "REVISION", "ROLE", "INSTANCE", "COLOUR"];
 
 /// Names of the variables in `text`, without the escaped ones.
 fn variables(text: &str) -> impl Iterator<Item = &str> {

@@ -170,3 +170,10 @@ fn what_is_written_out_reads_the_same() {
         }
     }
 }
+
+/// All presets, as the users' page lists them.
+pub fn presets_table() -> String {
+    let row = |p: &Preset| format!("| `{}` | {} |\n", p.name, p.meaning);
+    let rows: String = presets().iter().map(row).collect();
+    format!("| Name | What it does |\n|---|---|\n{rows}")
+}

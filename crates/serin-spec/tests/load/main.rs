@@ -9,6 +9,7 @@ mod limits;
 mod look;
 mod lowered;
 mod machine;
+mod manual;
 mod values;
 
 use serin_spec::{Loaded, Problem, Problems, Severity, Source, load};
