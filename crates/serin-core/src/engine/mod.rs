@@ -22,6 +22,7 @@ mod queue;
 mod retry;
 mod rollback;
 pub(crate) mod routes;
+pub(crate) mod scale;
 mod steps;
 
 pub use hooks::{HookOrder, hooks_wanted};
