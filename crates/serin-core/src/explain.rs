@@ -1,12 +1,12 @@
 //! Sentences for people, the same in command line, API, dashboard and audit.
 
+mod places;
 mod steps;
 
 use crate::engine::{convict, fresh, keep};
 use crate::outlook::units;
 use crate::{
-    Generation, Millis, PauseReason, Phase, RevisionId, Rollout, RolloutKind, Service, Step,
-    Timestamp, Weight,
+    Generation, Millis, PauseReason, Phase, RevisionId, Rollout, Service, Step, Timestamp, Weight,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::Assessment;
@@ -181,6 +181,7 @@ fn acknowledgement(service: &Service) -> WaitingOn {
 fn rollout_waits(service: &Service, rollout: &Rollout, now: Timestamp) -> WaitingOn {
     match &rollout.phase {
         _ if rollout.paused.is_some() => paused(rollout, now),
+        Phase::Reverting { .. } if rollout.places.is_some() => places::waits(service, rollout, now),
         Phase::Stepping => step_waits(service, rollout, now),
         Phase::Warm { since } => warm_waits(rollout, *since, now),
         Phase::Retiring => leaving(service, rollout, rollout.baseline.as_ref(), now),
@@ -272,23 +273,19 @@ fn step_waits(service: &Service, rollout: &Rollout, now: Timestamp) -> WaitingOn
         },
         Some(Step::Bake(bake)) => bake_waits(rollout, bake, now),
         Some(Step::Expose(_)) => expose_waits(service, rollout, now),
+        Some(Step::SetScale(_)) => places::scale_waits(service, rollout, now),
         Some(step) => steps::waits(service, rollout, step, now),
         None => acknowledgement(service),
     }
 }
 
 fn weight_waits(service: &Service, r: &Rollout, weight: Weight, now: Timestamp) -> WaitingOn {
-    let wanted = service.candidate_size(weight, r.is_analysed());
-    let ready = service.ready(&r.candidate);
-    if ready < wanted {
-        return WaitingOn::Instances { revision: r.candidate.clone(), ready, wanted };
+    if r.places.is_some() {
+        return places::waits(service, r, now);
     }
-    let warm = service.ready_for(&r.candidate, now);
-    if r.kind != RolloutKind::First && warm < r.schedule.warm_up {
-        let left = Millis(r.schedule.warm_up.0 - warm.0);
-        return WaitingOn::WarmUp { revision: r.candidate.clone(), left };
-    }
-    fresh_waits(service, r, weight, now).unwrap_or_else(|| acknowledgement(service))
+    places::instances_wait(service, r, service.needed_size(r, weight), now)
+        .or_else(|| fresh_waits(service, r, weight, now))
+        .unwrap_or_else(|| acknowledgement(service))
 }
 
 fn fresh_waits(service: &Service, r: &Rollout, goal: Weight, now: Timestamp) -> Option<WaitingOn> {

@@ -1,5 +1,7 @@
 //! Rules every plan must obey before it may be applied.
 
+mod capacity;
+
 use crate::{
     Mirror, Phase, Plan, RevisionId, RevisionPlan, Role, RolloutKind, Rule, Service, Weight,
 };
@@ -24,6 +26,22 @@ pub enum Note {
     RouteUnknown(String),
     /// Requests or copies would be led to a revision of which no instance is ready.
     RouteNotReady(String),
+    /// Fewer instances would be in traffic than are promised.
+    TooFew {
+        /// As many.
+        have: u32,
+        /// Promised.
+        least: u32,
+    },
+    /// More instances would run than may.
+    TooMany {
+        /// As many.
+        have: u32,
+        /// Allowed.
+        most: u32,
+    },
+    /// Users would be led nowhere.
+    NobodyServes,
     /// More than one revision in the same role.
     TwoInRole(Role),
 }
@@ -45,6 +63,11 @@ impl fmt::Display for Note {
             Self::RouteNotReady(id) => {
                 write!(f, "requests would be led to {id} without a ready instance")
             }
+            Self::TooFew { have, least } => {
+                write!(f, "{have} instances would be in traffic, {least} are promised")
+            }
+            Self::TooMany { have, most } => write!(f, "{have} instances would run, {most} may"),
+            Self::NobodyServes => f.write_str("users would be led nowhere"),
             Self::TwoInRole(role) => write!(f, "two revisions are {}", role.as_str()),
         }
     }
@@ -59,6 +82,8 @@ pub fn lint(plan: &Plan, service: &Service) -> Vec<Note> {
     notes.extend(fresh_before_ready(plan, service));
     notes.extend(stable_kept(plan, service));
     notes.extend(routes(plan, service));
+    notes.extend(capacity::kept(plan, service));
+    notes.extend(capacity::led_nowhere(plan, service));
     notes.extend(roles(plan));
     notes
 }
@@ -123,7 +148,9 @@ fn stable_kept(plan: &Plan, service: &Service) -> Option<Note> {
     let stable = service.stable.as_ref()?;
     match plan.revisions.get(stable) {
         None => Some(Note::StableGone(stable.to_string())),
-        Some(r) if r.replicas < service.spec.replicas => Some(Note::StableShrunk(r.replicas)),
+        Some(r) if rollout.places.is_none() && r.replicas < service.spec.replicas => {
+            Some(Note::StableShrunk(r.replicas))
+        }
         Some(_) => None,
     }
 }

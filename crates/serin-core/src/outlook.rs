@@ -2,7 +2,11 @@
 
 mod steps;
 
-use crate::{Analysis, Baseline, Expose, Millis, RolloutKind, Schedule, Service, Step, Weight};
+use crate::engine::scale::Fleet;
+use crate::engine::trade::scaled;
+use crate::{
+    Analysis, Baseline, Expose, Millis, RolloutKind, Scale, Schedule, Service, Step, Weight,
+};
 use serde::{Deserialize, Serialize};
 use serin_stats::{
     Assessment, LatencySummary, Metric, MetricAssessment, Outcome, Rung, planner, threshold,
@@ -44,6 +48,7 @@ pub fn outlook(service: &Service, schedule: &Schedule, kind: RolloutKind) -> Out
     let analysed = schedule.analysis.is_some() && kind.is_tried();
     let sticky = service.spec.traffic.affinity.is_some();
     let (mut weight, mut instances) = (Weight::NONE, 0);
+    let mut scale = Scale::MatchWeight;
     let mut steps = Vec::new();
     for (index, (stage, step)) in schedule.steps().enumerate() {
         match step {
@@ -51,7 +56,11 @@ pub fn outlook(service: &Service, schedule: &Schedule, kind: RolloutKind) -> Out
             _ => {}
         }
         let before = instances;
-        instances = service.candidate_size(weight, analysed);
+        if let Step::SetScale(to) = step {
+            scale = *to;
+        }
+        instances = planned_size(service, schedule, weight, analysed);
+        instances = scaled(scale, weight, instances, service.spec.replicas);
         steps.push(OutlookStep {
             stage: stage.into(),
             does: describe(step),
@@ -98,9 +107,18 @@ pub fn describe(step: &Step) -> String {
     }
 }
 
+/// Candidate instances with this share.
+fn planned_size(service: &Service, schedule: &Schedule, weight: Weight, analysed: bool) -> u32 {
+    let fleet =
+        Fleet::of(schedule.capacity, service.spec.replicas).filter(|_| service.stable.is_some());
+    fleet.map_or_else(|| service.candidate_size(weight, analysed), |f| f.places(weight).candidate)
+}
+
 fn at_least(step: &Step, schedule: &Schedule, grows: bool) -> Option<Millis> {
     match step {
-        Step::SetWeight(_) => Some(if grows { schedule.warm_up } else { Millis(0) }),
+        Step::SetWeight(_) | Step::SetScale(_) => {
+            Some(if grows { schedule.warm_up } else { Millis(0) })
+        }
         Step::Pause(span) => *span,
         Step::Bake(bake) => Some(bake.at_least),
         Step::Expose(_) => Some(schedule.warm_up),

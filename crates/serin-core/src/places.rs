@@ -29,8 +29,8 @@ pub struct Places {
 /// Places that are stable's again because the candidate's instances in them failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedPlaces {
-    /// How many.
-    pub places: u32,
+    /// Instances the candidate keeps meanwhile.
+    pub keeps: u32,
     /// When they are tried again; `None` when a person goes on.
     pub until: Option<Timestamp>,
 }
@@ -45,7 +45,6 @@ pub struct Downtime {
 }
 
 impl Places {
-    #[allow(dead_code)] // used by the next commit
     pub(crate) fn new(candidate: u32, stable: u32, now: Timestamp) -> Self {
         Self {
             candidate,

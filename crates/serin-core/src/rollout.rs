@@ -444,7 +444,8 @@ impl Rollout {
     /// Whether it is compared with instances as young as its own.
     pub(crate) fn wants_fresh(&self) -> bool {
         let asked = self.schedule.analysis.as_ref().map(|a| a.baseline);
-        self.is_analysed() && asked == Some(Baseline::Fresh)
+        // Where places are traded there is no room for more instances.
+        self.places.is_none() && self.is_analysed() && asked == Some(Baseline::Fresh)
     }
 
     /// Whether verdicts set nothing back.

@@ -1,5 +1,6 @@
 //! The aggregate: one service with everything the engine knows of it.
 
+use crate::engine::trade;
 use crate::{
     Actor, Colour, DataFormats, Generation, Hold, Kept, Millis, Observation, Phase, Plan, Queued,
     RevisionId, Rollout, RolloutRecord, RunSpec, ServiceName, ServiceSpec, Timestamp,
@@ -195,6 +196,19 @@ impl Service {
         let exact = u64::from(replicas) * u64::from(share.parts());
         let by_share = exact.div_ceil(100_000) as u32;
         by_share.max(if analysed { 2 } else { 1 }).min(replicas)
+    }
+
+    /// Instances of the candidate beside stable now: by its share, or as a step said.
+    pub(crate) fn wanted_size(&self, rollout: &Rollout) -> u32 {
+        let by_share = self.candidate_size(rollout.size_for, rollout.is_analysed());
+        trade::size(rollout, rollout.size_for, by_share, self.spec.replicas)
+    }
+
+    /// Instances of the candidate that must be ready before it gets `goal`: what its share needs,
+    /// or fewer where a step said so.
+    pub(crate) fn needed_size(&self, rollout: &Rollout, goal: crate::Weight) -> u32 {
+        let by_share = self.candidate_size(goal, rollout.is_analysed());
+        trade::size(rollout, goal, by_share, self.spec.replicas).clamp(1, by_share.max(1))
     }
 
     /// Names revisions as short as possible: the version alone unless two share it.

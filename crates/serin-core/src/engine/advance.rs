@@ -4,7 +4,7 @@ use super::condemn::convicted;
 use super::convict::{self, ROLLBACK_PATIENCE, ready_by};
 use super::hold::ENGINE;
 use super::keep::{is_kept, next_change, promoted_standing};
-use super::{Turn, analyse, experiment, expose, hooks, prove};
+use super::{Turn, analyse, experiment, expose, hooks, prove, trade};
 use crate::lifecycle::usual;
 use crate::{
     Actor, Bake, Cause, Fact, Inherited, Millis, OnInconclusive, Outcome, PauseReason, Phase,
@@ -30,12 +30,12 @@ impl Turn {
         self.prove();
         let Some(rollout) = self.service.rollout.as_ref() else { return self.dequeue() };
         match &rollout.phase {
-            Phase::Stepping => self.convict() || self.doubt() || self.step(),
+            Phase::Stepping => self.convict() || self.doubt() || self.fit() || self.step(),
             Phase::Warm { since } => {
                 let since = *since;
-                self.convict() || self.doubt() || self.end_warm(since)
+                self.convict() || self.doubt() || self.fit() || self.end_warm(since)
             }
-            Phase::Retiring | Phase::Reverting { .. } => self.end_when_gone(),
+            Phase::Retiring | Phase::Reverting { .. } => self.fit() || self.end_when_gone(),
         }
     }
 
@@ -45,8 +45,13 @@ impl Turn {
             return true;
         }
         let Some(rollout) = self.service.rollout.as_ref() else { return false };
-        let sick = convict::health(&self.service, rollout, self.now);
-        if let Some(cause) = sick.or_else(|| hooks::failure(rollout))
+        if let Some(cause) = convict::health(&self.service, rollout, self.now)
+            && (self.give_place_back(&cause) || self.condemn(cause))
+        {
+            return true;
+        }
+        let Some(rollout) = self.service.rollout.as_ref() else { return false };
+        if let Some(cause) = hooks::failure(rollout)
             && self.condemn(cause)
         {
             return true;
@@ -103,7 +108,10 @@ impl Turn {
         let cause = Box::new(cause);
         rollout.back = back;
         rollout.verdict_at.get_or_insert(now);
-        rollout.weight = Weight::NONE;
+        // Where stable gave places away it goes back as fast as they come back.
+        if rollout.places.is_none() {
+            rollout.weight = Weight::NONE;
+        }
         rollout.paused = None;
         rollout.phase = Phase::Reverting { outcome, cause: cause.clone() };
         let (kind, candidate) = (rollout.kind, rollout.candidate.clone());
@@ -161,7 +169,7 @@ impl Turn {
             Some(Step::SetHeaderRoute(route)) => self.header_route(&route),
             Some(Step::SetMirror(route)) => self.mirror_route(&route),
             Some(Step::Experiment(step)) => self.experiment_step(&step),
-            Some(_) => false,
+            Some(Step::SetScale(scale)) => self.set_scale(scale),
             None => self.end_steps(),
         }
     }
@@ -185,6 +193,9 @@ impl Turn {
     pub(super) fn reach(&mut self, weight: Weight) -> Reach {
         let now = self.now;
         let Some(rollout) = self.service.rollout.as_ref() else { return Reach::Waiting };
+        if rollout.places.is_some() {
+            return self.reach_places(weight);
+        }
         let ready = convict::is_ready_for(&self.service, rollout, weight, now);
         let done = rollout.weight == weight && self.is_confirmed(rollout, weight);
         let held = rollout.paused.is_some();
@@ -205,7 +216,7 @@ impl Turn {
         if done { Reach::There } else { Reach::Waiting }
     }
 
-    fn is_confirmed(&self, rollout: &Rollout, weight: Weight) -> bool {
+    pub(super) fn is_confirmed(&self, rollout: &Rollout, weight: Weight) -> bool {
         let planned = self.service.plan.as_ref().map(|plan| plan.weight(&rollout.candidate));
         planned == Some(weight) && self.service.is_applied()
     }
@@ -306,9 +317,12 @@ impl Turn {
         let now = self.now;
         let Some(rollout) = self.service.rollout.as_mut() else { return false };
         rollout.phase = Phase::Warm { since: now };
-        if let Some(kept) = rollout.baseline.clone() {
-            let (revision, span) = (rollout.candidate.clone(), rollout.schedule.watch());
-            self.tell(Fact::Warming { revision, kept, span });
+        let (revision, span) = (rollout.candidate.clone(), rollout.schedule.watch());
+        match rollout.baseline.clone() {
+            Some(_) if rollout.places.is_some() && span == Millis(0) => {}
+            Some(_) if rollout.places.is_some() => self.tell(Fact::Watching { revision, span }),
+            Some(kept) => self.tell(Fact::Warming { revision, kept, span }),
+            None => {}
         }
         true
     }
@@ -377,7 +391,8 @@ impl Turn {
         };
         let alone = self.service.observed.fresh.is_none();
         let left = (gone || kept) && alone && planned_out && self.service.is_applied();
-        let over = left && prove::is_proven(&self.service, rollout);
+        let back = rollout.has_places_back(&self.service);
+        let over = left && back && prove::is_proven(&self.service, rollout);
         if over {
             self.end();
         }
@@ -465,7 +480,7 @@ fn wakes(service: &Service, rollout: &Rollout) -> Vec<Timestamp> {
         (Phase::Stepping, Some(Step::Bake(bake))) => {
             vec![entered.plus(bake.at_least), entered.plus(bake.deadline)]
         }
-        (Phase::Stepping, Some(Step::SetWeight(_))) => {
+        (Phase::Stepping, Some(Step::SetWeight(_) | Step::SetScale(_))) => {
             let patience = entered.plus(ROLLBACK_PATIENCE);
             warm_at(service, rollout).chain([ready_by(rollout), patience]).collect()
         }
@@ -493,7 +508,8 @@ fn wakes(service: &Service, rollout: &Rollout) -> Vec<Timestamp> {
         _ => None,
     };
     let proof = prove::next_look(rollout, &service.spec.rollback.verify);
-    times.into_iter().chain(settled).chain(answer).chain(proof).collect()
+    let places = trade::wakes(rollout);
+    times.into_iter().chain(places).chain(settled).chain(answer).chain(proof).collect()
 }
 
 /// When the instances that are ready now are warm.

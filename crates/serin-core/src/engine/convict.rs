@@ -115,7 +115,8 @@ pub(super) fn unsound(rollout: &Rollout) -> Option<String> {
 /// which only ends when nothing of it gets ready.
 pub(super) fn health(service: &Service, rollout: &Rollout, now: Timestamp) -> Option<Cause> {
     let seen = service.observed.revisions.get(&rollout.candidate);
-    let failure = seen.and_then(|r| r.failure.clone());
+    let known = rollout.places.as_ref().and_then(|places| places.known.as_ref());
+    let failure = seen.and_then(|r| r.failure.clone()).filter(|failure| Some(failure) != known);
     let story = failure.as_ref().or_else(|| seen.and_then(|r| r.lost.as_ref()));
     if rollout.kind != RolloutKind::Rollback && !rollout.is_settling(now) {
         let lost = not_started(rollout, failure.as_ref())
@@ -163,7 +164,8 @@ pub(crate) fn goal(rollout: &Rollout) -> Option<Weight> {
 /// When instances must be ready. Crash loops cannot move it; a pause does.
 pub(super) fn ready_by(rollout: &Rollout) -> Timestamp {
     let step = &rollout.step;
-    let times = [rollout.took_over_at, step.aim.map(|aim| aim.since)];
+    let rising = rollout.places.as_ref().map(|places| places.rising_at);
+    let times = [rollout.took_over_at, step.aim.map(|aim| aim.since), rising];
     let from = times.into_iter().flatten().fold(step.entered_at, Timestamp::max);
     from.plus(rollout.schedule.progress_deadline).plus(rollout.schedule.warm_up)
 }
@@ -178,14 +180,31 @@ fn late(service: &Service, rollout: &Rollout, now: Timestamp) -> Option<String> 
     if let Some(text) = never_up(service, rollout, now) {
         return Some(text);
     }
-    let goal = goal(rollout).filter(|goal| is_over(rollout, *goal, now))?;
-    let wanted = service.candidate_size(goal, rollout.is_analysed());
+    let wanted = awaited(service, rollout, now)?;
     let ready = service.ready(&rollout.candidate);
     let (version, span) = (&rollout.candidate.version, rollout.schedule.progress_deadline);
     let short = || format!("{ready} of {wanted} instances of {version} were ready after {span}");
     let unsteady = || format!("instances of {version} did not stay ready for {span}");
-    let waiting = !is_candidate_ready(service, rollout, goal, now);
-    waiting.then(|| if ready < wanted { short() } else { unsteady() })
+    Some(if ready < wanted { short() } else { unsteady() })
+}
+
+/// The instances that had all their time and are not all there.
+fn awaited(service: &Service, r: &Rollout, now: Timestamp) -> Option<u32> {
+    let over = || r.paused.is_none() && now >= ready_by(r);
+    let warm = service.ready_for(&r.candidate, now) >= r.schedule.warm_up;
+    let short = |wanted: u32| service.ready(&r.candidate) < wanted || !warm;
+    if let Some(places) = &r.places {
+        let waits = !places.arrived && places.candidate > 0 && short(places.candidate);
+        return (waits && over()).then_some(places.candidate);
+    }
+    if matches!(r.schedule.step(r.step.index), Some(Step::SetScale(_))) {
+        let wanted = service.wanted_size(r);
+        let waits = matches!(r.phase, Phase::Stepping) && wanted > 0 && short(wanted);
+        return (waits && over()).then_some(wanted);
+    }
+    let goal = goal(r).filter(|goal| is_over(r, *goal, now))?;
+    let wanted = service.needed_size(r, goal);
+    (!is_candidate_ready(service, r, goal, now)).then_some(wanted)
 }
 
 /// Whether the candidate has an instance that may be used.
@@ -291,7 +310,7 @@ fn is_candidate_ready(
     weight: Weight,
     now: Timestamp,
 ) -> bool {
-    let wanted = service.candidate_size(weight, rollout.is_analysed());
+    let wanted = service.needed_size(rollout, weight);
     let ready = service.ready(&rollout.candidate);
     let warm = rollout.kind == RolloutKind::First
         || service.ready_for(&rollout.candidate, now) >= rollout.schedule.warm_up;

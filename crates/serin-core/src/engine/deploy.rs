@@ -1,7 +1,7 @@
 //! Deploys, and how a rollout begins.
 
-use super::Turn;
 use super::ask::Answer;
+use super::{Turn, trade};
 use crate::lifecycle::{clash, is_config};
 use crate::{
     Actor, Beside, CheckRun, Colour, Counted, DeployAsk, Downtime, Fact, Given, Millis, Outcome,
@@ -157,8 +157,9 @@ impl Turn {
     }
 
     /// Turns the rollout back because another revision was asked for.
-    fn supersede(&mut self, by: &RevisionId) {
-        let Some(rollout) = self.service.rollout.as_ref() else { return };
+    pub(super) fn supersede(&mut self, by: &RevisionId) {
+        let trying = |r: &&Rollout| r.is_on_trial();
+        let Some(rollout) = self.service.rollout.as_ref().filter(trying) else { return };
         let text = format!("{} was deployed instead", by.version);
         let cause = rollout.cause("superseded", text, None);
         self.revert(Outcome::Superseded, cause);
@@ -236,7 +237,7 @@ impl Turn {
             overridden: std::collections::BTreeSet::new(),
             notes: vec![],
             beside: Beside::default(),
-            places: None,
+            places: trade::at_start(&self.service, to, self.now),
             scale: Scale::default(),
             downtime: Downtime::default(),
             schedule,

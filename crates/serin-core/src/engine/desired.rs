@@ -49,7 +49,10 @@ fn revisions(service: &Service) -> BTreeMap<RevisionId, RevisionPlan> {
         let shared = fresh.as_ref().map_or(0, |f| f.weight.parts());
         let rest = taken.rest().parts().saturating_sub(shared);
         let weight = Weight::try_from(u64::from(rest)).ok()?;
-        let entry = entry(service, id, Role::Stable, service.spec.replicas, weight)?;
+        let replicas = stable_size(service, id);
+        // Nobody is there: users get no answer, and it is said so.
+        let weight = if replicas == 0 { Weight::NONE } else { weight };
+        let entry = entry(service, id, Role::Stable, replicas, weight)?;
         Some((id.clone(), RevisionPlan { fresh, ..entry }))
     });
     let kept = kept(service).filter(|(id, _)| {
@@ -57,6 +60,13 @@ fn revisions(service: &Service) -> BTreeMap<RevisionId, RevisionPlan> {
         used.into_iter().all(|(other, _)| other != id)
     });
     kept.into_iter().chain(stable).chain(candidate).chain(variants).collect()
+}
+
+/// Instances of the trusted revision: all of them, unless the candidate has taken places.
+fn stable_size(service: &Service, id: &RevisionId) -> u32 {
+    let rollout = service.rollout.as_ref().filter(|r| r.baseline.as_ref() == Some(id));
+    let places = rollout.and_then(|r| r.places.as_ref());
+    places.map_or(service.spec.replicas, |places| places.stable)
 }
 
 /// A revision whose instances stay without traffic.
@@ -67,12 +77,15 @@ fn kept(service: &Service) -> Option<(RevisionId, RevisionPlan)> {
 }
 
 fn candidate(service: &Service, rollout: &Rollout) -> Option<(RevisionId, RevisionPlan)> {
-    let on_trial = matches!(rollout.phase, Phase::Stepping | Phase::Warm { .. });
-    if !on_trial || service.stable.as_ref() == Some(&rollout.candidate) {
+    let places = rollout.places.as_ref().map(|places| places.candidate);
+    let giving_back = matches!(rollout.phase, Phase::Reverting { .. }) && places > Some(0);
+    if !(rollout.is_on_trial() || giving_back)
+        || service.stable.as_ref() == Some(&rollout.candidate)
+    {
         return None;
     }
     let id = &rollout.candidate;
-    let size = service.candidate_size(rollout.size_for, rollout.is_analysed());
+    let size = places.unwrap_or_else(|| service.wanted_size(rollout));
     Some((id.clone(), entry(service, id, Role::Candidate, size, rollout.weight)?))
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod convict;
 mod count;
 mod deploy;
 mod desired;
+mod downtime;
 pub(crate) mod experiment;
 mod expose;
 pub(crate) mod fresh;
@@ -24,6 +25,7 @@ mod rollback;
 pub(crate) mod routes;
 pub(crate) mod scale;
 mod steps;
+pub(crate) mod trade;
 
 pub use hooks::{HookOrder, hooks_wanted};
 
@@ -65,6 +67,7 @@ pub fn step(service: &Service, event: &Event, now: Timestamp) -> Transition {
     turn.decide();
     turn.service.forget_old_revisions();
     turn.replan();
+    turn.measure_downtime();
     turn.finish()
 }
 

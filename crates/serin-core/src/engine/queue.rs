@@ -1,6 +1,6 @@
 //! A deploy while a rollout is under way: restart, queue or reject.
 
-use super::Turn;
+use super::{Turn, trade};
 use crate::{
     Actor, DeployAsk, Fact, OnNewRevision, Queued, Refusal, RefusalCode as Code, RevisionId,
 };
@@ -13,7 +13,11 @@ impl Turn {
         let ended = !rollout.is_on_trial() && self.service.stable.as_ref() == Some(&ask.revision);
         match ask.spec.on_new_revision {
             _ if same || ended || self.service.removing => Ok(false),
-            OnNewRevision::Restart => Ok(false),
+            // Instances that gave their places away have to be back before others may go.
+            OnNewRevision::Restart => {
+                let stable = self.service.stable.as_ref() == Some(&ask.revision);
+                Ok(!stable && trade::must_give_back(&self.service))
+            }
             OnNewRevision::Queue => Ok(true),
             OnNewRevision::Reject => Err(busy(&rollout.candidate)),
         }
@@ -32,7 +36,23 @@ impl Turn {
         let revision = ask.revision.clone();
         self.tell(Fact::Queued { revision, behind, by: by.clone() });
         let deploy = Box::new(ask.clone());
-        self.service.queued = Some(Queued { by, reason, at: self.now, deploy });
+        let restart = deploy.spec.on_new_revision == OnNewRevision::Restart;
+        self.service.queued = Some(Queued { by, reason, at: self.now, deploy, back: false });
+        if restart {
+            self.supersede(&ask.revision);
+        }
+    }
+
+    /// A way back to a third revision waits until stable has its places again.
+    pub(super) fn enqueue_back(&mut self, by: &Actor, reason: Option<&str>, to: &RevisionId) {
+        let Some(rollout) = &self.service.rollout else { return };
+        let behind = rollout.candidate.clone();
+        self.tell(Fact::Queued { revision: to.clone(), behind, by: by.clone() });
+        let spec = self.service.spec.clone();
+        let deploy = Box::new(DeployAsk { spec, revision: to.clone(), allow_bad: false });
+        let (by, reason, at) = (by.clone(), reason.map(Into::into), self.now);
+        self.service.queued = Some(Queued { by, reason, at, deploy, back: true });
+        self.supersede(to);
     }
 
     /// Whoever waits does not wait any more.
@@ -45,6 +65,11 @@ impl Turn {
     /// Starts the deploy that waited, now that no rollout is under way.
     pub(super) fn dequeue(&mut self) -> bool {
         let Some(queued) = self.service.queued.clone() else { return false };
+        if queued.back {
+            self.service.queued = None;
+            self.go_back(&queued.by, queued.reason.as_deref(), &queued.deploy.revision);
+            return true;
+        }
         match self.refuse_deploy(&queued.deploy) {
             Ok(()) => {
                 self.service.queued = None;

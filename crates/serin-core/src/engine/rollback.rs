@@ -1,7 +1,7 @@
 //! The verb rollback: where it leads, and what it does to what is under way.
 
-use super::Turn;
 use super::ask::Answer;
+use super::{Turn, trade};
 use crate::{
     Actor, Fact, PauseReason, Phase, Refusal, RefusalCode as Code, RevisionId, RevisionStanding,
     RolloutKind, Version,
@@ -36,7 +36,18 @@ impl Turn {
         }
         let target = self.way_back(to)?;
         self.unqueue(&asked(by));
+        if trade::must_give_back(&self.service) {
+            self.enqueue_back(by, reason, &target);
+            return Ok(());
+        }
         self.leave_for(&target);
+        self.go_back(by, reason, &target);
+        Ok(())
+    }
+
+    /// Begins a way back.
+    pub(super) fn go_back(&mut self, by: &Actor, reason: Option<&str>, target: &RevisionId) {
+        let target = target.clone();
         self.start(by, reason, &target, RolloutKind::Rollback);
         if let Some(left) = self.service.stable.clone() {
             self.hold_deploys(&left, Some(target), by.clone());
@@ -44,7 +55,6 @@ impl Turn {
                 self.tell(Fact::Held { left });
             }
         }
-        Ok(())
     }
 
     /// There is nothing before a first revision: it stays as it is, and somebody is called.

@@ -99,6 +99,11 @@ impl Fleet {
         }
     }
 
+    /// The share that so many instances carry.
+    pub(crate) fn carried_by(&self, instances: u32) -> Weight {
+        share_of(instances, self.replicas)
+    }
+
     /// Instances for a share, rounded up.
     fn part(&self, share: Weight) -> u32 {
         (u64::from(self.replicas) * u64::from(share.parts())).div_ceil(WHOLE) as u32

@@ -14,6 +14,9 @@ pub struct Queued {
     pub at: Timestamp,
     /// What.
     pub deploy: Box<DeployAsk>,
+    /// It is a way back: its revision was good, and is not tried again.
+    #[serde(default)]
+    pub back: bool,
 }
 
 /// After a way back: what was left, and everything older, is not deployed again by itself.

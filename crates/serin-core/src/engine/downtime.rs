@@ -1,0 +1,51 @@
+//! The time in which nobody answers users because all old instances had to go first.
+
+use super::Turn;
+use crate::{Fact, Plan, RevisionId, Service, Weight};
+
+impl Turn {
+    /// Begins with a plan without any share, ends when the data plane has confirmed one with a
+    /// ready instance.
+    pub(super) fn measure_downtime(&mut self) {
+        let now = self.now;
+        let down = is_down(&self.service);
+        let serving = serving(&self.service).cloned();
+        let awaited = self.service.rollout.as_ref().map(awaited);
+        let Some(rollout) = self.service.rollout.as_mut() else { return };
+        match (rollout.downtime.since, serving) {
+            (None, _) if down => {
+                rollout.downtime.since = Some(now);
+                if let Some(revision) = awaited {
+                    self.tell(Fact::Down { revision });
+                }
+            }
+            (Some(since), Some(revision)) => {
+                let after = now.since(since);
+                rollout.downtime.since = None;
+                rollout.downtime.total.0 += after.0;
+                self.tell(Fact::Up { revision, after });
+            }
+            _ => {}
+        }
+    }
+}
+
+fn awaited(rollout: &crate::Rollout) -> RevisionId {
+    let back = rollout.baseline.as_ref().filter(|_| !rollout.is_on_trial());
+    back.unwrap_or(&rollout.candidate).clone()
+}
+
+/// Whether a service that has a trusted revision and users leads them nowhere.
+fn is_down(service: &Service) -> bool {
+    let places = service.rollout.as_ref().is_some_and(|r| r.places.is_some());
+    let nowhere = |plan: &Plan| plan.revisions.values().all(|r| r.weight == Weight::NONE);
+    let users = service.spec.traffic.listen.is_some() && !service.removing;
+    places && users && service.plan.as_ref().is_some_and(nowhere)
+}
+
+/// A revision that has a share, confirmed, and a ready instance.
+fn serving(service: &Service) -> Option<&RevisionId> {
+    let plan = service.plan.as_ref().filter(|_| service.is_applied())?;
+    let led = plan.revisions.iter().filter(|(_, r)| r.weight > Weight::NONE);
+    led.map(|(id, _)| id).find(|id| service.ready(id) > 0)
+}
