@@ -29,6 +29,8 @@ pub struct Places {
 /// Places that are stable's again because the candidate's instances in them failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedPlaces {
+    /// How many.
+    pub places: u32,
     /// Instances the candidate keeps meanwhile.
     pub keeps: u32,
     /// When they are tried again; `None` when a person goes on.

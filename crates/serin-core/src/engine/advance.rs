@@ -1,15 +1,15 @@
 //! Decides, from state alone, what a rollout does next.
 
 use super::condemn::convicted;
-use super::convict::{self, ROLLBACK_PATIENCE, ready_by};
+use super::convict;
 use super::hold::ENGINE;
-use super::keep::{is_kept, next_change, promoted_standing};
-use super::{Turn, analyse, experiment, expose, hooks, prove, trade};
+use super::keep::{is_kept, promoted_standing};
+use super::{Turn, analyse, hooks, prove};
 use crate::lifecycle::usual;
 use crate::{
     Actor, Bake, Cause, Fact, Inherited, Millis, OnInconclusive, Outcome, PauseReason, Phase,
-    RevisionId, RevisionStanding, Rollout, RolloutKind, Service, Step, StepState, Timestamp,
-    Weight, outlook,
+    RevisionId, RevisionStanding, Rollout, RolloutKind, Step, StepState, Timestamp, Weight,
+    outlook,
 };
 use serin_stats::Outcome as Verdict;
 use serin_stats::threshold::CheckVerdict;
@@ -463,58 +463,4 @@ fn inconclusive_text(rollout: &Rollout, now: Timestamp) -> String {
     };
     let found = outlook::verdict_sentence(assessment);
     format!("not enough evidence by the deadline; {found}{checks}")
-}
-
-/// When the engine must look again although nothing happened.
-pub(super) fn next_wake(service: &Service, now: Timestamp) -> Option<Timestamp> {
-    let rollout = service.rollout.as_ref();
-    let rollout = rollout.map_or(vec![], |rollout| wakes(service, rollout));
-    rollout.into_iter().chain(next_change(service)).filter(|at| *at > now).min()
-}
-
-fn wakes(service: &Service, rollout: &Rollout) -> Vec<Timestamp> {
-    let entered = rollout.step.entered_at;
-    let times = match (&rollout.phase, rollout.schedule.step(rollout.step.index)) {
-        (Phase::Warm { since }, _) => vec![since.plus(rollout.schedule.watch())],
-        (Phase::Stepping, Some(Step::Pause(Some(span)))) => vec![entered.plus(*span)],
-        (Phase::Stepping, Some(Step::Bake(bake))) => {
-            vec![entered.plus(bake.at_least), entered.plus(bake.deadline)]
-        }
-        (Phase::Stepping, Some(Step::SetWeight(_) | Step::SetScale(_))) => {
-            let patience = entered.plus(ROLLBACK_PATIENCE);
-            warm_at(service, rollout).chain([ready_by(rollout), patience]).collect()
-        }
-        (Phase::Stepping, Some(Step::Expose(step))) => {
-            let times =
-                [ready_by(rollout), entered.plus(step.deadline), expose::next_look(rollout)];
-            warm_at(service, rollout).chain(times).collect()
-        }
-        (Phase::Stepping, Some(Step::Run(_))) => hooks::wakes(rollout),
-        (Phase::Stepping, Some(Step::Approve(asked))) => {
-            asked.timeout.map(|timeout| entered.plus(timeout)).into_iter().collect()
-        }
-        (Phase::Stepping, Some(Step::Analyse(step))) => vec![entered.plus(step.deadline)],
-        (Phase::Stepping, Some(Step::SetHeaderRoute(_) | Step::SetMirror(_))) => {
-            warm_at(service, rollout).chain([ready_by(rollout)]).collect()
-        }
-        (Phase::Stepping, Some(Step::Experiment(step))) => {
-            experiment::wakes(service, rollout, step)
-        }
-        _ => vec![],
-    };
-    let settled = rollout.took_over_at.map(|at| at.plus(rollout.schedule.progress_deadline));
-    let answer = match &rollout.paused {
-        Some(PauseReason::Confirm { until, .. }) => Some(*until),
-        _ => None,
-    };
-    let proof = prove::next_look(rollout, &service.spec.rollback.verify);
-    let places = trade::wakes(rollout);
-    times.into_iter().chain(places).chain(settled).chain(answer).chain(proof).collect()
-}
-
-/// When the instances that are ready now are warm.
-fn warm_at<'a>(service: &'a Service, r: &'a Rollout) -> impl Iterator<Item = Timestamp> + 'a {
-    let seen = service.observed.revisions.get(&r.candidate).into_iter();
-    let seen = seen.chain(service.observed.fresh.as_ref());
-    seen.filter_map(|s| s.youngest_ready_at).map(|at| at.plus(r.schedule.warm_up))
 }

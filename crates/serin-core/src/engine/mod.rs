@@ -26,6 +26,7 @@ pub(crate) mod routes;
 pub(crate) mod scale;
 mod steps;
 pub(crate) mod trade;
+mod wake;
 
 pub use hooks::{HookOrder, hooks_wanted};
 
@@ -134,7 +135,7 @@ impl Turn {
 
     fn finish(self) -> Transition {
         Transition {
-            wake_at: advance::next_wake(&self.service, self.now),
+            wake_at: wake::next_wake(&self.service, self.now),
             waiting_on: explain::waiting_on(&self.service, self.now),
             next: self.service,
             apply: self.apply,

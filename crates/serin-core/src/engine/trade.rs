@@ -307,17 +307,19 @@ impl Turn {
         }
         let failed = places.candidate.saturating_sub(ready).max(1);
         let keeps = places.candidate.saturating_sub(failed);
-        self.note_failure(cause, keeps, asked == OnInstanceFailure::Forward);
+        let again = asked == OnInstanceFailure::Forward;
+        let until = again.then(|| self.now.plus(RETRY_AFTER));
+        self.note_failure(cause, FailedPlaces { places: failed, keeps, until });
         true
     }
 
-    fn note_failure(&mut self, cause: &Cause, keeps: u32, again: bool) {
-        let (now, until) = (self.now, self.now.plus(RETRY_AFTER));
+    fn note_failure(&mut self, cause: &Cause, failed: FailedPlaces) {
+        let (now, again) = (self.now, failed.until.is_some());
         let Some(rollout) = self.service.rollout.as_mut() else { return };
         let seen = self.service.observed.revisions.get(&rollout.candidate);
         rollout.restarts_before = seen.map_or(0, |seen| seen.restarts);
         let Some(places) = rollout.places.as_mut() else { return };
-        places.failed = Some(FailedPlaces { keeps, until: again.then_some(until) });
+        places.failed = Some(failed);
         places.failures += 1;
         places.known = seen.and_then(|seen| seen.failure.clone());
         (places.rising_at, places.arrived) = (now, true);
