@@ -1,13 +1,15 @@
 //! The one task that owns all state. Everyone else hands it a question as a closure and gets the
 //! answer back, so there is no lock and no second copy of the truth.
 
-use crate::executor::{Effect, Error, Executor};
+use crate::executor::{Effect, Error, Executor, Fact, Outcome};
 use crate::{drill, machine, views};
-use serin_core::{Event, Observation, ServiceName, Timestamp};
+use serin_core::{Event, Observation, Plan, ServiceName, Timestamp};
 use serin_local::wire::Counters;
 use serin_local::{Local, Report, counts_of};
 use serin_store::{Ballast, Store};
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -20,6 +22,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Looks skipped between two when no judge is at work.
 const IDLE_LOOKS: u32 = 5;
 
+/// Reports that are taken together.
+const TOGETHER: usize = 128;
+
 /// Time spent at each look on making the store smaller; a single step takes about a millisecond.
 const TIDYING: Duration = Duration::from_millis(3);
 
@@ -29,8 +34,38 @@ const COUNTERS_MAX: Duration = Duration::from_millis(500);
 /// Journal lines a slow listener may lag behind before it must read them from the store.
 const TELL_BACKLOG: usize = 1024;
 
+/// What makes plans true.
+pub trait Platform: Send + Sync + 'static {
+    /// Makes `plan` true, and keeps it true. May be repeated; an older generation is ignored.
+    fn apply(&self, plan: Plan);
+
+    /// Stops everything of a service.
+    fn remove(&self, service: ServiceName);
+
+    /// Everything counted so far; `None` when the data plane does not answer.
+    fn counters(&self) -> Counting;
+}
+
+/// Counters on their way.
+pub type Counting = Pin<Box<dyn Future<Output = Option<Counters>> + Send>>;
+
+impl Platform for Local {
+    fn apply(&self, plan: Plan) {
+        Self::apply(self, plan);
+    }
+
+    fn remove(&self, service: ServiceName) {
+        Self::remove(self, service);
+    }
+
+    fn counters(&self) -> Counting {
+        let local = self.clone();
+        Box::pin(async move { Self::counters(&local).await.ok() })
+    }
+}
+
 /// A question for the owner.
-type Question = Box<dyn FnOnce(&mut Core) + Send>;
+pub(crate) type Question = Box<dyn FnOnce(&mut Core) + Send>;
 
 /// A way to ask the owner. Cheap to clone.
 #[derive(Clone)]
@@ -43,7 +78,7 @@ pub(crate) struct Handle {
 /// The state and what changes it.
 pub(crate) struct Core {
     pub(crate) executor: Executor,
-    pub(crate) local: Local,
+    platform: Arc<dyn Platform>,
     /// The data plane's newest counters.
     pub(crate) counts: Option<Counters>,
     tells: broadcast::Sender<JournalLine>,
@@ -87,13 +122,24 @@ pub(crate) fn spawn(
     local: Local,
     reports: mpsc::Receiver<Report>,
 ) -> Handle {
+    let (questions, tells) = begin(opened, data, Arc::new(local.clone()), reports);
+    Handle { questions, tells, local }
+}
+
+/// Starts the owner on any platform; how to ask it, and where it tells.
+pub(crate) fn begin(
+    opened: Opened,
+    data: PathBuf,
+    platform: Arc<dyn Platform>,
+    reports: mpsc::Receiver<Report>,
+) -> (mpsc::Sender<Question>, broadcast::Sender<JournalLine>) {
     let (questions, inbox) = mpsc::channel(256);
     let (tells, _) = broadcast::channel(TELL_BACKLOG);
-    let handle = Handle { questions, tells: tells.clone(), local: local.clone() };
-    let mut core = Core { executor: opened.executor, local, counts: None, tells, looks: 0, data };
+    let (executor, lines) = (opened.executor, tells.clone());
+    let mut core = Core { executor, platform, counts: None, tells: lines, looks: 0, data };
     core.carry_out(opened.effects);
     tokio::spawn(own(core, inbox, reports));
-    handle
+    (questions, tells)
 }
 
 impl Handle {
@@ -139,11 +185,14 @@ async fn own(
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (counted, mut counts) = mpsc::channel(1);
+    let mut seen = Vec::new();
     loop {
         let wake = core.wake_in();
         tokio::select! {
             Some(question) = inbox.recv() => tokio::task::block_in_place(|| question(&mut core)),
-            Some(report) = reports.recv() => tokio::task::block_in_place(|| core.seen(report)),
+            1.. = reports.recv_many(&mut seen, TOGETHER) => {
+                tokio::task::block_in_place(|| core.seen(seen.drain(..)));
+            }
             Some(report) = counts.recv() => tokio::task::block_in_place(|| core.counted(report)),
             _ = look.tick() => core.look(&counted),
             () = tokio::time::sleep_until(wake) => tokio::task::block_in_place(|| core.woke()),
@@ -168,7 +217,7 @@ impl Core {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Apply(plan) => self.local.apply(plan),
+                Effect::Apply(plan) => self.platform.apply(plan),
                 Effect::Tell(seq, service, entry) => {
                     // Nobody listening is no error.
                     let _ = self.tells.send(views::journal_line(seq, service, entry));
@@ -176,28 +225,35 @@ impl Core {
                 Effect::Ended(..) => {}
                 Effect::Forget(service) => {
                     drill::forget(&self.data, &service);
-                    self.local.remove(service);
+                    self.platform.remove(service);
                 }
             }
         }
     }
 
     /// Facts nobody asked for: when they cannot be stored, they come again.
-    fn note(&mut self, service: &ServiceName, event: &Event) {
-        match self.submit(service, event) {
-            Ok(()) | Err(Error::UnknownService(_) | Error::Refused(_)) => {}
-            Err(Error::Store(error)) => eprintln!("serin: {service}: {error}"),
+    fn note(&mut self, facts: &[Fact]) {
+        let Outcome { effects, failed } = self.executor.submit_all(facts, now());
+        self.carry_out(effects);
+        for (service, error) in failed {
+            if let Error::Store(error) = error {
+                eprintln!("serin: {service}: {error}");
+            }
         }
     }
 
-    fn seen(&mut self, report: Report) {
-        let Report::Observed(service, observation) = report;
-        if self.executor.service(&service).is_none() {
-            // Left over from a removal that was interrupted.
-            return self.local.remove(service);
+    fn seen(&mut self, reports: impl Iterator<Item = Report>) {
+        let mut facts = Vec::new();
+        for Report::Observed(service, observation) in reports {
+            if self.executor.service(&service).is_none() {
+                // Left over from a removal that was interrupted.
+                self.platform.remove(service);
+                continue;
+            }
+            let observation = self.without_noise(&service, observation);
+            facts.push((service, Event::Observed(observation)));
         }
-        let observation = self.without_noise(&service, observation);
-        self.note(&service, &Event::Observed(observation));
+        self.note(&facts);
     }
 
     /// Requests in flight change all the time; they only matter on revisions that leave.
@@ -212,14 +268,16 @@ impl Core {
     }
 
     fn counted(&mut self, report: Counters) {
+        let mut facts = Vec::new();
         for (name, counts) in counts_of(&report) {
             let Some(service) = self.executor.service(&name) else { continue };
             let judged = service.rollout.as_ref().filter(|_| service.wants_counts());
             let news = judged.map(|rollout| rollout.news(counts)).unwrap_or_default();
             if !news.is_empty() {
-                self.note(&name, &Event::Counted(news));
+                facts.push((name, Event::Counted(news)));
             }
         }
+        self.note(&facts);
         self.counts = Some(report);
     }
 
@@ -228,7 +286,7 @@ impl Core {
     fn look(&mut self, counted: &mpsc::Sender<Counters>) {
         self.looks += 1;
         for plan in self.executor.owed() {
-            self.local.apply(plan);
+            self.platform.apply(plan);
         }
         if self.looks.is_multiple_of(IDLE_LOOKS) && machine::is_disk_full(&self.data) {
             self.executor.note_full_disk();
@@ -241,9 +299,9 @@ impl Core {
         });
         let judging = self.executor.services().any(serin_core::Service::wants_counts);
         if judging || self.looks.is_multiple_of(IDLE_LOOKS) {
-            let (local, counted) = (self.local.clone(), counted.clone());
+            let (counters, counted) = (self.platform.counters(), counted.clone());
             tokio::spawn(async move {
-                if let Ok(Ok(report)) = timeout(LOOK, local.counters()).await {
+                if let Ok(Some(report)) = timeout(LOOK, counters).await {
                     let _ = counted.try_send(report);
                 }
             });
@@ -251,9 +309,9 @@ impl Core {
     }
 
     fn woke(&mut self) {
-        for service in self.executor.due(now()) {
-            self.note(&service, &Event::Woke);
-        }
+        let due = self.executor.due(now()).into_iter();
+        let facts: Vec<_> = due.map(|service| (service, Event::Woke)).collect();
+        self.note(&facts);
     }
 
     /// When to wake; far away when nothing is due.

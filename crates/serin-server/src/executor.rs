@@ -2,6 +2,10 @@
 //! durable, and only then acted on. No input or output but the log; the time is handed in. The
 //! simulator drives this very code, mostly on a log in memory.
 
+mod batch;
+
+pub use batch::{Fact, Outcome};
+
 use serin_core::{
     Ask, DeployAsk, Entry, Event, Observation, Plan, Refusal, RolloutRecord, Service, ServiceName,
     Timestamp, Transition, moves_only_to_stable, step,
@@ -124,15 +128,13 @@ impl<L: Log> Executor<L> {
         let services = stored.into_iter().map(|s| (s.name.clone(), Held::new(s))).collect();
         let mut executor =
             Self { store, ballast, epoch, services, trouble: None, unwritten: vec![] };
-        let names: Vec<_> = executor.services.keys().cloned().collect();
-        let mut effects = Vec::new();
-        for name in names {
-            match executor.submit(&name, &Event::TookOver { epoch, rollouts: 0 }, now) {
-                Ok(more) => effects.extend(more),
-                Err(error) => return Err(Box::new((executor.store, error))),
-            }
+        let took_over = || Event::TookOver { epoch, rollouts: 0 };
+        let facts: Vec<_> = executor.services.keys().map(|n| (n.clone(), took_over())).collect();
+        let Outcome { effects, mut failed } = executor.submit_all(&facts, now);
+        match failed.pop() {
+            None => Ok((executor, effects)),
+            Some((_, error)) => Err(Box::new((executor.store, error))),
         }
-        Ok((executor, effects))
     }
 
     /// This controller's epoch.

@@ -15,6 +15,7 @@ pub mod executor;
 pub mod export;
 mod foresee;
 mod machine;
+pub mod rehearsal;
 mod run;
 mod token;
 mod views;
