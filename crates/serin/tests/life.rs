@@ -1,0 +1,119 @@
+//! A service's life beside its steps, as people see it: queues, approvals, what is kept, and time
+//! without an answer.
+#![allow(clippy::unwrap_used)] // clippy allows it in the test functions only
+
+mod support;
+
+use serde_json::Value;
+use std::process::Stdio;
+use support::{HELD, QUICK, Server, free_address, said, shop};
+
+/// A server with revision v1 of a shop whose file was changed like this.
+fn serving(steps: &str, change: impl Fn(String) -> String) -> Server {
+    let server = Server::start();
+    let text = change(shop(free_address(), "", steps));
+    let file = server.file("serin.yaml", &text);
+    server.ok(&["apply", "-f", &file]);
+    server
+}
+
+/// The same with further keys under `spec`.
+fn with(keys: &str) -> impl Fn(String) -> String {
+    move |text| text.replace("  replicas: 2\n", &format!("  replicas: 2\n{keys}"))
+}
+
+/// A step that asks for people.
+const ASKED: &str = "{ setWeight: 50 }, { approval: { count: 2 } }, { setWeight: 100 }";
+
+#[test]
+fn a_deploy_waits_for_its_turn() {
+    let server = serving(HELD, with("  onNewRevision: queue\n"));
+    server.ok(&["deploy", "-r", "v2", "--detach"]);
+    server.ok(&["wait", "--for", "step=2"]);
+    let dry = server.ok(&["deploy", "-r", "v3", "--dry-run"]);
+    assert_eq!(dry.out, "shop: v3 would wait for the rollout under way\n");
+    assert_eq!(server.json(&["plan", "-r", "v3"])["action"], "queued");
+    let mut command = server.command(&["deploy", "-r", "v3", "--reason", "next"]);
+    let waiting = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    server.journal_until(0, "v3 by tester waits for the rollout of v2");
+    let shown = server.ok(&["status", "shop"]).out;
+    assert!(shown.contains("  queued: v3 by tester, just now: next\n"), "{shown}");
+    assert!(server.text("/metrics").contains("serin_deploys_queued{service=\"shop\"} 1"));
+    server.ok(&["promote", "--full"]);
+    server.journal_until(0, "rollout to v3 started");
+    server.ok(&["wait", "--for", "step=2"]);
+    server.ok(&["promote", "--full"]);
+    let ended = waiting.wait_with_output().unwrap();
+    let err = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{err}");
+    assert!(err.contains("v3 is promoted"), "{err}");
+}
+
+#[test]
+fn a_deploy_that_lost_its_place_ends_with_4() {
+    let server = serving(HELD, with("  onNewRevision: queue\n"));
+    server.ok(&["deploy", "-r", "v2", "--detach"]);
+    server.ok(&["wait", "--for", "step=2"]);
+    let mut command = server.command(&["deploy", "-r", "v3"]);
+    let waiting = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    server.journal_until(0, "v3 by tester waits for the rollout of v2");
+    server.ok(&["deploy", "-r", "v4", "--detach"]);
+    let ended = waiting.wait_with_output().unwrap();
+    let err = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(4), "{err}");
+    assert!(err.contains("v3 does not wait any more"), "{err}");
+    let late = server.run(&["deploy", "-r", "v4", "--timeout", "300ms"]);
+    assert_eq!(late.code, Some(5), "{late:?}");
+}
+
+#[test]
+fn people_approve_and_are_named() {
+    let server = serving(ASKED, with(""));
+    assert_eq!(server.run(&["approve"]).code, Some(6), "nothing asks for it");
+    server.ok(&["deploy", "-r", "v2", "--detach"]);
+    server.ok(&["wait", "--for", "step=2"]);
+    assert_eq!(server.run(&["approve", "--reason", "fine"]).code, Some(0));
+    let shown = server.ok(&["status", "shop"]).out;
+    assert!(shown.contains("  approved by: 1 of 2: tester\n"), "{shown}");
+    let again = server.ok(&["approve"]);
+    assert!(again.out.contains("1 of 2 given by tester"), "one person counts once: {again:?}");
+    let mut other = server.command(&["approve"]);
+    other.env("SERIN_ACTOR", "ann");
+    assert_eq!(said(other).code, Some(0));
+    let ended = server.ok(&["wait", "shop"]);
+    assert!(ended.err.contains("approved by ann (2 of 2)"), "{}", ended.err);
+}
+
+#[test]
+fn what_is_kept_has_its_price_and_can_be_let_go() {
+    let cost = with("  instanceHourCost: 3600\n");
+    let server = serving(QUICK, |text| cost(text) + "      keepOld: 1h\n");
+    server.ok(&["deploy", "-r", "v2"]);
+    let shown = server.ok(&["gc", "--dry-run"]).out;
+    assert!(shown.contains("kept for a way back at once"), "{shown}");
+    let left = server.json(&["gc"]);
+    let old: Vec<&Value> = left["leftovers"].as_array().unwrap().iter().collect();
+    assert_eq!((old.len(), &old[0]["kind"]), (1, &"old-revision".into()), "{left}");
+    assert_eq!(old[0]["instances"], 2);
+    assert!(old[0]["cost"].as_f64().unwrap() > 0.0, "{left}");
+    assert_eq!(server.json(&["status", "shop"])["way_back"]["class"], "routing");
+    let fast = server.json(&["plan", "-r", "v1"]);
+    assert_eq!(fast["action"], "fast-track", "{fast}");
+    let gone = server.ok(&["gc", "--now", "--reason", "the machine is full"]);
+    assert!(gone.err.contains("what it kept is let go"), "{gone:?}");
+    assert_eq!(server.json(&["gc"])["leftovers"], serde_json::json!([]));
+    let status = server.json(&["status", "shop"]);
+    assert_eq!(status["stable"].as_str().unwrap().split('@').next(), Some("v2"));
+    assert_eq!(status["way_back"]["class"], "redeploy", "{status}");
+}
+
+#[test]
+fn stopping_first_is_foreseen() {
+    let server = serving(QUICK, |text| {
+        let (head, _) = text.split_once("  strategy:").unwrap();
+        format!("{head}  environment: staging\n  strategy: {{ recreate: {{}} }}\n")
+    });
+    let plan = server.ok(&["plan", "-r", "v2"]).out;
+    assert!(plan.contains("downtime: users get 503"), "{plan}");
+    assert!(plan.contains("never measured yet"), "{plan}");
+}
