@@ -138,17 +138,17 @@ impl Platform {
         }
     }
 
-    fn side(&self, lives: &[Life], planned: u32, share: Weight) -> Side {
+    fn side(lives: &[Life], planned: u32, share: Weight) -> Side {
         let ready = lives.iter().filter(|life| **life == Life::Ready).count() as u32;
         let leaving = lives.iter().filter(|life| **life == Life::Stopping).count() as u32;
         Side { planned, ready, alive: lives.len() as u32 - leaving, leaving, share }
     }
 
     fn look(&mut self) {
-        let c = self.side(&self.candidate, 0, self.held.weight);
+        let c = Self::side(&self.candidate, 0, self.held.weight);
         let share =
             if self.held.sizes.stable == 0 { Weight::NONE } else { self.held.weight.rest() };
-        let s = self.side(&self.stable, 0, share);
+        let s = Self::side(&self.stable, 0, share);
         self.seen = Some((self.held.number, c, s));
     }
 
