@@ -2,15 +2,24 @@
 
 use crate::script::{Error, play};
 use crate::world::Mode;
+use std::cell::Cell;
+
+/// Scripts that are tried at most.
+const PLAYS: u32 = 3000;
 
 /// The shortest script found that breaks the same rule as `script`, which does.
 pub fn shrink(script: &str, mode: Mode) -> String {
     let Some(kind) = failure(script, mode) else { return script.to_owned() };
     let mut lines: Vec<String> = script.lines().map(ToOwned::to_owned).collect();
+    let plays = Cell::new(PLAYS);
+    let fails = |shorter: &[String]| {
+        plays.set(plays.get().saturating_sub(1));
+        plays.get() > 0 && fails(shorter, &kind, mode)
+    };
     loop {
         let before = lines.clone();
-        leave_out(&mut lines, |shorter| fails(shorter, &kind, mode));
-        shorten(&mut lines, |shorter| fails(shorter, &kind, mode));
+        leave_out(&mut lines, fails);
+        shorten(&mut lines, fails);
         if lines == before {
             return lines.join("\n") + "\n";
         }

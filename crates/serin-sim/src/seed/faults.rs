@@ -42,7 +42,10 @@ impl Writer {
     }
 
     fn clock(&mut self) -> String {
-        let by = self.pick(&[1, 5, 20, 120, 3600]);
-        format!("clock {}{by}s", self.pick(&["+", "-"]))
+        // Whatever waits for a time waits so much longer when the clock is set back.
+        if self.one_in(2) {
+            return format!("clock -{}s", self.pick(&[1, 5, 20, 120]));
+        }
+        format!("clock +{}s", self.pick(&[1, 5, 20, 120, 3600]))
     }
 }

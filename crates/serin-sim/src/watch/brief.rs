@@ -1,8 +1,8 @@
 //! What has to be remembered of the state before an event.
 
 use serin_core::{
-    Generation, Millis, PauseReason, Phase, RevisionId, Rollout, RolloutKind, Service, Timestamp,
-    Weight,
+    FreshBaseline, Generation, Millis, PauseReason, Phase, RevisionId, Rollout, RolloutKind,
+    Service, Timestamp, Weight,
 };
 
 /// A service before an event.
@@ -12,6 +12,8 @@ pub(super) struct Brief {
     pub(super) stable: Option<RevisionId>,
     /// Of the last plan: shares and instances.
     pub(super) planned: Vec<(RevisionId, Weight, u32)>,
+    /// The fresh baseline of the last plan.
+    pub(super) fresh: Option<(RevisionId, FreshBaseline)>,
     pub(super) trial: Option<Trial>,
 }
 
@@ -54,6 +56,8 @@ impl Brief {
         if self.generation != service.generation {
             self.generation = service.generation;
             let revisions = service.plan.iter().flat_map(|plan| &plan.revisions);
+            let mut fresh = revisions.clone().map(|(id, r)| (id, r.fresh.as_ref()));
+            self.fresh = fresh.find_map(|(id, fresh)| Some((id.clone(), fresh?.clone())));
             self.planned = revisions.map(|(id, r)| (id.clone(), r.weight, r.replicas)).collect();
         }
         if self.stable != service.stable {

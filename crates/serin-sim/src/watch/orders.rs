@@ -93,7 +93,7 @@ fn unready(id: &RevisionId, weight: Weight, service: &Service, now: Timestamp) -
         return Some(format!("{id} gets {weight} with {ready} of {needed} instances ready"));
     }
     let ready_at = seen.and_then(|seen| seen.youngest_ready_at)?;
-    let cold = now < ready_at.plus(rollout.schedule.warm_up);
+    let cold = now.since(ready_at) < rollout.schedule.warm_up;
     cold.then(|| format!("{id} gets {weight} before its instances are warm"))
 }
 
@@ -124,7 +124,8 @@ fn linted(plan: &Plan, after: &Service, before: &Brief) -> Vec<String> {
     last.revisions.retain(|id, _| before.planned.iter().any(|(of, _, _)| of == id));
     for (id, weight, replicas) in &before.planned {
         if let Some(r) = last.revisions.get_mut(id) {
-            (r.weight, r.replicas, r.fresh) = (*weight, *replicas, None);
+            (r.weight, r.replicas) = (*weight, *replicas);
+            r.fresh = before.fresh.clone().filter(|(of, _)| of == id).map(|(_, fresh)| fresh);
         }
     }
     if moves_only_to_stable(plan, Some(&last)) {

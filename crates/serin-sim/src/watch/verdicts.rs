@@ -2,8 +2,13 @@
 
 use super::{Scene, decides};
 use crate::draw::Truth;
-use serin_core::{ExitCause, Outcome, Rollout, RolloutKind, RolloutRecord, Service, Timestamp};
+use serin_core::{
+    ExitCause, Millis, Outcome, Rollout, RolloutKind, RolloutRecord, Service, Timestamp,
+};
 use serin_stats::{Guard, Metric, Outcome as Verdict};
+
+/// Within this an engine has looked again at what it knows.
+const GRACE: Millis = Millis::secs(15);
 
 /// Restarts that nobody has to put up with.
 const RESTARTS_MAX: u32 = 3;
@@ -30,7 +35,8 @@ pub(super) fn followed(rollout: &Rollout, service: &Service, scene: &Scene<'_>) 
 
 fn is_settling(rollout: &Rollout, now: Timestamp) -> bool {
     let deadline = rollout.schedule.progress_deadline;
-    rollout.took_over_at.is_some_and(|at| now < at.plus(deadline))
+    // A while longer: what is known already is looked at again when the engine wakes.
+    rollout.took_over_at.is_some_and(|at| now < at.plus(deadline).plus(GRACE))
 }
 
 fn unhealthy(rollout: &Rollout, service: &Service) -> Option<String> {
