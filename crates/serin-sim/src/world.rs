@@ -257,6 +257,10 @@ impl World {
         by: Option<String>,
     ) -> Result<(), String> {
         let revision = |version: Version| draw::revision(version.as_str());
+        if button == Button::Remove {
+            let turn = self.turn;
+            self.place()?.excuse(turn);
+        }
         let ask = match button {
             Button::Promote { full } => Ask::Promote { full },
             Button::Pause => Ask::Pause,

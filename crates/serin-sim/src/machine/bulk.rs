@@ -77,7 +77,7 @@ impl Machine {
         let ready = self.ready_in(arm.revision, arm.fresh);
         let stable = plan.in_role(Role::Stable).map(|(id, _)| id);
         let stable_is_there = stable.is_some_and(|id| self.ready_in(id, false) > 0);
-        if ready == 0 && (!stable_is_there || stable == Some(arm.revision)) {
+        if ready == 0 && !(stable_is_there && (arm.fresh || stable != Some(arm.revision))) {
             self.dropped += n;
             self.ledger(arm.at, arm.now).arm(arm.revision, arm.fresh).assigned += n;
             return;

@@ -153,7 +153,9 @@ pub(super) fn promoted(
     if weight != Weight::ALL {
         return Some(format!("{version} became stable with {weight}"));
     }
-    if service.observed.applied < Some(brief.generation) {
+    // Confirmed before it was warm; a new controller numbers the same plan anew.
+    let was_warm = matches!(before.stage, Stage::Warm(_));
+    if !was_warm && service.observed.applied < Some(brief.generation) {
         return Some(format!("{version} became stable before its traffic was confirmed"));
     }
     // A newer deploy ends the warm time too.

@@ -16,7 +16,7 @@ pub(super) fn check(plan: &Plan, after: &Service, before: &Brief, now: Timestamp
     wrong.extend(stable_whole(plan, after));
     wrong.extend(ready_first(plan, after, before, now));
     if let Some(rollout) = &after.rollout {
-        wrong.extend(as_far_as_the_steps(plan, rollout));
+        wrong.extend(as_far_as_the_steps(plan, rollout, before));
         wrong.extend(back_means_back(plan, rollout));
     }
     wrong.extend(linted(plan, after, before));
@@ -97,8 +97,8 @@ fn unready(id: &RevisionId, weight: Weight, service: &Service, now: Timestamp) -
     cold.then(|| format!("{id} gets {weight} before its instances are warm"))
 }
 
-/// The candidate never has more than a step that was reached gives it.
-fn as_far_as_the_steps(plan: &Plan, rollout: &Rollout) -> Option<String> {
+/// The candidate never gets more than a step that was reached gives it.
+fn as_far_as_the_steps(plan: &Plan, rollout: &Rollout, before: &Brief) -> Option<String> {
     let reached = rollout.schedule.steps().take(rollout.step.index + 1);
     let weights = reached.filter_map(|(_, step)| match step {
         Step::SetWeight(weight) => Some(*weight),
@@ -107,8 +107,10 @@ fn as_far_as_the_steps(plan: &Plan, rollout: &Rollout) -> Option<String> {
     });
     let most = weights.max().unwrap_or(Weight::NONE);
     let weight = plan.weight(&rollout.candidate);
-    let apart = plan.revisions.get(&rollout.candidate).is_some_and(|r| r.role == Role::Candidate);
-    (apart && weight > most).then(|| format!("the candidate has {weight}, its steps allow {most}"))
+    let is_candidate =
+        plan.revisions.get(&rollout.candidate).is_some_and(|r| r.role == Role::Candidate);
+    let wrong = is_candidate && weight > most && weight > before.weight(&rollout.candidate);
+    wrong.then(|| format!("the candidate gets {weight}, its steps allow {most}"))
 }
 
 fn back_means_back(plan: &Plan, rollout: &Rollout) -> Option<String> {

@@ -95,6 +95,16 @@ impl World {
         self.note_wrong(name, wrong);
     }
 
+    /// What a new controller decides at once obeys the same rules.
+    fn check_takeover(&mut self, epoch: u64, effects: &[Effect]) {
+        let names: Vec<_> = self.places.keys().cloned().collect();
+        for name in names {
+            let own = effects.iter().filter(|effect| *service_of(effect) == name);
+            let own: Vec<_> = own.cloned().collect();
+            self.check_event(&name, &Event::TookOver { epoch, rollouts: 0 }, &own);
+        }
+    }
+
     fn check_refusal(&mut self, name: &ServiceName, event: &Event, error: &Error) {
         let Some(executor) = self.controller.up() else { return };
         let wrong = watch::refused(executor.service(name), event, error);
@@ -111,7 +121,7 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Apply(plan) => orders.push(plan),
-                Effect::Tell(seq, _, entry) => {
+                Effect::Tell(seq, _, entry) if seq > self.told || seq == 0 => {
                     self.told = self.told.max(seq);
                     self.tell(&entry);
                 }
@@ -219,9 +229,11 @@ impl World {
         };
         match Executor::open(log, None, self.now) {
             Ok((executor, effects)) => {
+                let epoch = executor.epoch();
                 self.controller = Controller::Up(Box::new(executor));
                 self.tell_missed();
                 self.mark("the next controller takes over");
+                self.check_takeover(epoch, &effects);
                 self.carry_out(effects);
             }
             Err(failed) => {
@@ -299,6 +311,13 @@ impl Old {
             }));
         }
         orders
+    }
+}
+
+fn service_of(effect: &Effect) -> &ServiceName {
+    match effect {
+        Effect::Apply(plan) => &plan.service,
+        Effect::Tell(_, name, _) | Effect::Ended(name, _) | Effect::Forget(name) => name,
     }
 }
 
