@@ -89,7 +89,7 @@ fn measured() -> Vec<&'static str> {
 fn written(field: &Field<'_>) -> Option<Check> {
     let mut reader = field.map()?;
     let name = reader.need("name", "p99", |f| f.word().map(str::to_owned));
-    let signal = reader.need("signal", "p99", |f| signal(&f));
+    let signal = reader.need("signal", "p99", |f| signal(&f)).map(|s| with_unit(&mut reader, s));
     let population = reader.or("of", Population::Canary, |f| f.choice(&POPULATIONS));
     let unit = signal.as_ref().map(|signal| Unit::of(signal, population));
     let success = limits(&mut reader, unit);
@@ -123,6 +123,18 @@ fn written(field: &Field<'_>) -> Option<Check> {
     }
     reader.finish();
     complete.then_some(check)
+}
+
+/// An own number is shown with the unit that its author gives it.
+fn with_unit(reader: &mut Reader<'_>, signal: Signal) -> Signal {
+    let Signal::Value { .. } = signal else {
+        if let Some(field) = reader.take_silently("unit") {
+            let message = "`unit` is for `signal: value`: the others have theirs";
+            field.report(field.key_problem("wrong-choice", message).hint("remove it"));
+        }
+        return signal;
+    };
+    Signal::value(&reader.or("unit", String::new(), |f| f.word().map(str::to_owned)))
 }
 
 /// What only several keys together can get wrong.
@@ -160,6 +172,7 @@ fn signal(field: &Field<'_>) -> Option<Signal> {
         ("p99.9", Signal::Latency { quantile: 0.999 }),
         ("mean-latency", Signal::MeanLatency),
         ("requests-per-second", Signal::RequestsPerSecond),
+        ("value", Signal::value("")),
     ];
     field.choice(&names)
 }

@@ -1,7 +1,7 @@
 //! One document: `kind: Service`.
 
 use crate::{
-    Located, data,
+    Located, checks, data,
     field::Field,
     nearest::nearest,
     reader::{Context, Reader},
@@ -94,6 +94,7 @@ fn spec(field: &Field<'_>, base: &Path) -> Option<ServiceSpec> {
     let schedule = reader.maybe("strategy", |f| strategy::read(&f, &around));
     let rules = Rules::read(&mut reader, worker);
     warn_worker(&reader);
+    check_numbers(&reader, schedule.as_ref(), &around);
     if let (Some(schedule), Some(traffic)) = (&schedule, &traffic) {
         check_affinity(&reader, traffic, schedule);
     }
@@ -134,6 +135,20 @@ fn around<'c>(
         limits: has("rollback", "triggers"),
         sticky: has("traffic", "affinity"),
         base,
+    }
+}
+
+/// Own numbers come from somewhere.
+fn check_numbers(spec: &Reader<'_>, schedule: Option<&Schedule>, around: &Around<'_>) {
+    let analysis = schedule.and_then(|s| s.analysis.as_ref());
+    let own = analysis.and_then(|a| a.checks.iter().find(|check| checks::is_own_number(check)));
+    if let (Some(check), false, Some(field)) = (own, around.metrics, spec.peek("strategy")) {
+        let message = format!(
+            "the check `{}` looks at a number that instances publish, and `run` names no `metrics`",
+            shown(&check.name)
+        );
+        let hint = "add `metrics: { path: /metrics }` to `run`";
+        field.report(field.key_problem("unmeasured-check", message).hint(hint));
     }
 }
 

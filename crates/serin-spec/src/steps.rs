@@ -12,7 +12,7 @@ pub(crate) use hook::read as hooks;
 pub(crate) use people::{approval, named_checks};
 pub(crate) use route::{header_matches, header_name, request_matches};
 
-use crate::{field::Field, problem::Problem, strategy::Around};
+use crate::{checks, field::Field, problem::Problem, strategy::Around};
 use serin_core::{Analysis, Millis, Scale, Step, Weight};
 use serin_stats::{Metric, threshold::Check};
 use std::collections::BTreeSet;
@@ -47,6 +47,8 @@ pub(crate) struct Judged {
     evidence: bool,
     /// Errors are compared, which is what `expose` reckons with.
     errors: bool,
+    /// A number that instances publish is held against a limit, for which no request is needed.
+    own: bool,
     /// The first step, from 0, at which it is looked at.
     from: usize,
     /// Numbers held against limits; steps may name them and add to them.
@@ -63,7 +65,8 @@ impl Judged {
         let checked = analysis.checks.iter().any(|check| !check.report_only);
         let errors = analysis.metric(&Metric::Errors).is_some();
         let checks = analysis.checks.clone();
-        Self { evidence: analysis.compares() || checked, errors, from, checks }
+        let own = checks.iter().any(checks::is_own_number);
+        Self { evidence: analysis.compares() || checked, errors, own, from, checks }
     }
 }
 

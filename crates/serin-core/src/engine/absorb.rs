@@ -39,5 +39,6 @@ impl Turn {
         }
         let applied = seen.applied.max(self.service.observed.applied);
         self.service.observed = Observation { applied, ..seen.clone() };
+        self.read_published();
     }
 }

@@ -4,7 +4,7 @@ use super::condemn::convicted;
 use super::convict;
 use super::hold::ENGINE;
 use super::keep::{is_kept, promoted_standing};
-use super::{Turn, analyse, hooks, prove};
+use super::{Turn, analyse, hooks, prove, published};
 use crate::lifecycle::usual;
 use crate::{
     Actor, Bake, Cause, Fact, Inherited, Millis, OnInconclusive, Outcome, PauseReason, Phase,
@@ -445,7 +445,7 @@ pub(super) fn is_proven(rollout: &Rollout, now: Timestamp) -> bool {
     // Without a comparison the checks alone prove it, and without checks nothing does.
     let compares = analysis.is_some_and(|a| a.compares() || a.checks.iter().all(|c| c.report_only));
     let passed = rollout.assessment.as_ref().is_some_and(|a| a.outcome == Verdict::Pass);
-    let judged = rollout.judged_here() > 0;
+    let judged = rollout.judged_here() > 0 || !compares && published::is_good_here(rollout);
     judged && (passed || !compares) && convict::check_missing(rollout, now).is_none()
 }
 

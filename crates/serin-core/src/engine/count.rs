@@ -3,11 +3,12 @@
 
 use super::Turn;
 use super::news::{News, add};
+use super::published;
 use crate::{
     CountKey, Counted, Counts, Fact, Given, Millis, Planned, RecordedTick, RevisionId,
     RevisionObservation, Rollout, Service, Step, Timestamp, Weight,
 };
-use serin_stats::threshold::{self, CheckState, CheckVerdict};
+use serin_stats::threshold::{self, Check, CheckState, CheckVerdict};
 use serin_stats::{Guard, Metric, Outcome, Rung, Sample, Tick};
 
 /// How long instances must have been ready after a restart before they are judged again.
@@ -297,7 +298,8 @@ impl Rollout {
         let now = now.0.unsigned_abs();
         let begun: Vec<_> = analysis.checks.iter().map(|check| self.has_begun(check)).collect();
         let applies = analysis.checks.iter().zip(&mut self.checks).zip(begun);
-        for ((check, run), _) in applies.filter(|(_, begun)| *begun) {
+        let counted = |check: &Check| !published::is_published(check);
+        for ((check, run), _) in applies.filter(|((check, _), begun)| *begun && counted(check)) {
             let state = run.state.get_or_insert_with(|| CheckState::new(now));
             let verdict = threshold::observe(check, state, now, &tick);
             run.passed |= verdict == CheckVerdict::Pass;

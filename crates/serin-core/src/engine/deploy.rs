@@ -322,8 +322,9 @@ fn unjudgeable(ask: &DeployAsk, analysis: &crate::Analysis) -> Option<String> {
     let checks = || {
         analysis.checks.iter().find_map(|check| {
             let unsound = check.validate().err().map(|why| why.to_string());
-            let unread = matches!(check.signal, Signal::Value { .. })
-                .then(|| "no source gives its value; use a signal of the data plane".into());
+            let published = ask.spec.run.metrics.is_some();
+            let unread = (matches!(check.signal, Signal::Value { .. }) && !published)
+                .then(|| "no source gives its value; name one with `run.metrics`".into());
             unsound.or(unread).map(|why| format!("check {}: {why}", check.name))
         })
     };

@@ -19,6 +19,7 @@ mod hooks;
 pub(crate) mod keep;
 mod news;
 mod prove;
+mod published;
 mod queue;
 mod retry;
 mod rollback;

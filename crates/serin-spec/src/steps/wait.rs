@@ -114,7 +114,7 @@ impl<'a> Ladder<'a, '_> {
                 self.judged.from + 1
             );
             refuse(&message, "make `startingStep` smaller, or bake with `atLeast`");
-        } else {
+        } else if !(self.around.worker && self.judged.own) {
             self.needs_requests(field);
         }
     }

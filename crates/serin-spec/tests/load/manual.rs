@@ -12,16 +12,14 @@ fn examples() -> Vec<&'static str> {
 
 fn service(example: &str) -> String {
     let indented = example.lines().fold(String::new(), |all, line| all + "  " + line + "\n");
-    let traffic = if example.contains("traffic: {") && example.starts_with("traffic")
-        || example.contains("\ntraffic:")
-    {
-        ""
-    } else {
-        "  traffic: { listen: \"127.0.0.1:8080\" }\n"
-    };
+    let has = |key: &str| example.starts_with(key) || example.contains(&format!("\n{key}"));
+    let traffic = "  traffic: { listen: \"127.0.0.1:8080\" }\n";
+    let run = "  run: { command: [./shop, $(PORT)] }\n";
+    let traffic = if has("traffic:") { "" } else { traffic };
+    let run = if has("run:") { "" } else { run };
     format!(
-        "apiVersion: serin.dev/v1alpha1\nkind: Service\nmetadata: {{ name: shop }}\nspec:\n  run: \
-         {{ command: [./shop, $(PORT)] }}\n{traffic}{indented}"
+        "apiVersion: serin.dev/v1alpha1\nkind: Service\nmetadata: {{ name: shop }}\nspec:\n\
+         {run}{traffic}{indented}"
     )
 }
 
