@@ -10,7 +10,7 @@ mod tools;
 use crate::{
     command,
     failure::{Failure, Result},
-    tidy,
+    sim, tidy,
 };
 pub use tools::{apt_install, is_root};
 
@@ -20,8 +20,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Simulated rollouts on each change: a fixed set, so that a red run can be repeated.
-const SIMULATION_SEEDS: &str = "500";
+/// Simulated seeds on each change: a fixed set, so that a red run can be repeated.
+const SIMULATION_SEEDS: u64 = 2000;
 
 /// What was asked for.
 struct Options {
@@ -66,7 +66,7 @@ fn steps(options: &Options, run: &mut Run) -> Result<()> {
     run.step("clippy", |_| clippy())?;
     run.step("tidy", |_| tidy::run().map(|()| Ended::Done))?;
     run.step("tests", |counts| suite::run(counts).map(|()| Ended::Done))?;
-    run.step("simulation", |_| simulation().map(|()| Ended::Done))
+    run.step("simulation", |_| sim::play(0, SIMULATION_SEEDS).map(|()| Ended::Done))
 }
 
 /// What happened so far.
@@ -116,15 +116,6 @@ fn clippy() -> Result<Ended> {
     let arguments =
         ["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"];
     command::run(&mut command::cargo(&arguments)).map(|()| Ended::Done)
-}
-
-fn simulation() -> Result<()> {
-    let sources = crate::root::path().join("crates/serin-sim/src/main.rs");
-    if !sources.is_file() {
-        return Err(Failure::new("crates/serin-sim has no main.rs: there is no simulator to run"));
-    }
-    let arguments = ["run", "--quiet", "-p", "serin-sim", "--", "--seeds", SIMULATION_SEEDS];
-    command::run(&mut command::cargo(&arguments))
 }
 
 /// Prints what failed, and the closing line. A red run must never close with `0 failed`, so a

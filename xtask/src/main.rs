@@ -1,4 +1,4 @@
-//! Project tasks: `cargo xtask ci`, `tidy`, `bench`, `soak`.
+//! Project tasks: `cargo xtask ci`, `tidy`, `bench`, `sim`, `soak`.
 //!
 //! Plain Rust and cargo, so that whoever can build Serin can also check it; nothing to install.
 
@@ -7,6 +7,7 @@ mod ci;
 mod command;
 mod failure;
 mod root;
+mod sim;
 mod soak;
 mod tidy;
 
@@ -22,6 +23,9 @@ usage: cargo xtask <task>
                           what docs/benchmarks.md reports (tables, and JSON in target/bench)
   bench stats [--runs N] [--only NAME] [--quick]
                           the tables and plots of docs/statistics, from simulated traffic
+  sim [--seeds N] [--from SEED]
+                          plays seeds in the simulator (docs/simulator.md)
+  soak mutants            breaks the engine by hand, bug by bug; the simulator must notice each
   soak [--minutes N]      long runs: simulation seeds, weight flips, the demo again and again
 ";
 
@@ -44,6 +48,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["ci", rest @ ..] => ci::run(rest),
         ["tidy"] => tidy::run(),
         ["bench", rest @ ..] => bench::run(rest),
+        ["sim", rest @ ..] => sim::run(rest),
         ["soak", rest @ ..] => soak::run(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -3,17 +3,23 @@
 //! Three runs in turn: simulated rollouts with seeds nobody has run yet, weight flips under load,
 //! and the demo again and again. The first failure ends it and says how to repeat it.
 
+mod mutants;
+
 use crate::{
     bench, command,
     failure::{Failure, Result},
+    sim,
 };
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Simulated rollouts in one call of the simulator.
+/// Simulated seeds in one call of the simulator.
 const SEEDS_PER_CALL: usize = 2_000;
 
 /// Runs the long runs one after the other, each for a third of the time.
 pub fn run(words: &[&str]) -> Result<()> {
+    if let ["mutants", rest @ ..] = words {
+        return mutants::run(rest);
+    }
     let each = Duration::from_secs(parse(words)? * 60 / 3);
     println!("==> simulation, {} s", each.as_secs());
     simulation(each)?;
@@ -52,13 +58,9 @@ fn simulation(time: Duration) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let first = now.as_secs() as usize * SEEDS_PER_CALL;
     let calls = repeat(time, |count| {
-        let from = (first + count * SEEDS_PER_CALL).to_string();
-        let seeds = SEEDS_PER_CALL.to_string();
-        let head = ["run", "--quiet", "--release", "-p", "serin-sim", "--"];
-        let mut simulator = command::cargo(&head);
-        command::run(simulator.args(["--seeds", &seeds, "--from", &from]))
+        sim::play((first + count * SEEDS_PER_CALL) as u64, SEEDS_PER_CALL as u64)
     })?;
-    println!("{} simulated rollouts\n", calls * SEEDS_PER_CALL);
+    println!("{} simulated seeds\n", calls * SEEDS_PER_CALL);
     Ok(())
 }
 

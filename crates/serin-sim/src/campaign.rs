@@ -28,6 +28,8 @@ pub struct Campaign {
     pub from: u64,
     /// How many.
     pub seeds: u64,
+    /// Whether the first that breaks a rule ends it, as it is.
+    pub until_broken: bool,
 }
 
 /// A seed that broke a rule.
@@ -94,6 +96,9 @@ impl Campaign {
             }
             let (numbers, wrong) = play_seed(seed);
             tally.add(&numbers);
+            if self.until_broken && wrong.is_some() {
+                next.store(self.from.saturating_add(self.seeds), Ordering::Relaxed);
+            }
             broken.extend(wrong);
         }
         if let Ok(mut total) = total.lock() {
@@ -118,7 +123,7 @@ impl Report {
         for broken in self.broken.iter().take(TOLD) {
             let _ = writeln!(out, "seed {} line {}: {}", broken.seed, broken.line, broken.what);
         }
-        if let Some(first) = self.broken.first() {
+        if let Some(first) = self.broken.first().filter(|_| !self.campaign.until_broken) {
             let short = shrink::shrink(&seed::script(first.seed), mode(first.seed));
             let _ = writeln!(out, "\nseed {} made short:\n{short}", first.seed);
         }

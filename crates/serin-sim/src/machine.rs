@@ -326,11 +326,20 @@ impl Machine {
         if !may_stop {
             return;
         }
-        let of = self.instances.iter_mut().filter(|i| i.crew == *crew);
-        let staying = of.filter(|i| !matches!(i.life, Life::Leaving { .. }));
-        for it in staying.take(alive.saturating_sub(wanted) as usize) {
-            it.leave();
-            self.changed = true;
+        let mut too_many = alive.saturating_sub(wanted);
+        // Those that serve nobody yet go first.
+        for ready in [false, true] {
+            let of = self.instances.iter_mut().filter(|i| i.crew == *crew);
+            let staying = of.filter(|i| match i.life {
+                Life::Leaving { .. } => false,
+                Life::Ready { .. } => ready,
+                Life::Starting { .. } => !ready,
+            });
+            for it in staying.take(too_many as usize) {
+                it.leave();
+                too_many -= 1;
+                self.changed = true;
+            }
         }
     }
 

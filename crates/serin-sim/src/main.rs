@@ -7,7 +7,9 @@ use serin_sim::{script, seed, shrink};
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: serin-sim [seeds] [--seeds N] [--from SEED]   plays seeds, makes the first that fails short
+usage: serin-sim [seeds] [--until-broken] [--seeds N] [--from SEED]
+                                                     plays seeds, makes the first that fails short;
+                                                     or ends with the first that fails
        serin-sim run SCRIPT                          plays a script, prints the transcript
        serin-sim show SEED                           prints the script that chance writes for a seed
        serin-sim shrink SEED|SCRIPT                  prints the shortest script that fails alike
@@ -66,7 +68,14 @@ fn make_short(what: &str) -> ExitCode {
 }
 
 fn seeds(words: &[&str]) -> ExitCode {
-    let mut campaign = Campaign { from: 0, seeds: 500 };
+    let mut campaign = Campaign { from: 0, seeds: 500, until_broken: false };
+    let words = match words {
+        ["--until-broken", rest @ ..] => {
+            campaign.until_broken = true;
+            rest
+        }
+        all => all,
+    };
     for pair in words.chunks(2) {
         let number = pair.get(1).and_then(|word| word.parse().ok());
         match (pair[0], number) {

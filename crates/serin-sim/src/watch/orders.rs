@@ -115,7 +115,9 @@ fn as_far_as_the_steps(plan: &Plan, rollout: &Rollout, before: &Brief) -> Option
 
 fn back_means_back(plan: &Plan, rollout: &Rollout) -> Option<String> {
     let weight = plan.weight(&rollout.candidate);
-    let wrong = is_reverting(rollout) && weight > Weight::NONE;
+    // Where stable gave places away it goes back as fast as they come back.
+    let shares = rollout.schedule.capacity != Capacity::Beside;
+    let wrong = is_reverting(rollout) && weight > Weight::NONE && !shares;
     wrong.then(|| format!("on the way back {} has {weight}", rollout.candidate))
 }
 

@@ -3,7 +3,8 @@
 use super::{Scene, decides};
 use crate::draw::Truth;
 use serin_core::{
-    ExitCause, Millis, Outcome, Rollout, RolloutKind, RolloutRecord, Service, Timestamp,
+    ExitCause, Millis, Outcome, RevisionStanding, Rollout, RolloutKind, RolloutRecord, Service,
+    Timestamp, Weight,
 };
 use serin_stats::{Guard, Metric, Outcome as Verdict};
 
@@ -42,6 +43,11 @@ fn is_settling(rollout: &Rollout, now: Timestamp) -> bool {
 fn unhealthy(rollout: &Rollout, service: &Service) -> Option<String> {
     let seen = service.observed.revisions.get(&rollout.candidate)?;
     let candidate = &rollout.candidate;
+    let ready = |id| service.observed.revisions.get(id).map_or(0, |seen| seen.ready);
+    let stable_is_there = service.stable.as_ref().is_some_and(|id| ready(id) > 0);
+    if rollout.weight > Weight::NONE && seen.ready == 0 && stable_is_there {
+        return Some(format!("{candidate} has traffic and nobody is there"));
+    }
     let restarts = seen.restarts.saturating_sub(rollout.restarts_before);
     if restarts >= RESTARTS_MAX {
         return Some(format!("{candidate} stays on trial after {restarts} crashes"));
@@ -61,6 +67,7 @@ fn counted_once(rollout: &Rollout, scene: &Scene<'_>) -> Option<String> {
 pub(super) fn record(record: &RolloutRecord, scene: &Scene<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
     let version = &record.to;
+    wrong.extend(remembered(record, scene));
     if record.outcome != Outcome::Promoted {
         if record.cause.is_none() {
             wrong.push(format!("{version} ended as {:?} without a cause", record.outcome));
@@ -95,4 +102,13 @@ fn unsound(record: &RolloutRecord) -> Option<String> {
     let invalid = assessment.invalid.as_ref().filter(|i| i.guard != Guard::Counts)?;
     let by_hand = !record.skipped.is_empty();
     (!by_hand).then(|| format!("{} was promoted although {invalid}", record.to))
+}
+
+/// What evidence or health decided against does not count as good afterwards.
+fn remembered(record: &RolloutRecord, scene: &Scene<'_>) -> Option<String> {
+    let tried = record.kind.is_tried() && record.outcome == Outcome::RolledBack;
+    let by_evidence = record.cause.as_ref().is_some_and(|cause| cause.code != "inconclusive");
+    let known = scene.service?.revisions.get(&record.to)?;
+    let wrong = tried && by_evidence && known.standing == RevisionStanding::Good;
+    wrong.then(|| format!("{} was rolled back and counts as good", record.to))
 }
