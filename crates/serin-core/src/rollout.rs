@@ -323,6 +323,9 @@ pub struct Counted {
     /// Ticks recorded so far.
     #[serde(default)]
     pub ticks: u64,
+    /// What stable was like before a rollout that gives the candidate everything at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<ArmCounts>>,
 }
 
 /// What a plan deals to the candidate and to what it is compared with.
@@ -395,6 +398,13 @@ pub struct RolloutRecord {
     /// How long nobody was there to answer users, because all old instances had to go first.
     #[serde(default)]
     pub downtime: Millis,
+}
+
+impl Cause {
+    /// Whether it says that the candidate is bad, not only that it was not shown to be the best.
+    pub(crate) fn is_verdict(&self) -> bool {
+        !matches!(self.code.as_str(), "inconclusive" | "experiment")
+    }
 }
 
 impl Rollout {

@@ -119,7 +119,7 @@ impl Turn {
         match kind {
             RolloutKind::Rollback => self.rollback_failed(outcome, cause),
             RolloutKind::FastTrack => {}
-            _ if outcome == Outcome::RolledBack && cause.code != "inconclusive" => {
+            _ if outcome == Outcome::RolledBack && cause.is_verdict() => {
                 self.condemned(&candidate);
             }
             _ => {}

@@ -111,6 +111,7 @@ impl Turn {
         for (at, News { mut tick, alone, .. }) in news.into_iter().enumerate() {
             tick.seconds = if at == last { seconds } else { 1 };
             if alone {
+                self.give_before();
                 tick = Tick { seconds: tick.seconds, canary: tick.canary, ..Tick::default() };
                 self.give(Given::Alone(tick));
             } else {
@@ -119,6 +120,14 @@ impl Turn {
                 }
                 self.give(Given::Tick(tick));
             }
+        }
+    }
+
+    /// What stable was like before, when the candidate is on its own at once.
+    fn give_before(&mut self) {
+        let before = self.service.rollout.as_mut().and_then(Rollout::before_alone);
+        if let Some(tick) = before {
+            self.give(Given::Tick(tick));
         }
     }
 
@@ -261,6 +270,7 @@ impl Rollout {
                 news.push(self.take(counts));
             } else {
                 calibration = self.calibration(counts).or(calibration);
+                self.note_before(counts);
             }
         }
         self.counted.forget();

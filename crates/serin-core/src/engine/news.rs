@@ -2,10 +2,14 @@
 
 use crate::{
     ArmCounts, Counted, CountedAt, Counts, Generation, REPORTED_GENERATIONS, RevisionId, Rollout,
+    Step, Weight,
 };
 use serin_stats::winner::ArmCount;
 use serin_stats::{ArmTick, Dealt, Tick};
 use std::collections::BTreeMap;
+
+/// Requests of stable that say well enough what it is like.
+const ENOUGH: u64 = 2000;
 
 /// What is new of one generation.
 #[derive(Debug, Default)]
@@ -104,7 +108,8 @@ impl Rollout {
         };
         let some = |arm: &ArmCounts| arm.n > 0 || arm.aborted > 0;
         let counts = |c: &Counts| c.arms.values().chain(&c.fresh).any(some);
-        let wanted = |c: &Counts| c.generation > self.after || self.calibrates(c);
+        let wanted =
+            |c: &Counts| c.generation > self.after || self.calibrates(c) || self.wants_before(c);
         let reports = reports.into_iter().filter(|c| wanted(c) && counts(c) && !known(c));
         let news: Vec<_> = reports.collect();
         // The time before alone is no reason to look: it may come late, from a run of the data
@@ -116,6 +121,38 @@ impl Rollout {
     fn calibrates(&self, counts: &Counts) -> bool {
         let wanted = self.affinity.is_some() && !self.counted.calibrated;
         wanted && counts.generation == self.after
+    }
+
+    /// Whether `counts` are those of the plan before, and the candidate gets everything at once, so
+    /// that there may be little to compare it with.
+    fn wants_before(&self, counts: &Counts) -> bool {
+        let shares = self.schedule.steps().find_map(|(_, step)| match step {
+            Step::SetWeight(weight) => Some(*weight),
+            Step::Expose(expose) => Some(expose.up_to),
+            _ => None,
+        });
+        let open = self.judge.is_some() && self.counted.before.is_none();
+        open && shares == Some(Weight::ALL) && counts.generation == self.after
+    }
+
+    /// Remembers what stable was like before.
+    pub(super) fn note_before(&mut self, counts: &Counts) {
+        let arm = self.baseline.as_ref().and_then(|id| counts.arms.get(id));
+        let arm = arm.filter(|arm| arm.sessions == self.affinity.is_some() && arm.n > 0);
+        if let Some(arm) = arm.filter(|_| self.wants_before(counts)) {
+            self.counted.before = Some(Box::new(arm.clone()));
+        }
+    }
+
+    /// The time before the rollout as a tick, when the candidate has everything now and too little
+    /// was counted of stable since the rollout began; once.
+    pub(super) fn before_alone(&mut self) -> Option<Tick> {
+        let known = self.counted.at.values().filter_map(|at| at.arms.get(self.baseline.as_ref()?));
+        let known: u64 = known.map(|arm| arm.n).sum();
+        // What is left in its place says that it was used.
+        let before = self.counted.before.as_mut().map(std::mem::take)?;
+        let delta = Delta::of(Some(&before), None, self.affinity.is_some());
+        (known < ENOUGH && before.n > 0).then(|| Tick { seconds: 1, baseline: delta.tick, ..Tick::default() })
     }
 
     /// How stable's users differed before the rollout; once.

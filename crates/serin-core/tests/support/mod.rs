@@ -210,6 +210,12 @@ impl World {
         totals.entry(revision(version)).or_default()
     }
 
+    /// The same of any revision.
+    pub fn arm_of(&mut self, id: &RevisionId) -> &mut ArmCounts {
+        let totals = self.totals.entry(self.service.generation).or_default();
+        totals.entry(id.clone()).or_default()
+    }
+
     /// The same of the fresh baseline.
     pub fn fresh_arm(&mut self) -> &mut ArmCounts {
         self.fresh.entry(self.service.generation).or_default()
