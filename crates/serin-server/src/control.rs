@@ -2,6 +2,7 @@
 //! answer back, so there is no lock and no second copy of the truth.
 
 use crate::executor::{Effect, Error, Executor, Fact, Outcome};
+use crate::hooks::{Ended, Hooks};
 use crate::{drill, machine, views};
 use serin_core::{Event, Observation, Plan, ServiceName, Timestamp};
 use serin_local::wire::Counters;
@@ -84,6 +85,7 @@ pub(crate) struct Core {
     tells: broadcast::Sender<JournalLine>,
     looks: u32,
     data: PathBuf,
+    hooks: Hooks,
 }
 
 /// An executor that has taken over, with what it wants done first.
@@ -136,9 +138,11 @@ pub(crate) fn begin(
     let (questions, inbox) = mpsc::channel(256);
     let (tells, _) = broadcast::channel(TELL_BACKLOG);
     let (executor, lines) = (opened.executor, tells.clone());
-    let mut core = Core { executor, platform, counts: None, tells: lines, looks: 0, data };
+    let (hooks, ends) = Hooks::new();
+    let mut core = Core { executor, platform, counts: None, tells: lines, looks: 0, data, hooks };
     core.carry_out(opened.effects);
-    tokio::spawn(own(core, inbox, reports));
+    core.tend_all();
+    tokio::spawn(own(core, inbox, reports, ends));
     (questions, tells)
 }
 
@@ -181,6 +185,7 @@ async fn own(
     mut core: Core,
     mut inbox: mpsc::Receiver<Question>,
     mut reports: mpsc::Receiver<Report>,
+    mut ends: mpsc::UnboundedReceiver<Ended>,
 ) {
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -194,6 +199,7 @@ async fn own(
                 tokio::task::block_in_place(|| core.seen(seen.drain(..)));
             }
             Some(report) = counts.recv() => tokio::task::block_in_place(|| core.counted(report)),
+            Some(ended) = ends.recv() => tokio::task::block_in_place(|| core.hook_ended(ended)),
             _ = look.tick() => core.look(&counted),
             () = tokio::time::sleep_until(wake) => tokio::task::block_in_place(|| core.woke()),
             else => return,
@@ -206,7 +212,35 @@ impl Core {
     pub(crate) fn submit(&mut self, service: &ServiceName, event: &Event) -> Result<(), Error> {
         let effects = self.executor.submit(service, event, now())?;
         self.carry_out(effects);
+        self.hooks.tend(service, self.executor.service(service));
         Ok(())
+    }
+
+    /// Tests that were under way when another controller had the service run again.
+    fn tend_all(&mut self) {
+        for service in self.executor.services() {
+            self.hooks.tend(&service.name, Some(service));
+        }
+    }
+
+    /// Hands in how a test ended, again and again until it is stored.
+    fn hook_ended(&mut self, ended: Ended) {
+        let event = Event::HookEnded {
+            hook: ended.key.clone(),
+            passed: ended.passed,
+            text: ended.text.clone(),
+        };
+        match self.executor.submit(&ended.service, &event, now()) {
+            Err(Error::Store(error)) => {
+                eprintln!("serin: {}: {error}", ended.service);
+                self.hooks.keep(ended);
+            }
+            told => {
+                self.hooks.delivered(&ended);
+                self.carry_out(told.unwrap_or_default());
+                self.hooks.tend(&ended.service, self.executor.service(&ended.service));
+            }
+        }
     }
 
     /// Where everything durable lies.
@@ -235,6 +269,9 @@ impl Core {
     fn note(&mut self, facts: &[Fact]) {
         let Outcome { effects, failed } = self.executor.submit_all(facts, now());
         self.carry_out(effects);
+        for (service, _) in facts {
+            self.hooks.tend(service, self.executor.service(service));
+        }
         for (service, error) in failed {
             if let Error::Store(error) = error {
                 eprintln!("serin: {service}: {error}");
@@ -285,6 +322,9 @@ impl Core {
     /// whether there is room on the disk again.
     fn look(&mut self, counted: &mpsc::Sender<Counters>) {
         self.looks += 1;
+        for ended in self.hooks.take_unsent() {
+            self.hook_ended(ended);
+        }
         for plan in self.executor.owed() {
             self.platform.apply(plan);
         }

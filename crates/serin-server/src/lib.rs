@@ -14,6 +14,7 @@ mod drill;
 pub mod executor;
 pub mod export;
 mod foresee;
+mod hooks;
 mod machine;
 pub mod rehearsal;
 mod run;
