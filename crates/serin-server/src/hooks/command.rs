@@ -45,24 +45,24 @@ pub(super) async fn run(
     let said = text::clean(&said, &secrets);
     match status {
         Ok(Ok(status)) => verdict(status, said),
-        Ok(Err(_)) => told(said, "its end was not seen"),
-        Err(_) => told(said, &format!("no result within {} s", limit.as_secs_f64())),
+        Ok(Err(_)) => told(&said, "its end was not seen"),
+        Err(_) => told(&said, &format!("no result within {} s", limit.as_secs_f64())),
     }
 }
 
 fn verdict(status: ExitStatus, said: String) -> Outcome {
     match (status.code(), status.signal()) {
         (Some(0), _) => Outcome { passed: true, text: said },
-        (Some(code), _) => told(said, &format!("exit code {code}")),
-        (None, signal) => told(said, &format!("ended by signal {}", signal.unwrap_or(0))),
+        (Some(code), _) => told(&said, &format!("exit code {code}")),
+        (None, signal) => told(&said, &format!("ended by signal {}", signal.unwrap_or(0))),
     }
 }
 
 /// A failure, with the reason in the last line.
-fn told(said: String, why: &str) -> Outcome {
-    let last = text::last_line(&said).map_or(String::new(), |line| format!(": {line}"));
+fn told(said: &str, why: &str) -> Outcome {
+    let last = text::last_line(said).map_or(String::new(), |line| format!(": {line}"));
     let text = if said.is_empty() { why.into() } else { format!("{said}\n{why}{last}") };
-    Outcome::failed(text)
+    Outcome::failed(text::tail(&text))
 }
 
 /// The command with its environment, and the values in it that must not be told.

@@ -106,7 +106,8 @@ fn judge(call: &Call<'_>, status: axum::http::StatusCode, body: &[u8]) -> Outcom
         let said = text::clean(body, &[]);
         let line = text::last_line(&said).map_or(String::new(), |line| format!(": {line}"));
         let wanted = if first == last { first.to_string() } else { format!("{first} to {last}") };
-        return Outcome::failed(format!("{said}\nstatus {status}, wanted {wanted}{line}"));
+        let text = format!("{said}\nstatus {status}, wanted {wanted}{line}");
+        return Outcome::failed(text::tail(&text));
     }
     match call.contains {
         Some(wanted) if !String::from_utf8_lossy(body).contains(wanted) => {

@@ -18,7 +18,8 @@ pub(super) fn clean(bytes: &[u8], secrets: &[String]) -> String {
     tail(text.trim_end())
 }
 
-fn tail(text: &str) -> String {
+/// Its end, as much as may be handed in.
+pub(super) fn tail(text: &str) -> String {
     let mut from = text.len().saturating_sub(MOST);
     while !text.is_char_boundary(from) {
         from += 1;
