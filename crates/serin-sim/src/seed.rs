@@ -1,6 +1,7 @@
 //! A seed as a script: chance writes down what happens, in the language that people use.
 
 mod faults;
+mod life;
 mod settings;
 
 use fastrand::Rng;

@@ -336,6 +336,13 @@ impl Turn {
         if rollout.paused.is_some() || unread || (!first && self.now < warm_until) {
             return false;
         }
+        // A controller that takes over may know less than the data plane: an order of which the
+        // log tells nothing. Stable is let go only from what is seen.
+        let serves =
+            self.is_confirmed(rollout, Weight::ALL) && self.service.ready(&rollout.candidate) > 0;
+        if !first && !serves {
+            return false;
+        }
         self.promote(Millis(0));
         self.keep_old();
         true

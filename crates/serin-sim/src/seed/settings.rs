@@ -28,6 +28,9 @@ impl Writer {
         if analysis != "off" {
             self.judging(&mut out);
         }
+        if self.one_in(2) {
+            self.life(&mut out);
+        }
         out
     }
 
