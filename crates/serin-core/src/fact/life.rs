@@ -4,7 +4,6 @@ use super::Fact;
 use crate::{Actor, KeptFor, Recovery, RevisionId};
 use std::fmt::{Formatter, Result};
 
-#[expect(clippy::too_many_lines, reason = "one sentence for each fact")]
 pub(super) fn fmt(fact: &Fact, f: &mut Formatter<'_>) -> Result {
     match fact {
         Fact::Unchanged { revision, running: true } => {
@@ -49,6 +48,13 @@ pub(super) fn fmt(fact: &Fact, f: &mut Formatter<'_>) -> Result {
             write!(f, "the kept instances of {} are let go", revision.version)
         }
         Fact::Survived { revision } => write!(f, "{} counts as good now", revision.version),
+        other => fmt_judged(other, f),
+    }
+}
+
+/// What is thought of revisions, and ways back.
+fn fmt_judged(fact: &Fact, f: &mut Formatter<'_>) -> Result {
+    match fact {
         Fact::Held { left } => write!(
             f,
             "{} and older revisions are not deployed until something newer comes or `serin release`",
