@@ -152,7 +152,11 @@ impl Rollout {
         // What is left in its place says that it was used.
         let before = self.counted.before.as_mut().map(std::mem::take)?;
         let delta = Delta::of(Some(&before), None, self.affinity.is_some());
-        (known < ENOUGH && before.n > 0).then(|| Tick { seconds: 1, baseline: delta.tick, ..Tick::default() })
+        (known < ENOUGH && before.n > 0).then(|| Tick {
+            seconds: 1,
+            baseline: delta.tick,
+            ..Tick::default()
+        })
     }
 
     /// How stable's users differed before the rollout; once.

@@ -10,11 +10,13 @@ fn asking(from: &[&str], count: u32, timeout: Option<u64>) -> World {
     begun(vec![Step::Approve(approval), ALL], |_| {})
 }
 
+/// From, count, who asks; whether it goes on, whether the last was refused.
+type Case<'a> = (&'a [&'a str], u32, &'a [&'a str], bool, bool);
+
 #[test]
 fn who_and_how_many() {
     let any: &[&str] = &[];
-    // From, count, who asks; whether it goes on, whether the last was refused.
-    let cases: &[(&[&str], u32, &[&str], bool, bool)] = &[
+    let cases: &[Case] = &[
         (any, 1, &["ada"], true, false),
         (any, 2, &["ada"], false, false),
         (any, 2, &["ada", "ada"], false, false),

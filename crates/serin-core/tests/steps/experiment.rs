@@ -43,10 +43,9 @@ fn second(world: &mut World, goals: [u64; 4]) {
     let ids = [revision("v1"), candidate(), arm("blue"), arm("green")];
     let n = ids.map(|id| u64::from(world.plan().weight(&id).parts()) / 100);
     for ((version, n), goals) in ["v1", "v2", "v2-blue", "v2-green"].into_iter().zip(n).zip(goals) {
-        let counts = if version.starts_with("v2-") {
-            world.arm_of(&arm(&version[3..]))
-        } else {
-            world.arm(version)
+        let counts = match version.strip_prefix("v2-") {
+            Some(name) => world.arm_of(&arm(name)),
+            None => world.arm(version),
         };
         serve(counts, n, 0);
         counts.goals += n * goals / 1000;

@@ -65,10 +65,11 @@ fn nothing_is_led_to_a_candidate_without_instances() {
     }
 }
 
+type Way = fn(&mut World);
+
 #[test]
 fn every_way_out_takes_them_away_first() {
     let steps = || vec![route("testers", matches()), mirror(50), Step::Pause(None), ALL];
-    type Way = fn(&mut World);
     let ways: [(&str, Way); 5] = [
         ("abort", |w| by(w, "ada", Ask::Abort).unwrap()),
         ("rollback", |w| by(w, "ada", Ask::Rollback { to: None }).unwrap()),
