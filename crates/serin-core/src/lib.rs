@@ -12,6 +12,7 @@
 //! - A plan that fails [`lint`] is never handed out, except one that only moves traffic to stable.
 
 mod beside;
+mod counted;
 mod engine;
 mod event;
 mod explain;
@@ -32,6 +33,7 @@ mod step;
 mod time;
 
 pub use beside::{Beside, Contest, TestRun, Trial, VariantRun};
+pub use counted::{Counted, CountedAt, Planned};
 pub use engine::{HookOrder, Transition, hooks_wanted, step};
 pub use event::{Actor, Ask, DeployAsk, Event, HookKey, Refusal, RefusalCode};
 pub use explain::{WaitingOn, waiting_on};
@@ -51,8 +53,8 @@ pub use places::{Downtime, FailedPlaces, Places};
 pub use plan::{Affinity, FreshBaseline, Mirror, Plan, Preview, RevisionPlan, Role, Rule};
 pub use record::{Given, RecordedTick, judge_again};
 pub use rollout::{
-    Aim, Cause, CheckRun, Counted, CountedAt, Outcome, PauseReason, Phase, Planned, Rollout,
-    RolloutKind, RolloutRecord, StepState,
+    Aim, Cause, CheckRun, Outcome, PauseReason, Phase, Rollout, RolloutKind, RolloutRecord,
+    StepState,
 };
 pub use rules::{
     Amount, Capacity, Colour, DataFormats, OnFailure, OnInstanceFailure, OnNewRevision,
