@@ -4,6 +4,7 @@
 //! since the script began, and marks with `!` what the made-up world does that no journal tells.
 //! A fixed seed, so that a script always gives the same transcript.
 
+mod capacity;
 mod check;
 pub(crate) mod command;
 mod life;

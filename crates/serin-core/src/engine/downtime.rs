@@ -4,29 +4,25 @@ use super::Turn;
 use crate::{Fact, Plan, RevisionId, Service, Weight};
 
 impl Turn {
-    /// Begins with a plan without any share, ends when the data plane has confirmed one with a
-    /// ready instance.
-    pub(super) fn measure_downtime(&mut self) {
+    /// Begins with a plan without any share.
+    pub(super) fn begin_downtime(&mut self) {
+        let (now, down) = (self.now, is_down(&self.service));
+        let rollout = self.service.rollout.as_mut();
+        let Some(rollout) = rollout.filter(|r| down && r.downtime.since.is_none()) else { return };
+        rollout.downtime.since = Some(now);
+        let revision = awaited(rollout);
+        self.tell(Fact::Down { revision });
+    }
+
+    /// Ends when the data plane has confirmed a share with a ready instance.
+    pub(super) fn end_downtime(&mut self) {
+        let Some(revision) = serving(&self.service).cloned() else { return };
         let now = self.now;
-        let down = is_down(&self.service);
-        let serving = serving(&self.service).cloned();
-        let awaited = self.service.rollout.as_ref().map(awaited);
         let Some(rollout) = self.service.rollout.as_mut() else { return };
-        match (rollout.downtime.since, serving) {
-            (None, _) if down => {
-                rollout.downtime.since = Some(now);
-                if let Some(revision) = awaited {
-                    self.tell(Fact::Down { revision });
-                }
-            }
-            (Some(since), Some(revision)) => {
-                let after = now.since(since);
-                rollout.downtime.since = None;
-                rollout.downtime.total.0 += after.0;
-                self.tell(Fact::Up { revision, after });
-            }
-            _ => {}
-        }
+        let Some(since) = rollout.downtime.since.take() else { return };
+        let after = now.since(since);
+        rollout.downtime.total.0 += after.0;
+        self.tell(Fact::Up { revision, after });
     }
 }
 

@@ -69,7 +69,7 @@ pub fn step(service: &Service, event: &Event, now: Timestamp) -> Transition {
     turn.decide();
     turn.service.forget_old_revisions();
     turn.replan();
-    turn.measure_downtime();
+    turn.begin_downtime();
     turn.finish()
 }
 
@@ -97,6 +97,7 @@ impl Turn {
 
     fn decide(&mut self) {
         self.age();
+        self.end_downtime();
         for _ in 0..DECISIONS_MAX {
             if !self.advance() {
                 return;

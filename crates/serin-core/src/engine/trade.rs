@@ -233,6 +233,8 @@ impl Turn {
         }
         let cold = self.service.ready_for(&rollout.candidate, self.now) < rollout.schedule.warm_up;
         let unread = convict::check_unreadable(rollout, self.now).is_some();
+        // Anybody is better than nobody.
+        let cold = cold && rollout.downtime.since.is_none();
         let held = rollout.paused.is_some() || unread || cold;
         if held { now } else { trade.raised(now) }
     }

@@ -1,6 +1,6 @@
 //! What a script says of its service: `key=value` words, and the steps in short.
 
-use super::{check, life, words};
+use super::{capacity, check, life, words};
 use crate::draw;
 use fastrand::Rng;
 use serin_core::{
@@ -62,7 +62,11 @@ pub(crate) fn change(spec: &mut ServiceSpec, key: &str, value: &str) -> Result<(
         "check" => judged(schedule)?.checks.push(check::check(value)?),
         "onInconclusive" => judged(schedule)?.on_inconclusive = on_inconclusive(value)?,
         _ if life::change(spec, key, value)? => {}
-        _ => return Err(format!("`{key}` is not a setting; allowed: {KEYS}, {}", life::KEYS)),
+        _ if capacity::change(spec, key, value)? => {}
+        _ => {
+            let (life, capacity) = (life::KEYS, capacity::KEYS);
+            return Err(format!("`{key}` is not a setting; allowed: {KEYS}, {life}, {capacity}"));
+        }
     }
     Ok(())
 }
@@ -145,13 +149,15 @@ fn step(word: &str) -> Result<Step, String> {
         ("pause", None) => Ok(Step::Pause(None)),
         ("pause", Some(time)) => Ok(Step::Pause(Some(words::span(time)?))),
         ("bake", Some(conditions)) => bake(conditions).map(Step::Bake),
+        ("scale", Some(size)) => capacity::scale(size).map(Step::SetScale),
         ("expose", Some(terms)) => expose(terms).map(Step::Expose),
         (number, None) if number.starts_with(|c: char| c.is_ascii_digit()) => {
             words::weight(number).map(Step::SetWeight)
         }
         _ => Err(format!(
             "`{word}` is not a step; allowed: 20, pause, pause(5m), \
-             bake(10s,requests=200,evidence,deadline=10m), expose(budget=20,upTo=50,deadline=10m)"
+             bake(10s,requests=200,evidence,deadline=10m), expose(budget=20,upTo=50,deadline=10m), \
+             scale(2), scale(50%), scale(match)"
         )),
     }
 }

@@ -109,7 +109,10 @@ fn as_far_as_the_steps(plan: &Plan, rollout: &Rollout, before: &Brief) -> Option
     let weight = plan.weight(&rollout.candidate);
     let is_candidate =
         plan.revisions.get(&rollout.candidate).is_some_and(|r| r.role == Role::Candidate);
-    let wrong = is_candidate && weight > most && weight > before.weight(&rollout.candidate);
+    // The only place there is cannot be shared.
+    let alone = plan.in_role(Role::Stable).is_none_or(|(_, r)| r.replicas == 0);
+    let wrong =
+        is_candidate && !alone && weight > most && weight > before.weight(&rollout.candidate);
     wrong.then(|| format!("the candidate gets {weight}, its steps allow {most}"))
 }
 

@@ -52,7 +52,10 @@ fn unhealthy(rollout: &Rollout, service: &Service) -> Option<String> {
     if restarts >= RESTARTS_MAX {
         return Some(format!("{candidate} stays on trial after {restarts} crashes"));
     }
-    let failed = seen.failure.as_ref().is_some_and(|f| f.cause != ExitCause::NotReady);
+    // A place that went back alone was answered for.
+    let known = rollout.places.as_ref().and_then(|places| places.known.as_ref());
+    let failure = seen.failure.as_ref().filter(|failure| Some(*failure) != known);
+    let failed = failure.is_some_and(|f| f.cause != ExitCause::NotReady);
     failed.then(|| format!("{candidate} stays on trial although it did not start"))
 }
 
