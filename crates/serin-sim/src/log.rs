@@ -21,6 +21,11 @@ pub struct SimLog {
 #[derive(Debug)]
 struct Shared {
     newest: u64,
+    /// Nothing at all is stored. A store has some room left when its disk is full, how much
+    /// depends on what it held before.
+    closed: bool,
+    /// Whether a full disk closes it.
+    strict: bool,
     kind: Kind,
 }
 
@@ -33,7 +38,6 @@ enum Kind {
 /// What a store holds, without the disk.
 #[derive(Debug, Default)]
 struct Memory {
-    full: bool,
     services: BTreeMap<ServiceName, Service>,
     events: BTreeMap<ServiceName, Vec<(Timestamp, Event)>>,
     records: BTreeMap<ServiceName, Vec<RolloutRecord>>,
@@ -42,9 +46,11 @@ struct Memory {
 }
 
 impl SimLog {
-    /// The shipped store, on a disk that is memory.
-    pub fn store() -> Self {
-        Self::of(Kind::Store(Store::in_memory().expect("a store in memory")))
+    /// The shipped store, on a disk that is memory. `strict`: when it is full nothing more fits.
+    pub fn store(strict: bool) -> Self {
+        let log = Self::of(Kind::Store(Store::in_memory().expect("a store in memory")));
+        log.shared.borrow_mut().strict = strict;
+        log
     }
 
     /// A log in memory.
@@ -53,7 +59,10 @@ impl SimLog {
     }
 
     fn of(kind: Kind) -> Self {
-        Self { shared: Rc::new(RefCell::new(Shared { newest: 0, kind })), epoch: 0 }
+        Self {
+            shared: Rc::new(RefCell::new(Shared { newest: 0, closed: false, strict: true, kind })),
+            epoch: 0,
+        }
     }
 
     /// A handle for another controller.
@@ -63,9 +72,10 @@ impl SimLog {
 
     /// Whether there is room.
     pub fn set_full(&self, full: bool) {
-        match &mut self.shared.borrow_mut().kind {
-            Kind::Store(store) => store.limit_pages(full.then_some(1)),
-            Kind::Memory(memory) => memory.full = full,
+        let mut shared = self.shared.borrow_mut();
+        shared.closed = full && shared.strict;
+        if let Kind::Store(store) = &shared.kind {
+            store.limit_pages(full.then_some(1));
         }
     }
 
@@ -132,9 +142,11 @@ impl SimLog {
 impl Log for SimLog {
     fn claim_epoch(&mut self) -> Result<u64, Error> {
         let mut shared = self.shared.borrow_mut();
+        if shared.closed {
+            return Err(Error::Full);
+        }
         let epoch = match &mut shared.kind {
             Kind::Store(store) => store.claim_epoch()?,
-            Kind::Memory(memory) if memory.full => return Err(Error::Full),
             Kind::Memory(_) => shared.newest + 1,
         };
         shared.newest = epoch;
@@ -167,9 +179,11 @@ impl Log for SimLog {
         if shared.newest != self.epoch {
             return Err(Error::Superseded { newest: shared.newest, own: self.epoch });
         }
+        if shared.closed {
+            return Err(Error::Full);
+        }
         match &mut shared.kind {
             Kind::Store(store) => store.commit(commits),
-            Kind::Memory(memory) if memory.full => Err(Error::Full),
             Kind::Memory(memory) => Ok(memory.commit(commits)),
         }
     }

@@ -82,7 +82,7 @@ impl World {
             now: START,
             turn: 0,
             drift: 0,
-            controller: Controller::on(SimLog::store()),
+            controller: Controller::on(SimLog::store(true)),
             old: vec![],
             places: BTreeMap::new(),
             current: None,
@@ -165,9 +165,8 @@ impl World {
         }
         self.dice = true;
         self.rng = Rng::with_seed(seed);
-        if !self.mode.store {
-            self.controller = Controller::on(SimLog::memory());
-        }
+        let log = if self.mode.store { SimLog::store(false) } else { SimLog::memory() };
+        self.controller = Controller::on(log);
         Ok(())
     }
 
