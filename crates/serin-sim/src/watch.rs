@@ -182,8 +182,12 @@ pub(crate) fn refused(service: Option<&Service>, event: &Event, error: &Error) -
         }
         _ => false,
     };
+    // Asked for again on the way, it is under way.
+    let on_the_way = on_trial.and_then(|service| service.rollout.as_ref()).is_some_and(|r| {
+        r.kind.is_way_back() && matches!(event, Event::Asked { ask: Ask::Rollback { .. }, .. })
+    });
     let is_removing = service.is_some_and(|service| service.removing);
-    let wrong = goes_back && on_trial.is_some() && !is_removing;
+    let wrong = goes_back && on_trial.is_some() && !is_removing && !on_the_way;
     wrong.then(|| format!("the way back is closed: {error}")).into_iter().collect()
 }
 

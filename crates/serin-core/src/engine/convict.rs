@@ -3,8 +3,8 @@
 
 use super::fresh;
 use crate::{
-    Cause, CheckRun, ExitCause, Millis, Phase, Rollout, RolloutKind, Service, StartFailure, Step,
-    Timestamp, VariantRun, Weight, outlook,
+    Cause, CheckRun, ExitCause, Millis, Phase, Plan, Rollout, RolloutKind, Service, StartFailure,
+    Step, Timestamp, VariantRun, Weight, outlook,
 };
 use serin_stats::threshold::{self, Check, CheckVerdict};
 use serin_stats::{Assessment, Guard, Metric, Outcome as Verdict};
@@ -299,7 +299,16 @@ pub(super) fn fresh_late(service: &Service, rollout: &Rollout, now: Timestamp) -
 
 /// Whether all instances may take their goal: the candidate's and those it is compared with.
 pub(super) fn is_ready_for(service: &Service, r: &Rollout, goal: Weight, now: Timestamp) -> bool {
-    is_candidate_ready(service, r, goal, now) && !fresh::is_missing(service, r, goal, now)
+    is_candidate_ready(service, r, goal, now)
+        && is_asked_for(service, r)
+        && !fresh::is_missing(service, r, goal, now)
+}
+
+/// Whether the platform knows that the candidate's instances are wanted. What was seen before it
+/// knew may be stopping by now: a revision that was let go a moment ago still looks ready.
+fn is_asked_for(service: &Service, rollout: &Rollout) -> bool {
+    let planned = |plan: &Plan| plan.revisions.contains_key(&rollout.candidate);
+    service.is_applied() && service.plan.as_ref().is_some_and(planned)
 }
 
 /// Whether the candidate's instances may take `weight`. On the way back to a good revision the
