@@ -13,6 +13,7 @@ use serin_core::{
     StartFailure, Timestamp, Weight,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use traffic::Ledger;
 
 /// One service's part of the machine.
@@ -363,11 +364,13 @@ impl Machine {
             _ => None,
         });
         let known = self.known.get(crew).cloned().unwrap_or_default();
+        let ready_now = self.count(crew, |life| matches!(life, Life::Ready { .. }));
+        let address = (ready_now > 0).then(|| SocketAddr::from(([127, 0, 0, 1], 9000)));
         RevisionObservation {
-            addresses: vec![],
+            addresses: address.into_iter().collect(),
             published: BTreeMap::new(),
             starting: self.count(crew, |life| matches!(life, Life::Starting { .. })),
-            ready: self.count(crew, |life| matches!(life, Life::Ready { .. })),
+            ready: ready_now,
             stopping: self.count(crew, |life| matches!(life, Life::Leaving { .. })),
             youngest_ready_at: ready.max(),
             restarts: known.restarts,

@@ -10,6 +10,7 @@ pub(crate) mod command;
 mod life;
 pub(crate) mod settings;
 pub(crate) mod show;
+mod side;
 mod words;
 
 use crate::tally::Tally;

@@ -65,6 +65,8 @@ pub struct World {
     truths: BTreeMap<RevisionId, Truth>,
     post: Post,
     crash_after_decision: bool,
+    /// Tests of steps that fail.
+    failing: std::collections::BTreeSet<String>,
     disk_full: bool,
     /// The last line of the journal that was told.
     told: u64,
@@ -88,6 +90,7 @@ impl World {
             current: None,
             truths: BTreeMap::new(),
             post: Post::default(),
+            failing: std::collections::BTreeSet::new(),
             crash_after_decision: false,
             disk_full: false,
             told: 0,
@@ -115,6 +118,12 @@ impl World {
                 self.truths.insert(draw::revision(version.as_str()), truth);
             }
             Command::Press(button, because, by) => self.press(button, because, by)?,
+            Command::Test { name, fails: true } => {
+                self.failing.insert(name);
+            }
+            Command::Test { name, fails: false } => {
+                self.failing.remove(&name);
+            }
             Command::Plan => self.plan()?,
             Command::Show => self.show()?,
             fault => self.fault(fault)?,

@@ -34,7 +34,10 @@ impl Turn {
             return false;
         };
         let have = rollout.step.approved_by.len();
-        let text = format!("{have} of {} approvals within {timeout}", asked.count.max(1));
+        let text = format!(
+            "approval did not come: {have} of {} given within {timeout}",
+            asked.count.max(1)
+        );
         let cause = rollout.cause("approval", text, None);
         self.revert(Outcome::Aborted, cause);
         true

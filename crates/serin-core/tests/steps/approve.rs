@@ -55,7 +55,7 @@ fn nobody_in_time_aborts() {
     let cause = cause(&world);
     assert_eq!(
         (cause.code.as_str(), cause.text.as_str()),
-        ("approval", "0 of 1 approvals within 1 min")
+        ("approval", "approval did not come: 0 of 1 given within 1 min")
     );
     settle(&mut world);
     assert_eq!(world.records.last().unwrap().outcome, Outcome::Aborted);

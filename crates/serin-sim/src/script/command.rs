@@ -15,7 +15,7 @@ const FORMS: &str = "service NAME [KEY=VALUE ...], on NAME, deploy NAME VERSION 
     faults none|[drop=SHARE] [duplicate=SHARE] [delay=SHARE] [by=TIME], counts lost TIME, \
     orders taken|refused|half, crash controller [after next decision], second controller TIME, \
     restart data plane, power cut, kill all|VERSION, hang VERSION, heal VERSION, disk full|ok, \
-    skew SHARE, fresh never-ready|ok, clock +TIME|-TIME, drift +TIME|-TIME (in each second), \
+    skew SHARE, fresh never-ready|ok, test NAME fails|passes, clock +TIME|-TIME, drift +TIME|-TIME (in each second), \
     dice NUMBER, plan, show";
 
 /// What a line asks for.
@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Skew(f64),
     /// Whether instances of the fresh baseline get ready.
     Fresh { hangs: bool },
+    /// How a test of a step ends from now on.
+    Test { name: String, fails: bool },
     /// The wall clock is moved by so many milliseconds.
     Clock(i64),
     /// Shows what a deploy would do.
@@ -170,6 +172,9 @@ fn fault(verb: &str, rest: &[&str]) -> Result<Command, String> {
         ("skew", [share]) => words::share(share).map(Command::Skew),
         ("fresh", ["never-ready"]) => Ok(Command::Fresh { hangs: true }),
         ("fresh", ["ok"]) => Ok(Command::Fresh { hangs: false }),
+        ("test", [name, end @ ("fails" | "passes")]) => {
+            Ok(Command::Test { name: (*name).into(), fails: *end == "fails" })
+        }
         ("disk", ["full"]) => Ok(Command::Disk { full: true }),
         ("disk", ["ok"]) => Ok(Command::Disk { full: false }),
         ("clock", [by]) => clock(by).map(Command::Clock),

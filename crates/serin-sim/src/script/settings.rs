@@ -1,6 +1,6 @@
 //! What a script says of its service: `key=value` words, and the steps in short.
 
-use super::{capacity, check, life, words};
+use super::{capacity, check, life, side, words};
 use crate::draw;
 use fastrand::Rng;
 use serin_core::{
@@ -151,13 +151,18 @@ fn step(word: &str) -> Result<Step, String> {
         ("bake", Some(conditions)) => bake(conditions).map(Step::Bake),
         ("scale", Some(size)) => capacity::scale(size).map(Step::SetScale),
         ("expose", Some(terms)) => expose(terms).map(Step::Expose),
+        ("run" | "approve" | "route" | "mirror", inside) => {
+            side::step(verb, inside.unwrap_or_default())
+        }
         (number, None) if number.starts_with(|c: char| c.is_ascii_digit()) => {
             words::weight(number).map(Step::SetWeight)
         }
         _ => Err(format!(
             "`{word}` is not a step; allowed: 20, pause, pause(5m), \
              bake(10s,requests=200,evidence,deadline=10m), expose(budget=20,upTo=50,deadline=10m), \
-             scale(2), scale(50%), scale(match)"
+             scale(2), scale(50%), scale(match), run(smoke+api,tries=2), \
+             approve(2,from=ada+bob,timeout=10m), route(NAME,header=value), route(NAME), \
+             mirror(50)"
         )),
     }
 }

@@ -4,7 +4,7 @@ use super::World;
 use super::controller::AGAIN_TURNS;
 use crate::draw::Truth;
 use crate::script::command::{Fate, Kind};
-use serin_core::{Counts, Event, RevisionId, ServiceName, Timestamp};
+use serin_core::{Counts, Event, RevisionId, ServiceName, Timestamp, hooks_wanted};
 
 /// Seconds between two looks, and between two reports, where chance decides. A change is seen at
 /// once, unless the message is lost.
@@ -54,12 +54,24 @@ impl World {
         for name in names {
             self.look(&name);
             self.count(&name);
+            self.run_tests(&name);
         }
         if !self.old.is_empty() {
             self.old_ones_act();
         }
         self.wake_and_owe();
         self.check_machines();
+    }
+
+    /// Tests that are wanted have ended a second later.
+    fn run_tests(&mut self, name: &ServiceName) {
+        let service = self.controller.up().and_then(|executor| executor.service(name));
+        for order in service.map(hooks_wanted).unwrap_or_default() {
+            let passed = !self.failing.contains(&order.hook.name);
+            let text = if passed { "all is well" } else { "exit code 1: no database" };
+            let ended = Event::HookEnded { hook: order.key, passed, text: text.into() };
+            self.note(name, &ended);
+        }
     }
 
     fn machines_turn(&mut self, elapsed: u64) {
