@@ -93,6 +93,35 @@ fn stable_shrinks_only_after_the_data_plane_confirmed_the_share() {
 }
 
 #[test]
+fn a_step_is_done_when_those_that_made_room_are_gone() {
+    let mut machine = Machine::on_v1(rolling(2, one_more(), &[50, 100]));
+    machine.world.deploy("v2").unwrap();
+    until(&mut machine, 50);
+    machine.take();
+    machine.look();
+    machine.take();
+    machine.look();
+    assert_eq!(machine.world.waiting, "1 instance of v1 to stop");
+    assert_eq!(machine.world.rollout().step.index, 0);
+    assert!(machine.gone_one("v1"));
+    machine.look();
+    assert_eq!(machine.world.rollout().step.index, 1);
+}
+
+#[test]
+fn cold_instances_get_no_share_and_stable_waits_for_them() {
+    let mut service = rolling(4, replace(Count(0), Count(3)), &[50, 100]);
+    service.schedule.warm_up = Millis::secs(10);
+    let mut machine = Machine::on_v1(service);
+    machine.world.deploy("v2").unwrap();
+    machine.run(8);
+    assert_eq!((machine.ready("v2"), machine.world.weight("v2")), (2, 0));
+    assert!(machine.world.waiting.starts_with("instances of v2 to warm up"));
+    machine.run(60);
+    assert_eq!(outcome(&machine), Outcome::Promoted);
+}
+
+#[test]
 fn the_way_back_is_the_same_in_reverse() {
     let mut machine = Machine::on_v1(rolling(4, one_more(), &[25, 50, 75, 100]));
     machine.world.deploy("v2").unwrap();

@@ -79,6 +79,19 @@ fn places_fit_and_suffice() {
     }
 }
 
+#[test]
+fn the_last_instance_stays_while_its_side_has_a_share() {
+    let half = Side { planned: 2, ready: 2, alive: 2, leaving: 0, share: percent(50) };
+    let fleet = fleet(4, 0, 3);
+    let all = fleet.places(Weight::ALL);
+    assert_eq!(fleet.sizes(all, Weight::ALL, &half, &half).stable, 1);
+    let none = fleet.places(Weight::NONE);
+    assert_eq!(fleet.sizes(none, Weight::NONE, &half, &half).candidate, 1);
+    let whole = Side { share: Weight::ALL, ..half };
+    let without = Side { share: Weight::NONE, ..half };
+    assert_eq!(fleet.sizes(all, Weight::ALL, &whole, &without).stable, 0);
+}
+
 /// Numbers that look random, the same in every run.
 struct Dice(u64);
 
