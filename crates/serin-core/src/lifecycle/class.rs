@@ -1,6 +1,7 @@
 //! What going back would take, said before anybody has to know.
 
 use super::formats;
+use crate::engine::scale::Fleet;
 use crate::{Revision, RevisionId, RollbackClass, RunSpec, Service, ServiceSpec};
 
 /// What going back from what runs now to `to` takes, with the sentence for people.
@@ -56,6 +57,9 @@ pub fn way_back_before(
         let why = formats::cannot_read(stable, old, revision, new);
         return (RollbackClass::Data, format!("{why}: what it wrote since is lost to it"));
     }
+    if let Some(fleet) = Fleet::of(spec.schedule.capacity, spec.replicas) {
+        return (RollbackClass::Redeploy, place_by_place(fleet, stable));
+    }
     let keep = spec.schedule.keep_old;
     let after = match keep.0 {
         0 => format!("afterwards instances of {version} have to be started first"),
@@ -63,6 +67,22 @@ pub fn way_back_before(
     };
     let text = format!("traffic goes back to {version} at once during the rollout; {after}");
     (RollbackClass::Routing, text)
+}
+
+/// The way back where the new version takes the old one's places.
+fn place_by_place(fleet: Fleet, stable: &RevisionId) -> String {
+    let version = &stable.version;
+    if fleet.may_be_down() {
+        return format!(
+            "the new version is stopped first and nobody answers until {version} is up"
+        );
+    }
+    format!(
+        "traffic goes back to {version} place by place, as its instances start again; at least {} \
+         of {} answer meanwhile",
+        fleet.least(),
+        fleet.replicas
+    )
 }
 
 fn unreadable(
@@ -86,7 +106,10 @@ fn unreadable(
 
 fn is_ready(service: &Service, id: &RevisionId) -> bool {
     let planned = service.plan.as_ref().is_some_and(|plan| plan.revisions.contains_key(id));
-    planned && service.ready(id) > 0
+    let taken = |places: &crate::Places| places.stable < service.spec.replicas;
+    let rollout = service.rollout.as_ref().filter(|r| r.baseline.as_ref() == Some(id));
+    let whole = !rollout.and_then(|r| r.places.as_ref()).is_some_and(taken);
+    planned && whole && service.ready(id) > 0
 }
 
 /// Whether two ways to run differ in environment alone.

@@ -437,3 +437,24 @@ fn a_scale_apart_from_the_share() {
     }
     assert_eq!(seen, [(4, 0), (1, 0), (1, 50), (2, 50), (4, 50), (4, 100)]);
 }
+
+#[test]
+fn the_way_back_is_said_as_it_will_be() {
+    for (capacity, wanted) in [
+        (
+            replace(Count(1), Count(1)),
+            "place by place, as its instances start again; at least 3 of 4",
+        ),
+        (replace(Count(0), Percent(100)), "is stopped first and nobody answers until v1 is up"),
+    ] {
+        let mut machine = Machine::on_v1(rolling(4, capacity, &[50, 100]));
+        let service = &machine.world.service;
+        let (class, text) = way_back_before(service, &service.spec, &revision("v2"));
+        assert_eq!(class, RollbackClass::Redeploy);
+        assert!(text.contains(wanted), "{text}");
+        machine.world.deploy("v2").unwrap();
+        machine.run(4);
+        let (class, _) = rollback_class(&machine.world.service, &revision("v1"));
+        assert_eq!(class, RollbackClass::Redeploy, "stable is not whole");
+    }
+}
