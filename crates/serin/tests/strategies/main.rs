@@ -10,6 +10,7 @@ mod support;
 
 mod kills;
 mod sessions;
+mod ship;
 
 /// A number from the environment.
 fn number(name: &str, usual: u32) -> u32 {
