@@ -65,12 +65,12 @@ ships! {
         prePromotion: { run: { http: { url: /health } } }, postPromotion: { watch: 4s }, \
         analysis: { metrics: [errors] } }";
     blue_green_in_steps: "    blueGreen: { warmUp: 0s, keepWarm: 0s, traffic: { steps: [ \
-        { setWeight: 30 }, { bake: { atLeast: 2s } }, { setWeight: 100 } ] }, \
+        { setWeight: 30 }, { bake: { until: evidence } }, { setWeight: 100 } ] }, \
         analysis: { metrics: [errors] } }";
     canary: "    canary: { warmUp: 0s, keepWarm: 0s, steps: [ { setWeight: 40 }, \
         { bake: { until: evidence } }, { setWeight: 100 } ], analysis: { metrics: [errors] } }";
     canary_with_scaling: "    canary: { warmUp: 0s, keepWarm: 0s, dynamicStableScale: true, \
-        steps: [ { setWeight: 40 }, { bake: { atLeast: 3s } }, { setWeight: 100 } ], \
+        steps: [ { setWeight: 40 }, { bake: { until: evidence } }, { setWeight: 100 } ], \
         analysis: { metrics: [errors] } }";
     ab: "    ab: { warmUp: 0s, keepWarm: 0s, goal: { path: { exact: / } }, duration: 3s, \
         deadline: 5s, minUnits: 100, otherwise: candidate, analysis: { metrics: [errors] } }";
