@@ -7,10 +7,10 @@ mod batch;
 pub use batch::{Fact, Outcome};
 
 use serin_core::{
-    Ask, DeployAsk, Entry, Event, Observation, Plan, Refusal, RolloutRecord, Service, ServiceName,
-    Timestamp, Transition, moves_only_to_stable, step,
+    Actor, Ask, DeployAsk, Entry, Event, Observation, Plan, Refusal, RolloutRecord, Service,
+    ServiceName, Timestamp, Transition, moves_only_to_stable, step,
 };
-use serin_store::{Ballast, Commit, Error as StoreError, Store};
+use serin_store::{Ballast, Commit, Error as StoreError, Store, WayBackNote};
 use std::collections::BTreeMap;
 
 /// What the shell must do after an event.
@@ -67,6 +67,13 @@ pub trait Log {
     /// # Errors
     /// [`StoreError::Full`] when there is no room; then nothing was written.
     fn commit(&mut self, commits: &[Commit]) -> Result<Option<u64>, StoreError>;
+
+    /// Remembers ways back that were taken and could not be committed, in place of those
+    /// remembered before. As good as it can.
+    fn note_ways_back(&mut self, notes: &[WayBackNote]);
+
+    /// What was remembered so.
+    fn ways_back(&self) -> Vec<WayBackNote>;
 }
 
 impl Log for Store {
@@ -84,6 +91,15 @@ impl Log for Store {
 
     fn commit(&mut self, commits: &[Commit]) -> Result<Option<u64>, StoreError> {
         self.commit(commits)
+    }
+
+    fn note_ways_back(&mut self, notes: &[WayBackNote]) {
+        // With no room for this either the way back stands until this controller ends.
+        let _ = self.note_ways_back(notes);
+    }
+
+    fn ways_back(&self) -> Vec<WayBackNote> {
+        self.ways_back()
     }
 }
 
@@ -128,13 +144,44 @@ impl<L: Log> Executor<L> {
         let services = stored.into_iter().map(|s| (s.name.clone(), Held::new(s))).collect();
         let mut executor =
             Self { store, ballast, epoch, services, trouble: None, unwritten: vec![] };
+        let told = executor.go_back_again(now);
         let took_over = || Event::TookOver { epoch, rollouts: 0 };
         let facts: Vec<_> = executor.services.keys().map(|n| (n.clone(), took_over())).collect();
         let Outcome { effects, mut failed } = executor.submit_all(&facts, now);
         match failed.pop() {
-            None => Ok((executor, effects)),
+            None => {
+                executor.note_ways_back();
+                Ok((executor, told.into_iter().chain(effects).collect()))
+            }
             Some((_, error)) => Err(Box::new((executor.store, error))),
         }
+    }
+
+    /// Takes ways back again that the controller before took and could not write, before anything
+    /// else is decided. Their plans are issued with all the others, under the new epoch.
+    fn go_back_again(&mut self, now: Timestamp) -> Vec<Effect> {
+        let mut told = Vec::new();
+        for WayBackNote { service, rollout } in self.store.ways_back() {
+            let known = self.services.get(&service).and_then(|held| held.service.rollout.as_ref());
+            if known.is_none_or(|r| r.id != rollout || !r.is_on_trial()) {
+                continue;
+            }
+            let reason = "it went back while nothing could be stored".to_owned();
+            let by = Actor("serin".into());
+            let event = Event::Asked { by, reason: Some(reason), ask: Ask::Abort };
+            let effects = self.submit(&service, &event, now).unwrap_or_default();
+            told.extend(effects.into_iter().filter(|e| !matches!(e, Effect::Apply(_))));
+        }
+        told
+    }
+
+    fn note_ways_back(&mut self) {
+        let turned = |(_, _, t): &(Timestamp, Event, Transition)| {
+            let rollout = t.next.rollout.as_ref()?.id;
+            Some(WayBackNote { service: t.next.name.clone(), rollout })
+        };
+        let notes: Vec<_> = self.unwritten.iter().filter_map(turned).collect();
+        self.store.note_ways_back(&notes);
     }
 
     /// This controller's epoch.
@@ -302,6 +349,7 @@ impl<L: Log> Executor<L> {
         if written.is_err() {
             let later = turns.iter().map(|(event, t)| (now, (*event).clone(), t.clone()));
             self.unwritten.extend(later);
+            self.note_ways_back();
         }
         Ok(written.unwrap_or(None))
     }
@@ -315,7 +363,10 @@ impl<L: Log> Executor<L> {
         let newer = turns.iter().map(|(event, t)| commit_of(now, event, t));
         let all: Vec<_> = older.chain(newer).collect();
         let last = self.store.commit(&all)?;
-        self.unwritten.clear();
+        if !self.unwritten.is_empty() {
+            self.unwritten.clear();
+            self.note_ways_back();
+        }
         Ok(last)
     }
 

@@ -3,7 +3,7 @@
 
 use serin_core::{Entry, Event, RecordedTick, RolloutRecord, Service, ServiceName, Timestamp};
 use serin_server::executor::Log;
-use serin_store::{Commit, Error, JournalRow, LoggedEvent, Store};
+use serin_store::{Commit, Error, JournalRow, LoggedEvent, Store, WayBackNote};
 use std::cell::{Ref, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -43,6 +43,7 @@ struct Memory {
     records: BTreeMap<ServiceName, Vec<RolloutRecord>>,
     ticks: BTreeMap<(ServiceName, u64), Vec<RecordedTick>>,
     journal: Vec<(ServiceName, Entry)>,
+    ways_back: Vec<WayBackNote>,
 }
 
 impl SimLog {
@@ -185,6 +186,25 @@ impl Log for SimLog {
         match &mut shared.kind {
             Kind::Store(store) => store.commit(commits),
             Kind::Memory(memory) => Ok(memory.commit(commits)),
+        }
+    }
+
+    fn note_ways_back(&mut self, notes: &[WayBackNote]) {
+        let mut shared = self.shared.borrow_mut();
+        // A controller that was followed has nothing to say any more.
+        if shared.newest != self.epoch {
+            return;
+        }
+        match &mut shared.kind {
+            Kind::Store(store) => store.note_ways_back(notes).expect("memory is there"),
+            Kind::Memory(memory) => notes.clone_into(&mut memory.ways_back),
+        }
+    }
+
+    fn ways_back(&self) -> Vec<WayBackNote> {
+        match &self.shared.borrow().kind {
+            Kind::Store(store) => store.ways_back(),
+            Kind::Memory(memory) => memory.ways_back.clone(),
         }
     }
 }

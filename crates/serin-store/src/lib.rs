@@ -20,18 +20,21 @@ mod read;
 mod schema;
 mod tail;
 mod ticks;
+mod ways_back;
 
 pub use ballast::Ballast;
 pub use commit::Commit;
 pub use error::Error;
 pub use read::{JournalRow, LoggedEvent, Replay, RolledBack};
 pub use ticks::TicksKept;
+pub use ways_back::WayBackNote;
 
 use rusqlite::Connection;
 use serin_core::ServiceName;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+use ways_back::WaysBack;
 
 /// Longest wait for a lock that another process holds.
 const BUSY: Duration = Duration::from_millis(100);
@@ -52,6 +55,7 @@ pub struct Store {
     tails: BTreeMap<ServiceName, tail::Tail>,
     /// What there is to make smaller.
     work: compact::Work,
+    ways_back: WaysBack,
 }
 
 impl Store {
@@ -60,15 +64,18 @@ impl Store {
     /// # Errors
     /// When the file cannot be opened, is not a Serin store, or is from a newer Serin.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Self::prepare(Connection::open(path)?)
+        let ways_back = WaysBack::File(path.with_extension("back"));
+        // Without room it is tried again when there is some.
+        let _ = ways_back.hold();
+        Self::prepare(Connection::open(path)?, ways_back)
     }
 
     /// A store that is gone when dropped.
     pub fn in_memory() -> Result<Self, Error> {
-        Self::prepare(Connection::open_in_memory()?)
+        Self::prepare(Connection::open_in_memory()?, WaysBack::Memory(vec![]))
     }
 
-    fn prepare(connection: Connection) -> Result<Self, Error> {
+    fn prepare(connection: Connection, ways_back: WaysBack) -> Result<Self, Error> {
         // Only of effect in an empty file: free pages can be given back one by one.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -83,7 +90,7 @@ impl Store {
         schema::migrate(&connection)?;
         let epoch = read_epoch(&connection)?;
         let (tails, work) = (BTreeMap::new(), compact::Work::default());
-        Ok(Self { connection, epoch, tails, work })
+        Ok(Self { connection, epoch, tails, work, ways_back })
     }
 
     /// Bounds the file to so many pages, or to its present size if it is larger; `None` lifts the
@@ -92,6 +99,20 @@ impl Store {
         let most = pages.map_or(i64::from(u32::MAX - 1), i64::from);
         // SQLite answers with the bound it took, which is no error.
         let _ = self.connection.pragma_update_and_check(None, "max_page_count", most, |_| Ok(()));
+    }
+
+    /// Remembers ways back that were taken and could not be written, in space that is there
+    /// already; replaces what was remembered before.
+    ///
+    /// # Errors
+    /// When not even that can be written.
+    pub fn note_ways_back(&mut self, notes: &[WayBackNote]) -> Result<(), std::io::Error> {
+        self.ways_back.write(notes)
+    }
+
+    /// Ways back that a controller took and could not write.
+    pub fn ways_back(&self) -> Vec<WayBackNote> {
+        self.ways_back.read()
     }
 
     /// Takes the next controller epoch; it was never used before.
