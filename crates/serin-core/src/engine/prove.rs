@@ -79,17 +79,16 @@ impl Turn {
         };
         let gone = !seen.contains_key(&back.left);
         if back.routed_at.is_some() && back.silent_at.is_none() && gone {
-            self.silent();
+            self.silent(self.now);
         }
     }
 
-    fn silent(&mut self) {
-        let now = self.now;
+    fn silent(&mut self, at: Timestamp) {
         let Some(back) = self.service.rollout.as_mut().and_then(|r| r.back.as_mut()) else {
             return;
         };
-        back.silent_at = Some(now);
-        let (left, after) = (back.left.clone(), now.since(back.began_at));
+        back.silent_at = Some(at);
+        let (left, after) = (back.left.clone(), at.since(back.began_at));
         self.tell(Fact::Silent { left, after });
     }
 
@@ -121,7 +120,10 @@ impl Turn {
         let Some(back) = rollout.back.as_mut() else { return };
         let covered = back.routed_at.is_some_and(|at| closed.saturating_mul(1000) >= at.0);
         match back.silent_at {
-            None if covered && reached == 0 => self.silent(),
+            None if covered && reached == 0 => {
+                let since = silent_since(back, reports.iter().filter(|c| c.key == key));
+                self.silent(since.unwrap_or(self.now));
+            }
             Some(_) if reached > 0 => back.silent_at = None,
             _ => {}
         }
@@ -152,6 +154,18 @@ impl Rollout {
         }
         pair(&back.left).map_or(0, |(new, old)| new.assigned.saturating_sub(old.assigned))
     }
+}
+
+/// When it was silent, if the counts can say: from the route on, when the last request came before.
+fn silent_since<'a>(
+    back: &WayBack,
+    mut counts: impl Iterator<Item = &'a Counts>,
+) -> Option<Timestamp> {
+    let routed_at = back.routed_at?;
+    let before = |arm: &ArmCounts| {
+        arm.assigned == 0 || arm.last_assigned_at.is_some_and(|last| last <= routed_at)
+    };
+    counts.all(|c| c.arms.get(&back.left).is_none_or(before)).then_some(routed_at)
 }
 
 /// What can be said of the errors at `now`; `rate` is requests a second before the way back.

@@ -136,6 +136,28 @@ fn somebody_who_still_reaches_what_was_left_breaks_the_silence() {
 }
 
 #[test]
+fn silence_is_dated_by_the_last_request_where_the_counts_know_it() {
+    // Milliseconds from the route to the last request, if known; whether silence is as old as it.
+    let cases = [(Some(-500), true), (Some(0), true), (Some(1), false), (None, false)];
+    for (last, from_the_route) in cases {
+        let mut world = gone_back(VerifySpec::default());
+        let mut seen = world.perfect();
+        let stopping = RevisionObservation { stopping: 2, ..RevisionObservation::default() };
+        seen.revisions.insert(revision("v2"), stopping);
+        world.observe(seen);
+        let routed_at = proof(&world).routed_at.unwrap();
+        let last = last.map(|ms| Timestamp(routed_at.0 + ms));
+        for arms in world.totals.values_mut() {
+            arms.entry(revision("v2")).and_modify(|arm| arm.last_assigned_at = last);
+        }
+        world.report();
+        let at = if from_the_route { routed_at } else { world.now };
+        assert_eq!(proof(&world).silent_at, Some(at), "{last:?}");
+        assert_ne!(world.now, routed_at);
+    }
+}
+
+#[test]
 fn a_rollback_measures_against_what_the_target_was_used_to() {
     let mut world = World::on_v1(ladder());
     world.service.spec.schedule.keep_warm = Millis::secs(60);

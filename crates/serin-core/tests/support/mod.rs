@@ -14,7 +14,7 @@ pub struct World {
     pub wake_at: Option<Timestamp>,
     seq: u64,
     count_seq: u64,
-    totals: BTreeMap<Generation, BTreeMap<RevisionId, ArmCounts>>,
+    pub totals: BTreeMap<Generation, BTreeMap<RevisionId, ArmCounts>>,
     fresh: BTreeMap<Generation, ArmCounts>,
     /// What the judges of all rollouts were given.
     pub ticks: Vec<RecordedTick>,
