@@ -3,7 +3,8 @@
 mod capacity;
 
 use crate::{
-    Mirror, Phase, Plan, RevisionId, RevisionPlan, Role, RolloutKind, Rule, Service, Weight,
+    Mirror, Phase, Plan, Preview, RevisionId, RevisionPlan, Role, RolloutKind, Rule, Service,
+    Weight,
 };
 use std::fmt;
 
@@ -155,7 +156,8 @@ fn stable_kept(plan: &Plan, service: &Service) -> Option<Note> {
     }
 }
 
-/// Whether every rule, copy and address of `plan` was in `before` already.
+/// Whether every rule, copy and address of `plan` was in `before` already; the preview may come to
+/// stable.
 fn leads_no_more(plan: &Plan, before: &Plan) -> bool {
     let known = |m: &Mirror| {
         before
@@ -163,9 +165,11 @@ fn leads_no_more(plan: &Plan, before: &Plan) -> bool {
             .as_ref()
             .is_some_and(|b| Mirror { share: m.share, ..b.clone() } == *m && m.share <= b.share)
     };
+    let is_stable = |p: &Preview| plan.in_role(Role::Stable).is_some_and(|(id, _)| *id == p.to);
+    let shown = |p: &Preview| before.preview.as_ref() == Some(p) || is_stable(p);
     plan.rules.iter().all(|rule| before.rules.contains(rule))
         && plan.mirror.as_ref().is_none_or(known)
-        && (plan.preview.is_none() || plan.preview == before.preview)
+        && plan.preview.as_ref().is_none_or(shown)
 }
 
 /// Nothing is led where nobody answers.

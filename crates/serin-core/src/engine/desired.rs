@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// The plan `service` wants, as `generation`.
 pub(super) fn plan(service: &Service, generation: Generation) -> Plan {
     let routes = routes::wanted(service);
+    let revisions = if service.removing { BTreeMap::new() } else { revisions(service) };
+    // Where stable is stopped first, nobody is behind the preview for a while.
+    let there = |to: &RevisionId| revisions.get(to).is_some_and(|r| r.replicas > 0);
     Plan {
         service: service.name.clone(),
         generation,
@@ -18,12 +21,12 @@ pub(super) fn plan(service: &Service, generation: Generation) -> Plan {
         rules: routes.rules,
         only: routes.only,
         mirror: routes.mirror,
-        preview: routes.preview,
+        preview: routes.preview.filter(|preview| there(&preview.to)),
         goal: service.rollout.as_ref().and_then(experiment::goal),
         request_timeout: service.spec.traffic.request_timeout,
         warm_up: service.spec.schedule.warm_up,
         affinity: service.rollout.as_ref().and_then(|r| affinity(service, r)),
-        revisions: if service.removing { BTreeMap::new() } else { revisions(service) },
+        revisions,
     }
 }
 

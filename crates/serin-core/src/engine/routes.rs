@@ -15,13 +15,16 @@ pub(super) struct Routes {
     pub(super) preview: Option<Preview>,
 }
 
-/// What is wanted now: nothing unless the steps are under way, so nothing is left behind.
+/// What is wanted now: nothing but the preview unless the steps are under way, so nothing is left
+/// behind.
 pub(super) fn wanted(service: &Service) -> Routes {
-    let stepping = |r: &&Rollout| matches!(r.phase, Phase::Stepping);
-    let Some(rollout) = service.rollout.as_ref().filter(stepping) else { return Routes::default() };
     if service.removing {
         return Routes::default();
     }
+    let stepping = |r: &&Rollout| matches!(r.phase, Phase::Stepping);
+    let Some(rollout) = service.rollout.as_ref().filter(stepping) else {
+        return Routes { preview: preview(service, None), ..Routes::default() };
+    };
     let to = &rollout.candidate;
     let rule = |route: &HeaderRoute| Rule {
         name: route.name.clone(),
@@ -38,16 +41,22 @@ pub(super) fn wanted(service: &Service) -> Routes {
         rules: rollout.beside.routes.iter().map(rule).collect(),
         only: if some { rollout.schedule.only.clone() } else { vec![] },
         mirror: mirror.filter(|_| some),
-        preview: preview(service, to),
+        preview: preview(service, Some(to)),
     }
 }
 
-/// The candidate's own address, once it was ready; it is not taken away for a moment without.
-fn preview(service: &Service, to: &RevisionId) -> Option<Preview> {
+/// The address for those who try `candidate`: it leads there once that was ready, and to stable
+/// before and between rollouts, so that it never stops answering. It is not moved for a moment
+/// without a ready instance.
+fn preview(service: &Service, candidate: Option<&RevisionId>) -> Option<Preview> {
     let listen = service.spec.traffic.preview?;
-    let wanted = Preview { listen, to: to.clone() };
-    let known = service.plan.as_ref().is_some_and(|plan| plan.preview.as_ref() == Some(&wanted));
-    (known || service.ready(to) > 0).then_some(wanted)
+    let known = service.plan.as_ref().and_then(|plan| plan.preview.as_ref());
+    let leads = |to: &&RevisionId| {
+        let same = known.is_some_and(|known| known.listen == listen && known.to == **to);
+        same || service.ready(to) > 0
+    };
+    let to = candidate.into_iter().chain(service.stable.as_ref()).find(leads)?;
+    Some(Preview { listen, to: to.clone() })
 }
 
 /// Whether the data plane has what the state wants.

@@ -1,7 +1,7 @@
 //! Routes by header, copies, the preview.
 
 use crate::support::{World, percent, serve};
-use crate::{ALL, begun, by, candidate, finish, settle};
+use crate::{ALL, begun, by, candidate, finish, revision, settle};
 use serin_core::*;
 
 fn matches() -> Vec<HeaderMatch> {
@@ -49,13 +49,36 @@ fn a_step_is_done_when_the_data_plane_has_it() {
 }
 
 #[test]
+fn the_preview_always_leads_somewhere() {
+    let preview = |spec: &mut ServiceSpec| {
+        spec.traffic.preview = Some("127.0.0.1:9090".parse().unwrap());
+    };
+    let leads = |world: &World| world.plan().preview.as_ref().map(|preview| preview.to.clone());
+    let mut world = begun(vec![Step::Pause(None), ALL], preview);
+    assert_eq!(leads(&world), Some(revision("v2")), "on trial");
+    by(&mut world, "ada", Ask::Abort).unwrap();
+    assert_eq!(leads(&world), Some(revision("v1")), "as soon as it goes back");
+    settle(&mut world);
+    assert!(world.service.rollout.is_none());
+    assert_eq!(leads(&world), Some(revision("v1")), "between rollouts");
+    world.deploy("v3").unwrap();
+    assert_eq!(leads(&world), Some(revision("v1")), "v3 is not ready yet");
+    settle(&mut world);
+    assert_eq!(leads(&world), Some(revision("v3")));
+    by(&mut world, "ada", Ask::Promote { full: true }).unwrap();
+    settle(&mut world);
+    assert_eq!(leads(&world), Some(revision("v3")), "{}", world.waiting);
+}
+
+#[test]
 fn nothing_is_led_to_a_candidate_without_instances() {
     for step in [route("testers", matches()), mirror(50)] {
         let mut world = World::on_v1(vec![step, ALL]);
         world.service.spec.traffic.preview = Some("127.0.0.1:9090".parse().unwrap());
         world.deploy("v2").unwrap();
         let plan = world.plan();
-        assert!(plan.rules.is_empty() && plan.mirror.is_none() && plan.preview.is_none());
+        assert!(plan.rules.is_empty() && plan.mirror.is_none());
+        assert_eq!(plan.preview.as_ref().map(|preview| &preview.to), Some(&revision("v1")));
         world.advance(70);
         assert!(
             world.waiting.contains("to stop") || world.waiting.contains("confirm"),
