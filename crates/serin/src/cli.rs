@@ -207,6 +207,9 @@ pub struct PlanArgs {
     /// The revision that would be deployed
     #[arg(short, long, value_name = "REV")]
     pub revision: Option<String>,
+    /// Write out the steps, and the strategy that is advised
+    #[arg(long)]
+    pub full: bool,
 }
 
 #[derive(Debug, Args)]

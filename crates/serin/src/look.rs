@@ -48,11 +48,11 @@ pub async fn history(context: &Context<'_>, service: Option<String>) -> Result<E
 /// `serin plan`.
 pub async fn plan(context: &Context<'_>, args: PlanArgs) -> Result<Exit, Failure> {
     if let Some(path) = &args.file {
-        return plan_file(context, path, args.revision).await;
+        return plan_file(context, path, args.revision, args.full).await;
     }
     let service = context.service(args.service).await?;
     let path = path_of(&service, "/plan") + &query(&[("revision", args.revision)]);
-    show(context, path, |found: &PlanPreview, frame| render::plan(found, frame)).await
+    show(context, path, |found: &PlanPreview, frame| render::plan(found, args.full, frame)).await
 }
 
 /// `serin plan -f`: what an apply would do.
@@ -60,6 +60,7 @@ async fn plan_file(
     context: &Context<'_>,
     path: &Path,
     revision: Option<String>,
+    full: bool,
 ) -> Result<Exit, Failure> {
     let request = ship::request(context, path, revision)?;
     let document = context.client.submit("/api/v1/plan", &request).await?;
@@ -68,7 +69,7 @@ async fn plan_file(
         return Ok(Exit::Reached);
     }
     for plan in &document.read::<Plans>()?.plans {
-        for line in render::plan(plan, &context.frame()) {
+        for line in render::plan(plan, full, &context.frame()) {
             context.printer.data(&line);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::error::ApiError;
 use super::read::{ask, named, view};
-use super::view::{ApplyRequest, PlanPreview, Plans, ServiceView, schema_of};
+use super::view::{AdviceView, ApplyRequest, PlanPreview, Plans, ServiceView, schema_of};
 use crate::control::{Core, Handle, now};
 use crate::executor::Error;
 use crate::foresee::foresee;
@@ -46,12 +46,12 @@ pub(super) async fn plan(
     let version = version.map_err(|why: serin_core::IdError| ApiError::invalid(why.to_string()))?;
     let to = apply::revision_id(&spec, version).await;
     let to = to.map_err(|why| ApiError::invalid(why.to_string()))?;
-    let rate = rate(&handle, &name).await;
+    let traffic = traffic(&handle, &name).await;
     let answer = ask(&handle, name, move |core, service| {
         let spec = service.spec.clone();
-        preview(core, service.clone(), &Wish { spec, to, is_named })
+        preview(core, service.clone(), &Wish { spec, to, is_named, traffic })
     });
-    Ok(Json(PlanPreview { requests_per_second: rate, ..answer.await? }))
+    Ok(Json(answer.await?))
 }
 
 /// `POST /api/v1/plan`: what an apply of a file would do.
@@ -61,21 +61,29 @@ pub(super) async fn plan_file(
 ) -> Result<Json<Plans>, ApiError> {
     let mut plans = Vec::new();
     for (spec, to) in apply::wishes(&handle, &request).await? {
-        let rate = rate(&handle, &spec.name).await;
+        let traffic = traffic(&handle, &spec.name).await;
         let answer = handle.ask(move |core| {
             let known = core.executor.service(&spec.name).cloned();
             let service = known.unwrap_or_else(|| Service::new(spec.clone()));
-            preview(core, service, &Wish { spec, to, is_named: true })
+            preview(core, service, &Wish { spec, to, is_named: true, traffic })
         });
-        let plan = answer.await.ok_or_else(ApiError::ending)??;
-        plans.push(PlanPreview { requests_per_second: rate, ..plan });
+        plans.push(answer.await.ok_or_else(ApiError::ending)??);
     }
     Ok(Json(Plans { schema: schema_of("plans"), plans }))
 }
 
-/// Requests a second that the service gets now.
-async fn rate(handle: &Handle, name: &ServiceName) -> Option<f64> {
-    view(handle, name.clone()).await.ok().and_then(|view| requests_per_second(&view))
+/// What users of a service do now, where it was measured.
+#[derive(Debug, Clone, Copy, Default)]
+struct Traffic {
+    /// Requests a second.
+    rps: Option<f64>,
+    /// Share of stable's requests that failed.
+    errors: Option<f64>,
+}
+
+async fn traffic(handle: &Handle, name: &ServiceName) -> Traffic {
+    let Ok(view) = view(handle, name.clone()).await else { return Traffic::default() };
+    Traffic { rps: requests_per_second(&view), errors: error_rate(&view) }
 }
 
 /// A deploy that nobody has asked for.
@@ -84,10 +92,11 @@ struct Wish {
     to: RevisionId,
     /// A version was named; otherwise it stands for any.
     is_named: bool,
+    traffic: Traffic,
 }
 
 fn preview(core: &Core, mut service: Service, wish: &Wish) -> Result<PlanPreview, ApiError> {
-    let Wish { spec, to, is_named } = wish;
+    let Wish { spec, to, is_named, traffic } = wish;
     let would = would(core, &service, wish);
     let kind = match would {
         Would::Start(kind) => kind,
@@ -112,12 +121,20 @@ fn preview(core: &Core, mut service: Service, wish: &Wish) -> Result<PlanPreview
         action: would.word().into(),
         takes: foresee(spec, &foreseen, &records),
         outlook: foreseen,
-        requests_per_second: None,
+        requests_per_second: traffic.rps,
         requests_to_catch: requests_to_catch(&service),
         way_back: Some(way_back),
         measured: views::measured(&records).take(TOLD).collect(),
         strategy: spec.schedule.strategy.clone(),
+        written: serin_spec::written_out(&spec.schedule),
+        advice: advice(spec, *traffic),
     })
+}
+
+/// Without anything measured there is nothing to say.
+fn advice(spec: &ServiceSpec, traffic: Traffic) -> Option<AdviceView> {
+    let found = serin_spec::advice(spec, traffic.rps?, traffic.errors?)?;
+    Some(AdviceView { strategy: found.strategy, sentence: found.sentence })
 }
 
 /// What a deploy would lead to.
@@ -178,6 +195,12 @@ fn requests_per_second(view: &ServiceView) -> Option<f64> {
     let last = view.traffic.iter().filter_map(|arm| arm.last_request_at).max()?;
     let seconds = last.since(first).0 as f64 / 1000.0;
     (seconds >= 1.0).then(|| requests as f64 / seconds)
+}
+
+/// Share of stable's requests that failed since the data plane started.
+fn error_rate(view: &ServiceView) -> Option<f64> {
+    let stable = view.traffic.iter().find(|arm| arm.role == "stable" && arm.requests > 0)?;
+    Some(stable.errors as f64 / stable.requests as f64)
 }
 
 fn requests_to_catch(service: &Service) -> Option<u64> {

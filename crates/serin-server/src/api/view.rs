@@ -10,7 +10,7 @@ pub use back::{DrillRecord, Drills, KnownRevision, MeasuredWay, Runbook};
 pub use life::{
     ApprovalView, LeftoverView, Leftovers, QueuedView, TestView, VariantView, WayBackView,
 };
-pub use plan::{Foresight, PlanPreview, Plans, StepRoom};
+pub use plan::{AdviceView, Foresight, PlanPreview, Plans, StepRoom};
 pub use rollout::{LatencyIntervals, RolloutStatus, RolloutView};
 
 use serde::{Deserialize, Serialize};

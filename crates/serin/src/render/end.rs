@@ -43,6 +43,7 @@ pub fn one_line(record: &RolloutRecord, frame: &Frame) -> Line {
         .text(format!(" {}", super::words::ago(record.ended_at, frame.now)));
     match &record.cause {
         Some(cause) => line.text(": ").text(&cause.text),
+        None if record.downtime.0 > 0 => line.text(format!(", downtime {}", record.downtime)),
         None => line,
     }
 }

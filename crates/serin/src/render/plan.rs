@@ -5,12 +5,13 @@ use super::words::{count, span, thousands};
 use super::{Frame, class, version};
 use crate::printer::{Line, Tone};
 use serin_core::{Millis, OutlookStep};
-use serin_server::api::view::PlanPreview;
+use serin_server::api::view::{AdviceView, PlanPreview};
 
 const HEADS: [&str; 6] = ["STEP", "WEIGHT", "OLD+NEW", "AT LEAST", "REQUESTS", "WHAT"];
 
-/// Steps, the shortest time, the requests needed, the way back.
-pub fn plan(plan: &PlanPreview, frame: &Frame) -> Vec<Line> {
+/// Steps, the shortest time, the requests needed, the way back. With `full` the steps are written
+/// out whatever they come from, and so is the strategy that is advised.
+pub fn plan(plan: &PlanPreview, full: bool, frame: &Frame) -> Vec<Line> {
     let mut lines = vec![title(plan, frame)];
     if plan.action == "nothing" {
         return lines;
@@ -20,7 +21,10 @@ pub fn plan(plan: &PlanPreview, frame: &Frame) -> Vec<Line> {
         table.row(cells(index, step, plan));
     }
     if !plan.strategy.is_empty() {
-        lines.push(fact("strategy", &strategy(&plan.strategy)));
+        lines.push(fact("strategy", &plan.strategy));
+    }
+    if full || is_preset(&plan.strategy) {
+        lines.extend(yaml(&plan.written, frame));
     }
     if plan.action == "first" && !plan.outlook.steps.is_empty() {
         lines.push(Line::toned(Tone::Dim, "  every later one goes through:"));
@@ -29,18 +33,34 @@ pub fn plan(plan: &PlanPreview, frame: &Frame) -> Vec<Line> {
         lines.extend(table.lines(frame, "  "));
     }
     let facts = totals(plan).into_iter().chain(takes(plan)).chain(way_back(plan));
+    let facts = facts.chain(plan.advice.as_ref().map(|advice| advised(advice, full)));
     lines.extend(facts.flat_map(|fact| fact.hang(frame.columns(), 4)));
+    let proposed = plan.advice.as_ref().and_then(|advice| advice.strategy.as_deref());
+    lines.extend(proposed.filter(|_| full).into_iter().flat_map(|text| yaml(text, frame)));
     let note = |text: &String| Line::plain("  ").add(Tone::Warn, "note").text(": ").text(text);
     lines.extend(plan.outlook.notes.iter().flat_map(|text| note(text).hang(frame.columns(), 4)));
     lines
 }
 
-/// Its name, and where it can be read if it is a preset.
-fn strategy(name: &str) -> String {
-    if serin_spec::presets().iter().any(|preset| preset.name == name) {
-        return format!("{name}, as `serin presets {name}` writes it out");
-    }
-    name.into()
+/// Whether the file has only its name, so that the steps are read nowhere else.
+fn is_preset(name: &str) -> bool {
+    serin_spec::presets().iter().any(|preset| preset.name == name)
+}
+
+/// Text for a file. A line that is too long goes on deeper, which means the same.
+fn yaml(text: &str, frame: &Frame) -> Vec<Line> {
+    let lines = text.lines().map(|line| Line::plain(format!("    {line}")));
+    lines.flat_map(|line| line.hang(frame.columns(), 10)).collect()
+}
+
+/// What would find more, and where to read it.
+fn advised(advice: &AdviceView, full: bool) -> Line {
+    let more = match advice.strategy {
+        None => "",
+        Some(_) if full => "; under `strategy:` write",
+        Some(_) => "; `serin plan --full` writes it out",
+    };
+    fact("advice", &format!("{}{more}", advice.sentence))
 }
 
 /// How one goes back, and how long it took before.

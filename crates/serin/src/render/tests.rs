@@ -1,6 +1,7 @@
 //! Views made by hand, as they are shown.
 
 mod life;
+mod plan;
 
 use super::*;
 use serde_json::{Value, json};
@@ -316,7 +317,7 @@ fn history_and_plan() {
     }))
     .unwrap();
     assert_eq!(
-        shown(&plan(&preview, &wide())),
+        shown(&plan(&preview, false, &wide())),
         "\
 shop  v1 → v2
   STEP  WEIGHT  OLD+NEW  AT LEAST  REQUESTS  WHAT

@@ -44,6 +44,22 @@ pub struct PlanPreview {
     /// The strategy's name in the file.
     #[serde(default)]
     pub strategy: String,
+    /// Its steps as a list in YAML, written out.
+    #[serde(default)]
+    pub written: String,
+    /// What is proposed for the present traffic; `None` where nothing was measured, and where the
+    /// steps ask for evidence already.
+    #[serde(default)]
+    pub advice: Option<AdviceView>,
+}
+
+/// A strategy that would find more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdviceView {
+    /// What to write under `spec.strategy`; `None` where the traffic is too thin for evidence.
+    pub strategy: Option<String>,
+    /// What it takes and finds, beside what there is now.
+    pub sentence: String,
 }
 
 /// What a rollout takes: instances beside those that run, and time without any.
