@@ -6,6 +6,7 @@ mod support;
 
 use serde_json::Value;
 use std::process::Stdio;
+use support::load::{Connections, Load};
 use support::{HELD, QUICK, Server, free_address, said, shop};
 
 /// A server with revision v1 of a shop whose file was changed like this.
@@ -107,13 +108,85 @@ fn what_is_kept_has_its_price_and_can_be_let_go() {
     assert_eq!(status["way_back"]["class"], "redeploy", "{status}");
 }
 
+/// The file with another strategy, or none.
+fn instead(text: &str, strategy: &str) -> String {
+    let (head, _) = text.split_once("  strategy:").unwrap();
+    format!("{head}{strategy}")
+}
+
 #[test]
-fn stopping_first_is_foreseen() {
-    let server = serving(QUICK, |text| {
-        let (head, _) = text.split_once("  strategy:").unwrap();
-        format!("{head}  environment: staging\n  strategy: {{ recreate: {{}} }}\n")
-    });
+fn stopping_first_is_foreseen_and_measured() {
+    let recreate = "  environment: staging\n  strategy: { recreate: {} }\n";
+    let server = serving(QUICK, |text| instead(&text, recreate));
     let plan = server.ok(&["plan", "-r", "v2"]).out;
     assert!(plan.contains("downtime: users get 503"), "{plan}");
     assert!(plan.contains("never measured yet"), "{plan}");
+    server.ok(&["deploy", "-r", "v2"]);
+    let history = server.json(&["history"]);
+    let downtime = history["rollouts"][0]["downtime"].as_u64().unwrap();
+    assert!(downtime > 0, "{history}");
+    let shown = server.ok(&["status", "shop"]).out;
+    assert!(shown.contains("downtime"), "{shown}");
+    let plan = server.ok(&["plan", "-r", "v3"]).out;
+    assert!(plan.contains("the last time"), "{plan}");
+}
+
+#[test]
+fn a_size_may_come_before_a_share() {
+    let steps = "{ setCanaryScale: { replicas: 1 } }, { pause: {} }, { setWeight: 100 }";
+    let server = serving(steps, with(""));
+    server.ok(&["deploy", "-r", "v2", "--detach"]);
+    server.ok(&["wait", "--for", "step=2"]);
+    let status = server.json(&["status", "shop"]);
+    let of_v2 = |row: &&Value| row["revision"].as_str().unwrap().starts_with("v2@");
+    let rows = status["instances"].as_array().unwrap().iter().filter(of_v2).count();
+    assert_eq!(rows, 1, "{status}");
+    server.ok(&["promote", "--full"]);
+    server.ok(&["wait", "shop"]);
+}
+
+#[test]
+fn a_failed_test_keeps_the_candidate_from_users() {
+    let test =
+        "{ name: smoke, command: [\"/bin/sh\", \"-c\", \"echo the cart is empty; exit 3\"] }";
+    let one = "{ setCanaryScale: { replicas: 1 } }";
+    let steps = format!("{one}, {{ run: [{test}] }}, {{ setWeight: 50 }}, {{ setWeight: 100 }}");
+    let server = serving(&steps, with(""));
+    let status = server.json(&["status", "shop"]);
+    let users =
+        Load::start(status["listen"].as_str().unwrap().parse().unwrap(), 2, Connections::Kept);
+    let said = server.run(&["deploy", "-r", "v2"]);
+    let report = users.report();
+    assert_eq!(said.code, Some(3), "{said:?}");
+    assert!(said.err.contains("smoke") && said.err.contains("the cart is empty"), "{}", said.err);
+    assert!(report.failures.is_empty(), "{report:?}");
+    assert!(!report.by_version.contains_key("v2"), "{report:?}");
+    let shown = server.ok(&["status", "shop"]).out;
+    assert!(shown.contains("the cart is empty"), "{shown}");
+}
+
+#[test]
+fn a_plan_is_written_out_and_advises_what_traffic_allows() {
+    let server = serving(QUICK, |text| instead(&text, ""));
+    let quiet = server.json(&["plan", "-r", "v2"]);
+    assert_eq!(
+        (&quiet["advice"], &quiet["strategy"]),
+        (&Value::Null, &"guarded".into()),
+        "{quiet}"
+    );
+    assert!(quiet["written"].as_str().unwrap().contains("- setWeight: 100"), "{quiet}");
+    let listen = server.json(&["status", "shop"])["listen"].as_str().unwrap().parse().unwrap();
+    let users = Load::start(listen, 4, Connections::Kept);
+    let mut plan = quiet;
+    while plan["advice"].is_null() {
+        users.wait_for(50);
+        plan = server.json(&["plan", "-r", "v2"]);
+    }
+    let advice = &plan["advice"];
+    assert!(advice["strategy"].as_str().unwrap().starts_with("canary:\n  steps:\n"), "{advice}");
+    let text = server.ok(&["plan", "-r", "v2"]).out;
+    assert!(text.contains("  advice: at ") && !text.contains("canary:"), "{text}");
+    let full = server.ok(&["plan", "-r", "v2", "--full"]).out;
+    assert!(full.contains("    canary:\n      steps:\n        - setWeight: "), "{full}");
+    users.report();
 }

@@ -112,7 +112,7 @@ fn time_without_an_answer_is_told() {
     let mut moving = rollout();
     moving["places"] = json!({
         "candidate": 2, "stable": 1, "rising_at": START, "arrived": false,
-        "failed": { "places": 1, "until": null }
+        "failed": { "places": 1, "keeps": 1, "until": null }
     });
     moving["downtime"] = json!({ "since": START, "total": 0 });
     let text = shown(&detail(&service(json!({ "rollout": moving })), &wide()));
