@@ -3,6 +3,7 @@
 //! Figures go to stdout as a table and to `target/bench/<name>.json`. Nothing here passes or
 //! fails by a figure: a busy machine is no reason for a red build.
 
+mod control;
 mod data_plane;
 mod demo;
 mod flips;
@@ -32,12 +33,13 @@ pub fn run(words: &[&str]) -> Result<()> {
     match words {
         ["proxy", rest @ ..] => proxy::run(&Options::parse(rest)?),
         ["flips", rest @ ..] => flips::run(&Options::parse(rest)?),
+        ["control", rest @ ..] => control::run(&Options::parse(rest)?),
         ["demo", rest @ ..] => demo::run(&Options::parse(rest)?),
         ["hostile", rest @ ..] => hostile::run(rest),
         ["idle", rest @ ..] => idle::run(&Options::parse(rest)?),
         ["stats", rest @ ..] => stats::run(rest),
         _ => Err(Failure::usage(
-            "which benchmark? `bench proxy`, `flips`, `idle`, `demo`, `stats` or `hostile`",
+            "which benchmark? `bench proxy`, `flips`, `idle`, `control`, `demo`, `stats` or `hostile`",
         )),
     }
 }

@@ -11,6 +11,7 @@ use serin_store::{Ballast, Store};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -86,6 +87,8 @@ pub(crate) struct Core {
     looks: u32,
     data: PathBuf,
     hooks: Hooks,
+    /// Has the store's log copied into its file; gone when that cannot be done beside.
+    copies: Option<SyncSender<()>>,
 }
 
 /// An executor that has taken over, with what it wants done first.
@@ -139,11 +142,26 @@ pub(crate) fn begin(
     let (tells, _) = broadcast::channel(TELL_BACKLOG);
     let (executor, lines) = (opened.executor, tells.clone());
     let (hooks, ends) = Hooks::new();
-    let mut core = Core { executor, platform, counts: None, tells: lines, looks: 0, data, hooks };
+    let (counts, looks, copies) = (None, 0, copy_beside(executor.store()));
+    let mut core = Core { executor, platform, counts, tells: lines, looks, data, hooks, copies };
     core.carry_out(opened.effects);
     core.tend_all();
     tokio::spawn(own(core, inbox, reports, ends));
     (questions, tells)
+}
+
+/// Copies the store's log into its file on a thread of its own, whenever told to.
+fn copy_beside(store: &Store) -> Option<SyncSender<()>> {
+    let checkpointer = store.checkpointer().ok()??;
+    let (tell, told) = sync_channel(1);
+    let work = move || {
+        // What cannot be copied now is copied the next time.
+        while told.recv().is_ok() {
+            let _ = checkpointer.run();
+        }
+    };
+    std::thread::Builder::new().name("control-copies".into()).spawn(work).ok()?;
+    Some(tell)
 }
 
 impl Handle {
@@ -333,6 +351,8 @@ impl Core {
         } else if self.executor.trouble().is_some() {
             self.executor.recover(now());
         }
+        // A copy that is still under way takes this with it.
+        self.copies.as_ref().map(|copies| copies.try_send(()));
         let began = std::time::Instant::now();
         tokio::task::block_in_place(|| {
             self.executor.compact(now(), || began.elapsed() < TIDYING);

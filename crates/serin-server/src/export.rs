@@ -103,6 +103,10 @@ struct Trailer<'a> {
 /// The verdict on record.
 #[derive(Serialize)]
 struct Recorded<'a> {
+    /// Since when what the judge was given is kept no longer, ms of Unix time. First, so that the
+    /// beginning of the line tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone_since: Option<Timestamp>,
     verdict: Option<Outcome>,
     rung: Option<(u32, u32)>,
     /// `ln` of the e-value the rollout was judged by, and what rolls it back.
@@ -152,12 +156,18 @@ impl Export {
         }
     }
 
-    /// The last line.
+    /// The last line; `gone_since` when the ticks were given up.
     ///
     /// # Errors
     /// Never with what a judge says.
-    pub fn end(&self, said: Option<&Assessment>, rung: Option<Rung>) -> serde_json::Result<String> {
+    pub fn end(
+        &self,
+        said: Option<&Assessment>,
+        rung: Option<Rung>,
+        gone_since: Option<Timestamp>,
+    ) -> serde_json::Result<String> {
         let recorded = Recorded {
+            gone_since,
             verdict: said.map(|a| a.outcome),
             rung: rung.map(|rung| (rung.j, rung.m)),
             evidence: said.map(|a| a.fail_evidence),

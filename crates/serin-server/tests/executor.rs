@@ -337,8 +337,83 @@ fn exported(ticks: &[(u64, RecordedTick)], record: &RolloutRecord) {
     let requests: u64 = lines[1..].iter().map(|l| l["canary"]["n"].as_u64().unwrap()).sum();
     let judged = record.assessment.as_ref().unwrap();
     assert_eq!(requests, judged.canary_n);
-    let end = line(export.end(record.assessment.as_ref(), record.assessed_at).unwrap());
+    let end = line(export.end(record.assessment.as_ref(), record.assessed_at, None).unwrap());
     assert_eq!(end["recorded"]["verdict"], "fail");
     assert_eq!(end["recorded"]["evidence"].as_f64(), Some(judged.fail_evidence));
     assert_eq!(end["recorded"]["complete"], true);
+    assert!(end["recorded"].get("gone_since").is_none());
+    let gone = Export::new("shop", record.id).end(record.assessment.as_ref(), None, Some(START));
+    let gone = gone.unwrap();
+    assert!(gone[..60].contains(r#""gone_since":1000000"#), "the line begins with it: {gone}");
+    assert_eq!(line(gone)["recorded"]["complete"], false);
+}
+
+/// A second service, as far as `on_trial` brings the first.
+fn second_on_trial(executor: &mut Executor) -> ServiceName {
+    let name: ServiceName = "till".parse().unwrap();
+    for (version, from) in [("v1", 1), ("v2", 20)] {
+        let mut event = deploy(version);
+        if let Event::Asked { ask: Ask::Deploy(ask), .. } = &mut event {
+            ask.spec.name = name.clone();
+        }
+        executor.submit(&name, &event, START).unwrap();
+        for n in from..from + 10 {
+            let plan = executor.service(&name).unwrap().plan.clone().unwrap();
+            executor.submit(&name, &done(&plan, n), START).unwrap();
+        }
+    }
+    name
+}
+
+#[test]
+fn facts_together_do_what_they_do_one_by_one() {
+    let mut together = on_trial(Store::in_memory().unwrap(), None);
+    let mut singly = on_trial(Store::in_memory().unwrap(), None);
+    let other = second_on_trial(&mut together);
+    second_on_trial(&mut singly);
+    let gone: ServiceName = "nobody".parse().unwrap();
+    let facts = vec![
+        (shop(), bad_report(&together)),
+        (other.clone(), report(&together, 1)),
+        (gone.clone(), Event::Woke),
+        (shop(), done(&plan(&together), 2)),
+        (shop(), report(&together, 2)),
+        (other, Event::Woke),
+    ];
+    let outcome = together.submit_all(&facts, START);
+    let mut effects = vec![];
+    for (name, event) in &facts {
+        effects.extend(singly.submit(name, event, START).unwrap_or_default());
+    }
+    assert_eq!(outcome.effects, effects);
+    assert!(!applied(&effects).is_empty());
+    assert!(matches!(&outcome.failed[..], [(name, Error::UnknownService(_))] if *name == gone));
+    let states = |executor: &Executor| executor.services().cloned().collect::<Vec<_>>();
+    assert_eq!(states(&together), states(&singly));
+    assert_eq!(together.store().services().unwrap(), states(&together));
+    assert_eq!(together.next_wake(), singly.next_wake());
+    let events = |executor: &Executor| executor.store().events(&shop()).unwrap();
+    assert_eq!(events(&together), events(&singly));
+}
+
+#[test]
+fn of_facts_that_cannot_be_stored_only_the_way_back_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("serin.db");
+    let mut executor = on_trial(Store::open(&path).unwrap(), None);
+    let other = second_on_trial(&mut executor);
+    let before = executor.service(&other).unwrap().clone();
+    let mut locker = rusqlite::Connection::open(&path).unwrap();
+    let held = locker.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
+    let facts = [(other.clone(), report(&executor, 1)), (shop(), bad_report(&executor))];
+    let outcome = executor.submit_all(&facts, START);
+    assert_eq!(applied(&outcome.effects)[0].weight(&revision("v2")), Weight::NONE);
+    assert!(matches!(outcome.failed[0].1, Error::Store(_)));
+    assert_eq!(executor.service(&other), Some(&before), "nothing of it happened");
+    assert!(executor.trouble().is_some());
+    drop(held);
+    assert!(executor.recover(START));
+    // The facts come again.
+    executor.submit_all(&facts[..1], START);
+    assert_ne!(executor.service(&other), Some(&before));
 }

@@ -12,6 +12,7 @@
 //! - An epoch is handed out once, ever; under an older one than the newest nothing is written.
 
 mod ballast;
+mod checkpoint;
 mod commit;
 mod compact;
 mod error;
@@ -23,6 +24,7 @@ mod ticks;
 mod ways_back;
 
 pub use ballast::Ballast;
+pub use checkpoint::Checkpointer;
 pub use commit::Commit;
 pub use error::Error;
 pub use read::{JournalRow, LoggedEvent, Replay, RolledBack};
@@ -41,6 +43,10 @@ const BUSY: Duration = Duration::from_millis(100);
 
 /// Bytes the write-ahead log keeps on disk between checkpoints.
 const WAL_BYTES: i64 = 8 << 20;
+
+/// Pages in the write-ahead log at which a commit copies them into the file itself, when no
+/// [`Checkpointer`] does it.
+const WAL_PAGES: i64 = 4_000;
 
 /// Statements kept ready.
 const STATEMENTS: usize = 64;
@@ -80,8 +86,9 @@ impl Store {
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // Answers with the bound, which is no error.
-        let bound = |_: &rusqlite::Row| Ok(());
+        let bound: fn(&rusqlite::Row) -> rusqlite::Result<()> = |_| Ok(());
         connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES, bound)?;
+        connection.pragma_update_and_check(None, "wal_autocheckpoint", WAL_PAGES, bound)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         // Another process with the file open, such as a backup, must not hold up a decision.
         connection.busy_timeout(BUSY)?;

@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 const PLAIN: usize = 512;
 
 /// How hard documents are squeezed that are written while a decision waits; 1 is quickest.
-const QUICK: u8 = 2;
+const QUICK: u8 = 1;
 
 /// How hard what is packed in the background is squeezed.
 const TIGHT: u8 = 6;

@@ -66,7 +66,19 @@ type Row = (String, String, Option<Vec<u8>>, Option<i64>);
 
 /// All services, with the facts absorbed that came after they were written.
 pub(crate) fn all(connection: &Connection) -> Result<Vec<Current>, Error> {
-    let sql = "SELECT name, state, packed, seq FROM service ORDER BY name";
+    find(connection, "SELECT name, state, packed, seq FROM service ORDER BY name")
+}
+
+/// Of these, those that are behind their log.
+fn behind(connection: &Connection) -> Result<Vec<Current>, Error> {
+    find(
+        connection,
+        "SELECT name, state, packed, seq FROM service AS s WHERE EXISTS
+         (SELECT 1 FROM event AS e WHERE e.service = s.name AND e.seq > s.seq) ORDER BY name",
+    )
+}
+
+fn find(connection: &Connection, sql: &str) -> Result<Vec<Current>, Error> {
     let mut query = connection.prepare_cached(sql)?;
     let columns =
         query.query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
@@ -108,7 +120,7 @@ impl Store {
     /// Writes every state that is behind its log, and drops facts that this engine would have
     /// decided on.
     pub(crate) fn catch_up(tx: &Connection) -> Result<(), Error> {
-        for now in all(tx)?.into_iter().filter(|now| now.through.is_some() || now.diverged) {
+        for now in behind(tx)? {
             let name = now.service.name.as_str();
             if let Some(seq) = now.through {
                 commit::write_state(tx, name, seq, &Document::of(&now.service, "")?)?;

@@ -112,6 +112,13 @@ impl Seen {
         }
     }
 
+    /// Since when the ticks are kept no longer, ms of Unix time, when the last line says so.
+    fn gone_since(&self) -> Option<i64> {
+        let last = String::from_utf8_lossy(&self.last).into_owned();
+        let (_, rest) = last.split_once("\"gone_since\":")?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    }
+
     /// Whether the last line is the one that ends an export.
     fn is_whole(&self) -> bool {
         !self.is_open && String::from_utf8_lossy(&self.last).contains("\"recorded\":")
@@ -160,7 +167,14 @@ async fn to_file(from: Pieces, path: &Path) -> Result<Seen, Failure> {
 
 fn note(context: &Context<'_>, service: &str, rollout: u64, seen: &Seen) {
     let judged = seen.lines.saturating_sub(2);
-    let text = if seen.lines < 2 {
+    let text = if let Some(at) = seen.gone_since() {
+        let since =
+            jiff::Timestamp::from_millisecond(at).map_or(String::new(), |at| at.to_string());
+        format!(
+            "the counts of rollout {rollout} of {service} are gone since {since}: those of the last \
+             20 rollouts are kept; its verdict stays in the last line and in `serin history`"
+        )
+    } else if seen.lines < 2 {
         format!("rollout {rollout} of {service} was not judged: there is nothing to export")
     } else {
         format!("rollout {rollout} of {service}: {}", count(judged, "record"))
@@ -171,6 +185,17 @@ fn note(context: &Context<'_>, service: &str, rollout: u64, seen: &Seen) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_export_says_that_its_counts_are_gone() {
+        let mut seen = Seen::default();
+        seen.add(
+            b"{\"run\":\"a/1\",\"recorded\":{\"gone_since\":1700000000000,\"verdict\":null}}\n",
+        );
+        assert!(seen.is_whole());
+        assert_eq!(seen.gone_since(), Some(1_700_000_000_000));
+        assert_eq!(Seen::default().gone_since(), None);
+    }
 
     #[test]
     fn an_export_is_whole_when_its_last_line_is_there() {

@@ -8,8 +8,9 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serin_core::{RecordedTick, Service, ServiceName};
+use serin_core::{RecordedTick, Service, ServiceName, Timestamp};
 use serin_stats::{Assessment, Rung};
+use serin_store::TicksKept;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -19,8 +20,14 @@ use tokio_stream::Stream;
 /// Ticks read from the store at a time.
 const PAGE: u32 = 500;
 
-/// A verdict and the rung it was asked for.
-type Said = (Option<Assessment>, Option<Rung>);
+/// What is on record of a rollout's judge.
+struct Said {
+    verdict: Option<Assessment>,
+    /// The rung it was asked for.
+    rung: Option<Rung>,
+    /// Since when what it was given is kept no longer.
+    gone: Option<Timestamp>,
+}
 
 /// `GET /api/v1/services/{name}/rollouts/{id}/ticks`: JSON lines, see [`crate::export`].
 pub(super) async fn ticks(
@@ -38,12 +45,32 @@ pub(super) async fn ticks(
 
 fn said(core: &Core, service: &Service, id: u64) -> Result<Said, ApiError> {
     if let Some(running) = service.rollout.as_ref().filter(|r| r.id == id) {
-        return Ok((running.assessment.clone(), running.assessed_at));
+        let (verdict, rung) = (running.assessment.clone(), running.assessed_at);
+        return Ok(Said { verdict, rung, gone: None });
     }
     let record = core.executor.store().record(&service.name, id)?;
     let record = record.ok_or_else(|| unknown(&service.name, id))?;
-    Ok((record.assessment, record.assessed_at))
+    let gone = match core.executor.store().ticks_kept(&service.name, id)? {
+        TicksKept::All => None,
+        TicksKept::GoneSince(at) => Some(at),
+    };
+    Ok(Said { verdict: record.assessment, rung: record.assessed_at, gone })
 }
+
+/// The next ticks; when there are none left, what is on record.
+fn page(core: &Core, service: &Service, id: u64, after: u64) -> Result<Page, ApiError> {
+    let said = said(core, service, id)?;
+    // While they are being removed a part of them would be there.
+    if said.gone.is_some() {
+        return Ok((vec![], Some(said)));
+    }
+    let ticks = core.executor.store().ticks(&service.name, id, after, PAGE)?;
+    let said = ticks.is_empty().then_some(said);
+    Ok((ticks, said))
+}
+
+/// Ticks with their numbers, and what stands at their end.
+type Page = (Vec<(u64, RecordedTick)>, Option<Said>);
 
 fn unknown(name: &ServiceName, id: u64) -> ApiError {
     let title = format!("{name} has no rollout {id}");
@@ -55,11 +82,7 @@ async fn send(handle: Handle, name: ServiceName, id: u64, out: mpsc::Sender<Stri
     let mut after = 0;
     loop {
         // The verdict is read with the end of the ticks: of a rollout under way more may come.
-        let read = ask(&handle, name.clone(), move |core, service| {
-            let page = core.executor.store().ticks(&service.name, id, after, PAGE)?;
-            let said = page.is_empty().then(|| said(core, service, id)).transpose()?;
-            Ok((page, said))
-        });
+        let read = ask(&handle, name.clone(), move |core, service| page(core, service, id, after));
         let text = match read.await {
             Ok((page, None)) => {
                 after = page.last().map_or(after, |(number, _)| *number);
@@ -67,7 +90,7 @@ async fn send(handle: Handle, name: ServiceName, id: u64, out: mpsc::Sender<Stri
             }
             Ok((_, Some(said))) => {
                 // A client that has gone needs no last line.
-                let line = export.end(said.0.as_ref(), said.1);
+                let line = export.end(said.verdict.as_ref(), said.rung, said.gone);
                 let _ = out.send(line.unwrap_or_default() + "\n").await;
                 return;
             }
