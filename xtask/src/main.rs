@@ -26,6 +26,7 @@ usage: cargo xtask <task>
   sim [--seeds N] [--from SEED]
                           plays seeds in the simulator (docs/simulator.md)
   soak mutants            breaks the engine by hand, bug by bug; the simulator must notice each
+  soak strategies         every strategy ships ten versions under load, and everything is killed
   soak [--minutes N]      long runs: simulation seeds, weight flips, the demo again and again
 ";
 

@@ -20,6 +20,9 @@ pub fn run(words: &[&str]) -> Result<()> {
     if let ["mutants", rest @ ..] = words {
         return mutants::run(rest);
     }
+    if words == ["strategies"] {
+        return strategies();
+    }
     let each = Duration::from_secs(parse(words)? * 60 / 3);
     println!("==> simulation, {} s", each.as_secs());
     simulation(each)?;
@@ -27,6 +30,13 @@ pub fn run(words: &[&str]) -> Result<()> {
     bench::soak_flips(each)?;
     println!("==> demo, {} s", each.as_secs());
     demo(each)
+}
+
+/// Every strategy ships ten versions in a row under load, and 120 times something is killed.
+fn strategies() -> Result<()> {
+    let mut tests = command::cargo(&["test", "-p", "serin", "--test", "strategies"]);
+    tests.env("SERIN_VERSIONS", "10").env("SERIN_KILLS", "120");
+    command::run(&mut tests)
 }
 
 /// Minutes to run for.
@@ -37,7 +47,7 @@ fn parse(words: &[&str]) -> Result<u64> {
             Ok(minutes) if minutes > 0 => Ok(minutes),
             _ => Err(Failure::usage(format!("`--minutes` is a number from 1, not `{minutes}`"))),
         },
-        _ => Err(Failure::usage("`soak` takes --minutes N only")),
+        _ => Err(Failure::usage("`soak` takes --minutes N, `mutants` or `strategies`")),
     }
 }
 
