@@ -30,6 +30,9 @@ impl Turn {
         if epoch > self.service.generation.epoch {
             self.service.generation.epoch = epoch;
             self.force_apply = self.service.plan.is_some();
+            // What the one before saw last may not be so any more: it may have gone back without
+            // being able to write it down. Nothing goes on before the plan is confirmed again.
+            self.service.observed.applied = None;
         }
     }
 
