@@ -80,7 +80,7 @@ impl Job {
         let (stable, candidate) = (condition.stable.clone(), candidate.clone());
         let key = condition.affinity.as_ref().map(|(key, _)| key.clone());
         let crowd_rng = Rng::of(rng.bits(), 0);
-        let mut site = Site::new(plane, spec, stable, candidate, rng).await?;
+        let mut site = Box::pin(Site::new(plane, spec, stable, candidate, rng)).await?;
         site.deploy(spec::stable()).await?;
         let crowd = Crowd::new(listen, condition.traffic.clone(), key, crowd_rng);
         let users = tokio::spawn(crowd.run());

@@ -215,6 +215,10 @@ impl Carry {
             Ok(assigned) => assigned,
             Err(NotReady) => return self.not_ready(),
         };
+        // Copies are compared with their like: what fails among the others says nothing of them.
+        if route.mirror.as_ref().is_some_and(|m| self.upgrade.is_some() || !m.fits(&request)) {
+            ticket.set_apart();
+        }
         if let Some(at) = dealt.filter(|_| route.mirror.is_some() && self.upgrade.is_none()) {
             mirror::copy(&self.session.worker, &route, at, &mut request, self.user);
         }

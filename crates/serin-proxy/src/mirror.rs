@@ -44,14 +44,18 @@ impl Mirror {
         Self { tests, share: wire.share, arm }
     }
 
+    /// Whether a request is of the kind that is copied.
+    pub fn fits<B>(&self, request: &Request<B>) -> bool {
+        self.tests.iter().any(|test| test.fits(request))
+    }
+
     /// Whether a request is copied. A copy is not copied again.
     fn wants<B>(&self, request: &Request<B>, user: Option<User>, rng: &mut Rng) -> bool {
         let mut drawn = || match user {
             Some(user) => scale(user.second(), WEIGHT_TOTAL) < self.share,
             None => rng.u32(0..WEIGHT_TOTAL) < self.share,
         };
-        let fits = self.tests.iter().any(|test| test.fits(request));
-        fits && !request.headers().contains_key(MIRROR) && drawn()
+        self.fits(request) && !request.headers().contains_key(MIRROR) && drawn()
     }
 }
 

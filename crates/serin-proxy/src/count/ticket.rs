@@ -45,6 +45,8 @@ pub struct Ticket {
     aims: bool,
     /// Another arm serves the request: what comes of it says nothing about this one.
     elsewhere: bool,
+    /// It is of a kind that the other arm does not get.
+    apart: bool,
     ended: bool,
 }
 
@@ -76,8 +78,21 @@ impl Ticket {
             seats.arrive(user, now_ms);
         }
         let second = now_ms / 1_000;
-        let (judged, aims, elsewhere, ended) = (false, false, false, false);
-        Self { arm, clock, arrived, second, user, turn, kind, judged, aims, elsewhere, ended }
+        let (judged, aims, elsewhere, apart, ended) = (false, false, false, false, false);
+        Self {
+            arm,
+            clock,
+            arrived,
+            second,
+            user,
+            turn,
+            kind,
+            judged,
+            aims,
+            elsewhere,
+            apart,
+            ended,
+        }
     }
 
     /// Milliseconds of Unix time at which the request arrived.
@@ -88,7 +103,7 @@ impl Ticket {
     /// Makes the request evidence, unless its outcome is settled already. `slot` is the place of
     /// the instance that is asked first ([`ArmCount::slot`]).
     pub fn judge(&mut self, slot: Option<u16>) {
-        if self.elsewhere || self.kind == Kind::Led {
+        if self.elsewhere || self.apart || self.kind == Kind::Led {
             return;
         }
         self.arm.enter(self.arrived_ms(), slot);
@@ -99,6 +114,11 @@ impl Ticket {
         let (arm, second, user) = (self.arm.clone(), self.second, self.user);
         self.turn.begin(Place { arm, second, user, slot, first });
         self.judged = true;
+    }
+
+    /// It is of a kind that is not copied, while what is compared are copies: no evidence.
+    pub fn set_apart(&mut self) {
+        self.apart = true;
     }
 
     /// The answer decides whether the request reaches the goal.
