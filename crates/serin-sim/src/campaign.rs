@@ -59,7 +59,7 @@ pub struct Report {
 /// How a seed is played; the same wherever it is played.
 pub fn mode(seed: u64) -> Mode {
     let store = seed % STORE_EVERY == STORE_EVERY - 1;
-    Mode { told: false, store, thorough: store || seed % THOROUGH_EVERY == 0 }
+    Mode { told: false, store, thorough: store || seed.is_multiple_of(THOROUGH_EVERY) }
 }
 
 /// What a seed broke, and its numbers.

@@ -67,6 +67,7 @@ impl SimLog {
     }
 
     /// A handle for another controller.
+    #[must_use]
     pub fn another(&self) -> Self {
         Self { shared: Rc::clone(&self.shared), epoch: 0 }
     }

@@ -19,7 +19,7 @@ pub fn script(seed: u64) -> String {
     for number in 0..services {
         writer.found(number);
     }
-    if seed % FAIR_EVERY == 0 {
+    if seed.is_multiple_of(FAIR_EVERY) {
         writer.fair_weather();
     } else {
         writer.foul_weather();

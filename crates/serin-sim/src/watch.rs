@@ -144,21 +144,20 @@ impl Watch {
         };
         moves::promoted(before, &self.before, service, scene)
     }
+}
 
-    /// Whether it is wrong that requests find nobody.
-    pub(crate) fn minds_drops(
-        &self,
-        service: Option<&Service>,
-        machine: &Machine,
-        truths: &BTreeMap<RevisionId, Truth>,
-    ) -> bool {
-        let Some(plan) = &machine.plan else { return false };
-        let sound = |id: &RevisionId| {
-            let truth = truths.get(id).copied().unwrap_or(Truth::Good);
-            !matches!(truth, Truth::WontStart | Truth::NeverReady | Truth::Crashes(_))
-        };
-        service.is_some() && plan.revisions.keys().all(sound)
-    }
+/// Whether it is wrong that requests find nobody.
+pub(crate) fn minds_drops(
+    service: Option<&Service>,
+    machine: &Machine,
+    truths: &BTreeMap<RevisionId, Truth>,
+) -> bool {
+    let Some(plan) = &machine.plan else { return false };
+    let sound = |id: &RevisionId| {
+        let truth = truths.get(id).copied().unwrap_or(Truth::Good);
+        !matches!(truth, Truth::WontStart | Truth::NeverReady | Truth::Crashes(_))
+    };
+    service.is_some() && plan.revisions.keys().all(sound)
 }
 
 /// A service on its way says what it waits for.

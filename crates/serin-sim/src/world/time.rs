@@ -154,7 +154,8 @@ impl World {
             }
             let excused = turn < place.excused_until;
             let truths = &self.truths;
-            if dropped > 0 && !excused && place.watch.minds_drops(service, &place.machine, truths) {
+            if dropped > 0 && !excused && crate::watch::minds_drops(service, &place.machine, truths)
+            {
                 let at = crate::script::show::clock(super::START, self.now);
                 let plan = place.machine.plan.as_ref().map(|plan| plan.generation);
                 let what = format!("{at} {name}: {dropped} requests found nobody under {plan:?}");
