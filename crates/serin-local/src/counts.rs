@@ -7,9 +7,18 @@ use std::collections::BTreeMap;
 
 /// The evidence in `counters`, by service and generation. Names that are none of ours are left out.
 pub fn counts_of(counters: &wire::Counters) -> Vec<(ServiceName, Vec<Counts>)> {
+    counts_where(counters, |_| true)
+}
+
+/// The evidence of those services that are wanted.
+pub fn counts_where(
+    counters: &wire::Counters,
+    wanted: impl Fn(&ServiceName) -> bool,
+) -> Vec<(ServiceName, Vec<Counts>)> {
     let mut by_service: BTreeMap<ServiceName, Vec<Counts>> = BTreeMap::new();
     for service in &counters.services {
-        if let Ok(name) = service.service.parse() {
+        let name = service.service.parse().ok().filter(&wanted);
+        if let Some(name) = name {
             by_service.entry(name).or_default().push(counts(counters, service));
         }
     }

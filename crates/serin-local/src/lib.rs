@@ -38,7 +38,7 @@ mod vars;
 pub mod world;
 
 pub use artefact::{Artefact, ArtefactFile, digest};
-pub use counts::counts_of;
+pub use counts::{counts_of, counts_where};
 pub use crew::{Crew, Wanted};
 pub use error::Error;
 pub use label::{Label, instance_name};

@@ -6,7 +6,7 @@ use crate::hooks::{Ended, Hooks};
 use crate::{drill, machine, views};
 use serin_core::{Event, Observation, Plan, ServiceName, Timestamp};
 use serin_local::wire::Counters;
-use serin_local::{Local, Report, counts_of};
+use serin_local::{Local, Report, counts_where};
 use serin_store::{Ballast, Store};
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -212,7 +212,11 @@ async fn own(
     loop {
         let wake = core.wake_in();
         tokio::select! {
-            Some(question) = inbox.recv() => tokio::task::block_in_place(|| question(&mut core)),
+            question = inbox.recv() => match question {
+                Some(question) => tokio::task::block_in_place(|| question(&mut core)),
+                // Nobody is left who could ask.
+                None => return,
+            },
             1.. = reports.recv_many(&mut seen, TOGETHER) => {
                 tokio::task::block_in_place(|| core.seen(seen.drain(..)));
             }
@@ -220,7 +224,6 @@ async fn own(
             Some(ended) = ends.recv() => tokio::task::block_in_place(|| core.hook_ended(ended)),
             _ = look.tick() => core.look(&counted),
             () = tokio::time::sleep_until(wake) => tokio::task::block_in_place(|| core.woke()),
-            else => return,
         }
     }
 }
@@ -324,10 +327,14 @@ impl Core {
 
     fn counted(&mut self, report: Counters) {
         let mut facts = Vec::new();
-        for (name, counts) in counts_of(&report) {
+        // Most services are not rolling out: nothing of theirs is taken apart.
+        let wanted = |name: &ServiceName| {
+            self.executor.service(name).is_some_and(serin_core::Service::wants_counts)
+        };
+        for (name, counts) in counts_where(&report, wanted) {
             let Some(service) = self.executor.service(&name) else { continue };
-            let judged = service.rollout.as_ref().filter(|_| service.wants_counts());
-            let news = judged.map(|rollout| rollout.news(counts)).unwrap_or_default();
+            let news =
+                service.rollout.as_ref().map(|rollout| rollout.news(counts)).unwrap_or_default();
             if !news.is_empty() {
                 facts.push((name, Event::Counted(news)));
             }

@@ -12,7 +12,7 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -50,7 +50,9 @@ pub fn run(services: usize, active: usize, seconds: u64, folder: &Path) -> Resul
     let specs = (0..services).map(spec).collect::<Result<_>>()?;
     let versions = vec![0; services];
     let load = Load { control, platform, specs, versions, next: 0, deploys: 0 };
-    let mut said = measure(&runtime, load, active, Duration::from_secs(seconds))?;
+    let mut said = measure(load, active, Duration::from_secs(seconds))?;
+    // The control loop ends by itself when nobody is left who could ask.
+    std::thread::sleep(Duration::from_millis(500));
     runtime.shutdown_timeout(Duration::from_secs(5));
     said["startMs"] = json!(start_again(&path)?);
     said["services"] = json!(services);
@@ -58,10 +60,10 @@ pub fn run(services: usize, active: usize, seconds: u64, folder: &Path) -> Resul
     Ok(said)
 }
 
-fn measure(runtime: &Runtime, mut load: Load, active: usize, time: Duration) -> Result<Value> {
+/// The control loop ends with the load.
+fn measure(mut load: Load, active: usize, time: Duration) -> Result<Value> {
     // On this thread, so that only the control plane's own work counts as its own.
     let own = Builder::new_current_thread().enable_time().build()?;
-    let _ = runtime;
     own.block_on(async {
         load.first_versions().await?;
         load.keep_rolling(active, SETTLE).await?;

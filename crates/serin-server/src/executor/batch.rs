@@ -1,9 +1,8 @@
 //! Many facts in one transaction: what arrives together costs one write to the disk. The rule
 //! stays: nothing is acted on before it is stored.
 
-use super::{Effect, Error, Executor, Held, Log, changes_nothing, commit_of, effects, is_old_news};
+use super::{Effect, Error, Executor, Held, Log, changes_nothing, effects, is_old_news};
 use serin_core::{Event, ServiceName, Timestamp, Transition, step};
-use serin_store::Error as StoreError;
 use std::collections::BTreeMap;
 
 /// Most facts decided on before what they led to is stored and acted on: a bound on how long the
@@ -46,7 +45,8 @@ impl<L: Log> Executor<L> {
 
     fn submit_some(&mut self, facts: &[Fact], now: Timestamp, outcome: &mut Outcome) {
         let draft = self.draft(facts, now);
-        match self.store_draft(&draft, now) {
+        let stored = if draft.turns.is_empty() { Ok(None) } else { self.commit(&draft.turns, now) };
+        match stored {
             Ok(last) => {
                 outcome.failed.extend(draft.failed);
                 draft.quiet.into_iter().for_each(|turn| self.hold(turn));
@@ -94,19 +94,6 @@ impl<L: Log> Executor<L> {
         } else if earlier.is_none() {
             draft.quiet.push(turn);
         }
-    }
-
-    /// The number of the last journal line.
-    fn store_draft(&mut self, draft: &Draft, now: Timestamp) -> Result<Option<u64>, StoreError> {
-        if draft.turns.is_empty() {
-            return Ok(None);
-        }
-        let older = self.unwritten.iter().map(|(at, event, turn)| commit_of(*at, event, turn));
-        let newer = draft.turns.iter().map(|(event, turn)| commit_of(now, event, turn));
-        let all: Vec<_> = older.chain(newer).collect();
-        let last = self.store.commit(&all)?;
-        self.unwritten.clear();
-        Ok(last)
     }
 
     /// Takes stored turns as the truth.
