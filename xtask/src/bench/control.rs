@@ -11,7 +11,7 @@ use std::{path::Path, process::Command};
 
 /// Services and rollouts of each history; the second rolls every service out ten times, so that
 /// what every judge was given is kept.
-const HISTORIES: [(u32, u32); 3] = [(20, 10_000), (100, 10_000), (1000, 10_000)];
+const HISTORIES: [(u32, u32); 2] = [(100, 10_000), (1000, 10_000)];
 
 /// Services, and rollouts under way.
 const LOAD: (u32, u32) = (1000, 100);

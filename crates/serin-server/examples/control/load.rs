@@ -128,7 +128,7 @@ impl Load {
 }
 
 /// Milliseconds the next controller takes until it has taken over.
-fn start_again(path: &Path) -> Result<f64> {
+pub fn start_again(path: &Path) -> Result<f64> {
     let began = Instant::now();
     let now = Timestamp(jiff::Timestamp::now().as_millisecond());
     Executor::open(Store::open(path)?, None, now).map_err(|failed| failed.1)?;
