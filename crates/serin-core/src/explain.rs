@@ -241,8 +241,16 @@ fn leaving(
         Some((id, seen)) => WaitingOn::Drain { revision: id.clone(), in_flight: seen.in_flight },
         None => fresh_leaves(service)
             .or_else(|| proof(service, rollout, now))
+            .or_else(|| places_come_back(service, rollout))
             .unwrap_or(WaitingOn::Nothing),
     }
+}
+
+/// Stable, which gave places away and is not up again in all of them.
+fn places_come_back(service: &Service, rollout: &Rollout) -> Option<WaitingOn> {
+    let revision = service.stable.clone().filter(|_| !rollout.has_places_back(service))?;
+    let (ready, wanted) = (service.ready(&revision), service.spec.replicas);
+    Some(WaitingOn::Instances { revision, ready, wanted })
 }
 
 /// The fresh baseline, which ends with the comparison.

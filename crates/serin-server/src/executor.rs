@@ -7,7 +7,7 @@ mod batch;
 pub use batch::{Fact, Outcome};
 
 use serin_core::{
-    Actor, Ask, DeployAsk, Entry, Event, Observation, Plan, Refusal, RolloutRecord, Service,
+    Actor, Ask, DeployAsk, Entry, Event, Observation, Phase, Plan, Refusal, RolloutRecord, Service,
     ServiceName, Timestamp, Transition, moves_only_to_stable, step,
 };
 use serin_store::{Ballast, Commit, Error as StoreError, Store, WayBackNote};
@@ -370,11 +370,25 @@ impl<L: Log> Executor<L> {
         Ok(last)
     }
 
+    /// Whether a way back is decided on whose first order is yet to come: where instances trade
+    /// places, stable has to get its own back first.
+    fn begins_way_back(&self, transition: &Transition) -> bool {
+        let reverts = |service: &Service| {
+            let phase = service.rollout.as_ref().map(|rollout| &rollout.phase);
+            matches!(phase, Some(Phase::Reverting { .. }))
+        };
+        let before = self.services.get(&transition.next.name);
+        let had = before.is_some_and(|held| reverts(&held.service));
+        transition.apply.is_none() && reverts(&transition.next) && !had
+    }
+
     /// Whether it only moves traffic to stable and starts nothing.
     fn is_way_back(&self, transition: &Transition) -> bool {
         let before = self.services.get(&transition.next.name);
         let before = before.and_then(|held| held.service.plan.as_ref());
-        let Some((plan, before)) = transition.apply.as_ref().zip(before) else { return false };
+        let Some((plan, before)) = transition.apply.as_ref().zip(before) else {
+            return self.begins_way_back(transition);
+        };
         let starts_nothing = plan.revisions.keys().all(|id| before.revisions.contains_key(id));
         starts_nothing && moves_only_to_stable(plan, Some(before))
     }

@@ -15,7 +15,8 @@ use crate::draw::Truth;
 use crate::machine::Machine;
 use brief::{Brief, Trial};
 use serin_core::{
-    Ask, Event, Phase, RevisionId, Rollout, Service, Timestamp, WaitingOn, waiting_on,
+    Ask, Capacity, Event, Phase, RevisionId, Rollout, Service, Step, Timestamp, WaitingOn,
+    waiting_on,
 };
 use serin_server::executor::{Effect, Error};
 use std::collections::BTreeMap;
@@ -40,6 +41,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) machine: &'a Machine,
     pub(crate) truths: &'a BTreeMap<RevisionId, Truth>,
     pub(crate) now: Timestamp,
+    /// When the engine wants to be woken; of several services the soonest.
+    pub(crate) wake_at: Option<Timestamp>,
     pub(crate) thorough: bool,
     /// Whether verdicts set the rollout before this event back by themselves.
     pub(crate) decides: bool,
@@ -89,6 +92,7 @@ impl Watch {
         if let Some(rollout) = &service.rollout {
             wrong.extend(verdicts::followed(rollout, service, scene));
             wrong.extend(never_lost(rollout, service, scene));
+            wrong.extend(asleep(rollout, scene));
         }
         wrong.extend(self.promoted(service, scene));
         self.before.update(service);
@@ -157,7 +161,19 @@ pub(crate) fn minds_drops(
         let truth = truths.get(id).copied().unwrap_or(Truth::Good);
         !matches!(truth, Truth::WontStart | Truth::NeverReady | Truth::Crashes(_))
     };
-    service.is_some() && plan.revisions.keys().all(sound)
+    let promised = service.is_some_and(|service| !may_be_down(service));
+    promised && plan.revisions.keys().all(sound)
+}
+
+/// Whether all instances may be missing at once, by its owner's wish.
+fn may_be_down(service: &Service) -> bool {
+    let replicas = service.spec.replicas;
+    let rollout = service.rollout.as_ref().map(|rollout| rollout.schedule.capacity);
+    let both = rollout.into_iter().chain([service.spec.schedule.capacity]);
+    both.into_iter().any(|capacity| match capacity {
+        Capacity::Replace { max_unavailable, .. } => max_unavailable.down(replicas) >= replicas,
+        Capacity::Beside => false,
+    })
 }
 
 /// A service on its way says what it waits for.
@@ -167,6 +183,25 @@ fn never_lost(rollout: &Rollout, service: &Service, scene: &Scene<'_>) -> Option
     }
     let at = rollout.step.index + 1;
     Some(format!("rollout {} waits for nothing in {:?}, step {at}", rollout.id, rollout.phase))
+}
+
+/// Whatever waits for a time is woken then.
+fn asleep(rollout: &Rollout, scene: &Scene<'_>) -> Option<String> {
+    // What told nothing new was not looked at; the clock may have been set back since.
+    if scene.effects.is_empty() {
+        return None;
+    }
+    let entered = rollout.step.entered_at;
+    let step = rollout.schedule.step(rollout.step.index);
+    let at = match (&rollout.phase, step) {
+        _ if rollout.paused.is_some() => return None,
+        (Phase::Warm { since }, _) => since.plus(rollout.schedule.watch()),
+        (Phase::Stepping, Some(Step::Pause(Some(span)))) => entered.plus(*span),
+        (Phase::Stepping, Some(Step::Bake(bake))) => entered.plus(bake.deadline),
+        _ => return None,
+    };
+    let late = scene.wake_at.is_none_or(|wake| wake > at);
+    (at > scene.now && late).then(|| format!("rollout {} is not woken in time", rollout.id))
 }
 
 /// Nothing that only goes back may be refused, whatever is wrong.

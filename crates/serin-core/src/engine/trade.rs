@@ -179,7 +179,7 @@ pub(super) fn must_give_back(service: &Service) -> bool {
 
 impl Rollout {
     /// Whether stable has all its places and users are answered; needed before a way back ends.
-    pub(super) fn has_places_back(&self, service: &Service) -> bool {
+    pub(crate) fn has_places_back(&self, service: &Service) -> bool {
         let back = matches!(self.phase, Phase::Reverting { .. });
         let full = |places: &Places| places.stable >= service.spec.replicas;
         let whole = !back || self.places.as_ref().is_none_or(full);

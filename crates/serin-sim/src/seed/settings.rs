@@ -17,7 +17,9 @@ impl Writer {
         };
         let _ = write!(out, " analysis={analysis}");
         let evidence = !matches!(analysis, "off" | "none") && !self.one_in(4);
-        let steps = self.steps(evidence, matches!(analysis, "both" | "errors"));
+        // Where instances trade places they are not sized apart from their share.
+        let trades = self.one_in(5);
+        let steps = self.steps(evidence, matches!(analysis, "both" | "errors"), trades);
         let _ = write!(out, " steps=\"{steps}\"");
         let (warm, deadline) = (self.rng.u32(..6), self.rng.u32(20..90));
         let keep = self.pick(&[0, 0, 3, 10, 25]);
@@ -30,6 +32,10 @@ impl Writer {
         }
         if self.one_in(2) {
             self.life(&mut out);
+        }
+        if trades {
+            let room = self.pick(&["1/0", "0/1", "25%/0", "2/1", "100%/50%"]);
+            let _ = write!(out, " capacity={room}");
         }
         out
     }
@@ -61,7 +67,7 @@ impl Writer {
         format!("{what},every={every}s,in={within}s,{how}")
     }
 
-    fn steps(&mut self, evidence: bool, exposes: bool) -> String {
+    fn steps(&mut self, evidence: bool, exposes: bool, sized: bool) -> String {
         if evidence && exposes && self.one_in(5) {
             let (budget, up_to) = (self.rng.u32(5..200), self.rng.u32(5..60));
             let deadline = self.rng.u32(60..300);
@@ -75,8 +81,25 @@ impl Writer {
             if weight < 100 {
                 self.between(evidence, &mut out);
             }
+            if self.one_in(6) {
+                self.beside(sized, &mut out);
+            }
         }
         out.trim_end().to_owned()
+    }
+
+    /// Steps beside shares and waiting.
+    fn beside(&mut self, sized: bool, out: &mut String) {
+        let step = match self.rng.u32(..6) {
+            0 => "run(smoke,tries=2)".into(),
+            1 => format!("approve(timeout={}s)", self.rng.u32(5..60)),
+            2 => "route(testers,x-tester=yes)".into(),
+            3 => "route(testers)".into(),
+            4 => format!("mirror({})", self.rng.u32(1..100)),
+            _ if sized => "route(testers)".into(),
+            _ => format!("scale({})", self.pick(&["match", "match", "2", "100%"])),
+        };
+        let _ = write!(out, "{step} ");
     }
 
     fn between(&mut self, evidence: bool, out: &mut String) {

@@ -2,7 +2,7 @@
 
 use super::Scene;
 use super::brief::{Brief, Held, Stage, Trial};
-use serin_core::{Bake, Fact, Rollout, RolloutKind, Service, Step, Timestamp, Weight};
+use serin_core::{Bake, Capacity, Fact, Rollout, RolloutKind, Service, Step, Timestamp, Weight};
 use serin_server::executor::Effect;
 use serin_stats::{Outcome, Rung};
 
@@ -103,7 +103,9 @@ fn unconfirmed(
 ) -> Option<String> {
     let planned = brief.weight(&rollout.candidate);
     let seen = service.observed.applied.is_some_and(|applied| applied >= brief.generation);
-    if planned != weight {
+    // Where instances trade places the share is as near as whole instances come.
+    let shares = rollout.schedule.capacity != Capacity::Beside;
+    if planned != weight && !shares {
         return Some(format!("with {planned} instead of {weight}"));
     }
     (!seen).then(|| "before its order was confirmed".to_owned())

@@ -15,6 +15,7 @@ pub(super) fn check(plan: &Plan, after: &Service, before: &Brief, now: Timestamp
     wrong.extend(only_allowed(plan, after));
     wrong.extend(stable_whole(plan, after));
     wrong.extend(ready_first(plan, after, before, now));
+    wrong.extend(fresh_first(plan, after, before));
     if let Some(rollout) = &after.rollout {
         wrong.extend(as_far_as_the_steps(plan, rollout, before));
         wrong.extend(back_means_back(plan, rollout));
@@ -75,6 +76,16 @@ fn ready_first(plan: &Plan, service: &Service, before: &Brief, now: Timestamp) -
     risen.filter_map(|(id, r)| unready(id, r.weight, service, now)).collect()
 }
 
+/// The fresh baseline is as large as it shall be before it is compared with.
+fn fresh_first(plan: &Plan, service: &Service, before: &Brief) -> Option<String> {
+    let fresh = plan.revisions.values().find_map(|r| r.fresh.as_ref())?;
+    let had = before.fresh.as_ref().map_or(Weight::NONE, |(_, fresh)| fresh.weight);
+    let ready = service.observed.fresh.as_ref().map_or(0, |seen| seen.ready);
+    let wrong = fresh.weight > had && ready < fresh.replicas;
+    let (weight, wanted) = (fresh.weight, fresh.replicas);
+    wrong.then(|| format!("the fresh baseline gets {weight} with {ready} of {wanted} ready"))
+}
+
 fn unready(id: &RevisionId, weight: Weight, service: &Service, now: Timestamp) -> Option<String> {
     let seen = service.observed.revisions.get(id);
     let ready = seen.map_or(0, |seen| seen.ready);
@@ -111,8 +122,10 @@ fn as_far_as_the_steps(plan: &Plan, rollout: &Rollout, before: &Brief) -> Option
         plan.revisions.get(&rollout.candidate).is_some_and(|r| r.role == Role::Candidate);
     // The only place there is cannot be shared.
     let alone = plan.in_role(Role::Stable).is_none_or(|(_, r)| r.replicas == 0);
-    let wrong =
-        is_candidate && !alone && weight > most && weight > before.weight(&rollout.candidate);
+    // Where instances trade places the share is as near as whole instances come.
+    let exact = !alone && rollout.schedule.capacity == Capacity::Beside;
+    let risen = weight > before.weight(&rollout.candidate);
+    let wrong = is_candidate && exact && risen && weight > most;
     wrong.then(|| format!("the candidate gets {weight}, its steps allow {most}"))
 }
 

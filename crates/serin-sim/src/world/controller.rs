@@ -88,6 +88,7 @@ impl World {
             machine: &place.machine,
             truths: &self.truths,
             now: self.now,
+            wake_at: executor.next_wake(),
             thorough: self.mode.thorough,
             decides: place.watch.decides(),
         };
