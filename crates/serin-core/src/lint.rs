@@ -97,9 +97,15 @@ pub fn moves_only_to_stable(plan: &Plan, before: Option<&Plan>) -> bool {
     plan.revisions.iter().all(|(id, r)| r.role == Role::Stable || !grows(id, r.weight))
         && fresh_weight(plan) <= fresh_before
         && before.is_some_and(|b| leads_no_more(plan, b))
-        && before.is_some_and(|b| {
-            b.in_role(Role::Stable).map(|s| s.0) == plan.in_role(Role::Stable).map(|s| s.0)
-        })
+        && before.is_some_and(|b| keeps_stable(plan, b))
+}
+
+/// Whether stable is the same and loses no instance.
+fn keeps_stable(plan: &Plan, before: &Plan) -> bool {
+    match (before.in_role(Role::Stable), plan.in_role(Role::Stable)) {
+        (Some((old, had)), Some((new, has))) => old == new && has.replicas >= had.replicas,
+        (old, new) => old.is_none() && new.is_none(),
+    }
 }
 
 /// Share of the fresh baseline.
