@@ -75,6 +75,9 @@ fn what_a_later_engine_would_decide_on_is_dropped_and_may_come_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("serin.db");
     let mut world = on_trial(Store::open(&path).unwrap());
+    // Stored with the whole state, so that what follows is stored alone.
+    world.ask(serin_core::Ask::Pause, "wait");
+    world.ask(serin_core::Ask::Resume, "go on");
     let before = world.service.clone();
     // As if an earlier engine had seen no decision in this: the state after it is not its own.
     let event = world.counts(1);
@@ -82,6 +85,8 @@ fn what_a_later_engine_would_decide_on_is_dropped_and_may_come_again() {
     assert!(turn.apply.is_some() && !turn.ticks.is_empty(), "it decides something");
     let silent = serin_core::Transition { apply: None, journal: vec![], ..turn };
     world.store.commit(&[commit(world.now, &event, &silent)]).unwrap();
+    let (state, log) = written_state(&path);
+    assert!(state < log);
     let events = world.store.events(&shop()).unwrap().len();
     let mut store = Store::open(&path).unwrap();
     store.claim_epoch().unwrap();
