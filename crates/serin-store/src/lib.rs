@@ -16,27 +16,29 @@ mod checkpoint;
 mod commit;
 mod compact;
 mod error;
+mod flags;
+mod notes;
 mod pack;
 mod read;
 mod schema;
 mod tail;
 mod ticks;
-mod ways_back;
 
 pub use ballast::Ballast;
 pub use checkpoint::Checkpointer;
 pub use commit::Commit;
 pub use error::Error;
+pub use flags::{FlagChange, FlagWrite, StoredFlag, StoredFlags};
+pub use notes::{KillNote, WayBackNote};
 pub use read::{JournalRow, LoggedEvent, Replay, RolledBack};
 pub use ticks::TicksKept;
-pub use ways_back::WayBackNote;
 
+use notes::Notes;
 use rusqlite::Connection;
 use serin_core::ServiceName;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-use ways_back::WaysBack;
 
 /// Longest wait for a lock that another process holds.
 const BUSY: Duration = Duration::from_millis(100);
@@ -61,7 +63,8 @@ pub struct Store {
     tails: BTreeMap<ServiceName, tail::Tail>,
     /// What there is to make smaller.
     work: compact::Work,
-    ways_back: WaysBack,
+    ways_back: Notes<WayBackNote>,
+    kills: Notes<KillNote>,
 }
 
 impl Store {
@@ -70,18 +73,23 @@ impl Store {
     /// # Errors
     /// When the file cannot be opened, is not a Serin store, or is from a newer Serin.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let ways_back = WaysBack::File(path.with_extension("back"));
+        let ways_back = Notes::File(path.with_extension("back"));
+        let kills = Notes::File(path.with_extension("kills"));
         // Without room it is tried again when there is some.
-        let _ = ways_back.hold();
-        Self::prepare(Connection::open(path)?, ways_back)
+        let _ = (ways_back.hold(), kills.hold());
+        Self::prepare(Connection::open(path)?, ways_back, kills)
     }
 
     /// A store that is gone when dropped.
     pub fn in_memory() -> Result<Self, Error> {
-        Self::prepare(Connection::open_in_memory()?, WaysBack::Memory(vec![]))
+        Self::prepare(Connection::open_in_memory()?, Notes::Memory(vec![]), Notes::Memory(vec![]))
     }
 
-    fn prepare(connection: Connection, ways_back: WaysBack) -> Result<Self, Error> {
+    fn prepare(
+        connection: Connection,
+        ways_back: Notes<WayBackNote>,
+        kills: Notes<KillNote>,
+    ) -> Result<Self, Error> {
         // Only of effect in an empty file: free pages can be given back one by one.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -97,7 +105,7 @@ impl Store {
         schema::migrate(&connection)?;
         let epoch = read_epoch(&connection)?;
         let (tails, work) = (BTreeMap::new(), compact::Work::default());
-        Ok(Self { connection, epoch, tails, work, ways_back })
+        Ok(Self { connection, epoch, tails, work, ways_back, kills })
     }
 
     /// Bounds the file to so many pages, or to its present size if it is larger; `None` lifts the
@@ -120,6 +128,19 @@ impl Store {
     /// Ways back that a controller took and could not write.
     pub fn ways_back(&self) -> Vec<WayBackNote> {
         self.ways_back.read()
+    }
+
+    /// Remembers flags that were killed and could not be written, as [`Store::note_ways_back`].
+    ///
+    /// # Errors
+    /// When not even that can be written.
+    pub fn note_kills(&mut self, notes: &[KillNote]) -> Result<(), std::io::Error> {
+        self.kills.write(notes)
+    }
+
+    /// Flags that a controller killed and could not write.
+    pub fn kills(&self) -> Vec<KillNote> {
+        self.kills.read()
     }
 
     /// Takes the next controller epoch; it was never used before.

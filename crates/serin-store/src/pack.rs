@@ -42,6 +42,14 @@ impl Document {
         Ok(Self { text: word.to_owned(), packed })
     }
 
+    /// Packs a text that is JSON already.
+    pub(crate) fn of_text(text: &str) -> Self {
+        if text.len() < PLAIN {
+            return Self { text: text.to_owned(), packed: None };
+        }
+        Self { text: String::new(), packed: Some(deflate(text.as_bytes(), QUICK)) }
+    }
+
     /// Bytes it takes in the file.
     pub(crate) fn len(&self) -> usize {
         self.text.len() + self.packed.as_ref().map_or(0, Vec::len)

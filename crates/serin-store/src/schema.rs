@@ -3,7 +3,7 @@
 use crate::Error;
 use rusqlite::Connection;
 
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE meta (epoch INTEGER NOT NULL) STRICT;
@@ -97,13 +97,56 @@ CREATE TABLE tick_block (
 CREATE UNIQUE INDEX tick_block_order ON tick_block (service, rollout, first);
 ";
 
+/// Feature flags, from schema 4 on.
+const FLAGS: &str = "
+CREATE TABLE flag_set (
+  name TEXT PRIMARY KEY,
+  body TEXT NOT NULL,
+  packed BLOB
+) STRICT, WITHOUT ROWID;
+CREATE TABLE flag (
+  set_name TEXT NOT NULL,
+  key TEXT NOT NULL,
+  body TEXT NOT NULL,
+  packed BLOB,
+  PRIMARY KEY (set_name, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE flag_change (
+  n INTEGER PRIMARY KEY,
+  set_name TEXT NOT NULL,
+  key TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  packed BLOB
+) STRICT;
+CREATE INDEX flag_change_flag ON flag_change (set_name, key, n);
+CREATE TABLE flag_due (
+  id INTEGER PRIMARY KEY,
+  body TEXT NOT NULL,
+  packed BLOB
+) STRICT;
+CREATE TABLE flag_token (
+  hash TEXT PRIMARY KEY,
+  body TEXT NOT NULL,
+  packed BLOB
+) STRICT, WITHOUT ROWID;
+CREATE TABLE flag_use (
+  set_name TEXT NOT NULL,
+  key TEXT NOT NULL,
+  body TEXT NOT NULL,
+  packed BLOB,
+  PRIMARY KEY (set_name, key)
+) STRICT, WITHOUT ROWID;
+";
+
 /// Creates the tables of an empty file, adds what an older one lacks; refuses a file of a newer Serin.
 pub(crate) fn migrate(connection: &Connection) -> Result<(), Error> {
     let found: i64 = connection.query_row("PRAGMA user_version", (), |row| row.get(0))?;
     match found {
-        0 => run(connection, &[TABLES, TICKS, COMPACT]),
-        1 => run(connection, &[TICKS, COMPACT]),
-        2 => run(connection, &[COMPACT]),
+        0 => run(connection, &[TABLES, TICKS, COMPACT, FLAGS]),
+        1 => run(connection, &[TICKS, COMPACT, FLAGS]),
+        2 => run(connection, &[COMPACT, FLAGS]),
+        3 => run(connection, &[FLAGS]),
         VERSION => Ok(()),
         found => Err(Error::Newer { found, known: VERSION }),
     }

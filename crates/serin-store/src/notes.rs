@@ -1,8 +1,8 @@
-//! Ways back that were taken and could not be stored: a small file whose space is there already,
-//! written in place, so that even on a full disk the next controller hears of them.
+//! Notes of what was done and could not be stored: a small file whose space is there already,
+//! written in place, so that even on a full disk the next controller hears of it.
 
-use serde::{Deserialize, Serialize};
-use serin_core::ServiceName;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serin_core::{ServiceName, Timestamp};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -19,16 +19,31 @@ pub struct WayBackNote {
     pub rollout: u64,
 }
 
+/// A flag that was killed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KillNote {
+    /// Its set.
+    pub set: String,
+    /// Its key.
+    pub key: String,
+    /// Who did it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Where the notes are.
 #[derive(Debug)]
-pub(crate) enum WaysBack {
+pub(crate) enum Notes<T> {
     /// Of a store on a disk.
     File(PathBuf),
     /// Of a store in memory.
-    Memory(Vec<WayBackNote>),
+    Memory(Vec<T>),
 }
 
-impl WaysBack {
+impl<T: Clone + Serialize + DeserializeOwned> Notes<T> {
     /// Takes the space if it is not held, as long as the disk has it.
     pub(crate) fn hold(&self) -> io::Result<()> {
         let Self::File(path) = self else { return Ok(()) };
@@ -41,7 +56,7 @@ impl WaysBack {
     }
 
     /// Replaces all notes. What does not fit is left out.
-    pub(crate) fn write(&mut self, notes: &[WayBackNote]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, notes: &[T]) -> io::Result<()> {
         match self {
             Self::Memory(kept) => notes.clone_into(kept),
             Self::File(path) => {
@@ -54,7 +69,7 @@ impl WaysBack {
     }
 
     /// The notes; none when they cannot be read.
-    pub(crate) fn read(&self) -> Vec<WayBackNote> {
+    pub(crate) fn read(&self) -> Vec<T> {
         match self {
             Self::Memory(notes) => notes.clone(),
             Self::File(path) => {
@@ -66,7 +81,7 @@ impl WaysBack {
 }
 
 /// As JSON, filled up with blanks to the size of the file.
-fn padded(notes: &[WayBackNote]) -> io::Result<Vec<u8>> {
+fn padded<T: Serialize>(notes: &[T]) -> io::Result<Vec<u8>> {
     let mut most = notes.len();
     loop {
         let mut text = serde_json::to_vec(&notes[..most])?;
@@ -90,7 +105,7 @@ mod tests {
     #[test]
     fn notes_come_back_and_the_file_keeps_its_size() {
         let dir = tempfile::tempdir().unwrap();
-        let mut file = WaysBack::File(dir.path().join("back"));
+        let mut file = Notes::File(dir.path().join("back"));
         file.hold().unwrap();
         assert_eq!(file.read(), notes(0));
         file.write(&notes(3)).unwrap();
