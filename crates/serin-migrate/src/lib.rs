@@ -1,0 +1,25 @@
+//! Schema migrations of Postgres that move with a rollout: expand, backfill, contract.
+//!
+//! A [`Migration`] is read from a document in pgroll's format (`read`), with one block of our own
+//! that can be taken out again.
+//!
+//! # Invariants
+//! - A file is taken whole or not at all, and everything wrong with it is told at once.
+//! - No key is ignored: what nobody reads is an error.
+//! - Names of the database reach SQL only through [`Ident`], values only as quoted literals.
+//! - Knows no YAML: documents come as trees of values.
+
+mod flaw;
+mod ident;
+mod model;
+mod read;
+
+pub use flaw::{Flaw, Flaws};
+pub use ident::{Ident, IdentError, literal};
+pub use model::{
+    AlterColumn, BackfillSettings, Change, Check, Checks, Column, Constraint, ConstraintKind,
+    ContractSettings, CreateConstraint, CreateIndex, Deferral, ExcludeRule, ForeignKey, Generated,
+    Identity, IndexColumn, IndexMethod, IndexParameters, LossyDown, Migration, Operation, RawSql,
+    ReplicaIdentity, Settings, TableForeignKey,
+};
+pub use read::migration;
