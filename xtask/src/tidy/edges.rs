@@ -18,8 +18,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("serin-flags", &[]),
     ("serin-core", BELOW_CORE),
     ("serin-keeper", &[]),
-    ("serin-proxy", BELOW_CORE),
-    ("serin-spec", &["serin-core"]),
+    ("serin-edge", &["serin-flags"]),
+    ("serin-proxy", &["serin-stats", "serin-edge", "serin-flags"]),
+    ("serin-spec", &["serin-core", "serin-flags"]),
     ("serin-store", &["serin-core"]),
     ("serin-metrics", &["serin-core"]),
     ("serin-migrate", &["serin-core"]),
@@ -34,10 +35,11 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Core's items carry the types of these, so whoever may know core may know them too.
-const BELOW_CORE: &[&str] = &["serin-stats", "serin-flags"];
+const BELOW_CORE: &[&str] = &["serin-stats"];
 
 const SERVER_USES: &[&str] = &[
     "serin-core",
+    "serin-flags",
     "serin-spec",
     "serin-store",
     "serin-metrics",
@@ -47,16 +49,46 @@ const SERVER_USES: &[&str] = &[
 ];
 
 /// The binary is also the entry point of the processes it starts itself as.
-const BINARY_USES: &[&str] =
-    &["serin-server", "serin-core", "serin-spec", "serin-local", "serin-keeper", "serin-proxy"];
+const BINARY_USES: &[&str] = &[
+    "serin-server",
+    "serin-core",
+    "serin-spec",
+    "serin-local",
+    "serin-keeper",
+    "serin-proxy",
+    "serin-edge",
+    "serin-flags",
+];
 
 /// What a crate must not reach, however many steps away.
 const OUT_OF_REACH: &[(&str, &[&str])] = &[
     ("serin-core", IMPURE),
     ("serin-stats", IMPURE),
-    ("serin-flags", IMPURE),
+    ("serin-flags", IMPURE_BUT_FOR_JSON),
     ("serin-keeper", &["tokio", "rusqlite", "serde-saphyr", "hyper", "axum"]),
     ("serin-proxy", &["rusqlite", "serde-saphyr", "axum"]),
+];
+
+/// Flags are JSON: their format, their rules and what they are asked with.
+const IMPURE_BUT_FOR_JSON: &[&str] = &[
+    "async-std",
+    "axum",
+    "chrono",
+    "fastrand",
+    "getrandom",
+    "hyper",
+    "jiff",
+    "log",
+    "mio",
+    "rand",
+    "rusqlite",
+    "rustix",
+    "serde-saphyr",
+    "socket2",
+    "tempfile",
+    "tokio",
+    "tracing",
+    "uuid",
 ];
 
 const IMPURE: &[&str] = &[
