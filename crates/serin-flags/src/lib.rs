@@ -8,20 +8,32 @@
 //! - Knows no clock, socket or file; time is a parameter.
 //! - A document is taken whole or refused whole, with every problem named.
 //! - Only ordered collections, so that the same definitions give the same bytes.
+//! - A [`FlagSet`] never changes; a new document makes a new one. Evaluation takes no lock, and the
+//!   same document, context and second give the same answer on every machine.
+//! - No document and no context makes the reader or the evaluator panic, recurse without bound or
+//!   run longer than its size allows.
 
+mod context;
 mod key;
 mod model;
+mod names;
 pub mod operator;
+mod outcome;
 mod problem;
+mod read;
+mod set;
 mod timestamp;
 mod value;
 
+pub use context::{Context, ContextError, ContextLimits, Datum};
 pub use key::{FlagKey, KeyError};
 pub use model::{
     Anonymous, Attribute, Bucketing, Clause, CodeVersion, Definition, Killed, Kind, Method,
     Operator, Prerequisite, Release, Rule, Segment, Serve, SetDefinition, Share, State, Target,
     Variant, Variants, WHOLE,
 };
+pub use outcome::{Arm, ErrorCode, EvalError, Reason, Resolution};
 pub use problem::Problem;
+pub use set::{Flag, FlagSet, Limits};
 pub use timestamp::Timestamp;
 pub use value::{FlagType, FlagValue, Metadata, Scalar};

@@ -1,0 +1,74 @@
+//! Finding a name fast: hashes of names, and a table of them.
+
+/// A name with its hash, so that looking it up costs no hashing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Name {
+    pub hash: u64,
+    pub text: Box<str>,
+}
+
+impl Name {
+    #[expect(dead_code, reason = "rules come next")]
+    pub fn new(text: &str) -> Self {
+        Self { hash: name_hash(text), text: text.into() }
+    }
+}
+
+/// A fast hash for tables whose keys were written by the owner of the flags. Whoever looks
+/// something up cannot make a chain longer, so it needs no secret.
+pub(crate) fn name_hash(text: &str) -> u64 {
+    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+    let (words, rest) = text.as_bytes().as_chunks::<8>();
+    let mut hash = text.len() as u64;
+    for word in words {
+        hash = (hash ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR).rotate_left(29);
+    }
+    let tail = rest.iter().rev().fold(0, |tail: u64, byte| tail << 8 | u64::from(*byte));
+    hash = (hash ^ tail).wrapping_mul(FACTOR);
+    hash ^ hash >> 32
+}
+
+/// Places of names in a list, found by hash: open addressing, at most half full.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Table {
+    /// (low half of the hash, place + 1), or 0 for an empty slot.
+    slots: Box<[(u32, u32)]>,
+}
+
+impl Table {
+    /// A table over the hashes of a list, in the list's order. At most 2^31 entries.
+    pub fn new(hashes: impl ExactSizeIterator<Item = u64>) -> Self {
+        let size = (hashes.len() * 2).next_power_of_two().max(2);
+        let mut slots = vec![(0, 0); size].into_boxed_slice();
+        for (place, hash) in hashes.enumerate() {
+            let mut at = slot_of(hash, size);
+            while slots[at].1 != 0 {
+                at = (at + 1) & (size - 1);
+            }
+            slots[at] = (hash as u32, place as u32 + 1);
+        }
+        Self { slots }
+    }
+
+    /// The place of the entry with this hash for which `is_it` says yes.
+    pub fn find(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Option<usize> {
+        let size = self.slots.len();
+        if size == 0 {
+            return None;
+        }
+        let mut at = slot_of(hash, size);
+        loop {
+            let (low, place) = self.slots[at];
+            let place = (place as usize).checked_sub(1)?;
+            if low == hash as u32 && is_it(place) {
+                return Some(place);
+            }
+            at = (at + 1) & (size - 1);
+        }
+    }
+}
+
+/// The upper half decides the slot, the lower half is compared.
+fn slot_of(hash: u64, size: usize) -> usize {
+    (hash >> 32) as usize & (size - 1)
+}
