@@ -3,6 +3,7 @@
 //! Each step is named before it starts and timed when it ends; the first failure stops the run.
 //! The last line is always `N passed, N failed`, so that a reader of the log need not scroll.
 
+mod clients;
 mod counts;
 mod suite;
 mod tools;
@@ -12,6 +13,7 @@ use crate::{
     failure::{Failure, Result},
     sim, tidy,
 };
+pub use clients::task as clients;
 pub use tools::{apt_install, is_root};
 
 use counts::Counts;
@@ -62,6 +64,7 @@ fn parse(words: &[&str]) -> Result<Options> {
 
 fn steps(options: &Options, run: &mut Run) -> Result<()> {
     run.step("tools", |_| tools::prepare(options))?;
+    run.step("clients", |_| clients::prepare(options))?;
     run.step("format", |_| formatting())?;
     run.step("clippy", |_| clippy())?;
     run.step("tidy", |_| tidy::run().map(|()| Ended::Done))?;

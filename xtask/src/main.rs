@@ -1,4 +1,4 @@
-//! Project tasks: `cargo xtask ci`, `tidy`, `bench`, `sim`, `soak`.
+//! Project tasks: `cargo xtask ci`, `clients`, `tidy`, `bench`, `sim`, `soak`.
 //!
 //! Plain Rust and cargo, so that whoever can build Serin can also check it; nothing to install.
 
@@ -18,6 +18,7 @@ const USAGE: &str = "\
 usage: cargo xtask <task>
 
   ci [--no-install]       everything a change must pass, in order; the first failure stops it
+  clients                 installs the npm and pip packages that tests of feature flags run against
   tidy                    the house rules that no compiler knows
   bench proxy|flips|idle|demo
                           what docs/benchmarks.md reports (tables, and JSON in target/bench)
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
 fn dispatch(words: &[&str]) -> Result<()> {
     match words {
         ["ci", rest @ ..] => ci::run(rest),
+        ["clients"] => ci::clients(),
         ["tidy"] => tidy::run(),
         ["bench", rest @ ..] => bench::run(rest),
         ["sim", rest @ ..] => sim::run(rest),

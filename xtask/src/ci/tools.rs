@@ -65,7 +65,7 @@ fn report<'a>(
 }
 
 /// A missing tool: a skip at home, a failure in CI.
-fn missing(what: &str, options: &Options) -> Result<Ended> {
+pub fn missing(what: &str, options: &Options) -> Result<Ended> {
     if options.strict {
         return Err(Failure::new(format!("{what}: not there, and CI is set")));
     }
