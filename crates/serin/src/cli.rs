@@ -13,6 +13,7 @@ pub use ship::{
 
 use crate::analysis::AnalysisArgs;
 use crate::demo::DemoArgs;
+use crate::flag::FlagArgs;
 use crate::printer::{ColorChoice, Settings};
 use crate::stats::StatsArgs;
 use clap::builder::{FalseyValueParser, Resettable};
@@ -154,6 +155,9 @@ pub enum Verb {
     Analysis(AnalysisArgs),
     /// The statistics by themselves: audit a decision, plan one
     Stats(StatsArgs),
+    /// Feature flags: list, set, kill, explain, find what is stale
+    #[command(visible_alias = "flags")]
+    Flag(Box<FlagArgs>),
     /// An annotated file with every key
     Docs,
     /// Help on a verb, or on `exit-codes`

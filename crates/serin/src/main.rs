@@ -13,6 +13,7 @@ mod drill;
 mod exit;
 mod failure;
 mod file;
+mod flag;
 mod follow;
 mod gc;
 mod info;
@@ -70,6 +71,7 @@ fn run(cli: Cli) -> Exit {
         Verb::Stats(args) => stats::stats(&printer, &args),
         Verb::Help(args) => info::help(&printer, &args),
         Verb::Presets(args) => presets::show(&printer, &args),
+        Verb::Flag(args) => flag::flag(&global, &printer, *args),
         Verb::Docs => Ok(info::docs(&printer)),
         Verb::Version => Ok(info::version(&printer)),
         Verb::Completions(args) => Ok(info::completions(&printer, &args)),
@@ -115,6 +117,7 @@ async fn asked(context: &Context<'_>, verb: Verb) -> Result<Exit, Failure> {
         | Verb::Check(_)
         | Verb::Stats(_)
         | Verb::Presets(_)
+        | Verb::Flag(_)
         | Verb::Help(_)
         | Verb::Docs
         | Verb::Version

@@ -13,7 +13,7 @@ mod plan;
 mod presets;
 mod runbook;
 mod status;
-mod table;
+pub mod table;
 #[cfg(test)]
 mod tests;
 mod verdict;

@@ -37,6 +37,14 @@ impl<'a> Lines<'a> {
         }
     }
 
+    /// Writes what was collected.
+    pub fn flush(&mut self) {
+        if !self.closed {
+            let flushed = self.out.flush();
+            self.note(flushed);
+        }
+    }
+
     /// Bytes of lines, as they are.
     pub fn text(&mut self, text: &[u8]) {
         if !self.closed {
@@ -57,9 +65,6 @@ impl<'a> Lines<'a> {
 
 impl Drop for Lines<'_> {
     fn drop(&mut self) {
-        if !self.closed {
-            let flushed = self.out.flush();
-            self.note(flushed);
-        }
+        self.flush();
     }
 }

@@ -1,0 +1,6 @@
+//! `serin flag` on the real binary.
+#![allow(clippy::unwrap_used)] // clippy allows it in the test functions only
+
+mod offline;
+#[path = "../support/mod.rs"]
+mod support;
