@@ -64,4 +64,7 @@ pub struct CountedAt {
     /// Of the fresh baseline.
     #[serde(default)]
     pub fresh: Option<ArmCounts>,
+    /// Users seen in both arms.
+    #[serde(default)]
+    pub crossed: u64,
 }

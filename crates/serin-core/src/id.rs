@@ -10,6 +10,11 @@ pub enum IdError {
     /// A service name that is not a DNS label.
     #[error("`{0}` is not a service name: use 1 to 50 of a-z, 0-9 and `-`, starting with a letter")]
     ServiceName(String),
+    /// A flag that cannot be released step by step under its name.
+    #[error(
+        "`{0}` cannot name the release of a flag: set and key have 1 to 100 of A-Z, a-z, 0-9, `.`, `_` and `-` each, starting with a letter or digit"
+    )]
+    FlagName(String),
     /// A version with characters that could break out of paths or labels.
     #[error(
         "`{0}` is not a revision: use 1 to 64 of A-Z, a-z, 0-9, `.`, `_`, `-` and `+`, starting with a letter or digit"
@@ -42,7 +47,8 @@ macro_rules! string_serde {
     };
 }
 
-/// A service's name: a DNS label of at most 50 characters.
+/// A service's name: a DNS label of at most 50 characters; or `flag:SET:KEY`, the release of a flag,
+/// which the engine drives like any other rollout.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ServiceName(String);
@@ -52,11 +58,43 @@ impl ServiceName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name under which a flag of a set is released.
+    ///
+    /// # Errors
+    /// [`IdError::FlagName`] when set or key have other characters than a name may have.
+    pub fn flag(set: &str, key: &str) -> Result<Self, IdError> {
+        let name = format!("{FLAG}{set}:{key}");
+        if is_flag_part(set) && is_flag_part(key) {
+            Ok(Self(name))
+        } else {
+            Err(IdError::FlagName(name))
+        }
+    }
+
+    /// Set and key, where it is the name of a flag's release.
+    pub fn as_flag(&self) -> Option<(&str, &str)> {
+        self.0.strip_prefix(FLAG)?.split_once(':')
+    }
+}
+
+/// What names of flags begin with; no other service's name has a colon.
+const FLAG: &str = "flag:";
+
+fn is_flag_part(text: &str) -> bool {
+    let inner = |c: u8| c.is_ascii_alphanumeric() || b"._-".contains(&c);
+    (1..=100).contains(&text.len())
+        && text.as_bytes()[0].is_ascii_alphanumeric()
+        && text.bytes().all(inner)
 }
 
 impl FromStr for ServiceName {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
+        if let Some(flag) = text.strip_prefix(FLAG) {
+            let (set, key) = flag.split_once(':').unwrap_or((flag, ""));
+            return Self::flag(set, key);
+        }
         let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
         let ok = (1..=50).contains(&text.len())
             && text.as_bytes()[0].is_ascii_lowercase()

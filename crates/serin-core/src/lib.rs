@@ -17,6 +17,7 @@ mod engine;
 mod event;
 mod explain;
 mod fact;
+mod flag;
 mod id;
 mod lifecycle;
 mod lint;
@@ -38,6 +39,7 @@ pub use engine::{HookOrder, Transition, hooks_wanted, step};
 pub use event::{Actor, Ask, DeployAsk, Event, HookKey, Refusal, RefusalCode};
 pub use explain::{WaitingOn, waiting_on};
 pub use fact::{Entry, Fact, Severity};
+pub use flag::{Exposure, FlagSpec};
 pub use id::{Digest, Generation, IdError, RevisionId, ServiceName, Version, Weight};
 pub use lifecycle::{
     Hold, Kept, KeptFor, Leftover, LeftoverKind, Queued, Recovery, WayBack, leftovers,

@@ -110,6 +110,9 @@ pub struct Counts {
     /// The fresh baseline: instances of stable that were started beside the candidate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fresh: Option<ArmCounts>,
+    /// Users seen in both arms within one window, where users stay with theirs.
+    #[serde(default)]
+    pub crossed: u64,
 }
 
 /// Cumulative counts of one arm.

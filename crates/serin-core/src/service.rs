@@ -1,6 +1,7 @@
 //! The aggregate: one service with everything the engine knows of it.
 
 use crate::engine::trade;
+use crate::flag::old_variant;
 use crate::{
     Actor, Colour, DataFormats, Generation, Hold, Kept, Millis, Observation, Phase, Plan, Queued,
     RevisionId, Rollout, RolloutRecord, RunSpec, ServiceName, ServiceSpec, Timestamp,
@@ -128,13 +129,15 @@ impl RevisionStanding {
 }
 
 impl Service {
-    /// A service nobody has deployed to yet.
+    /// A service nobody has deployed to yet. Of a flag the old variant is there already: nothing
+    /// has to be started for it.
     pub fn new(spec: ServiceSpec) -> Self {
+        let old = spec.flag.as_ref().map(|flag| (flag.off.clone(), old_variant()));
         Self {
             name: spec.name.clone(),
+            stable: old.as_ref().map(|(id, _)| id.clone()),
+            revisions: old.into_iter().collect(),
             spec,
-            stable: None,
-            revisions: BTreeMap::new(),
             rollout: None,
             last: None,
             plan: None,

@@ -2,8 +2,8 @@
 //! lowered to one [`Schedule`] of stages and steps.
 
 use crate::{
-    Capacity, DataFormats, HeaderMatch, Millis, OnInstanceFailure, OnNewRevision, RollbackSpec,
-    ServiceName, Step, Version,
+    Capacity, DataFormats, FlagSpec, HeaderMatch, Millis, OnInstanceFailure, OnNewRevision,
+    RollbackSpec, ServiceName, Step, Version,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::{Metric, MetricSettings, threshold::Check};
@@ -41,6 +41,9 @@ pub struct ServiceSpec {
     /// What an hour of one instance costs, in any currency; for reports alone.
     #[serde(default)]
     pub instance_hour_cost: Option<f64>,
+    /// Set where a flag's variants are what is released: no instance runs them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flag: Option<FlagSpec>,
 }
 
 /// Revisions kept unless said.
@@ -368,6 +371,7 @@ impl ServiceSpec {
             data: None,
             history_limit: history_limit(),
             instance_hour_cost: None,
+            flag: None,
         }
     }
 }

@@ -260,6 +260,7 @@ fn counts_after_a_clock_step_back() {
         closed_through: 9,
         arms: [(revision("v2"), arm)].into(),
         fresh: None,
+        crossed: 0,
     };
     w.event(&Event::Counted(vec![counts])).unwrap();
     assert!(

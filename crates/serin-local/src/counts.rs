@@ -38,6 +38,7 @@ fn counts(counters: &wire::Counters, service: &wire::ServiceCounters) -> Counts 
         },
         arms: own.into_iter().filter_map(arm).collect::<BTreeMap<RevisionId, _>>(),
         fresh: fresh.first().map(|arm| arm_counts(arm)),
+        crossed: service.crossed,
     }
 }
 

@@ -137,6 +137,7 @@ mod tests {
             generation: Generation { epoch: 1, n: *n },
             closed_through_s: *closed_through_s,
             arms: vec![],
+            crossed: 0,
         };
         let services = services.iter().map(one).collect();
         Counters { services, ..Counters::default() }

@@ -229,6 +229,7 @@ impl Kept {
             generation: book.generation,
             closed_through_s: 0,
             arms: book.arms.iter().map(|arm| arm.report(now_ms)).collect(),
+            crossed: 0,
         };
         let mut reports: Vec<ServiceCounters> = self.books.iter().map(report).collect();
         let arms = self.books.iter().flat_map(|book| &book.arms);

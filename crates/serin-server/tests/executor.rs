@@ -75,6 +75,7 @@ fn spec() -> ServiceSpec {
         data: None,
         history_limit: 10,
         instance_hour_cost: None,
+        flag: None,
     }
 }
 

@@ -209,6 +209,7 @@ impl Rules {
             data: self.data,
             history_limit: self.history_limit.unwrap_or(spec.history_limit),
             instance_hour_cost: self.instance_hour_cost,
+            flag: None,
             ..spec
         }
     }

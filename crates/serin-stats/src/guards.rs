@@ -16,6 +16,8 @@ const DISPERSION_MAX: f64 = 50.0;
 const ABORTS_MIN: u64 = 20;
 /// Instances that are told apart; further ones are not compared.
 const REPLICAS_MAX: usize = 100;
+/// Users in both arms that are too many: so many, and more than one in so many units.
+const CROSSED_MAX: (u64, u64) = (3, 1000);
 
 /// What can be wrong with a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -33,6 +35,8 @@ pub enum Guard {
     Dispersion,
     /// Routing is not random and nothing is known from before.
     Routing,
+    /// Users were seen in both arms.
+    Crossed,
 }
 
 /// Why the comparison is not sound, with the numbers.
@@ -74,6 +78,12 @@ impl fmt::Display for Invalid {
             Guard::Routing => f.write_str(
                 "routing is not random and nothing from before the rollout is there to compare with",
             ),
+            Guard::Crossed => write!(
+                f,
+                "{:.0} of {:.0} users were seen with both variants; what assigns them does not \
+                 stay the same",
+                self.canary, self.baseline
+            ),
         }
     }
 }
@@ -95,6 +105,9 @@ pub struct Guards {
     dispersion: Dispersion,
     /// The same among the canary's users.
     canary_dispersion: Dispersion,
+    /// Users seen in both arms, and units of both.
+    #[serde(default)]
+    crossed: (u64, u64),
     /// The first trip, until somebody looked at it.
     tripped: Option<Invalid>,
 }
@@ -109,6 +122,9 @@ impl Guards {
         }
         self.observe_aborts(tick);
         self.observe_replicas(tick);
+        let units = tick.baseline.n.saturating_add(tick.canary.n);
+        self.crossed.0 = self.crossed.0.saturating_add(tick.crossed);
+        self.crossed.1 = self.crossed.1.saturating_add(units);
         if self.tripped.is_none() {
             self.tripped = self.look(replicas_needed);
         }
@@ -163,6 +179,19 @@ impl Guards {
             .or_else(|| self.look_at_aborts())
             .or_else(|| self.look_at_replicas(replicas_needed))
             .or_else(|| self.look_at_dispersion())
+            .or_else(|| self.look_at_crossed())
+    }
+
+    fn look_at_crossed(&self) -> Option<Invalid> {
+        let (crossed, units) = self.crossed;
+        let (least, in_so_many) = CROSSED_MAX;
+        let too_many = crossed >= least && crossed.saturating_mul(in_so_many) > units;
+        too_many.then_some(Invalid {
+            guard: Guard::Crossed,
+            evidence: 0.0,
+            canary: crossed as f64,
+            baseline: units as f64,
+        })
     }
 
     fn look_at_shares(&self) -> Option<Invalid> {

@@ -165,6 +165,9 @@ pub struct Tick {
     /// Metrics of the user's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<(Metric, Sample)>,
+    /// Users who were seen in both arms within one window, where users are to stay in theirs.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub crossed: u64,
 }
 
 impl Tick {

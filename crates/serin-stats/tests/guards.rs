@@ -43,6 +43,19 @@ fn a_wrong_sample_ratio_is_invalid_until_somebody_looked() {
 }
 
 #[test]
+fn users_in_both_arms_are_invalid_but_a_stray_one_is_not() {
+    for (crossed, wanted) in [(0, Outcome::Pass), (1, Outcome::Pass), (2, Outcome::Invalid)] {
+        assert_eq!(after(&Tick { crossed, ..clean() }).1, wanted, "{crossed} of 1000");
+    }
+    let (mut judge, _, why) = after(&Tick { crossed: 2, ..clean() });
+    let words = "4 of 2000 users were seen with both variants; what assigns them does not stay \
+                 the same";
+    assert_eq!(why, Some((Guard::Crossed, words.to_owned())));
+    judge.clear_guards();
+    assert_eq!(judge.assess(Rung::LAST).outcome, Outcome::Pass);
+}
+
+#[test]
 fn the_planned_ratio_is_fine_through_changes_of_weight() {
     let mut judge = judge();
     for share in [0.1, 0.25, 0.5] {

@@ -5,7 +5,7 @@ use super::Turn;
 use super::news::{News, add};
 use super::published;
 use crate::{
-    CountKey, Counted, Counts, Fact, Given, Millis, Planned, RecordedTick, RevisionId,
+    CountKey, Counted, Counts, Exposure, Fact, Given, Millis, Planned, RecordedTick, RevisionId,
     RevisionObservation, Rollout, Service, Step, Timestamp, Weight,
 };
 use serin_stats::threshold::{self, Check, CheckState, CheckVerdict};
@@ -286,6 +286,9 @@ impl Rollout {
         let fresh = stable.fresh.as_ref().map(|f| f.weight).filter(|w| *w > Weight::NONE);
         let baseline = fresh.unwrap_or(stable.weight);
         if canary > Weight::NONE && baseline > Weight::NONE {
+            // Of a flag's users only those who take part are counted.
+            let part = plan.flag.as_ref().map(|_| Exposure::of(canary).treated);
+            let (canary, baseline) = part.map_or((canary, baseline), |part| (part, part.rest()));
             let (canary, baseline) = (f64::from(canary.parts()), f64::from(baseline.parts()));
             let share = canary / (canary + baseline);
             let planned = Planned { share, fresh: fresh.is_some() };

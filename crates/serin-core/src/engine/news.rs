@@ -182,7 +182,7 @@ impl Rollout {
 
     /// What is new in `counts`, which are used up by this.
     pub(super) fn take(&mut self, counts: &Counts) -> News {
-        let seen = CountedAt { arms: counts.arms.clone(), fresh: counts.fresh.clone() };
+        let seen = CountedAt::of(counts);
         let before = self.counted.at.insert(counts.generation, seen).unwrap_or_default();
         let sticky = self.affinity.is_some();
         let arm = |id| Delta::of(counts.arms.get(id), before.arms.get(id), sticky);
@@ -217,6 +217,7 @@ impl Rollout {
                 canary_split: canary.split,
                 replicas: compared.instances,
                 samples: vec![],
+                crossed: counts.crossed.saturating_sub(before.crossed),
             },
             stable: all,
             alone: self.alone_from.is_some_and(|from| counts.generation >= from),
@@ -247,6 +248,14 @@ impl Rollout {
         });
         let goals = goals.collect();
         (others, goals)
+    }
+}
+
+impl CountedAt {
+    /// What a report says.
+    pub(super) fn of(counts: &Counts) -> Self {
+        let (arms, fresh) = (counts.arms.clone(), counts.fresh.clone());
+        Self { arms, fresh, crossed: counts.crossed }
     }
 }
 

@@ -139,7 +139,7 @@ impl Rollout {
 
     /// Uses up `counts`; tells how many requests were newly assigned to what was left.
     fn absorb_back(&mut self, counts: &Counts) -> u64 {
-        let seen = CountedAt { arms: counts.arms.clone(), fresh: counts.fresh.clone() };
+        let seen = CountedAt::of(counts);
         let before = self.counted.at.insert(counts.generation, seen).unwrap_or_default();
         let Some(back) = self.back.as_mut() else { return 0 };
         let none = ArmCounts::default();

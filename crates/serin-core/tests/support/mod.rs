@@ -20,6 +20,8 @@ pub struct World {
     pub ticks: Vec<RecordedTick>,
     /// The fresh baseline gets ready.
     pub fresh_works: bool,
+    /// Users seen in both arms.
+    pub crossed: u64,
 }
 
 pub fn revision(version: &str) -> RevisionId {
@@ -87,6 +89,7 @@ pub fn spec(steps: Vec<Step>) -> ServiceSpec {
         data: None,
         history_limit: 10,
         instance_hour_cost: None,
+        flag: None,
     }
 }
 
@@ -102,8 +105,12 @@ pub fn ladder() -> Vec<Step> {
 
 impl World {
     pub fn new(steps: Vec<Step>) -> Self {
+        Self::of(spec(steps))
+    }
+
+    pub fn of(spec: ServiceSpec) -> Self {
         let mut world = Self {
-            service: Service::new(spec(steps)),
+            service: Service::new(spec),
             now: Timestamp(1_000_000),
             applied: vec![],
             told: vec![],
@@ -116,6 +123,7 @@ impl World {
             fresh: BTreeMap::new(),
             ticks: vec![],
             fresh_works: true,
+            crossed: 0,
         };
         world.event(&Event::TookOver { epoch: 1, rollouts: 0 }).unwrap();
         world
@@ -287,6 +295,7 @@ impl World {
             closed_through,
             arms: arms.clone(),
             fresh: self.fresh.get(generation).cloned(),
+            crossed: self.crossed,
         });
         let counts = Event::Counted(counts.collect());
         self.event(&counts).unwrap();

@@ -49,6 +49,7 @@ impl Rig {
             generation: GENERATION,
             closed_through_s,
             arms,
+            crossed: 0,
         };
         let services = vec![of("other", vec![]), of("shop", arms)];
         let mut counters = Counters { closed_through_s, services, ..Counters::default() };

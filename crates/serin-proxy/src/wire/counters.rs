@@ -68,6 +68,9 @@ pub struct ServiceCounters {
     pub closed_through_s: u64,
     /// One entry for each arm, in the route's order.
     pub arms: Vec<ArmCounters>,
+    /// Of a flag: users seen with both variants within one window of this generation.
+    #[serde(default)]
+    pub crossed: u64,
 }
 
 /// Counters of one arm in one generation.

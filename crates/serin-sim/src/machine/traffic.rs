@@ -240,6 +240,7 @@ impl Machine {
                 closed_through: now.0 / 1000,
                 arms: own.map(|(crew, arm)| (crew.revision.clone(), arm.clone())).collect(),
                 fresh: ledger.arms.iter().find(|(crew, _)| crew.fresh).map(|(_, arm)| arm.clone()),
+                crossed: 0,
             }
         });
         report.collect()

@@ -1,0 +1,199 @@
+//! The release of a flag is a rollout like any other: same steps, same judge, same way back.
+#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+
+mod support;
+
+use serin_core::*;
+use support::{World, bake, ladder, percent, serve};
+
+fn id(text: &str) -> RevisionId {
+    text.parse().unwrap()
+}
+
+fn on() -> RevisionId {
+    id("on@0b")
+}
+
+/// A flag that is off, with these steps.
+fn flag(steps: Vec<Step>) -> World {
+    let analysis = Some(Analysis::default());
+    let schedule = Schedule { analysis, ..Schedule::of("flag", steps) };
+    let flag = FlagSpec {
+        set: "production".into(),
+        key: "new_checkout".into(),
+        carrier: "shop".parse().unwrap(),
+        off: id("off@0a"),
+    };
+    World::of(flag.service(schedule, Millis::secs(60)).unwrap())
+}
+
+fn release(world: &mut World, revision: RevisionId) -> Result<(), Refusal> {
+    let spec = world.service.spec.clone();
+    let ask = DeployAsk { spec, revision, allow_bad: false };
+    world.ask(Ask::Deploy(Box::new(ask)))
+}
+
+/// The same, with what the platform echoes.
+fn on_trial(steps: Vec<Step>) -> World {
+    let mut world = flag(steps);
+    release(&mut world, on()).unwrap();
+    world.settle();
+    world
+}
+
+fn weight(world: &World) -> u32 {
+    world.plan().weight(&on()).parts() / 1000
+}
+
+/// A window of users: as many in both arms, as the draw has it below one half.
+fn users(world: &mut World, n: u64, errors: u64) {
+    let baseline = world.rollout().baseline.clone().unwrap();
+    for (id, errors) in [(baseline, 0), (on(), errors)] {
+        let arm = world.arm_of(&id);
+        arm.sessions = true;
+        arm.split.resize(64, (0, 0));
+        for part in &mut arm.split {
+            *part = (part.0 + n / 64, part.1 + errors / 64);
+        }
+        serve(arm, n / 64 * 64, errors / 64 * 64);
+    }
+    world.report();
+}
+
+#[test]
+fn names_of_flags_are_told_apart_from_services() {
+    let name = ServiceName::flag("production", "new_Checkout.v2").unwrap();
+    assert_eq!(name.as_str(), "flag:production:new_Checkout.v2");
+    assert_eq!(name.as_str().parse(), Ok(name.clone()));
+    assert_eq!(name.as_flag(), Some(("production", "new_Checkout.v2")));
+    assert_eq!("shop".parse::<ServiceName>().unwrap().as_flag(), None);
+    for bad in ["flag:", "flag:a", "flag::b", "flag:a:", "flag:a:b:c", "flag:a:b/c", "flag:a:.."] {
+        assert!(bad.parse::<ServiceName>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn the_draws_come_to_the_share_and_only_grow() {
+    let share = |parts: u64| Weight::try_from(parts).unwrap();
+    let (mut exposed, mut treated) = (0, 0);
+    for parts in (0..=100_000).step_by(1) {
+        let drawn = Exposure::of(share(parts));
+        let (e, t) = (u64::from(drawn.exposed.parts()), u64::from(drawn.treated.parts()));
+        assert_eq!(e * t / 100_000, parts, "of {parts}");
+        assert!(e >= exposed && t >= treated, "nobody is moved back at {parts}");
+        assert!(t == 50_000 || parts > 50_000, "no arm is moved up to one half, at {parts}");
+        (exposed, treated) = (e, t);
+    }
+}
+
+#[test]
+fn the_old_variant_is_there_without_a_start() {
+    let world = on_trial(ladder());
+    assert_eq!(world.service.stable, Some(id("off@0a")));
+    assert_eq!(weight(&world), 20, "{}", world.waiting);
+    assert_eq!(world.plan().flag.as_ref().unwrap().key, "new_checkout");
+    let planned = world.rollout().counted.planned.values().last().unwrap();
+    assert!((planned.share - 0.5).abs() < 1e-9, "of those who take part: {}", planned.share);
+}
+
+#[test]
+fn a_good_variant_goes_all_the_way_on_evidence() {
+    let mut world = on_trial(ladder());
+    let mut seen = vec![];
+    for _ in 0..120 {
+        if world.service.rollout.is_none() {
+            break;
+        }
+        if weight(&world) < 100 {
+            users(&mut world, 640, 0);
+        }
+        world.advance(10);
+        world.settle();
+        seen.push(weight(&world));
+    }
+    seen.dedup();
+    assert_eq!(seen, [20, 50, 100]);
+    assert_eq!(world.records[0].outcome, Outcome::Promoted, "{}", world.waiting);
+    assert_eq!(world.service.stable, Some(on()));
+}
+
+#[test]
+fn a_harmful_variant_is_off_at_once_and_is_not_tried_again_by_itself() {
+    let mut world = on_trial(ladder());
+    for _ in 0..5 {
+        if world.rollout().phase == Phase::Stepping {
+            users(&mut world, 640, 192);
+        }
+    }
+    assert!(matches!(world.rollout().phase, Phase::Reverting { .. }), "{}", world.waiting);
+    assert_eq!(weight(&world), 0, "with the very plan of the verdict");
+    world.close();
+    assert_eq!(world.records[0].outcome, Outcome::RolledBack);
+    assert_eq!(world.service.stable, Some(id("off@0a")));
+    let refusal = release(&mut world, on()).unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::BadRevision);
+}
+
+#[test]
+fn after_a_fix_it_begins_at_the_first_step_again() {
+    let mut world = on_trial(ladder());
+    users(&mut world, 640, 0);
+    world.ask(Ask::Abort).unwrap();
+    assert_eq!(weight(&world), 0);
+    world.close();
+    // The same variant with other code behind it.
+    release(&mut world, id("on@0c")).unwrap();
+    assert_eq!(world.rollout().step.index, 0);
+    assert_eq!(world.rollout().counted.judged, 0);
+}
+
+#[test]
+fn without_users_nothing_passes_and_after_the_deadline_a_person_is_asked() {
+    let patient =
+        Bake { at_least: Millis(0), requests: 0, until_evidence: true, deadline: Millis::secs(60) };
+    let steps =
+        vec![Step::SetWeight(percent(5)), Step::Bake(patient), Step::SetWeight(Weight::ALL)];
+    let mut world = on_trial(steps);
+    world.advance(59);
+    assert_eq!(weight(&world), 5);
+    world.advance(10);
+    assert_eq!(world.rollout().paused, Some(PauseReason::Inconclusive), "{}", world.waiting);
+    assert_eq!(weight(&world), 5);
+    assert!(world.told.iter().any(|line| line.contains("no request")), "{:?}", world.told);
+}
+
+#[test]
+fn a_wrong_ratio_or_users_in_both_arms_hold_it() {
+    let mut skewed = on_trial(ladder());
+    for _ in 0..20 {
+        if skewed.rollout().paused.is_none() {
+            let (off, on) = (id("off@0a"), on());
+            for (id, n) in [(off, 200), (on, 100)] {
+                skewed.arm_of(&id).sessions = true;
+                serve(skewed.arm_of(&id), n, 0);
+            }
+            skewed.report();
+        }
+    }
+    let why = format!("{:?}", skewed.rollout().paused);
+    assert!(why.contains("33.33 % of the sample where 50.00 %"), "{why}");
+
+    let mut crossed = on_trial(ladder());
+    crossed.crossed = 40;
+    users(&mut crossed, 640, 0);
+    let why = format!("{:?}", crossed.rollout().paused);
+    assert!(why.contains("40 of 1280 users were seen with both variants"), "{why}");
+    assert_eq!(weight(&crossed), 20, "held where it is");
+}
+
+#[test]
+fn a_step_waits_until_the_data_plane_has_the_plan() {
+    let mut world =
+        flag(vec![Step::SetWeight(percent(10)), bake(1, false), Step::SetWeight(Weight::ALL)]);
+    release(&mut world, on()).unwrap();
+    let mut stale = world.perfect();
+    stale.applied = None;
+    world.observe(stale);
+    world.advance(100);
+    assert_eq!(world.rollout().step.index, 0, "{}", world.waiting);
+}
