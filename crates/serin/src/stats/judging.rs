@@ -127,6 +127,7 @@ impl Judging {
             canary_split: counts.canary_split,
             replicas: counts.replicas,
             samples: counts.samples.into_iter().map(|(name, sample)| (of(name), sample)).collect(),
+            crossed: 0,
         };
         if !tick.is_possible() {
             return Err(
