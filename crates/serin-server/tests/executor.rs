@@ -135,6 +135,7 @@ fn bad_report(executor: &Executor) -> Event {
         closed_through: 9,
         arms: arms.into(),
         fresh: None,
+        crossed: 0,
     }])
 }
 
@@ -295,6 +296,7 @@ fn report(executor: &Executor, seconds: u64) -> Event {
         closed_through: 1000 + seconds as i64,
         arms: plan.revisions.keys().map(arm).collect(),
         fresh: None,
+        crossed: 0,
     }])
 }
 
