@@ -82,7 +82,10 @@ impl Traffic {
         let weights: Vec<_> = plan.revisions.keys().map(|id| (id.clone(), weight(id))).collect();
         let arms = weights.iter().map(|(id, _)| (id.clone(), ArmCounts::default())).collect();
         let (key, generation) = (CountKey::default(), plan.generation);
-        Self { counts: Counts { key, generation, closed_through: 0, arms, fresh: None }, weights }
+        Self {
+            counts: Counts { key, generation, closed_through: 0, arms, fresh: None, crossed: 0 },
+            weights,
+        }
     }
 
     /// A second goes by.
