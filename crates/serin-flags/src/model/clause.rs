@@ -85,3 +85,18 @@ pub enum Operator {
     /// The user has the attribute.
     Exists,
 }
+
+impl Operator {
+    /// Whether it compares text, so that case can be ignored.
+    pub fn compares_text(self) -> bool {
+        matches!(
+            self,
+            Self::Equals
+                | Self::In
+                | Self::Contains
+                | Self::StartsWith
+                | Self::EndsWith
+                | Self::Matches
+        )
+    }
+}

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of the model that this code writes.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// Which of flagd's hashes puts a user of a set into a part of a percentage. All clients of a set
 /// must use the same one: the two disagree about half of the users at 50/50.
