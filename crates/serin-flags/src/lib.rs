@@ -13,6 +13,8 @@
 //! - No document and no context makes the reader or the evaluator panic, recurse without bound or
 //!   run longer than its size allows.
 
+mod check;
+mod compile;
 mod context;
 mod key;
 mod model;
@@ -25,6 +27,8 @@ mod set;
 mod timestamp;
 mod value;
 
+pub use check::{validate, validate_flag};
+pub use compile::{Compiled, Form, LeftOut, compile, compile_flag};
 pub use context::{Context, ContextError, ContextLimits, Datum};
 pub use key::{FlagKey, KeyError};
 pub use model::{

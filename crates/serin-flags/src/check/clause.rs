@@ -90,10 +90,10 @@ impl Wanted {
     fn by(clause: &Clause) -> Self {
         use Operator as Op;
         match clause.operator {
-            Op::Equals | Op::In | Op::Contains if clause.ignore_case => Self::Text,
-            Op::Equals | Op::In | Op::Contains | Op::Exists => Self::Anything,
+            Op::Equals | Op::In if clause.ignore_case => Self::Text,
+            Op::Equals | Op::In | Op::Exists => Self::Anything,
             Op::LessThan | Op::AtMost | Op::GreaterThan | Op::AtLeast => Self::Number,
-            Op::StartsWith | Op::EndsWith => Self::Text,
+            Op::Contains | Op::StartsWith | Op::EndsWith => Self::Text,
             Op::Matches => Self::Pattern,
             Op::InNetwork => Self::Network,
             Op::Before | Op::After => Self::Time,

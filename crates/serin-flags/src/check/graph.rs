@@ -102,7 +102,10 @@ mod tests {
     fn depth_is_the_longest_way_down() {
         let graph = graph(&[("a", &["b", "c"]), ("b", &["c"]), ("c", &["missing"]), ("d", &[])]);
         let depths = depths(&graph);
-        assert_eq!(depths.into_iter().collect::<Vec<_>>(), [("a", 2), ("b", 1), ("c", 0), ("d", 0)]);
+        assert_eq!(
+            depths.into_iter().collect::<Vec<_>>(),
+            [("a", 2), ("b", 1), ("c", 0), ("d", 0)]
+        );
     }
 
     #[test]

@@ -178,3 +178,6 @@ fn repeated<'n>(names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
 
 /// Who refers to whom, by name.
 type References<'a> = BTreeMap<&'a str, Vec<&'a str>>;
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Shares: rules' splits and the guarded release.
 
 use super::{Check, limit, repeated, shown};
-use crate::{Definition, Method, Problem, Release, Serve, Share, WHOLE};
+use crate::{Definition, Method, Problem, Release, Serve, Share, WHOLE, compile::is_boolean};
 
 impl Check<'_> {
     pub(super) fn serve(&mut self, place: &str, definition: &Definition, serve: &Serve) {
@@ -33,7 +33,7 @@ impl Check<'_> {
             let found = format!("the shares sum to {sum}");
             self.add(Problem::new(place, found).allowed("100000, which is 100 %"));
         }
-        let step = smallest_step(definition.bucketing, shares.len());
+        let step = smallest_step(definition);
         for share in shares.iter().filter(|share| share.weight % step != 0) {
             let found = format!("{} has {} parts of 100000", shown(&share.variant), share.weight);
             let allowed = format!("multiples of {step} with this flag's bucketing");
@@ -76,11 +76,11 @@ impl Check<'_> {
     }
 }
 
-/// The smallest share a bucketing can tell from none, parts per 100 000.
-fn smallest_step(method: Option<Method>, variants: usize) -> u32 {
-    match method {
+/// The smallest share a flag's bucketing can tell from none, parts per 100 000.
+fn smallest_step(definition: &Definition) -> u32 {
+    match definition.bucketing {
         Some(Method::Md5_100) => WHOLE / 100,
-        Some(Method::Unleash) if variants <= 2 => WHOLE / 100,
+        Some(Method::Unleash) if is_boolean(definition) => WHOLE / 100,
         Some(Method::Unleash) => WHOLE / 1_000,
         Some(Method::V2 | Method::V3) | None => 1,
     }

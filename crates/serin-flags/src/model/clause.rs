@@ -42,7 +42,7 @@ fn is_false(flag: &bool) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Operator {
-    /// The same value of the same type.
+    /// The same value. A number or truth value also fits its text, which is all that headers carry.
     Equals,
     /// The same as one of several.
     In,
@@ -54,7 +54,7 @@ pub enum Operator {
     GreaterThan,
     /// At least a number.
     AtLeast,
-    /// A text has this part, or a list this member.
+    /// A text has this part, or a list this text as a member.
     Contains,
     /// A text starts so.
     StartsWith,
@@ -66,7 +66,7 @@ pub enum Operator {
     InNetwork,
     /// A time is earlier. Only Serin evaluates it, except for `$now`.
     Before,
-    /// A time is later, or the same. Only Serin evaluates it, except for `$now`.
+    /// A time is later. Only Serin evaluates it, except for `$now`.
     After,
     /// The same semantic version.
     VersionEquals,

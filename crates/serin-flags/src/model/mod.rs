@@ -2,6 +2,7 @@
 
 mod clause;
 mod definition;
+mod read;
 mod release;
 mod rule;
 mod variants;
