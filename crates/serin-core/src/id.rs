@@ -12,7 +12,7 @@ pub enum IdError {
     ServiceName(String),
     /// A flag that cannot be released step by step under its name.
     #[error(
-        "`{0}` cannot name the release of a flag: set and key have 1 to 100 of A-Z, a-z, 0-9, `.`, `_` and `-` each, starting with a letter or digit"
+        "`{0}` cannot name the release of a flag: the set has 1 to 100 and the key 1 to 200 of A-Z, a-z, 0-9, `.`, `_` and `-`, the key also `:`"
     )]
     FlagName(String),
     /// A version with characters that could break out of paths or labels.
@@ -65,7 +65,11 @@ impl ServiceName {
     /// [`IdError::FlagName`] when set or key have other characters than a name may have.
     pub fn flag(set: &str, key: &str) -> Result<Self, IdError> {
         let name = format!("{FLAG}{set}:{key}");
-        if is_flag_part(set) && is_flag_part(key) {
+        let fits = |text: &str, most, also: &[u8]| {
+            let inner = |c: u8| c.is_ascii_alphanumeric() || b"._-".contains(&c) || also == [c];
+            (1..=most).contains(&text.len()) && text.bytes().all(inner)
+        };
+        if fits(set, 100, b"") && fits(key, 200, b":") {
             Ok(Self(name))
         } else {
             Err(IdError::FlagName(name))
@@ -80,13 +84,6 @@ impl ServiceName {
 
 /// What names of flags begin with; no other service's name has a colon.
 const FLAG: &str = "flag:";
-
-fn is_flag_part(text: &str) -> bool {
-    let inner = |c: u8| c.is_ascii_alphanumeric() || b"._-".contains(&c);
-    (1..=100).contains(&text.len())
-        && text.as_bytes()[0].is_ascii_alphanumeric()
-        && text.bytes().all(inner)
-}
 
 impl FromStr for ServiceName {
     type Err = IdError;

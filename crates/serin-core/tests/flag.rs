@@ -67,7 +67,7 @@ fn names_of_flags_are_told_apart_from_services() {
     assert_eq!(name.as_str().parse(), Ok(name.clone()));
     assert_eq!(name.as_flag(), Some(("production", "new_Checkout.v2")));
     assert_eq!("shop".parse::<ServiceName>().unwrap().as_flag(), None);
-    for bad in ["flag:", "flag:a", "flag::b", "flag:a:", "flag:a:b:c", "flag:a:b/c", "flag:a:.."] {
+    for bad in ["flag:", "flag:a", "flag::b", "flag:a:", "flag:a:b/c", "flag:a:b c"] {
         assert!(bad.parse::<ServiceName>().is_err(), "{bad}");
     }
 }

@@ -32,7 +32,7 @@ pub use compile::{Compiled, Form, LeftOut, compile, compile_flag};
 pub use context::{Context, ContextError, ContextLimits, Datum};
 pub use key::{FlagKey, KeyError};
 pub use model::{
-    Anonymous, Attribute, Bucketing, Clause, CodeVersion, Definition, Killed, Kind, Method,
+    Anonymous, Attribute, Bucketing, Clause, CodeVersion, Definition, Judged, Killed, Kind, Method,
     Operator, Prerequisite, Release, Rule, Segment, Serve, SetDefinition, Share, State, Target,
     Variant, Variants, WHOLE,
 };

@@ -9,7 +9,7 @@ mod variants;
 
 pub use clause::{Attribute, Clause, Operator};
 pub use definition::{Anonymous, CodeVersion, Definition, Killed, Kind, Prerequisite, State};
-pub use release::{Release, WHOLE};
+pub use release::{Judged, Release, WHOLE};
 pub use rule::{Rule, Segment, Serve, Share, Target};
 pub use variants::{Variant, Variants};
 

@@ -31,6 +31,25 @@ pub struct Release {
     /// Only users in one of these segments are exposed; empty: everybody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<String>,
+    /// Where the users of the pool are judged; none: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judged>,
+}
+
+/// Under which names the arms of a release are counted, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Judged {
+    /// Name of the release among the engine's services.
+    pub service: String,
+    /// The service whose requests carry the flag.
+    pub carrier: String,
+    /// The engine's name for the treatment.
+    pub on: String,
+    /// The engine's name for the control.
+    pub off: String,
+    /// Seconds in which a user counts once, 1 to 300.
+    pub window_s: u32,
 }
 
 impl Release {
@@ -46,6 +65,7 @@ impl Release {
             off: off.to_owned(),
             generation: String::new(),
             segments: Vec::new(),
+            judged: None,
         }
     }
 
