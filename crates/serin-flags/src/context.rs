@@ -111,7 +111,6 @@ impl<'a> Context<'a> {
     }
 
     /// An attribute by a name whose hash is known.
-    #[expect(dead_code, reason = "rules come next")]
     pub(crate) fn lookup(&self, name: &Name) -> Option<&Datum<'a>> {
         self.find(name.hash, &name.text)
     }

@@ -16,6 +16,7 @@
 mod check;
 mod compile;
 mod context;
+mod hash;
 mod key;
 mod model;
 mod names;
@@ -23,8 +24,10 @@ pub mod operator;
 mod outcome;
 mod problem;
 mod read;
+mod rule;
 mod set;
 mod timestamp;
+mod trace;
 mod value;
 
 pub use check::{validate, validate_flag};
@@ -38,6 +41,8 @@ pub use model::{
 };
 pub use outcome::{Arm, ErrorCode, EvalError, Reason, Resolution};
 pub use problem::Problem;
+pub use rule::Draw;
 pub use set::{Flag, FlagSet, Limits};
 pub use timestamp::Timestamp;
+pub use trace::TraceStep;
 pub use value::{FlagType, FlagValue, Metadata, Scalar};

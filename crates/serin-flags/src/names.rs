@@ -8,7 +8,6 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    #[expect(dead_code, reason = "rules come next")]
     pub fn new(text: &str) -> Self {
         Self { hash: name_hash(text), text: text.into() }
     }

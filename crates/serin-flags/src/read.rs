@@ -3,6 +3,8 @@
 use crate::{
     Bucketing, Flag, FlagSet, FlagType, FlagValue, Limits, Metadata, Problem, Scalar,
     problem::nearest_name,
+    rule::{Broken, Evaluators, TooLarge, lower, measure},
+    set::Rule,
 };
 use serde_json::{Map, Value};
 
@@ -24,21 +26,29 @@ pub(crate) fn document(
     let Value::Object(root) = value else {
         return Err(vec![Problem::new("document", "not a JSON object").allowed(SHAPE)]);
     };
-    Reader { bucketing, limits, metadata: Metadata::new(), problems: Vec::new() }.read(&root)
+    let (metadata, evaluators) = (Metadata::new(), root.get("$evaluators"));
+    let evaluators = Evaluators::new(evaluators.and_then(Value::as_object), limits.nodes_per_flag);
+    let problems = Vec::new();
+    let reader = Reader { bucketing, limits, metadata, evaluators, nodes: 0, problems };
+    reader.read(&root)
 }
 
 const SHAPE: &str = "{\"flags\": {\"key\": {\"state\", \"variants\", \"defaultVariant\"}}}";
 
-struct Reader<'l> {
+struct Reader<'d> {
     bucketing: Bucketing,
-    limits: &'l Limits,
+    limits: &'d Limits,
     metadata: Metadata,
+    evaluators: Evaluators<'d>,
+    /// Nodes of all rules so far.
+    nodes: usize,
     problems: Vec<Problem>,
 }
 
 impl Reader<'_> {
     fn read(mut self, root: &Object) -> Result<FlagSet, Vec<Problem>> {
         self.metadata = self.metadata(root.get("metadata"), "metadata");
+        self.check_evaluators(root.get("$evaluators"));
         let sources = self.sources(root.get("flags"));
         if sources.len() > self.limits.flags {
             let what = format!("{} flags", sources.len());
@@ -107,6 +117,7 @@ impl Reader<'_> {
         let variants = self.variants(body.get("variants"), &place);
         let kind = self.kind(&variants, &place);
         let default_variant = self.default_variant(body, &variants, &place);
+        let rule = self.rule(body.get("targeting"), &place);
         let own = self.metadata(body.get("metadata"), &format!("{place}.metadata"));
         let metadata = self.metadata.clone().into_iter().chain(own).collect();
         (self.problems.len() == before).then(|| Flag {
@@ -116,7 +127,7 @@ impl Reader<'_> {
             variants,
             default_variant,
             metadata,
-            reads_time: false,
+            rule,
         })
     }
 
@@ -196,6 +207,55 @@ impl Reader<'_> {
             self.report(problem.allowed(allowed).nearest(nearest_name(name, names())));
         }
         found
+    }
+
+    fn check_evaluators(&mut self, evaluators: Option<&Value>) {
+        if evaluators.is_some_and(|value| !value.is_object()) {
+            self.report(Problem::new("$evaluators", "not an object").allowed("rules by name"));
+        }
+        if let Err((name, error)) = self.evaluators.check() {
+            self.too_large(&format!("$evaluators.{name}"), &error);
+        }
+    }
+
+    fn rule(&mut self, targeting: Option<&Value>, place: &str) -> Rule {
+        let rule = match targeting {
+            None | Some(Value::Null) => return Rule::None,
+            Some(Value::Object(object)) if object.is_empty() => return Rule::None,
+            Some(rule) => rule,
+        };
+        let place = format!("{place}.targeting");
+        let replaced = match self.evaluators.replace(rule) {
+            Ok(replaced) => replaced,
+            Err(error) => {
+                self.too_large(&place, &error);
+                return Rule::None;
+            }
+        };
+        let (nodes, _) = measure(&replaced);
+        self.nodes += nodes;
+        if nodes > self.limits.nodes_per_flag || self.nodes > self.limits.nodes {
+            self.too_large(&place, &TooLarge::Nodes);
+            return Rule::None;
+        }
+        match lower(&replaced, self.bucketing) {
+            Ok(program) => Rule::Program(Box::new(program)),
+            Err(Broken(why)) => Rule::Broken(why.into()),
+        }
+    }
+
+    fn too_large(&mut self, place: &str, error: &TooLarge) {
+        let nodes = self.limits.nodes_per_flag;
+        self.report(match error {
+            TooLarge::Nodes => Problem::new(place, "a rule that is too large")
+                .allowed(format!("at most {nodes} values with its references replaced")),
+            TooLarge::Depth => Problem::new(place, "a rule that is nested too deep")
+                .allowed("at most 250 levels with its references replaced"),
+            TooLarge::Cycle(names) => {
+                let what = format!("a reference to itself: {}", names.join(" -> "));
+                Problem::new(place, what).allowed("references that end")
+            }
+        });
     }
 
     fn metadata(&mut self, value: Option<&Value>, place: &str) -> Metadata {

@@ -4,8 +4,12 @@ use crate::{
     Bucketing, Context, ErrorCode, EvalError, FlagType, FlagValue, Metadata, Problem, Reason,
     Resolution,
     names::{Table, name_hash},
+    outcome::Arm,
     read,
+    rule::{Frame, Made, Program, Silent, TooMuch, Tracer, Val, run},
+    trace::{Steps, TraceStep},
 };
+use std::borrow::Cow;
 
 /// How large a document may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,10 +100,7 @@ impl FlagSet {
     ) -> Result<Resolution<'s>, EvalError> {
         match self.flag(key) {
             Some(flag) => self.evaluate_flag(flag, context, now_s),
-            None => Err(EvalError::new(
-                ErrorCode::FlagNotFound,
-                format!("no flag `{key}` in this set; check the key and the environment"),
-            )),
+            None => Err(not_found(key)),
         }
     }
 
@@ -108,14 +109,67 @@ impl FlagSet {
         &'s self,
         flag: &'s Flag,
         context: &Context<'_>,
-        _now_s: i64,
+        now_s: i64,
+    ) -> Result<Resolution<'s>, EvalError> {
+        self.evaluate_with(flag, context, now_s, &mut Silent)
+    }
+
+    /// Evaluates one flag and says how the answer came about. For people: it allocates.
+    pub fn evaluate_traced<'s>(
+        &'s self,
+        key: &str,
+        context: &Context<'_>,
+        now_s: i64,
+    ) -> (Result<Resolution<'s>, EvalError>, Vec<TraceStep>) {
+        let mut steps = Steps::default();
+        let answer = match self.flag(key) {
+            Some(flag) => self.evaluate_with(flag, context, now_s, &mut steps),
+            None => Err(not_found(key)),
+        };
+        (answer, steps.0)
+    }
+
+    fn evaluate_with<'s>(
+        &'s self,
+        flag: &'s Flag,
+        context: &Context<'_>,
+        now_s: i64,
+        tracer: &mut impl Tracer,
     ) -> Result<Resolution<'s>, EvalError> {
         if self.requires_targeting_key && context.targeting_key().is_none() {
             let details = "this set needs `targetingKey` in every context; send one";
             return Err(EvalError::new(ErrorCode::TargetingKeyMissing, details));
         }
-        Ok(flag.default_resolution(Reason::Static))
+        if !flag.enabled {
+            return Ok(flag.without_value(Reason::Disabled));
+        }
+        match &flag.rule {
+            Rule::None => Ok(flag.default_resolution(Reason::Static)),
+            Rule::Broken(why) => Err(EvalError::new(ErrorCode::ParseError, &**why)),
+            Rule::Program(program) => {
+                let frame = Frame { context, flag_key: &flag.key, now_s };
+                flag.run(program, &frame, tracer)
+            }
+        }
     }
+}
+
+#[cold]
+fn not_found(key: &str) -> EvalError {
+    let shown: String = key.chars().take(80).collect();
+    let details = format!("no flag `{shown}` in this set; check the key and the environment");
+    EvalError::new(ErrorCode::FlagNotFound, details)
+}
+
+/// What decides about a flag.
+#[derive(Debug, Clone)]
+pub(crate) enum Rule {
+    /// Nothing: the default variant holds.
+    None,
+    /// Something that cannot be run, and why.
+    Broken(Box<str>),
+    /// A compiled rule.
+    Program(Box<Program>),
 }
 
 /// One flag of a set.
@@ -128,7 +182,7 @@ pub struct Flag {
     pub(crate) variants: Box<[(Box<str>, FlagValue)]>,
     pub(crate) default_variant: Option<usize>,
     pub(crate) metadata: Metadata,
-    pub(crate) reads_time: bool,
+    pub(crate) rule: Rule,
 }
 
 impl Flag {
@@ -170,7 +224,61 @@ impl Flag {
 
     /// Whether the answer may change with time alone.
     pub fn reads_time(&self) -> bool {
-        self.reads_time
+        matches!(&self.rule, Rule::Program(program) if program.reads_time)
+    }
+
+    /// Why its rule can never be run; every evaluation answers with PARSE_ERROR.
+    pub fn broken(&self) -> Option<&str> {
+        match &self.rule {
+            Rule::Broken(why) => Some(why),
+            Rule::None | Rule::Program(_) => None,
+        }
+    }
+
+    fn run<'s>(
+        &'s self,
+        program: &'s Program,
+        frame: &Frame<'_>,
+        tracer: &mut impl Tracer,
+    ) -> Result<Resolution<'s>, EvalError> {
+        let mut made = Made::default();
+        let (value, arm) = run(program, frame, &mut made, tracer).map_err(|TooMuch| {
+            let details = format!("the rule of `{}` looks at too much; simplify it", self.key);
+            EvalError::new(ErrorCode::ParseError, details)
+        })?;
+        match value {
+            Val::Null => Ok(self.default_resolution(Reason::Default)),
+            _ => self.chosen(value, arm, &made),
+        }
+    }
+
+    /// A rule names a variant by its text; what is no text is written as one.
+    fn chosen<'v>(
+        &self,
+        value: Val<'v>,
+        arm: Option<Arm>,
+        made: &Made<'v>,
+    ) -> Result<Resolution<'_>, EvalError> {
+        let name = match (made.text(value), value) {
+            (Some(name), _) => Cow::Borrowed(name),
+            (None, Val::Bool(flag)) => Cow::Borrowed(if flag { "true" } else { "false" }),
+            (None, _) => {
+                let mut name = String::new();
+                // Writing into a String cannot fail.
+                let _ = made.write(value, &mut name);
+                Cow::Owned(name)
+            }
+        };
+        let place = self.variants.iter().position(|(variant, _)| **variant == *name);
+        let Some(place) = place else { return Err(self.no_variant(&name)) };
+        Ok(Resolution { arm, ..self.resolution(place, Reason::TargetingMatch) })
+    }
+
+    #[cold]
+    fn no_variant(&self, name: &str) -> EvalError {
+        let shown: String = name.chars().take(80).collect();
+        let details = format!("the rule of `{}` gave `{shown}`, which is no variant", self.key);
+        EvalError::new(ErrorCode::General, details)
     }
 
     pub(crate) fn default_resolution(&self, reason: Reason) -> Resolution<'_> {

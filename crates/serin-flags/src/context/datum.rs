@@ -72,6 +72,23 @@ impl<'a> Datum<'a> {
         Self::Map(entries)
     }
 
+    /// The same value, with all of its text its own.
+    pub fn into_owned(self) -> Datum<'static> {
+        let own = |text: Cow<str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Null => Datum::Null,
+            Self::Bool(flag) => Datum::Bool(flag),
+            Self::Int(whole) => Datum::Int(whole),
+            Self::Float(fraction) => Datum::Float(fraction),
+            Self::Text(text) => Datum::Text(own(text)),
+            Self::List(items) => Datum::List(items.into_iter().map(Self::into_owned).collect()),
+            Self::Map(entries) => {
+                let entries = entries.into_iter();
+                Datum::Map(entries.map(|(name, value)| (own(name), value.into_owned())).collect())
+            }
+        }
+    }
+
     /// The value of a name inside a map.
     pub fn field(&self, name: &str) -> Option<&Datum<'a>> {
         let Self::Map(entries) = self else { return None };
