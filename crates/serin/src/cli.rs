@@ -14,6 +14,7 @@ pub use ship::{
 use crate::analysis::AnalysisArgs;
 use crate::demo::DemoArgs;
 use crate::flag::FlagArgs;
+use crate::flags_edge::FlagsEdgeArgs;
 use crate::printer::{ColorChoice, Settings};
 use crate::stats::StatsArgs;
 use clap::builder::{FalseyValueParser, Resettable};
@@ -158,6 +159,8 @@ pub enum Verb {
     /// Feature flags: list, set, kill, explain, find what is stale
     #[command(visible_alias = "flags")]
     Flag(Box<FlagArgs>),
+    /// Serve flags from a copy, near the apps
+    FlagsEdge(FlagsEdgeArgs),
     /// An annotated file with every key
     Docs,
     /// Help on a verb, or on `exit-codes`

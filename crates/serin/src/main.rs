@@ -14,6 +14,7 @@ mod exit;
 mod failure;
 mod file;
 mod flag;
+mod flags_edge;
 mod follow;
 mod gc;
 mod info;
@@ -68,6 +69,7 @@ fn run(cli: Cli) -> Exit {
             return ended(&printer, result);
         }
         Verb::Check(args) => check::check(&printer, &args),
+        Verb::FlagsEdge(args) => flags_edge::run(&printer, &args),
         Verb::Stats(args) => stats::stats(&printer, &args),
         Verb::Help(args) => info::help(&printer, &args),
         Verb::Presets(args) => presets::show(&printer, &args),
@@ -114,6 +116,7 @@ async fn asked(context: &Context<'_>, verb: Verb) -> Result<Exit, Failure> {
         Verb::Analysis(args) => analysis::analysis(context, args).await,
         Verb::Serve(_)
         | Verb::Demo(_)
+        | Verb::FlagsEdge(_)
         | Verb::Check(_)
         | Verb::Stats(_)
         | Verb::Presets(_)

@@ -1,0 +1,65 @@
+//! Definitions.
+
+use super::{query_hash, stream, tag, tagged};
+use crate::body::Body;
+use crate::etag;
+use crate::routes::{Call, json, status};
+use crate::set::Set;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde_json::{Value, json as object};
+use std::sync::Arc;
+
+/// `GET /api/client/features`.
+pub fn features(call: &Call<'_>, set: Option<&Arc<Set>>) -> Response<Body> {
+    let tag = tag(set);
+    if etag::matches(&call.parts.headers, &tag) {
+        return tagged(status(StatusCode::NOT_MODIFIED), &tag);
+    }
+    let text = set.map_or_else(|| document(None, &tag), |set| set.unleash_text(document, &tag));
+    tagged(json(StatusCode::OK, text), &tag)
+}
+
+/// The whole answer for a set.
+fn document(set: Option<&Set>, tag: &str) -> Bytes {
+    let name = set.map_or("", Set::name);
+    let all = set.map(Set::unleash);
+    let list = |key: &str| all.as_ref().map_or_else(|| object!([]), |all| all[key].clone());
+    let text = object!({
+        "version": 2,
+        "features": list("features"),
+        "segments": list("segments"),
+        "query": {"environment": name},
+        "meta": {
+            "revisionId": set.map_or(0, |set| set.since.n),
+            "etag": tag,
+            "queryHash": query_hash(name),
+        },
+    });
+    text.to_string().into()
+}
+
+/// `GET /api/client/features/NAME`.
+pub fn feature(set: Option<&Arc<Set>>, name: &str) -> Response<Body> {
+    let all = set.map(|set| set.unleash());
+    let found = all
+        .as_ref()
+        .and_then(|all| all["features"].as_array()?.iter().find(|one| one["name"] == name));
+    match found {
+        Some(feature) => json(StatusCode::OK, feature.to_string()),
+        None => status(StatusCode::NOT_FOUND),
+    }
+}
+
+/// `GET /api/client/delta`: everything for a client that has nothing, else what is new.
+pub fn delta(call: &Call<'_>, set: Option<&Arc<Set>>) -> Response<Body> {
+    let tag = tag(set);
+    if etag::matches(&call.parts.headers, &tag) {
+        return tagged(status(StatusCode::NOT_MODIFIED), &tag);
+    }
+    let events = match (set, stream::seen(&call.parts.headers)) {
+        (Some(set), Some(seen)) if seen < set.since => stream::updates(set, seen),
+        (set, _) => vec![stream::hydration(set.map(Arc::as_ref))],
+    };
+    tagged(json(StatusCode::OK, object!({"events": Value::from(events)}).to_string()), &tag)
+}
