@@ -32,7 +32,7 @@ fn split(shares: &[(&str, u32)]) -> Serve {
 
 /// The problems as text, one a line.
 fn said(set: &SetDefinition) -> String {
-    validate(set).iter().map(|problem| format!("{problem}\n")).collect()
+    validate(set).iter().fold(String::new(), |all, problem| all + &problem.to_string() + "\n")
 }
 
 fn told(change: impl FnOnce(&mut Definition)) -> String {
@@ -56,10 +56,17 @@ fn a_plain_flag_is_in_order() {
     assert_eq!(told(rich), "");
 }
 
+type Change = fn(&mut Definition);
+
+fn each_is_told(cases: &[(Change, &str)]) {
+    for (change, expected) in cases {
+        assert_eq!(told(change), *expected);
+    }
+}
+
 #[test]
-fn each_mistake_is_told_with_place_and_remedy() {
-    type Change = fn(&mut Definition);
-    let cases: &[(Change, &str)] = &[
+fn a_mistake_in_values_or_shares_is_told_with_place_and_remedy() {
+    each_is_told(&[
         (
             |flag| flag.default_variant = Some("of".into()),
             "flags.shop.defaultVariant: there is no variant \"of\"; allowed: on, off; did you mean `off`?\n",
@@ -88,6 +95,12 @@ fn each_mistake_is_told_with_place_and_remedy() {
             "flags.shop.rules[0].serve: \"on\" has 99500 parts of 100000; allowed: multiples of 1000 with this flag's bucketing\n\
              flags.shop.rules[0].serve: \"off\" has 500 parts of 100000; allowed: multiples of 1000 with this flag's bucketing\n",
         ),
+    ]);
+}
+
+#[test]
+fn a_mistake_in_rules_is_told_with_place_and_remedy() {
+    each_is_told(&[
         (
             |flag| {
                 flag.rules =
@@ -102,7 +115,7 @@ fn each_mistake_is_told_with_place_and_remedy() {
                 flag.rules = vec![Rule {
                     segments: vec!["betas".into()],
                     ..rule(Serve::Variant("on".into()))
-                }]
+                }];
             },
             "flags.shop.rules[0].segments: there is no segment \"betas\"; allowed: a segment of this set\n",
         ),
@@ -138,10 +151,7 @@ fn each_mistake_is_told_with_place_and_remedy() {
             |flag| flag.code_default = Some(json!(3)),
             "flags.shop.codeDefault: the code's default is a number, the variants are a boolean; allowed: one type, or the app never gets this flag's value\n",
         ),
-    ];
-    for (change, expected) in cases {
-        assert_eq!(told(change), *expected);
-    }
+    ]);
 }
 
 #[test]
@@ -185,7 +195,7 @@ fn what_an_operator_cannot_be_compared_with_is_told() {
 fn only_times_are_compared_with_now_and_only_text_without_case() {
     let with = |clause: Clause| {
         told(|flag| {
-            flag.rules = vec![Rule { clauses: vec![clause], ..rule(Serve::Variant("on".into())) }]
+            flag.rules = vec![Rule { clauses: vec![clause], ..rule(Serve::Variant("on".into())) }];
         })
     };
     assert_eq!(with(clause("$now", Operator::After, &["2027-01-31T00:00:00Z"])), "");
