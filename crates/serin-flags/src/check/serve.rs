@@ -1,6 +1,6 @@
 //! Shares: rules' splits and the guarded release.
 
-use super::{Check, limit, repeated, shown};
+use super::{Check, limit, shown};
 use crate::{Definition, Method, Problem, Release, Serve, Share, WHOLE, compile::is_boolean};
 
 impl Check<'_> {
@@ -24,10 +24,6 @@ impl Check<'_> {
             self.variant(place, definition, &share.variant);
         }
         self.at_most(place, shares.len(), limit::VARIANTS);
-        if let Some(name) = repeated(shares.iter().map(|share| share.variant.as_str())) {
-            let found = format!("{} has two shares", shown(name));
-            self.add(Problem::new(place, found).allowed("one share for each variant"));
-        }
         let sum: u64 = shares.iter().map(|share| u64::from(share.weight)).sum();
         if sum != u64::from(WHOLE) {
             let found = format!("the shares sum to {sum}");

@@ -2,7 +2,7 @@
 
 mod clause;
 mod definition;
-mod read;
+pub(crate) mod read;
 mod release;
 mod rule;
 mod variants;

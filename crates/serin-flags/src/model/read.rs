@@ -1,13 +1,10 @@
 //! Reading a set from JSON, with everything that is wrong at once.
 
 use super::{Definition, Segment, SetDefinition};
-use crate::{FlagKey, Problem, check::limit};
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeOwned, MapAccess, Visitor},
-};
+use crate::{FlagKey, Problem, check::limit, entries::Entries};
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt, marker::PhantomData};
+use std::collections::BTreeMap;
 
 impl SetDefinition {
     /// Reads a set as [`Self::to_json`] or a person wrote it, and checks it. Unknown fields, keys
@@ -105,7 +102,7 @@ fn read<T: DeserializeOwned>(place: &str, value: Value, problems: &mut Vec<Probl
 }
 
 /// Serde's message as a problem; after an unknown field or word, the nearest of those it names.
-fn told(place: &str, message: &str) -> Problem {
+pub(crate) fn told(place: &str, message: &str) -> Problem {
     const LONGEST: usize = 400;
     let message: String = message.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
     let Some((found, allowed)) = message.split_once(", expected ") else {
@@ -119,34 +116,5 @@ fn told(place: &str, message: &str) -> Problem {
     match wrong.first() {
         Some(wrong) => problem.near(wrong, right.iter().map(String::as_str)),
         None => problem,
-    }
-}
-
-/// The entries of an object as written, those that come twice too.
-struct Entries<T>(Vec<(String, T)>);
-
-impl<T> Default for Entries<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Each<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Each<T> {
-            type Value = Entries<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
-        }
-        from.deserialize_map(Each(PhantomData))
     }
 }
