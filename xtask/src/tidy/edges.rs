@@ -31,6 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("serin-calibration", &["serin-stats"]),
     ("serin-hostile", &["serin-core", "serin-proxy", "serin-local", "serin-calibration"]),
     ("serin-sim", &["serin-core", "serin-store", "serin-server"]),
+    ("serin-postgres", &[]),
     ("xtask", &[]),
 ];
 
