@@ -6,6 +6,9 @@ use crate::signature::Signer;
 use crate::table::{Table, Upsert};
 use crate::tally::{Counts, Tally};
 use crate::world::{Refused, World};
+use serin_flags::{FlagSet, SetDefinition};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -67,7 +70,7 @@ impl Edge {
     /// [`Refused`]; nothing has changed.
     pub fn replace(&self, mut table: Table) -> Result<(), Refused> {
         let sources = std::mem::take(&mut table.sets);
-        self.change(|_| (table, sources.into_iter().map(Source::Written).collect()))
+        self.change(|_| Ok((table, sources.into_iter().map(Source::Written).collect())))
     }
 
     /// The same with sets that are flagd documents, taken word for word.
@@ -75,7 +78,7 @@ impl Edge {
     /// # Errors
     /// [`Refused`]; nothing has changed.
     pub fn replace_sources(&self, table: Table, sources: Vec<Source>) -> Result<(), Refused> {
-        self.change(|_| (table, sources))
+        self.change(|_| Ok((table, sources)))
     }
 
     /// Changes one flag.
@@ -84,6 +87,9 @@ impl Edge {
     /// [`Refused`]; nothing has changed.
     pub fn upsert(&self, change: &Upsert) -> Result<(), Refused> {
         self.change(|world| {
+            if change.base != world.revision {
+                return Err(Refused::Stale(world.revision));
+            }
             let held = world.sets.values().map(|set| set.source.clone());
             let (written, documents): (Vec<_>, Vec<_>) =
                 held.partition(|source| matches!(source, Source::Written(_)));
@@ -95,14 +101,17 @@ impl Edge {
             table = table.with(change);
             let sets = std::mem::take(&mut table.sets);
             let sources = sets.into_iter().map(Source::Written).chain(documents);
-            (table, sources.collect())
+            Ok((table, sources.collect()))
         })
     }
 
-    fn change(&self, make: impl FnOnce(&World) -> (Table, Vec<Source>)) -> Result<(), Refused> {
+    fn change<F>(&self, make: F) -> Result<(), Refused>
+    where
+        F: FnOnce(&World) -> Result<(Table, Vec<Source>), Refused>,
+    {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.world();
-        let (frame, sources) = make(&now);
+        let (frame, sources) = make(&now)?;
         let next = now.next(frame, sources, &self.tally)?;
         self.world.send_replace(Arc::new(next));
         drop(now);
@@ -118,6 +127,23 @@ impl Edge {
             Source::Document { .. } => None,
         });
         Table { sets: sets.collect(), ..Table::clone(&world.frame) }
+    }
+
+    /// Where the table that holds wants to be served.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.world().frame.listen.clone()
+    }
+
+    /// The sets that hold, as they were written and as they are evaluated.
+    pub fn sets(&self) -> BTreeMap<String, (Arc<SetDefinition>, Arc<FlagSet>)> {
+        let world = self.world();
+        let written = world.sets.iter().filter_map(|(name, set)| match &set.source {
+            Source::Written(definition) => {
+                Some((name.clone(), (definition.clone(), set.flags.clone())))
+            }
+            Source::Document { .. } => None,
+        });
+        written.collect()
     }
 
     /// Position of the table that holds.

@@ -95,7 +95,7 @@ pub struct Set {
     /// The revision that changed it last.
     pub since: Revision,
     /// Its flags.
-    pub flags: FlagSet,
+    pub flags: Arc<FlagSet>,
     /// Whether some answer may change with time alone.
     pub reads_time: bool,
     /// What has changed since when.
@@ -149,7 +149,7 @@ impl Set {
             sync: OnceLock::new(),
             unleash: OnceLock::new(),
             unleash_text: OnceLock::new(),
-            flags,
+            flags: Arc::new(flags),
             source,
         })
     }

@@ -55,6 +55,8 @@ impl Default for Table {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Upsert {
+    /// Position of the table that is changed; any other refuses the change.
+    pub base: Revision,
     /// Position of the table with this change.
     pub revision: Revision,
     /// The set; one that is not there is made.

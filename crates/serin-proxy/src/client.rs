@@ -1,6 +1,7 @@
 //! The controller's side of the control socket.
 
-use crate::wire::{Counters, Generation, Held, Reply, Request, Route};
+use crate::wire::{Counters, FlagsReply, Generation, Held, Reply, Request, Route};
+use serin_edge::{Counts, Table, Upsert};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -120,6 +121,40 @@ impl Client {
     pub async fn counters(&mut self) -> Result<Counters, ClientError> {
         match self.ask(&Request::Counters).await? {
             Reply::Counters(counters) => Ok(*counters),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Has the data plane serve these flags.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a stale table is not one.
+    pub async fn flags(&mut self, table: &Table) -> Result<FlagsReply, ClientError> {
+        self.ask_flags(&Request::Flags(table.clone())).await
+    }
+
+    /// Changes one flag.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a change for another table is not one.
+    pub async fn flag_upsert(&mut self, change: &Upsert) -> Result<FlagsReply, ClientError> {
+        self.ask_flags(&Request::FlagUpsert(change.clone())).await
+    }
+
+    async fn ask_flags(&mut self, request: &Request) -> Result<FlagsReply, ClientError> {
+        match self.ask(request).await? {
+            Reply::Flags(reply) => Ok(reply),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Every evaluation of a flag counted so far.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn flag_counts(&mut self) -> Result<Counts, ClientError> {
+        match self.ask(&Request::FlagCounts).await? {
+            Reply::FlagCounts(counts) => Ok(*counts),
             other => Err(unexpected(other)),
         }
     }

@@ -2,9 +2,10 @@
 //! workers' counters together, and ends the process when told to.
 
 use crate::fds;
+use crate::hosted::Hosted;
 use crate::merge::{level, merge};
 use crate::table::{Refused, Table};
-use crate::wire::{Counters, Held, MAX_FDS, Reply, Request, Route};
+use crate::wire::{Counters, FlagsReply, Held, MAX_FDS, Reply, Request, Route};
 use crate::{Error, Options, worker};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,13 +25,14 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{Mutex, Notify, oneshot};
 
 /// Longest request line.
-const MAX_LINE: u64 = 16 * 1024 * 1024;
+const MAX_LINE: u64 = 64 * 1024 * 1024;
 /// Pause between attempts to open what could not be opened.
 const REOPEN: Duration = Duration::from_millis(250);
 
 /// State of the control thread.
 pub struct Control {
     table: Arc<Table>,
+    hosted: Arc<Hosted>,
     keeper: Option<PathBuf>,
     workers: Vec<UnboundedSender<worker::Order>>,
     listeners: RefCell<BTreeMap<SocketAddr, TcpListener>>,
@@ -47,11 +49,13 @@ impl Control {
     /// The control thread of these workers.
     pub fn new(
         table: Arc<Table>,
+        hosted: Arc<Hosted>,
         keeper: Option<PathBuf>,
         workers: Vec<UnboundedSender<worker::Order>>,
     ) -> Rc<Self> {
         Rc::new(Self {
             table,
+            hosted,
             keeper,
             workers,
             listeners: RefCell::default(),
@@ -87,6 +91,7 @@ impl Control {
     async fn drain(&self, deadline: Duration) {
         self.draining.set(true);
         self.listeners.borrow_mut().clear();
+        self.hosted.edge.close();
         let (done, mut all_done) = mpsc::unbounded_channel();
         // The first passes the word on.
         self.tell_first(worker::Order::Drain(done));
@@ -111,8 +116,18 @@ impl Control {
             return failed;
         }
         let routes = self.table.shared.routes();
-        let wanted: BTreeSet<SocketAddr> =
+        let routed: BTreeSet<SocketAddr> =
             routes.values().flat_map(|route| route.addresses()).collect();
+        // A service's users come before flags where both ask for an address.
+        let flags: BTreeSet<SocketAddr> = self
+            .hosted
+            .edge
+            .addresses()
+            .into_iter()
+            .filter(|addr| !routed.contains(addr))
+            .collect();
+        self.table.shared.set_flag_addresses(flags.clone());
+        let wanted: BTreeSet<SocketAddr> = routed.into_iter().chain(flags).collect();
         self.close_unwanted(&wanted);
         for addr in wanted {
             if !self.listeners.borrow().contains_key(&addr)
@@ -200,6 +215,14 @@ impl Control {
                 self.open_listeners().await;
                 Reply::Removed { durable, error }
             }
+            Request::Flags(table) => {
+                let addresses = table.listen.clone();
+                self.flags(addresses, move |hosted| hosted.replace(table)).await
+            }
+            Request::FlagUpsert(change) => {
+                self.flags(Vec::new(), move |hosted| hosted.upsert(&change)).await
+            }
+            Request::FlagCounts => Reply::FlagCounts(Box::new(self.hosted.edge.counts())),
             Request::Counters => Reply::Counters(Box::new(self.counters().await)),
             Request::Ping => Reply::Pong {
                 pid: std::process::id(),
@@ -228,6 +251,41 @@ impl Control {
             error.get_or_insert(format!("{addr} is not open yet: {why}"));
         }
         Reply::Applied { generation: order.generation, sub: order.sub, durable, error }
+    }
+
+    /// Changes flags in a thread of its own: compiling many takes a while.
+    async fn flags(
+        &self,
+        addresses: Vec<SocketAddr>,
+        change: impl FnOnce(&Hosted) -> FlagsReply + Send + 'static,
+    ) -> Reply {
+        let hosted = self.hosted.clone();
+        let mut reply = match tokio::task::spawn_blocking(move || change(&hosted)).await {
+            Ok(reply) => reply,
+            Err(error) => return Reply::Error(format!("the flags could not be changed: {error}")),
+        };
+        self.settle().await;
+        let failed = self.open_listeners().await;
+        if let FlagsReply::Held { error, .. } = &mut reply
+            && let Some((addr, why)) = addresses.iter().find_map(|addr| failed.get_key_value(addr))
+        {
+            error.get_or_insert(format!("{addr} is not open yet: {why}"));
+        }
+        Reply::Flags(reply)
+    }
+
+    /// Waits until the streams that a change woke have written it to their sockets.
+    async fn settle(&self) {
+        let mut waiting = Vec::new();
+        for worker in &self.workers {
+            let (reply, settled) = oneshot::channel();
+            if worker.send(worker::Order::Settle(reply)).is_ok() {
+                waiting.push(settled);
+            }
+        }
+        for settled in waiting {
+            let _ = settled.await;
+        }
     }
 
     /// Tells the workers, who would notice only with the next request, and the disk.

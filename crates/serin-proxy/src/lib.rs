@@ -21,6 +21,8 @@
 //! - Nothing is retried that the app may have seen, unless its method is idempotent and it has no
 //!   body.
 //! - No body is ever held whole, but that of a copy.
+//! - Feature flags are served from this process's own copy, on the same terms: changed by order,
+//!   served with nobody's help.
 
 mod affinity;
 mod alarm;
@@ -29,10 +31,12 @@ pub mod client;
 mod clock;
 mod control;
 mod count;
+mod disk;
 pub mod fds;
 mod forward;
 mod headers;
 mod hist;
+mod hosted;
 mod io;
 mod merge;
 mod mirror;
@@ -48,11 +52,14 @@ mod tunnel;
 pub mod wire;
 mod worker;
 
+use hosted::Hosted;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use table::Table;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+
+pub use serin_edge as edge;
 
 /// How the data plane runs.
 #[derive(Clone, Debug)]
@@ -102,16 +109,20 @@ pub enum Error {
 pub fn run(options: Options) -> Result<(), Error> {
     raise_descriptor_limit();
     let table = Arc::new(load(&options.table)?);
+    let folder = options.table.parent().unwrap_or(Path::new("."));
+    let hosted = Hosted::load(folder)
+        .map_err(|source| Error::Table { path: folder.join(hosted::FILE), source })?;
+    let hosted = Arc::new(hosted);
     let count = match options.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from).min(4),
         some => some,
     };
-    let workers = start(count, &table).map_err(Error::Runtime)?;
+    let workers = start(count, &table, &hosted).map_err(Error::Runtime)?;
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().max_blocking_threads(4).thread_keep_alive(Duration::from_secs(1));
     let runtime =
         builder.build_local(tokio::runtime::LocalOptions::default()).map_err(Error::Runtime)?;
-    let control = control::Control::new(table, options.keeper.clone(), workers);
+    let control = control::Control::new(table, hosted, options.keeper.clone(), workers);
     let result = runtime.block_on(control.run(&options));
     runtime.shutdown_background();
     result
@@ -132,16 +143,20 @@ fn load(path: &Path) -> Result<Table, Error> {
     }
 }
 
-fn start(count: usize, table: &Table) -> std::io::Result<Vec<UnboundedSender<worker::Order>>> {
+fn start(
+    count: usize,
+    table: &Table,
+    hosted: &Hosted,
+) -> std::io::Result<Vec<UnboundedSender<worker::Order>>> {
     let (senders, receivers): (Vec<_>, Vec<UnboundedReceiver<_>>) =
         (0..count).map(|_| mpsc::unbounded_channel()).unzip();
     for (index, orders) in receivers.into_iter().enumerate() {
-        let shared = table.shared.clone();
+        let (shared, edge) = (table.shared.clone(), hosted.edge.clone());
         let others = if index == 0 { senders[1..].to_vec() } else { Vec::new() };
         let name = format!("worker-{index}");
         let work = move || {
             let _whole = Whole;
-            if let Err(error) = worker::run(shared, orders, others) {
+            if let Err(error) = worker::run(shared, edge, orders, others) {
                 eprintln!("worker {index} could not start: {error}");
                 std::process::abort();
             }

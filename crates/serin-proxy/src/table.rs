@@ -1,13 +1,14 @@
 //! The table: every service's newest order, in memory first, then on disk.
 
 use crate::clock::Clock;
+use crate::disk;
 use crate::sessions::Sessions;
 use crate::wire::{Generation, Order, Route};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,8 @@ use tokio::sync::Semaphore;
 
 /// Connections of users at a time; more wait in the backlog.
 const MAX_CONNECTIONS: usize = 10_000;
+/// Connections of clients of flags at a time.
+const MAX_FLAG_CONNECTIONS: usize = 20_000;
 /// Format of the file.
 const FORMAT: u32 = 1;
 
@@ -28,8 +31,11 @@ pub struct Shared {
     pub slots: Arc<Semaphore>,
     /// Users of services with affinity.
     pub sessions: Arc<Sessions>,
+    /// Room for clients of flags, whose idle streams shall take no user's place.
+    pub flag_slots: Arc<Semaphore>,
     version: AtomicU64,
     routes: Mutex<Arc<Routes>>,
+    flag_addresses: Mutex<Arc<BTreeSet<SocketAddr>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -43,6 +49,8 @@ impl Shared {
             slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             sessions: Arc::default(),
             version: AtomicU64::new(1),
+            flag_slots: Arc::new(Semaphore::new(MAX_FLAG_CONNECTIONS)),
+            flag_addresses: Mutex::default(),
             routes: Mutex::new(Arc::new(routes)),
         })
     }
@@ -55,6 +63,16 @@ impl Shared {
     /// The routes that hold now.
     pub fn routes(&self) -> Arc<Routes> {
         lock(&self.routes).clone()
+    }
+
+    /// Addresses where flags are served.
+    pub fn flag_addresses(&self) -> Arc<BTreeSet<SocketAddr>> {
+        lock(&self.flag_addresses).clone()
+    }
+
+    /// Serves flags at these addresses from now on.
+    pub fn set_flag_addresses(&self, addresses: BTreeSet<SocketAddr>) {
+        *lock(&self.flag_addresses) = Arc::new(addresses);
     }
 
     fn set(&self, routes: Routes) {
@@ -76,7 +94,7 @@ pub enum Refused {
     #[error("{addr} is the address of {service}; give the service one of its own")]
     Taken {
         /// Address asked for.
-        addr: std::net::SocketAddr,
+        addr: SocketAddr,
         /// Service that has it.
         service: String,
     },
@@ -186,23 +204,9 @@ impl Table {
             let routes = self.shared.routes().values().map(|route| Route::clone(route)).collect();
             (self.shared.version(), Saved { format: FORMAT, routes, removed: removed.clone() })
         };
-        self.write(&saved)?;
+        disk::write(&self.path, &serde_json::to_vec(&saved).map_err(io::Error::other)?)?;
         *on_disk = version;
         Ok(())
-    }
-
-    /// A new file, synced, in place of the old one.
-    fn write(&self, saved: &Saved) -> io::Result<()> {
-        let text = serde_json::to_vec(saved).map_err(io::Error::other)?;
-        let temp = self.path.with_extension("tmp");
-        let mut options = File::options();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&temp)?;
-        file.write_all(&text)?;
-        file.sync_data()?;
-        fs::rename(&temp, &self.path)?;
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod affinity;
 mod counters;
+mod flags_held;
 mod rules;
 
 pub use affinity::{Affinity, AffinityError, AffinityKey, DEFAULT_WINDOW_S, MAX_WINDOW_S};
@@ -13,6 +14,7 @@ pub use counters::{
     ArmCounters, Copies, Counters, Dropped, InstanceLoad, Judged, MAX_COPIES, MAX_COPY_BODY,
     MAX_INSTANCES, ServiceCounters, Totals,
 };
+pub use flags_held::FlagsReply;
 pub use rules::{Goal, HeaderMatch, Mirror, Preview, RequestMatch, Rule, RuleError, TextMatch};
 
 use serde::{Deserialize, Serialize};
@@ -264,7 +266,7 @@ pub struct Backend {
 }
 
 /// One request line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Request {
@@ -281,6 +283,12 @@ pub enum Request {
     },
     /// Everything counted so far. Answered by [`Reply::Counters`].
     Counters,
+    /// Serve these flags. Answered by [`Reply::Flags`].
+    Flags(serin_edge::Table),
+    /// Change one flag of the table that is held. Answered by [`Reply::Flags`].
+    FlagUpsert(serin_edge::Upsert),
+    /// Every evaluation counted so far. Answered by [`Reply::FlagCounts`].
+    FlagCounts,
     /// Is anybody there? Answered by [`Reply::Pong`].
     Ping,
     /// Which orders are held? Answered by [`Reply::Table`].
@@ -328,6 +336,10 @@ pub enum Reply {
     },
     /// Everything counted.
     Counters(Box<Counters>),
+    /// What became of an order about flags.
+    Flags(FlagsReply),
+    /// Every evaluation counted.
+    FlagCounts(Box<serin_edge::Counts>),
     /// The data plane is there.
     Pong {
         /// Its process id.

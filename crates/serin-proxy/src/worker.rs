@@ -8,6 +8,7 @@ use crate::shard::Shard;
 use crate::table::Shared;
 use crate::wire::Counters;
 use fastrand::Rng;
+use serin_edge::Edge;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
@@ -18,7 +19,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 
 /// From the start of a drain, idle connections have this long to send a request that can be
@@ -38,6 +39,8 @@ pub enum Order {
     Serve(std::net::TcpStream, SocketAddr, SocketAddr, OwnedSemaphorePermit),
     /// Look at the table even without traffic.
     CatchUp,
+    /// Answer once everything that was woken before has had its turn.
+    Settle(oneshot::Sender<()>),
     /// Report the counters.
     Report(oneshot::Sender<Counters>),
     /// Finish what runs, then say so by dropping this. Reports are given until the end.
@@ -62,6 +65,7 @@ pub struct Worker {
     /// Idle connections are closed.
     pub closing: Cell<bool>,
     shared: Arc<Shared>,
+    flags: Rc<serin_edge::Worker>,
     version: Cell<u64>,
     ports: RefCell<HashMap<SocketAddr, Rc<Port>>>,
     shard: RefCell<Shard>,
@@ -93,7 +97,7 @@ impl Drop for Live {
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>) -> Rc<Self> {
+    fn new(shared: Arc<Shared>, edge: Arc<Edge>) -> Rc<Self> {
         Rc::new(Self {
             clock: shared.clock,
             rng: RefCell::new(Rng::new()),
@@ -101,6 +105,7 @@ impl Worker {
             closing: Cell::new(false),
             shard: RefCell::new(Shard::new(shared.sessions.clone())),
             shared,
+            flags: serin_edge::Worker::new(edge),
             version: Cell::new(0),
             ports: RefCell::default(),
             next_id: Cell::new(0),
@@ -175,8 +180,23 @@ impl Worker {
         peer: SocketAddr,
         permit: OwnedSemaphorePermit,
     ) {
-        let (live, port) = (self.live(permit), self.port(port));
+        let live = self.live(permit);
+        if self.shared.flag_addresses().contains(&port) {
+            let flags = self.flags.clone();
+            tokio::task::spawn_local(async move {
+                serin_edge::serve(flags, stream).await;
+                drop(live);
+            });
+            return;
+        }
+        let port = self.port(port);
         tokio::task::spawn_local(session::serve(self.clone(), port, stream, peer, live));
+    }
+
+    /// Room for connections to an address.
+    fn slots(&self, addr: SocketAddr) -> Arc<Semaphore> {
+        let is_flags = self.shared.flag_addresses().contains(&addr);
+        if is_flags { self.shared.flag_slots.clone() } else { self.shared.slots.clone() }
     }
 
     fn report(&self) -> Counters {
@@ -211,12 +231,13 @@ impl Worker {
 /// Runs one worker until it is told to drain and its last connection has ended.
 pub fn run(
     shared: Arc<Shared>,
+    edge: Arc<Edge>,
     orders: UnboundedReceiver<Order>,
     workers: Vec<UnboundedSender<Order>>,
 ) -> io::Result<()> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().build_local(tokio::runtime::LocalOptions::default())?;
-    runtime.block_on(obey(Worker::new(shared), orders, workers));
+    runtime.block_on(obey(Worker::new(shared, edge), orders, workers));
     Ok(())
 }
 
@@ -255,6 +276,10 @@ async fn obey(
                 }
             }
             Some(Order::CatchUp) => worker.catch_up(),
+            Some(Order::Settle(reply)) => {
+                worker.flags.catch_up();
+                let _ = reply.send(());
+            }
             Some(Order::Report(reply)) => {
                 let _ = reply.send(worker.report());
             }
@@ -299,7 +324,7 @@ async fn accept(
     let mut turn = 0;
     loop {
         // At the limit, clients wait in the backlog.
-        let Ok(permit) = worker.shared.slots.clone().acquire_owned().await else { return };
+        let Ok(permit) = worker.slots(addr).acquire_owned().await else { return };
         let Ok((stream, peer)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;

@@ -164,7 +164,7 @@ impl Source {
         copy: Option<&Copy>,
     ) -> Result<(), Failure> {
         match self {
-            Self::File(file) => file.load(edge, 1).map(|_| ()),
+            Self::File(file) => file.load(edge, 1),
             Self::Upstream(_) => {
                 if let Some(table) = copy.and_then(|copy| copy.read(printer))
                     && let Err(error) = edge.replace(table)

@@ -7,6 +7,7 @@ mod conserve;
 mod copies;
 mod crowd;
 mod faults;
+mod flags;
 mod http;
 mod leading;
 mod lifecycle;

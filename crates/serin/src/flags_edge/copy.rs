@@ -28,15 +28,12 @@ impl Copy {
     /// The key that signs; made when there is none.
     pub fn key(&self) -> Result<[u8; 32], Failure> {
         let path = self.dir.join("flags.key");
-        match fs::read(&path).map(<[u8; 32]>::try_from) {
-            Ok(Ok(key)) => Ok(key),
-            _ => {
-                let key = random_key()?;
-                let failed = |error| failed(&path, &error);
-                write(&path, &key).map_err(failed)?;
-                Ok(key)
-            }
+        if let Ok(Ok(key)) = fs::read(&path).map(<[u8; 32]>::try_from) {
+            return Ok(key);
         }
+        let key = random_key()?;
+        write(&path, &key).map_err(|error| failed(&path, &error))?;
+        Ok(key)
     }
 
     fn table(&self) -> PathBuf {

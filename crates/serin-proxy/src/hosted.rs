@@ -1,0 +1,99 @@
+//! The flags that this process serves, and their file.
+
+use crate::disk;
+use crate::wire::FlagsReply;
+use serin_edge::{Edge, Refused, Revision, Settings, Table, Upsert};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The file of flags, beside the table of routes.
+pub const FILE: &str = "flags.json";
+/// What signs the addresses of event streams.
+const KEY_FILE: &str = "flags.key";
+
+/// Flags and their file.
+pub struct Hosted {
+    pub edge: Arc<Edge>,
+    path: PathBuf,
+    /// What the file holds. Locked while it is written.
+    on_disk: Mutex<Option<Revision>>,
+}
+
+impl Hosted {
+    /// The flags as the file in this folder has them; without one, none. A file that cannot be
+    /// used is put aside: the controller sends its flags again.
+    ///
+    /// # Errors
+    /// Files that cannot be read or written.
+    pub fn load(folder: &Path) -> io::Result<Self> {
+        let edge = Edge::new(&Settings::new(key(&folder.join(KEY_FILE))?));
+        let hosted = Self { edge, path: folder.join(FILE), on_disk: Mutex::default() };
+        match fs::read(&hosted.path) {
+            Ok(bytes) => hosted.take(&bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        Ok(hosted)
+    }
+
+    fn take(&self, bytes: &[u8]) -> io::Result<()> {
+        let table = serde_json::from_slice::<Table>(bytes).map_err(|error| error.to_string());
+        let taken =
+            table.and_then(|table| self.edge.replace(table).map_err(|refused| refused.to_string()));
+        if let Err(error) = taken {
+            let aside = self.path.with_extension("bad");
+            let path = self.path.display();
+            eprintln!("{path} holds no flags ({error}); moved to {}", aside.display());
+            fs::rename(&self.path, aside)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a table hold, then puts it on disk.
+    pub fn replace(&self, table: Table) -> FlagsReply {
+        self.done(self.edge.replace(table))
+    }
+
+    /// Changes one flag of the table that the change was made for, then puts it on disk.
+    pub fn upsert(&self, change: &Upsert) -> FlagsReply {
+        self.done(self.edge.upsert(change))
+    }
+
+    fn done(&self, changed: Result<(), Refused>) -> FlagsReply {
+        match changed {
+            Ok(()) => {}
+            Err(Refused::Stale(have)) => return FlagsReply::Stale { have },
+            Err(refused) => return FlagsReply::Refused(refused.to_string()),
+        }
+        let saved = self.save();
+        let revision = self.edge.revision();
+        let error = saved.err().map(|error| format!("the flags are not on disk: {error}"));
+        FlagsReply::Held { revision, durable: error.is_none(), error }
+    }
+
+    /// Puts the flags as they are now on disk, unless somebody else just has.
+    fn save(&self) -> io::Result<()> {
+        let wanted = self.edge.revision();
+        let mut on_disk = self.on_disk.lock().unwrap_or_else(PoisonError::into_inner);
+        if on_disk.is_some_and(|held| held > wanted) {
+            return Ok(());
+        }
+        let table = self.edge.table();
+        disk::write(&self.path, &serde_json::to_vec(&table)?)?;
+        *on_disk = Some(table.revision);
+        Ok(())
+    }
+}
+
+/// The key in a file; made when there is none, so that addresses outlive a restart.
+fn key(path: &Path) -> io::Result<[u8; 32]> {
+    if let Ok(Ok(key)) = fs::read(path).map(<[u8; 32]>::try_from) {
+        return Ok(key);
+    }
+    let mut key = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut key)?;
+    disk::write(path, &key)?;
+    Ok(key)
+}
