@@ -2,7 +2,7 @@
 
 use crate::{
     ArmCounts, Counted, CountedAt, Counts, Generation, REPORTED_GENERATIONS, RevisionId, Rollout,
-    Step, Weight,
+    Step, WayBack, Weight,
 };
 use serin_stats::winner::ArmCount;
 use serin_stats::{ArmTick, Dealt, Tick};
@@ -106,12 +106,14 @@ impl Rollout {
             c.key.epoch == self.counted.key.epoch
                 && at.is_some_and(|at| at.arms == c.arms && at.fresh == c.fresh)
         };
+        // Whether somebody still reaches what was left is said by every report.
+        let listening = self.is_going_back() && self.back.as_ref().is_some_and(WayBack::is_open);
         let some = |arm: &ArmCounts| arm.n > 0 || arm.aborted > 0;
         let counts = |c: &Counts| c.arms.values().chain(&c.fresh).any(some);
         let wanted =
             |c: &Counts| c.generation > self.after || self.calibrates(c) || self.wants_before(c);
-        let reports = reports.into_iter().filter(|c| wanted(c) && counts(c) && !known(c));
-        let news: Vec<_> = reports.collect();
+        let new = |c: &Counts| listening || (counts(c) && !known(c));
+        let news: Vec<_> = reports.into_iter().filter(|c| wanted(c) && new(c)).collect();
         // The time before alone is no reason to look: it may come late, from a run of the data
         // plane that has ended.
         if news.iter().any(|c| c.generation > self.after) { news } else { vec![] }

@@ -119,12 +119,15 @@ impl Turn {
         rollout.counted.forget();
         let Some(back) = rollout.back.as_mut() else { return };
         let covered = back.routed_at.is_some_and(|at| closed.saturating_mul(1000) >= at.0);
+        let mut latest = reports.iter().filter(|c| c.key == key);
         match back.silent_at {
             None if covered && reached == 0 => {
-                let since = silent_since(back, reports.iter().filter(|c| c.key == key));
+                let since = silent_since(back, latest);
                 self.silent(since.unwrap_or(self.now));
             }
-            Some(_) if reached > 0 => back.silent_at = None,
+            Some(at) if reached > 0 && !latest.all(|c| is_silent_from(back, c, at)) => {
+                back.silent_at = None;
+            }
             _ => {}
         }
     }
@@ -162,10 +165,14 @@ fn silent_since<'a>(
     mut counts: impl Iterator<Item = &'a Counts>,
 ) -> Option<Timestamp> {
     let routed_at = back.routed_at?;
-    let before = |arm: &ArmCounts| {
-        arm.assigned == 0 || arm.last_assigned_at.is_some_and(|last| last <= routed_at)
-    };
-    counts.all(|c| c.arms.get(&back.left).is_none_or(before)).then_some(routed_at)
+    counts.all(|c| is_silent_from(back, c, routed_at)).then_some(routed_at)
+}
+
+/// Whether the last request to what was left came no later than `at`, as far as `counts` know.
+fn is_silent_from(back: &WayBack, counts: &Counts, at: Timestamp) -> bool {
+    let before =
+        |arm: &ArmCounts| arm.assigned == 0 || arm.last_assigned_at.is_some_and(|last| last <= at);
+    counts.arms.get(&back.left).is_none_or(before)
 }
 
 /// What can be said of the errors at `now`; `rate` is requests a second before the way back.

@@ -72,6 +72,11 @@ impl WayBack {
         self.routed_at.is_some() && self.recovered.is_some()
     }
 
+    /// Whether it is not known yet that nobody reaches what was left.
+    pub(crate) fn is_open(&self) -> bool {
+        self.silent_at.is_none()
+    }
+
     /// Whether there is nothing left to measure.
     pub fn is_measured(&self) -> bool {
         self.is_settled() && self.silent_at.is_some()

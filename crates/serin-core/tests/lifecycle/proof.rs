@@ -1,6 +1,7 @@
 //! A way back is proven: route, silence, errors.
 
 use super::*;
+use std::collections::BTreeMap;
 use support::{ladder, on_trial};
 
 /// v2 on trial with 20 %, convicted for its errors; stable fails `before` of 400 requests.
@@ -133,6 +134,48 @@ fn somebody_who_still_reaches_what_was_left_breaks_the_silence() {
         world.report();
         assert_eq!(proof(&world).silent_at.is_some(), silent);
     }
+}
+
+#[test]
+fn requests_of_before_that_are_counted_late_do_not_break_the_silence() {
+    let mut world = gone_back(VerifySpec::default());
+    let mut seen = world.perfect();
+    seen.revisions.remove(&revision("v2"));
+    world.observe(seen);
+    let silent_at = proof(&world).silent_at.expect("none of its instances is left");
+    // Milliseconds from the silence to the last request: before it nothing is new, after it is.
+    for (last, silent) in [(-700, true), (0, true), (1, false)] {
+        world.arm("v2").assigned += 9;
+        let at = Some(Timestamp(silent_at.0 + last));
+        for arms in world.totals.values_mut() {
+            arms.entry(revision("v2")).and_modify(|arm| arm.last_assigned_at = at);
+        }
+        world.report();
+        let known = proof(&world).silent_at;
+        assert_eq!(known == Some(silent_at), silent, "{last} ms");
+    }
+}
+
+#[test]
+fn every_report_is_news_until_it_is_silent() {
+    let mut world = gone_back(VerifySpec::default());
+    let stopping = RevisionObservation { stopping: 2, ..RevisionObservation::default() };
+    let mut seen = world.perfect();
+    seen.revisions.insert(revision("v2"), stopping);
+    world.observe(seen);
+    let counts = |world: &World| Counts {
+        key: CountKey { epoch: 1, seq: 1_000_000 },
+        generation: world.service.generation,
+        closed_through: world.now.0 / 1000 + 1,
+        arms: BTreeMap::from([(revision("v1"), ArmCounts { assigned: 7, ..ArmCounts::default() })]),
+        fresh: None,
+    };
+    let report = counts(&world);
+    let news = world.rollout().news(vec![report.clone()]);
+    assert_eq!(news, [report], "nothing judged, and still nobody reached v2");
+    world.event(&Event::Counted(news)).unwrap();
+    assert!(proof(&world).silent_at.is_some());
+    assert_eq!(world.rollout().news(vec![counts(&world)]), [], "nothing judged says nothing now");
 }
 
 #[test]
