@@ -108,7 +108,8 @@ impl fmt::Display for ServiceName {
 }
 string_serde!(ServiceName);
 
-/// What a user calls a revision: `v2`, `1.4.0`, a commit.
+/// What a revision is called: `v2`, `1.4.0`, a commit. `v2~3` is the third thing that was called
+/// `v2`: its configuration or its files had changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Version(String);
@@ -118,15 +119,35 @@ impl Version {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What its owner calls it: `v2` of `v2~3`. The app is told this name.
+    pub fn name(&self) -> &str {
+        self.0.split_once('~').map_or(&self.0, |(name, _)| name)
+    }
+
+    /// Which one of that name it is, from 1.
+    pub fn make(&self) -> u32 {
+        self.0.split_once('~').and_then(|(_, make)| make.parse().ok()).unwrap_or(1)
+    }
+
+    /// The one of that name with this number.
+    #[must_use]
+    pub(crate) fn with_make(&self, make: u32) -> Self {
+        let name = self.name();
+        Self(if make > 1 { format!("{name}~{make}") } else { name.into() })
+    }
 }
 
 impl FromStr for Version {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
+        let (name, make) = text.split_once('~').unwrap_or((text, "2"));
         let inner = |c: u8| c.is_ascii_alphanumeric() || b"._-+".contains(&c);
-        let ok = (1..=64).contains(&text.len())
-            && text.as_bytes()[0].is_ascii_alphanumeric()
-            && text.bytes().all(inner);
+        let ok = (1..=64).contains(&name.len())
+            && name.as_bytes()[0].is_ascii_alphanumeric()
+            && name.bytes().all(inner)
+            && make.len() < 10
+            && make.parse::<u32>().is_ok_and(|number| number > 1 && number.to_string() == make);
         if ok { Ok(Self(text.into())) } else { Err(IdError::Version(text.into())) }
     }
 }

@@ -214,10 +214,18 @@ impl Service {
         trade::size(rollout, goal, by_share, self.spec.replicas).clamp(1, by_share.max(1))
     }
 
-    /// Names revisions as short as possible: the version alone unless two share it.
-    pub fn short<'a>(&'a self, id: &'a RevisionId) -> String {
-        let same = self.revisions.keys().filter(|other| other.version == id.version).count();
-        if same > 1 { id.to_string() } else { id.version.to_string() }
+    /// `id` as it is called here: the known one that is the same, or with the next number when
+    /// something else has its name.
+    pub fn called(&self, id: RevisionId) -> RevisionId {
+        let queued = self.queued.iter().map(|queued| &queued.deploy.revision);
+        let known = self.revisions.keys().chain(queued);
+        let namesakes = known.filter(|known| known.version.name() == id.version.name());
+        let namesakes: Vec<_> = namesakes.collect();
+        if let Some(same) = namesakes.iter().find(|known| known.digest == id.digest) {
+            return (*same).clone();
+        }
+        let last = namesakes.iter().map(|known| known.version.make()).max().unwrap_or(0);
+        RevisionId { version: id.version.with_make(last + 1), ..id }
     }
 
     pub(crate) fn forget_old_revisions(&mut self) {

@@ -57,7 +57,7 @@ pub fn digest(run: &RunSpec, version: &Version) -> Result<Artefact, Error> {
     let template = serde_json::to_vec(run)
         .map_err(|e| Error::Unexpected { who: "the run template", what: e.to_string() })?;
     add(&mut hash, &template);
-    add(&mut hash, version.as_str().as_bytes());
+    add(&mut hash, version.name().as_bytes());
     for file in &files {
         add(&mut hash, file.path.as_os_str().as_encoded_bytes());
         add(&mut hash, file.sha256.as_bytes());
@@ -73,7 +73,7 @@ fn add(hash: &mut Sha256, part: &[u8]) {
 
 /// The program, and every argument that names an existing regular file of moderate size.
 fn files(run: &RunSpec, version: &Version) -> Result<Vec<PathBuf>, Error> {
-    let known = |name: &str| (name == "REVISION").then(|| version.to_string());
+    let known = |name: &str| (name == "REVISION").then(|| version.name().into());
     let filled: Vec<String> = run.command.iter().map(|part| fill(part, known)).collect();
     let (name, arguments) = filled.split_first().ok_or(Error::NoCommand)?;
     let path = search_path(run, version);
@@ -84,7 +84,7 @@ fn files(run: &RunSpec, version: &Version) -> Result<Vec<PathBuf>, Error> {
 
 /// `PATH` as the app will have it.
 fn search_path(run: &RunSpec, version: &Version) -> Option<String> {
-    let known = |name: &str| (name == "REVISION").then(|| version.to_string());
+    let known = |name: &str| (name == "REVISION").then(|| version.name().into());
     match run.env.get("PATH") {
         Some(EnvValue::Literal(text)) => Some(fill(text, known)),
         Some(EnvValue::FromEnv(name)) => std::env::var(name).ok(),

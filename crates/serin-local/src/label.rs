@@ -56,7 +56,7 @@ pub fn instance_name(service: &ServiceName, revision: &RevisionId, number: u64) 
     let version = revision.version.as_str();
     let version: String = version.chars().take(VERSION_IN_NAME).collect();
     let digest: String = revision.digest.as_str().chars().take(4).collect();
-    format!("{service}-{}-{digest}-{number}", version.replace('+', "_"))
+    format!("{service}-{}-{digest}-{number}", version.replace(['+', '~'], "_"))
 }
 
 #[cfg(test)]

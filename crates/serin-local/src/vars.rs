@@ -32,7 +32,7 @@ impl Vars {
     fn value(&self, name: &str) -> Option<String> {
         match name {
             "PORT" => Some(self.port.to_string()),
-            "REVISION" => Some(self.revision.version.to_string()),
+            "REVISION" => Some(self.revision.version.name().into()),
             "ROLE" => Some(self.role.as_str().into()),
             "COLOUR" | "COLOR" => Some(self.colour.as_str().into()),
             "INSTANCE" => Some(self.instance.clone()),
@@ -71,7 +71,7 @@ impl Vars {
     fn own(&self) -> [(String, String); 7] {
         [
             ("PORT".into(), self.port.to_string()),
-            ("REVISION".into(), self.revision.version.to_string()),
+            ("REVISION".into(), self.revision.version.name().into()),
             ("SERIN_SERVICE".into(), self.service.to_string()),
             ("SERIN_REVISION".into(), self.revision.to_string()),
             ("SERIN_ROLE".into(), self.role.as_str().into()),

@@ -97,8 +97,7 @@ pub(crate) async fn deploy(
     let Some(version) = request.revision.as_deref() else {
         return Err(ApiError::invalid("no revision is named").hint("add `--revision NAME`"));
     };
-    let version: Version =
-        version.parse().map_err(|e: serin_core::IdError| ApiError::invalid(e.to_string()))?;
+    let version = asked(version).map_err(ApiError::invalid)?;
     let spec = spec_of(handle, &name).await?;
     let revision = revision_id(&spec, version)
         .await
@@ -141,6 +140,19 @@ pub(crate) async fn spec_of(handle: &Handle, name: &ServiceName) -> Result<Servi
     found.ok_or_else(ApiError::ending)?
 }
 
+/// The version a person names for a deploy. Numbers behind the name are Serin's.
+pub(crate) fn asked(text: &str) -> Result<Version, String> {
+    let version: Version = text.parse().map_err(|e: serin_core::IdError| e.to_string())?;
+    let name = version.name();
+    if version.make() == 1 {
+        return Ok(version);
+    }
+    Err(format!(
+        "`{version}` is Serin's number for a configuration of {name}, which is kept: go to it with \
+         `serin rollback --to {version}`, or deploy `{name}` as its files are now"
+    ))
+}
+
 /// The id of `version` of a service: its digest covers the template and the artefact files.
 pub(crate) async fn revision_id(
     spec: &ServiceSpec,
@@ -160,11 +172,10 @@ async fn want(
     let error = |path: &str, code, text: String| {
         Box::new(service.problem(Severity::Error, code, path, text))
     };
-    let version = match (revision.map(str::parse::<Version>), &spec.version) {
-        (Some(Ok(version)), _) => version,
-        (Some(Err(why)), _) => return Err(error("spec", "revision", why.to_string())),
-        (None, Some(version)) => version.clone(),
-        (None, None) => {
+    let version = match revision.or(spec.version.as_ref().map(Version::as_str)).map(asked) {
+        Some(Ok(version)) => version,
+        Some(Err(why)) => return Err(error("spec", "revision", why)),
+        None => {
             let text = format!("{} names no revision", spec.name);
             let problem = *error("spec", "no-revision", text);
             return Err(Box::new(problem.hint("write `revision:` or add `--revision NAME`")));
@@ -303,6 +314,7 @@ async fn check(
 ) -> Result<Vec<AppliedService>, ApiError> {
     let checked = handle.ask(move |core| {
         let check = |one: Wanted| {
+            let one = called(core, one);
             let before = core.executor.service(&one.spec.name).cloned();
             let event = event(&one, &terms);
             let next = core.executor.preview(&one.spec.name, &event, now())?.next;
@@ -313,8 +325,18 @@ async fn check(
     checked.await.ok_or_else(ApiError::ending)?
 }
 
+/// With its number, when something else of the service has its name.
+fn called(core: &Core, one: Wanted) -> Wanted {
+    let revision = match core.executor.service(&one.spec.name) {
+        Some(service) => service.called(one.revision),
+        None => one.revision,
+    };
+    Wanted { revision, ..one }
+}
+
 fn submit(core: &mut Core, one: Wanted, terms: &Terms) -> Result<AppliedService, ApiError> {
     let name = one.spec.name.clone();
+    let one = called(core, one);
     let before = core.executor.service(&name).cloned();
     core.submit(&name, &event(&one, terms))?;
     let after = core.executor.service(&name).cloned();

@@ -126,7 +126,7 @@ impl Outcome {
 fn variable(order: &HookOrder, name: &str) -> Option<String> {
     match name {
         "CANDIDATE_URL" => Some(order.url.clone()),
-        "REVISION" => Some(order.revision.version.to_string()),
+        "REVISION" => Some(order.revision.version.name().into()),
         "SERVICE" => Some(order.service.to_string()),
         _ => None,
     }

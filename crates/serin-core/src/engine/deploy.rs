@@ -66,7 +66,8 @@ impl Turn {
         let service = &self.service;
         let stable = service.stable.as_ref();
         let run = |id: &RevisionId| service.revisions.get(id).map(|r| &r.run);
-        let reconfigured = stable.filter(|id| id.version == revision.version).and_then(run);
+        let reconfigured =
+            stable.filter(|id| id.version.name() == revision.version.name()).and_then(run);
         let reconfigured = reconfigured.zip(run(revision)).is_some_and(|(a, b)| is_config(a, b));
         match (service.is_fast(revision), reconfigured) {
             (true, _) => RolloutKind::FastTrack,

@@ -180,7 +180,7 @@ fn contest(plan: &Plan) -> Option<Contest> {
 }
 
 fn variant_id(base: &RevisionId, name: &str) -> Option<RevisionId> {
-    let version = format!("{}-{name}", base.version).parse().ok()?;
+    let version = format!("{}-{name}", base.version.name()).parse().ok()?;
     Some(RevisionId { version, digest: base.digest.clone() })
 }
 

@@ -86,16 +86,17 @@ fn experiment(service: &Service, r: &Rollout, step: &Experiment, now: Timestamp)
         return WaitingOn::Time { left: least, what: "the experiment".into() };
     }
     WaitingOn::Experiment {
-        standing: standing(service, r).unwrap_or_default(),
-        missing: missing(service, r).unwrap_or_default(),
+        standing: standing(r).unwrap_or_default(),
+        missing: missing(r).unwrap_or_default(),
         left: left(r.step.entered_at, step.deadline, now),
     }
 }
 
 /// What a winner still needs.
-fn missing(service: &Service, rollout: &Rollout) -> Option<String> {
+fn missing(rollout: &Rollout) -> Option<String> {
     let contest = rollout.beside.experiment.as_ref()?.contest.as_ref()?;
-    let name = |arm: &usize| contest.arms.get(*arm).map_or(String::new(), |id| service.short(id));
+    let name =
+        |arm: &usize| contest.arms.get(*arm).map_or(String::new(), |id| id.version.to_string());
     let Some(WinnerVerdict::Continue { missing, standing, .. }) = contest.verdict.as_ref() else {
         return None;
     };

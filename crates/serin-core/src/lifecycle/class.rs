@@ -18,7 +18,7 @@ pub(crate) fn class_between(
     let version = &to.version;
     let of = |id: &RevisionId| service.revisions.get(id);
     let (from, target) = (running.and_then(of), of(to));
-    if let Some(why) = unreadable(service, running, from, target, to) {
+    if let Some(why) = unreadable(running, from, target, to) {
         return (RollbackClass::Data, why);
     }
     if is_ready(service, to) {
@@ -27,12 +27,14 @@ pub(crate) fn class_between(
             format!("instances of {version} are ready: only traffic moves"),
         );
     }
-    let same_program = running.is_some_and(|id| id.version == to.version)
+    let same_program = running.is_some_and(|id| id.version.name() == to.version.name())
         && from.zip(target).is_some_and(|(a, b)| is_config(&a.run, &b.run));
     if same_program {
         return (
             RollbackClass::Config,
-            format!("{version} goes back to its earlier configuration"),
+            format!(
+                "{version} is the same program in another configuration; it has to be started first"
+            ),
         );
     }
     (RollbackClass::Redeploy, format!("instances of {version} have to be started first"))
@@ -86,7 +88,6 @@ fn place_by_place(fleet: Fleet, stable: &RevisionId) -> String {
 }
 
 fn unreadable(
-    service: &Service,
     running: Option<&RevisionId>,
     from: Option<&Revision>,
     target: Option<&Revision>,
@@ -96,10 +97,7 @@ fn unreadable(
     let old = target?.data.as_ref()?;
     let why = || {
         let why = formats::cannot_read(to, old, running?, new);
-        Some(format!(
-            "{why}: what {} wrote since has to be brought back first",
-            service.short(running?)
-        ))
+        Some(format!("{why}: what {} wrote since has to be brought back first", running?.version))
     };
     if old.reads_from(new) { None } else { why() }
 }

@@ -117,4 +117,52 @@ fn another_environment_of_the_same_version_is_a_rollout_of_its_own_kind() {
     assert_eq!(deploy(&mut world, env, "aa01"), RolloutKind::Config);
     assert!(world.rollout().judge.is_some(), "with the same protection");
     assert_eq!(deploy(&mut world, command, "aa02"), RolloutKind::Release);
+    world.ask(Ask::Abort).unwrap();
+    world.settle();
+    let numbered: RevisionId = "v1~2@aa03".parse().unwrap();
+    let mut spec = world.service.spec.clone();
+    spec.run = world.service.revisions[&revision("v1")].run.clone();
+    env(&mut spec.run);
+    let ask = DeployAsk { spec, revision: numbered, allow_bad: false };
+    world.ask(Ask::Deploy(Box::new(ask))).unwrap();
+    assert_eq!(world.rollout().kind, RolloutKind::Config, "by its name");
+}
+
+#[test]
+fn what_has_the_name_of_another_gets_a_number() {
+    let world = World::on_v1(by_hand());
+    let id = |text: &str| text.parse::<RevisionId>().unwrap();
+    let mut service = world.service;
+    let known = service.revisions.first_key_value().unwrap();
+    let (v1, known) = (known.0.clone(), known.1.clone());
+    // Known beside v1; asked for; what it is called.
+    let cases: [(&[&str], &str, &str); 6] = [
+        (&[], "v2@aa", "v2@aa"),
+        (&[], "v1@aa", "v1~2@aa"),
+        (&["v1~2@aa"], "v1@aa", "v1~2@aa"),
+        (&["v1~2@aa"], "v1@bb", "v1~3@bb"),
+        (&["v1~7@aa"], "v1@bb", "v1~8@bb"),
+        (&["v1~2@aa", "v10@bb"], "v10@aa", "v10~2@aa"),
+    ];
+    for (others, asked, called) in cases {
+        service.revisions.retain(|known, _| *known == v1);
+        service.revisions.extend(others.iter().map(|other| (id(other), known.clone())));
+        assert_eq!(service.called(id(asked)), id(called), "{asked} beside {others:?}");
+    }
+    assert_eq!(service.called(v1.clone()), v1, "the same is the same");
+}
+
+#[test]
+fn a_number_behind_a_name_is_read_as_it_is_written() {
+    let read = |text: &str| {
+        let version = text.parse::<Version>().ok()?;
+        Some((version.name().to_owned(), version.make()))
+    };
+    assert_eq!(read("v1"), Some(("v1".into(), 1)));
+    assert_eq!(read("v1~2"), Some(("v1".into(), 2)));
+    assert_eq!(read("1.4.0-rc~12"), Some(("1.4.0-rc".into(), 12)));
+    for text in ["v1~", "~2", "v1~1", "v1~0", "v1~02", "v1~+2", "v1~2~3", "v1~x", "v1~99999999999"]
+    {
+        assert_eq!(read(text), None, "{text}");
+    }
 }

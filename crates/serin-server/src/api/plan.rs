@@ -12,7 +12,7 @@ use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use serin_core::{
     Actor, Ask, DeployAsk, Event, Outlook, RevisionId, RolloutKind, Service, ServiceName,
-    ServiceSpec, Version, outlook,
+    ServiceSpec, outlook,
 };
 use serin_stats::planner;
 
@@ -38,8 +38,8 @@ pub(super) async fn plan(
 ) -> Result<Json<PlanPreview>, ApiError> {
     let name = named(&name)?;
     let spec = apply::spec_of(&handle, &name).await?;
-    let version = query.revision.as_deref().map(str::parse::<Version>).transpose();
-    let version = version.map_err(|why| ApiError::invalid(why.to_string()))?;
+    let version = query.revision.as_deref().map(apply::asked).transpose();
+    let version = version.map_err(ApiError::invalid)?;
     let is_named = version.is_some();
     // Whatever it will be called: only the name of it is shown.
     let version = version.map_or_else(|| UNNAMED.parse(), Ok);
@@ -48,7 +48,7 @@ pub(super) async fn plan(
     let to = to.map_err(|why| ApiError::invalid(why.to_string()))?;
     let traffic = traffic(&handle, &name).await;
     let answer = ask(&handle, name, move |core, service| {
-        let spec = service.spec.clone();
+        let (spec, to) = (service.spec.clone(), service.called(to));
         preview(core, service.clone(), &Wish { spec, to, is_named, traffic })
     });
     Ok(Json(answer.await?))
@@ -65,6 +65,7 @@ pub(super) async fn plan_file(
         let answer = handle.ask(move |core| {
             let known = core.executor.service(&spec.name).cloned();
             let service = known.unwrap_or_else(|| Service::new(spec.clone()));
+            let to = service.called(to);
             preview(core, service, &Wish { spec, to, is_named: true, traffic })
         });
         plans.push(answer.await.ok_or_else(ApiError::ending)??);

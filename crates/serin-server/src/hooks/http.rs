@@ -72,7 +72,7 @@ fn request(
     let has_body = matches!(call.method, "POST" | "PUT" | "PATCH");
     let told = serde_json::json!({
         "service": order.service,
-        "revision": order.revision.version,
+        "revision": order.revision.version.name(),
         "candidateUrl": order.url,
         "key": key_of(order),
     });

@@ -58,7 +58,7 @@ fn promoted(service: &str, record: &RolloutRecord, frame: &Frame) -> End {
     let what = match record.kind {
         RolloutKind::First => "is up",
         RolloutKind::Release => "is promoted",
-        RolloutKind::Config => "has its new configuration",
+        RolloutKind::Config => "is promoted, a new configuration",
         RolloutKind::FastTrack => "is stable again, without its steps",
         RolloutKind::Rollback => "is stable again",
     };

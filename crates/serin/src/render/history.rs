@@ -4,7 +4,7 @@ use super::table::Table;
 use super::words::{moment, span};
 use super::{Frame, state_tone, version};
 use crate::printer::{Line, Tone};
-use serin_core::RolloutRecord;
+use serin_core::{RolloutKind, RolloutRecord};
 use serin_server::api::view::History;
 
 const HEADS: [&str; 7] = ["ID", "STARTED", "REVISION", "OUTCOME", "TOOK", "BY", "WHY"];
@@ -38,6 +38,7 @@ fn cells(record: &RolloutRecord, frame: &Frame) -> Vec<Line> {
         Line::plain(
             down(record)
                 .into_iter()
+                .chain((record.kind == RolloutKind::Config).then(|| "new configuration".into()))
                 .chain(back(record))
                 .chain(why.map(Into::into))
                 .collect::<Vec<_>>()

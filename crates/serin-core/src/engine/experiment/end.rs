@@ -4,7 +4,7 @@ use crate::engine::Turn;
 use crate::engine::news::News;
 use crate::{
     Contest, Experiment, Fact, Given, NoWinner, Outcome, PauseReason, RecordedTick, Revision,
-    RevisionId, RevisionStanding, Rollout, Service, VariantRun, WinnerRule,
+    RevisionId, RevisionStanding, Rollout, VariantRun, WinnerRule,
 };
 use serin_stats::Tick;
 use serin_stats::winner::{ArmCount, WinnerSettings, WinnerVerdict};
@@ -34,7 +34,7 @@ impl Turn {
     /// The best arm is known.
     fn crown(&mut self, arm: &RevisionId) {
         let Some(rollout) = self.service.rollout.as_ref() else { return };
-        let text = standing(&self.service, rollout).unwrap_or_default();
+        let text = standing(rollout).unwrap_or_default();
         let text = format!("{} won the experiment: {text}", arm.version);
         if rollout.baseline.as_ref() == Some(arm) {
             let cause = rollout.cause("experiment", text, None);
@@ -82,7 +82,7 @@ impl Turn {
     /// The deadline came first.
     fn no_winner(&mut self, rule: &WinnerRule) -> bool {
         let Some(rollout) = self.service.rollout.as_ref() else { return false };
-        let found = standing(&self.service, rollout).map_or(String::new(), |s| format!(": {s}"));
+        let found = standing(rollout).map_or(String::new(), |s| format!(": {s}"));
         let text = format!("the experiment has no winner{found}");
         match rule.otherwise {
             NoWinner::Stable => {
@@ -189,16 +189,15 @@ fn handed_over(rollout: &Rollout, won: &VariantRun, now: crate::Timestamp) -> Op
 }
 
 /// Where the arms stand: `v2-blue 12.1 %, v2 10.2 %, v1 10.0 % of 4,000 users`.
-pub(crate) fn standing(service: &Service, rollout: &Rollout) -> Option<String> {
+pub(crate) fn standing(rollout: &Rollout) -> Option<String> {
     let contest = rollout.beside.experiment.as_ref()?.contest.as_ref()?;
     let counts = contest.race.arms();
     let mut arms: Vec<_> = contest.arms.iter().zip(counts).filter(|(_, c)| c.n > 0).collect();
     let rate = |c: &ArmCount| c.conversions as f64 / c.n as f64;
     arms.sort_by(|a, b| rate(b.1).total_cmp(&rate(a.1)));
     let units: u64 = counts.iter().map(|c| c.n).sum();
-    let one = |(id, c): &(&RevisionId, &ArmCount)| {
-        format!("{} {:.2} %", service.short(id), rate(c) * 100.0)
-    };
+    let one =
+        |(id, c): &(&RevisionId, &ArmCount)| format!("{} {:.2} %", id.version, rate(c) * 100.0);
     let list: Vec<_> = arms.iter().map(one).collect();
     let what = crate::outlook::units(rollout.affinity.is_some());
     let units = crate::outlook::thousands(units);
