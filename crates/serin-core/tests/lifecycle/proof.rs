@@ -169,6 +169,7 @@ fn every_report_is_news_until_it_is_silent() {
         closed_through: world.now.0 / 1000 + 1,
         arms: BTreeMap::from([(revision("v1"), ArmCounts { assigned: 7, ..ArmCounts::default() })]),
         fresh: None,
+        crossed: 0,
     };
     let report = counts(&world);
     let news = world.rollout().news(vec![report.clone()]);
