@@ -31,6 +31,7 @@ mod set;
 mod strategy;
 mod timestamp;
 mod trace;
+pub mod unleash;
 mod value;
 
 pub use check::{validate, validate_flag};
