@@ -6,7 +6,7 @@ pub use datum::Datum;
 
 use crate::{
     ErrorCode, EvalError,
-    names::{Name, name_hash},
+    names::{Name, TOLD_BY_HASH, name_hash},
 };
 use serde_json::Value;
 use std::borrow::Cow;
@@ -118,7 +118,11 @@ impl<'a> Context<'a> {
     fn find(&self, hash: u64, name: &str) -> Option<&Datum<'a>> {
         if self.attributes.len() <= WALK_MAX {
             let mut attributes = self.attributes.iter();
-            let found = attributes.find(|other| other.hash == hash && other.name == name);
+            let told = |other: &Attribute| match name.len() {
+                0..=TOLD_BY_HASH => other.name.len() == name.len(),
+                _ => other.name == name,
+            };
+            let found = attributes.find(|other| other.hash == hash && told(other));
             return found.map(|attribute| &attribute.datum);
         }
         let at = self.attributes.binary_search_by(|other| other.place().cmp(&(hash, name))).ok()?;

@@ -3,10 +3,11 @@
 use crate::{
     Bucketing, Flag, FlagSet, FlagType, FlagValue, Limits, Metadata, Problem, Scalar,
     problem::nearest_name,
-    rule::{Broken, Evaluators, TooLarge, lower, measure},
+    rule::{Broken, Evaluators, TooLarge, lower},
     set::Rule,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
+use std::collections::{BTreeMap, BTreeSet};
 
 type Object = Map<String, Value>;
 
@@ -21,16 +22,45 @@ pub(crate) fn document(
         let allowed = format!("at most {} bytes", limits.bytes);
         return Err(vec![Problem::new("document", what).allowed(allowed)]);
     }
-    let value = serde_json::from_slice(text)
-        .map_err(|error| vec![Problem::new("document", format!("not JSON: {error}"))])?;
-    let Value::Object(root) = value else {
-        return Err(vec![Problem::new("document", "not a JSON object").allowed(SHAPE)]);
+    // Flags are read one after the other, so that only one of them is in memory as JSON.
+    let root = serde_json::from_slice(text).map_err(|error| vec![not_a_document(&error)])?;
+    let evaluators = piece(&root, "$evaluators").map_err(|problem| vec![problem])?;
+    let metadata = piece(&root, "metadata").map_err(|problem| vec![problem])?;
+    let mut reader = Reader {
+        bucketing,
+        limits,
+        metadata: Metadata::new(),
+        evaluators: Evaluators::new(
+            evaluators.as_ref().and_then(Value::as_object),
+            limits.nodes_per_flag,
+        ),
+        nodes: 0,
+        flags: Vec::new(),
+        problems: Vec::new(),
     };
-    let (metadata, evaluators) = (Metadata::new(), root.get("$evaluators"));
-    let evaluators = Evaluators::new(evaluators.and_then(Value::as_object), limits.nodes_per_flag);
-    let problems = Vec::new();
-    let reader = Reader { bucketing, limits, metadata, evaluators, nodes: 0, problems };
-    reader.read(&root)
+    reader.metadata = reader.metadata(metadata.as_ref(), "metadata");
+    reader.check_evaluators(evaluators.as_ref());
+    reader.flags(root.get("flags").copied());
+    reader.done()
+}
+
+/// The pieces of a document, not read any further yet.
+type Root<'d> = BTreeMap<String, &'d RawValue>;
+
+fn not_a_document(error: &serde_json::Error) -> Problem {
+    if error.is_data() {
+        return Problem::new("document", "not a JSON object").allowed(SHAPE);
+    }
+    Problem::new("document", format!("not JSON: {error}"))
+}
+
+fn piece(root: &Root, name: &str) -> Result<Option<Value>, Problem> {
+    root.get(name).map(|raw| json(raw, name)).transpose()
+}
+
+fn json(raw: &RawValue, place: &str) -> Result<Value, Problem> {
+    let read = serde_json::from_str(raw.get());
+    read.map_err(|error| Problem::new(place, format!("cannot be read: {error}")))
 }
 
 const SHAPE: &str = "{\"flags\": {\"key\": {\"state\", \"variants\", \"defaultVariant\"}}}";
@@ -42,24 +72,14 @@ struct Reader<'d> {
     evaluators: Evaluators<'d>,
     /// Nodes of all rules so far.
     nodes: usize,
+    flags: Vec<Flag>,
     problems: Vec<Problem>,
 }
 
 impl Reader<'_> {
-    fn read(mut self, root: &Object) -> Result<FlagSet, Vec<Problem>> {
-        self.metadata = self.metadata(root.get("metadata"), "metadata");
-        self.check_evaluators(root.get("$evaluators"));
-        let sources = self.sources(root.get("flags"));
-        if sources.len() > self.limits.flags {
-            let what = format!("{} flags", sources.len());
-            self.report(
-                Problem::new("flags", what).allowed(format!("at most {}", self.limits.flags)),
-            );
-            return Err(self.problems);
-        }
-        let flags = sources.into_iter().filter_map(|(key, flag)| self.flag(key, flag)).collect();
+    fn done(self) -> Result<FlagSet, Vec<Problem>> {
         if self.problems.is_empty() {
-            Ok(FlagSet::new(flags, self.metadata, self.bucketing))
+            Ok(FlagSet::new(self.flags, self.metadata, self.bucketing))
         } else {
             Err(self.problems)
         }
@@ -69,45 +89,71 @@ impl Reader<'_> {
         self.problems.push(problem);
     }
 
-    /// Keys and bodies, from either form.
-    fn sources<'v>(&mut self, flags: Option<&'v Value>) -> Vec<(&'v str, &'v Object)> {
-        let named: Vec<(&str, &Value)> = match flags {
-            Some(Value::Object(flags)) => flags.iter().map(|(key, v)| (key.as_str(), v)).collect(),
-            Some(Value::Array(flags)) => self.keyed(flags),
-            _ => {
-                self.report(Problem::new("flags", "missing, or not an object").allowed(SHAPE));
-                Vec::new()
+    /// Flags by key, or a list of flags that say their key.
+    fn flags(&mut self, flags: Option<&RawValue>) {
+        let text = flags.map_or("", RawValue::get);
+        if let Ok(flags) = serde_json::from_str::<Root>(text) {
+            if self.few_enough(flags.len()) {
+                for (key, raw) in &flags {
+                    self.named(key, raw);
+                }
             }
-        };
-        named.into_iter().filter_map(|(key, value)| self.body(key, value)).collect()
+        } else if let Ok(flags) = serde_json::from_str::<Vec<&RawValue>>(text) {
+            if self.few_enough(flags.len()) {
+                self.listed(&flags);
+            }
+        } else {
+            self.report(Problem::new("flags", "missing, or not an object").allowed(SHAPE));
+        }
     }
 
-    fn keyed<'v>(&mut self, flags: &'v [Value]) -> Vec<(&'v str, &'v Value)> {
-        let mut named = Vec::new();
-        let mut seen = std::collections::BTreeSet::new();
-        for (place, flag) in flags.iter().enumerate() {
-            match flag.get("key").and_then(Value::as_str) {
-                Some(key) if seen.insert(key) => named.push((key, flag)),
+    fn few_enough(&mut self, count: usize) -> bool {
+        let most = self.limits.flags;
+        if count > most {
+            let problem = Problem::new("flags", format!("{count} flags"));
+            self.report(problem.allowed(format!("at most {most}")));
+        }
+        count <= most
+    }
+
+    fn named(&mut self, key: &str, raw: &RawValue) {
+        match json(raw, &format!("flags.{key}")) {
+            Ok(body) => self.add(key, &body),
+            Err(problem) => self.report(problem),
+        }
+    }
+
+    fn listed(&mut self, flags: &[&RawValue]) {
+        let mut seen = BTreeSet::new();
+        for (at, raw) in flags.iter().enumerate() {
+            let place = format!("flags[{at}]");
+            let body = match json(raw, &place) {
+                Ok(body) => body,
+                Err(problem) => {
+                    self.report(problem);
+                    continue;
+                }
+            };
+            match body.get("key").and_then(Value::as_str) {
+                Some(key) if seen.insert(key.to_owned()) => self.add(key, &body),
                 Some(key) => self.report(Problem::new(
-                    format!("flags[{place}].key"),
+                    format!("{place}.key"),
                     format!("`{key}` is there twice; a key is unique in a set"),
                 )),
-                None => self.report(Problem::new(format!("flags[{place}]"), "a flag without key")),
+                None => self.report(Problem::new(place, "a flag without key")),
             }
         }
-        named
     }
 
-    fn body<'v>(&mut self, key: &'v str, value: &'v Value) -> Option<(&'v str, &'v Object)> {
+    fn add(&mut self, key: &str, body: &Value) {
         if key.is_empty() {
             self.report(Problem::new("flags", "a flag with an empty key"));
-            return None;
-        }
-        let body = value.as_object();
-        if body.is_none() {
+        } else if let Some(body) = body.as_object() {
+            let flag = self.flag(key, body);
+            self.flags.extend(flag);
+        } else {
             self.report(Problem::new(format!("flags.{key}"), "not an object").allowed(SHAPE));
         }
-        Some((key, body?))
     }
 
     fn flag(&mut self, key: &str, body: &Object) -> Option<Flag> {
@@ -232,16 +278,15 @@ impl Reader<'_> {
                 return Rule::None;
             }
         };
-        let (nodes, _) = measure(&replaced);
-        self.nodes += nodes;
-        if nodes > self.limits.nodes_per_flag || self.nodes > self.limits.nodes {
+        let program = match lower(&replaced, self.bucketing) {
+            Ok(program) => program,
+            Err(Broken(why)) => return Rule::Broken(why.into()),
+        };
+        self.nodes += program.nodes;
+        if program.nodes > self.limits.nodes_per_flag || self.nodes > self.limits.nodes {
             self.too_large(&place, &TooLarge::Nodes);
-            return Rule::None;
         }
-        match lower(&replaced, self.bucketing) {
-            Ok(program) => Rule::Program(Box::new(program)),
-            Err(Broken(why)) => Rule::Broken(why.into()),
-        }
+        Rule::Program(Box::new(program))
     }
 
     fn too_large(&mut self, place: &str, error: &TooLarge) {

@@ -35,7 +35,7 @@ impl<'v> Call<'_, 'v> {
             Builtin::SemVer => self.sem_ver(values),
             Builtin::First => value(0),
             Builtin::Chain(relation) => {
-                let holds = |pair: &[Val<'v>]| relation.holds(self.made.order(pair[0], pair[1]));
+                let holds = |pair: &[Val<'v>]| relation.holds(self.made.order(&pair[0], &pair[1]));
                 Val::Bool(values.windows(2).all(holds))
             }
             _ => Val::Float(self.arithmetic(builtin, values)),

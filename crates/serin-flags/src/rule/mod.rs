@@ -14,7 +14,7 @@ mod val;
 
 pub(crate) use lower::{Broken, lower};
 pub(crate) use program::Program;
-pub(crate) use refs::{Evaluators, TooLarge, measure};
+pub(crate) use refs::{Evaluators, TooLarge};
 pub use run::Draw;
 pub(crate) use run::{Silent, Tracer, run};
 pub(crate) use split::{Drawn, Method};

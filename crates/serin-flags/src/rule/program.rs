@@ -180,6 +180,8 @@ pub(crate) struct Program {
     /// Where in the rule an instruction comes from: those that decide something.
     pub places: Vec<(u32, Box<str>)>,
     pub reads_time: bool,
+    /// Operators and constants it was made of.
+    pub nodes: usize,
 }
 
 impl Program {

@@ -177,13 +177,13 @@ impl<'v, T: Tracer> Machine<'_, 'v, T> {
                     self.replace(Val::Bool(truth == wanted));
                 }
                 Op::Equal { negated } => self.compare(|made, a, b| made.equal(a, b) != negated),
-                Op::Same { negated } => self.compare(|made, a, b| made.same(a, b) != negated),
+                Op::Same { negated } => self.compare(|made, a, b| made.same(*a, *b) != negated),
                 Op::Order(relation) => {
                     self.compare(|made, a, b| relation.holds(made.order(a, b)));
                 }
                 Op::InSet(at) => self.in_set(&self.program.sets[at as usize]),
                 Op::Test(at) => {
-                    let passes = self.program.tests[at as usize].passes(self.peek(), self.made);
+                    let passes = self.program.tests[at as usize].passes(*self.peek(), self.made);
                     self.replace(Val::Bool(passes));
                 }
                 Op::Split(at) => self.split(at as usize),
@@ -226,8 +226,8 @@ impl<'v, T: Tracer> Machine<'_, 'v, T> {
         self.stack[self.top]
     }
 
-    fn peek(&self) -> Val<'v> {
-        self.stack[self.top - 1]
+    fn peek(&self) -> &Val<'v> {
+        &self.stack[self.top - 1]
     }
 
     fn replace(&mut self, value: Val<'v>) {
@@ -249,15 +249,15 @@ impl<'v, T: Tracer> Machine<'_, 'v, T> {
         }
     }
 
-    fn compare(&mut self, holds: impl Fn(&Made<'v>, Val<'v>, Val<'v>) -> bool) {
-        let b = self.pop();
-        let a = self.peek();
+    fn compare(&mut self, holds: impl Fn(&Made<'v>, &Val<'v>, &Val<'v>) -> bool) {
+        let (a, b) = (&self.stack[self.top - 2], &self.stack[self.top - 1]);
         let holds = holds(self.made, a, b);
+        self.top -= 1;
         self.replace(Val::Bool(holds));
     }
 
     fn path_of(&mut self) {
-        let value = self.peek();
+        let value = *self.peek();
         let mut path = String::new();
         if !matches!(value, Val::Null) {
             // Writing into a String cannot fail.
@@ -268,7 +268,10 @@ impl<'v, T: Tracer> Machine<'_, 'v, T> {
     }
 
     fn in_set(&mut self, set: &'v Set) {
-        let needle = self.peek();
+        let needle = match self.peek() {
+            Val::Text(text) => return self.replace(Val::Bool(set.has_text(text))),
+            needle => *needle,
+        };
         let found = match self.made.text(needle) {
             Some(text) => set.has_text(text),
             None => set.others.iter().any(|other| self.made.same(Val::of(other), needle)),
@@ -291,7 +294,7 @@ impl<'v, T: Tracer> Machine<'_, 'v, T> {
 
     fn release(&mut self, at: usize) {
         let release = &self.program.releases[at];
-        let unit = unit_text(self.peek(), self.made);
+        let unit = unit_text(*self.peek(), self.made);
         let Some(unit) = unit else { return self.replace(Val::Null) };
         let mut draw = |what, salt, share| {
             let bucket = release.method.bucket(salt, &unit);
@@ -340,7 +343,7 @@ impl<'v, T: Tracer> Machine<'_, 'v, T> {
 
     fn next(&mut self, each: Each, body: u32) -> Result<(), TooMuch> {
         let result = self.pop();
-        let truth = self.made.truthy(result);
+        let truth = self.made.truthy(&result);
         let Some(current) = self.loops.last_mut() else { return Err(TooMuch) };
         match each {
             Each::Map => current.kept.push(result),

@@ -225,12 +225,18 @@ impl Split {
         if self.method == Method::V3 {
             let mut length = Length::default();
             for piece in pieces {
-                let _ = made.write(*piece, &mut length);
+                match made.text(*piece) {
+                    Some(text) => length.0 += text.len(),
+                    None => drop(made.write(*piece, &mut length)),
+                }
             }
             cbor::text_head(length.0, murmur);
         }
         for piece in pieces {
-            let _ = made.write(*piece, &mut Text(murmur));
+            match made.text(*piece) {
+                Some(text) => murmur.put(text.as_bytes()),
+                None => drop(made.write(*piece, &mut Text(murmur))),
+            }
         }
     }
 

@@ -139,6 +139,7 @@ impl<'v> Made<'v> {
     }
 
     /// The text of a value that is one.
+    #[inline]
     pub fn text<'t>(&'t self, value: Val<'t>) -> Option<&'t str> {
         match value {
             Val::Text(text) => Some(text),
@@ -172,15 +173,27 @@ impl<'v> Made<'v> {
     }
 
     /// Empty lists count as false, empty objects as true (jsonlogic.com, "Truthy and Falsy").
-    pub fn truthy(&self, value: Val<'_>) -> bool {
+    ///
+    /// Borrowed, like all that a running rule asks often: copying a value that was just written in
+    /// parts makes the processor wait for them.
+    #[inline]
+    pub fn truthy(&self, value: &Val<'_>) -> bool {
+        match value {
+            Val::Bool(flag) => *flag,
+            Val::Null => false,
+            _ => self.truthy_other(value),
+        }
+    }
+
+    fn truthy_other(&self, value: &Val<'_>) -> bool {
         match value {
             Val::Null => false,
-            Val::Bool(flag) => flag,
-            Val::Int(number) => number != 0,
-            Val::Float(number) => number != 0.0 && !number.is_nan(),
+            Val::Bool(flag) => *flag,
+            Val::Int(number) => *number != 0,
+            Val::Float(number) => *number != 0.0 && !number.is_nan(),
             Val::Text(text) => !text.is_empty(),
-            Val::MadeText(at) => !self.texts[at].is_empty(),
-            Val::Datum(_) | Val::MadeList(_) => self.list_len(value) != Some(0),
+            Val::MadeText(at) => !self.texts[*at].is_empty(),
+            Val::Datum(_) | Val::MadeList(_) => self.list_len(*value) != Some(0),
             Val::Root | Val::Flagd => true,
         }
     }
@@ -271,7 +284,15 @@ impl<'v> Made<'v> {
     }
 
     /// JavaScript's `a == b`.
-    pub fn equal(&self, a: Val<'v>, b: Val<'v>) -> bool {
+    #[inline]
+    pub fn equal(&self, a: &Val<'v>, b: &Val<'v>) -> bool {
+        match (a, b) {
+            (Val::Text(a), Val::Text(b)) => a == b,
+            _ => self.equal_converted(*a, *b),
+        }
+    }
+
+    fn equal_converted(&self, a: Val<'v>, b: Val<'v>) -> bool {
         match (kind(a), kind(b)) {
             (Kind::Null, _) | (_, Kind::Null) => kind(a) == kind(b),
             (a_kind, b_kind) if a_kind == b_kind => self.same(a, b),
@@ -282,10 +303,15 @@ impl<'v> Made<'v> {
     }
 
     /// JavaScript's order of two values; `None` where it says false to every comparison.
-    pub fn order(&self, a: Val<'v>, b: Val<'v>) -> Option<Ordering> {
-        if let (Val::Int(a), Val::Int(b)) = (a, b) {
-            return Some(a.cmp(&b));
+    #[inline]
+    pub fn order(&self, a: &Val<'v>, b: &Val<'v>) -> Option<Ordering> {
+        match (a, b) {
+            (Val::Int(a), Val::Int(b)) => Some(a.cmp(b)),
+            _ => self.order_converted(*a, *b),
         }
+    }
+
+    fn order_converted(&self, a: Val<'v>, b: Val<'v>) -> Option<Ordering> {
         if let (Some(a), Some(b)) = (self.text(a), self.text(b)) {
             return Some(a.cmp(b));
         }

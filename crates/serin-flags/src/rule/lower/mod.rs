@@ -8,7 +8,10 @@ mod split;
 use crate::{
     Bucketing, Datum,
     names::Name,
-    rule::program::{Op, Program},
+    rule::{
+        program::{Op, Program},
+        refs::measure,
+    },
 };
 use serde_json::{Map, Value};
 use std::fmt::{Display, Write};
@@ -34,9 +37,24 @@ pub(crate) fn lower(rule: &Value, bucketing: Bucketing) -> Result<Program> {
     lowering.expression(rule, 0)?;
     lowering.emit(Op::Done);
     let mut program = lowering.program;
+    shorten_jumps(&mut program.ops);
     program.ops.shrink_to_fit();
     program.places.sort_by_key(|(at, _)| *at);
     Ok(program)
+}
+
+/// A jump to a jump goes where that goes, and one to the end ends at once. Aims lie ahead, so that
+/// those of later instructions are short already.
+fn shorten_jumps(ops: &mut [Op]) {
+    for at in (0..ops.len()).rev() {
+        if let Op::Jump(to) = ops[at] {
+            match ops[to as usize] {
+                Op::Done => ops[at] = Op::Done,
+                Op::Jump(further) => ops[at] = Op::Jump(further),
+                _ => {}
+            }
+        }
+    }
 }
 
 struct Lowering {
@@ -53,6 +71,7 @@ impl Lowering {
     /// Emits code that leaves the value of an expression on the stack, over `depth` others.
     fn expression(&mut self, expression: &Value, depth: usize) -> Result {
         self.program.depth = self.program.depth.max(depth + 1);
+        self.program.nodes += 1;
         self.nesting += 1;
         if self.nesting > NESTING_MAX {
             return Err(Broken(format!("nested deeper than {NESTING_MAX} operators; flatten it")));
@@ -118,10 +137,17 @@ impl Lowering {
     }
 
     fn constant(&mut self, value: &Value) -> Result {
-        let constant = constant(value)?;
+        let constant = self.datum(value)?;
         let at = keep(&mut self.program.constants, constant)?;
         self.emit(Op::Const(at));
         Ok(())
+    }
+
+    fn datum(&mut self, value: &Value) -> Result<Datum<'static>> {
+        if value.is_array() || value.is_object() {
+            self.program.nodes += measure(value).0;
+        }
+        constant(value)
     }
 
     fn null(&mut self) -> Result {

@@ -128,6 +128,7 @@ impl Lowering {
                 if items.iter().all(|item| !item.is_array() && is_constant(item)) =>
             {
                 self.argument(argument(arguments, 0), 0, depth)?;
+                self.program.nodes += items.len();
                 let set = constant_set(items)?;
                 let at = keep(&mut self.program.sets, set)?;
                 self.emit(Op::InSet(at));

@@ -1,6 +1,6 @@
 //! Serin's own operators; what they mean is said in [`crate::operator`].
 
-use super::{Broken, Lowering, Result, argument, constant, keep};
+use super::{Broken, Lowering, Result, argument, keep};
 use crate::{
     operator,
     rule::{
@@ -58,8 +58,8 @@ impl Lowering {
             exposure_salt: self.salt(argument(arguments, 3))?,
             arm: self.own_weight(argument(arguments, 4))?,
             arm_salt: self.salt(argument(arguments, 5))?,
-            on: constant(argument(arguments, 6))?,
-            off: constant(argument(arguments, 7))?,
+            on: self.datum(argument(arguments, 6))?,
+            off: self.datum(argument(arguments, 7))?,
         };
         self.argument(argument(arguments, 1), 1, depth)?;
         let at = keep(&mut self.program.releases, release)?;
