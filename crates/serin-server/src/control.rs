@@ -2,6 +2,7 @@
 //! answer back, so there is no lock and no second copy of the truth.
 
 use crate::executor::{Effect, Error, Executor, Fact, Outcome};
+use crate::flags::Flags;
 use crate::hooks::{Ended, Hooks};
 use crate::{drill, machine, views};
 use serin_core::{Event, Observation, Plan, ServiceName, Timestamp};
@@ -87,6 +88,7 @@ pub(crate) struct Core {
     looks: u32,
     data: PathBuf,
     hooks: Hooks,
+    pub(crate) flags: Flags,
     /// Has the store's log copied into its file; gone when that cannot be done beside.
     copies: Option<SyncSender<()>>,
 }
@@ -95,6 +97,7 @@ pub(crate) struct Core {
 pub(crate) struct Opened {
     executor: Executor,
     effects: Vec<Effect>,
+    flags: Flags,
 }
 
 impl Opened {
@@ -117,7 +120,8 @@ pub(crate) fn open(store: Store, ballast: Ballast) -> Result<Opened, Error> {
         }
     });
     let (executor, effects) = opened.map_err(|failed| failed.1)?;
-    Ok(Opened { executor, effects })
+    let flags = Flags::load(executor.store())?;
+    Ok(Opened { executor, effects, flags })
 }
 
 /// Starts the owner.
@@ -143,7 +147,10 @@ pub(crate) fn begin(
     let (executor, lines) = (opened.executor, tells.clone());
     let (hooks, ends) = Hooks::new();
     let (counts, looks, copies) = (None, 0, copy_beside(executor.store()));
-    let mut core = Core { executor, platform, counts, tells: lines, looks, data, hooks, copies };
+    let (tells_to, flags) = (lines, opened.flags);
+    let mut core =
+        Core { executor, platform, counts, tells: tells_to, looks, data, hooks, flags, copies };
+    core.kill_again();
     core.carry_out(opened.effects);
     core.tend_all();
     tokio::spawn(own(core, inbox, reports, ends));
@@ -358,6 +365,7 @@ impl Core {
         } else if self.executor.trouble().is_some() {
             self.executor.recover(now());
         }
+        self.recover_flags();
         // A copy that is still under way takes this with it.
         self.copies.as_ref().map(|copies| copies.try_send(()));
         let began = std::time::Instant::now();

@@ -194,6 +194,19 @@ impl<L: Log> Executor<L> {
         &self.store
     }
 
+    /// The store, for what is beside the services.
+    pub fn store_mut(&mut self) -> &mut L {
+        &mut self.store
+    }
+
+    /// Gives the held-back disk space up, for what must be written on a full disk. It is taken
+    /// again when there is room.
+    pub fn release_ballast(&self) {
+        if let Some(ballast) = &self.ballast {
+            ballast.release();
+        }
+    }
+
     /// Ends this executor as a crash would: nothing is written.
     pub fn into_store(self) -> L {
         self.store

@@ -13,6 +13,7 @@ mod control;
 mod drill;
 pub mod executor;
 pub mod export;
+mod flags;
 mod foresee;
 mod hooks;
 mod machine;

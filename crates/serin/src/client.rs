@@ -118,10 +118,27 @@ impl Client {
         self.in_time(self.ask(Method::POST, path, body.into())).await
     }
 
+    /// `method path` with a document; with `at`, only if the thing's last change is still that one.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        request: &impl Serialize,
+        at: Option<u64>,
+    ) -> Result<Document, Failure> {
+        let body = serde_json::to_vec(request)
+            .map_err(|error| Failure::internal(format!("cannot write the request: {error}")))?;
+        let mut request = self.request(method, path, body.into())?;
+        if let Some(n) = at {
+            let tag = http::HeaderValue::from_str(&format!("\"{n}\""));
+            request.headers_mut().extend(tag.ok().map(|tag| (header::IF_MATCH, tag)));
+        }
+        self.in_time(self.answered(request)).await
+    }
+
     /// `GET path` as a stream of events.
     pub async fn events(&self, path: &str) -> Result<Events, Failure> {
-        let sent = self.send(Method::GET, path, Bytes::new());
-        let answer = self.in_time(sent).await?;
+        let answer = self.in_time(self.got(path)).await?;
         if answer.status() == StatusCode::OK {
             return Ok(Events::new(answer.into_body()));
         }
@@ -132,7 +149,7 @@ impl Client {
 
     /// `GET path` piece by piece, however long it is.
     pub async fn pieces(&self, path: &str) -> Result<Pieces, Failure> {
-        let answer = self.in_time(self.send(Method::GET, path, Bytes::new())).await?;
+        let answer = self.in_time(self.got(path)).await?;
         if answer.status() == StatusCode::OK {
             return Ok(Pieces { client: self.clone(), body: answer.into_body() });
         }
@@ -142,7 +159,11 @@ impl Client {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Document, Failure> {
-        let answer = self.send(method, path, body).await?;
+        self.answered(self.request(method, path, body)?).await
+    }
+
+    async fn answered(&self, request: Request<Full<Bytes>>) -> Result<Document, Failure> {
+        let answer = self.exchanged(request).await?;
         let status = answer.status();
         let body = self.collect(answer.into_body()).await?;
         if status.is_success() {
@@ -152,14 +173,15 @@ impl Client {
         }
     }
 
-    async fn send(
+    async fn got(&self, path: &str) -> Result<Response<Incoming>, Failure> {
+        self.exchanged(self.request(Method::GET, path, Bytes::new())?).await
+    }
+
+    async fn exchanged(
         &self,
-        method: Method,
-        path: &str,
-        body: Bytes,
+        request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Failure> {
         let stream = connect(self.endpoint()).await.map_err(|error| self.unreachable(&error))?;
-        let request = self.request(method, path, body)?;
         let answer = match stream {
             Stream::Unix(stream) => exchange(TokioIo::new(stream), request).await,
             Stream::Tcp(stream) => exchange(TokioIo::new(stream), request).await,

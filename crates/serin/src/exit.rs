@@ -68,7 +68,7 @@ impl Exit {
     pub fn of_status(status: u16) -> Self {
         match status {
             401 | 403 => Self::Unreachable,
-            409 => Self::Refused,
+            409 | 412 => Self::Refused,
             400..=499 => Self::Usage,
             _ => Self::Internal,
         }

@@ -107,7 +107,7 @@ fn say_log(context: &Context<'_>, log: &InstanceLog, named: bool) {
 }
 
 /// Gets a document and shows it: as it came, or as lines.
-async fn show<T: DeserializeOwned>(
+pub async fn show<T: DeserializeOwned>(
     context: &Context<'_>,
     path: String,
     render: impl Fn(&T, &Frame) -> Vec<Line>,

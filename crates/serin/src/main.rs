@@ -83,10 +83,15 @@ fn run(cli: Cli) -> Exit {
 }
 
 fn with_server(context: &Context<'_>, verb: Verb) -> Result<Exit, Failure> {
+    waited(asked(context, verb))
+}
+
+/// Waits for what asks a server.
+fn waited(answer: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Failure::internal(format!("cannot start a runtime: {error}")))?;
-    runtime.block_on(asked(context, verb))
+    runtime.block_on(answer)
 }
 
 async fn asked(context: &Context<'_>, verb: Verb) -> Result<Exit, Failure> {

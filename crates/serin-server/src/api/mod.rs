@@ -4,6 +4,7 @@
 mod back;
 pub(crate) mod error;
 mod events;
+mod flags;
 mod metrics;
 mod plan;
 mod read;
@@ -18,7 +19,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use error::ApiError;
 use serin_core::ServiceName;
 use std::sync::Arc;
@@ -61,6 +62,20 @@ fn routes(handle: Handle) -> Router {
         .route("/api/v1/services/{target}/runbook", get(back::runbook))
         .route("/api/v1/services/{target}/drills", get(back::drills).post(back::drilled))
         .route("/api/v1/leftovers", get(back::leftovers))
+        .route("/api/v1/flags", get(flags::flags))
+        .route(
+            "/api/v1/flags/{target}",
+            get(flags::flag)
+                .put(flags::put)
+                .patch(flags::patch)
+                .post(flags::verb)
+                .delete(flags::delete),
+        )
+        .route("/api/v1/flags/{target}/history", get(flags::history))
+        .route("/api/v1/flag-history", get(flags::set_history))
+        .route("/api/v1/flag-sets", get(flags::sets))
+        .route("/api/v1/flag-sets/{name}", put(flags::create_set))
+        .route("/api/flags/{key}", post(flags::strategy))
         .route("/api/v1/plan", post(plan::plan_file))
         .route("/api/v1/apply", post(write::apply))
         .route("/api/v1/events", get(events::events))

@@ -2,11 +2,16 @@
 //! Fields are only ever added within one schema version.
 
 mod back;
+mod flags;
 mod life;
 mod plan;
 mod rollout;
 
 pub use back::{DrillRecord, Drills, KnownRevision, MeasuredWay, Runbook};
+pub use flags::{
+    Asking, Constant, FlagHistory, FlagList, FlagPast, FlagPatch, FlagPut, FlagSetRow, FlagSets,
+    FlagVerb, FlagView, Stamp,
+};
 pub use life::{
     ApprovalView, LeftoverView, Leftovers, QueuedView, TestView, VariantView, WayBackView,
 };

@@ -98,7 +98,7 @@ fn ask_of(service: &Service, verb: &str, request: &VerbRequest) -> Result<Ask, A
 }
 
 /// Who asks, as their client says; never empty, at most 64 characters, printable.
-fn actor(given: Option<&str>) -> Actor {
+pub(in crate::api) fn actor(given: Option<&str>) -> Actor {
     let clean = |c: &char| !c.is_control();
     let name: String = given.unwrap_or_default().chars().filter(clean).take(64).collect();
     Actor(if name.trim().is_empty() { "unknown".into() } else { name })

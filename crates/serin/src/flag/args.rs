@@ -1,7 +1,12 @@
 //! The words of `serin flag`.
 
-use clap::{Args, Subcommand, ValueEnum};
-use std::path::PathBuf;
+mod change;
+mod offline;
+
+pub use change::{ArchiveArgs, FlagKind, KillArgs, RestoreArgs, SetArgs, SetsArgs, VerbArgs};
+pub use offline::{EvalArgs, Hash, ScanArgs};
+
+use clap::{Args, Subcommand};
 
 /// What `serin flag` is asked.
 #[derive(Debug, Args)]
@@ -13,62 +18,72 @@ pub struct FlagArgs {
 /// The verbs about flags.
 #[derive(Debug, Subcommand)]
 pub enum FlagVerb {
+    /// All flags: what everybody gets, and what is to be done
+    List(ListArgs),
+    /// One flag, whole
+    Get(KeyArgs),
+    /// Say who gets a flag, and what it is; makes a new one
+    Set(Box<SetArgs>),
+    /// Its rules decide again; a flag without rules is given to everybody
+    On(VerbArgs),
+    /// Everybody gets the off variant
+    Off(VerbArgs),
+    /// Everybody gets what the app's code says
+    Disable(VerbArgs),
+    /// The off variant for everybody, at once, whatever else is written
+    Kill(KillArgs),
+    /// Every change, with who and why
+    History(HistoryArgs),
+    /// Make a flag what it was after an earlier change
+    Restore(RestoreArgs),
+    /// Put a flag away that no code asks for any more
+    Archive(ArchiveArgs),
+    /// The sets of flags; one for each environment
+    Sets(SetsArgs),
     /// Answer questions from a file of flags, without a server
     Eval(EvalArgs),
     /// Where a checkout mentions flags, and which it need not
     Scan(ScanArgs),
 }
 
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Reads JSON lines {\"flag\":..,\"context\":{..}}; a line may also name the `type` it expects: boolean,
-string, integer, float or object. Prints one OFREP answer for each.
-
-Example:
-  echo '{\"flag\":\"new_checkout\",\"context\":{\"targetingKey\":\"u1\"}}' |
-    serin flag eval --flags flags.json")]
-pub struct EvalArgs {
-    /// A flagd document (schema 0.2.15)
-    #[arg(long, value_name = "FILE")]
-    pub flags: PathBuf,
-    /// Where the questions are; standard input unless said
-    #[arg(long, value_name = "FILE")]
-    pub input: Option<PathBuf>,
-    /// Which of flagd's hashes splits the users
-    #[arg(long, value_enum, default_value_t = Hash::V3, value_name = "HASH")]
-    pub bucketing: Hash,
-    /// The time of the evaluation, seconds since 1970; now unless said
-    #[arg(long, value_name = "SECONDS")]
-    pub now: Option<i64>,
-}
-
-/// flagd's hashes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Hash {
-    /// Of the text itself
-    V2,
-    /// Of the value in canonical CBOR
-    V3,
+/// Which set.
+#[derive(Debug, Clone, Args)]
+pub struct SetArg {
+    /// The set of flags, which is the environment
+    #[arg(
+        long = "set",
+        visible_alias = "environment",
+        env = "SERIN_FLAG_SET",
+        default_value = "production",
+        value_name = "NAME"
+    )]
+    pub set: String,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Reads the files that git tracks. Code that asks for a flag nobody has defined is an error: exit code
-2. With --strict a flag that no code mentions is one too.
-
-Example:
-  serin flag scan . --flags flags.json")]
-pub struct ScanArgs {
-    /// A directory of a checkout
-    #[arg(default_value = ".", value_name = "PATH")]
-    pub path: PathBuf,
-    /// Which flags there are: a flagd document
-    #[arg(long, value_name = "FILE")]
-    pub flags: PathBuf,
-    /// Only of this flag
-    #[arg(long, value_name = "KEY")]
-    pub flag: Option<String>,
-    /// Exit code 2 also where a flag is mentioned nowhere
+pub struct ListArgs {
+    #[command(flatten)]
+    pub set: SetArg,
+    /// Also those that were put away
     #[arg(long)]
-    pub strict: bool,
+    pub archived: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct KeyArgs {
+    /// The flag
+    pub key: String,
+    #[command(flatten)]
+    pub set: SetArg,
+}
+
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// The flag; all of the set unless said
+    pub key: Option<String>,
+    #[command(flatten)]
+    pub set: SetArg,
+    /// Only changes before this one
+    #[arg(long, value_name = "N")]
+    pub before: Option<u64>,
 }

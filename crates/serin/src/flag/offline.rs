@@ -23,7 +23,10 @@ struct ScanDocument<'a> {
 
 /// `serin flag scan` with the keys of a file.
 pub fn scan(printer: &Printer, args: &ScanArgs) -> Result<Exit, Failure> {
-    let set = eval::read_set(&args.flags, Bucketing::V3)?;
+    let Some(file) = &args.flags else {
+        return Err(Failure::internal("no file of flags is named"));
+    };
+    let set = eval::read_set(file, Bucketing::V3)?;
     let keys = set.flags().iter().map(|flag| flag.key().to_owned()).collect();
     scan_for(printer, args, &keys)
 }

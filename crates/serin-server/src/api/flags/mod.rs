@@ -1,0 +1,106 @@
+//! The API of feature flags.
+
+mod read;
+mod write;
+
+pub(super) use read::{flag, flags, history, set_history, sets};
+pub(super) use write::{create_set, delete, patch, put, strategy, verb};
+
+use super::error::ApiError;
+use crate::api::view::{FlagView, schema_of};
+use crate::control::{Core, Handle};
+use crate::flags::{self, FIRST, FlagError, words};
+use axum::Json;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serin_flags::{Definition, FlagKey};
+
+/// Which set is meant.
+#[derive(Debug, Deserialize)]
+pub(super) struct Where {
+    #[serde(alias = "environment")]
+    set: Option<String>,
+}
+
+impl Where {
+    fn set(&self) -> String {
+        self.set.clone().unwrap_or_else(|| FIRST.to_owned())
+    }
+}
+
+/// A flag's key as a path gives it.
+fn key_of(text: &str) -> Result<FlagKey, FlagError> {
+    text.parse().map_err(|why: serin_flags::KeyError| FlagError::Unreadable(why.to_string()))
+}
+
+/// The view of one flag that is there.
+fn view(core: &Core, set: &str, key: &str) -> Result<FlagView, FlagError> {
+    let (key, flag, mark) = core.flags.flag(set, key)?;
+    Ok(FlagView {
+        schema: schema_of("flag"),
+        set: set.to_owned(),
+        key: key.to_string(),
+        state: words::state(flag).into(),
+        serving: words::serving(flag),
+        percent: percent(flag),
+        pinned: words::is_pinned(flag),
+        notes: words::notes(flag, mark, flags::seconds()),
+        definition: flag.clone(),
+        changed: mark.changed.clone(),
+        constant: mark.constant.clone(),
+        pushed: core.flags.is_pushed(mark.changed.n),
+    })
+}
+
+/// The share of users that get the on variant, where lists and rules do not matter.
+fn percent(flag: &Definition) -> Option<f64> {
+    let whole = flags::one_for_all(flag);
+    match whole {
+        Some(variant) => {
+            let on = flags::on_variant(flag);
+            Some(if variant.is_some() && variant == on { 100.0 } else { 0.0 })
+        }
+        None if flag.raw.is_some() => None,
+        None => flags::percent(flag),
+    }
+}
+
+/// A view with its ETag.
+fn tagged(view: FlagView) -> Response {
+    let tag = HeaderValue::from_str(&format!("\"{}\"", view.changed.n));
+    let mut response = Json(view).into_response();
+    if let Ok(tag) = tag {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// The change a request is meant for, as `If-Match` says; none when it does not, or says `*`.
+fn wanted(headers: &HeaderMap) -> Result<Option<u64>, FlagError> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let number = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    number.and_then(|n| n.parse().ok()).map(Some).ok_or_else(|| {
+        FlagError::Unreadable("If-Match is no ETag of a flag: send it as it came".into())
+    })
+}
+
+/// Refuses what was meant for another state of the flag.
+fn unchanged(core: &Core, set: &str, key: &FlagKey, wanted: Option<u64>) -> Result<(), FlagError> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let have = core.flags.set(set)?.flag(key.as_str()).map_or(0, |(.., mark)| mark.changed.n);
+    if have == wanted { Ok(()) } else { Err(FlagError::Changed { wanted, have }) }
+}
+
+/// Asks the owner something about flags.
+async fn ask<T: Send + 'static>(
+    handle: &Handle,
+    question: impl FnOnce(&mut Core) -> Result<T, FlagError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let answer = handle.ask(question).await.ok_or_else(ApiError::ending)?;
+    Ok(answer?)
+}

@@ -1,0 +1,301 @@
+//! Changing flags.
+
+use super::{Where, ask, key_of, tagged, unchanged, view, wanted};
+use crate::api::error::ApiError;
+use crate::api::view::{Asking, FlagPatch, FlagPut, FlagSets, FlagVerb, FlagView};
+use crate::api::write::actor;
+use crate::control::{Core, Handle};
+use crate::flags::{
+    Act, FlagError, Refused, Strategy, Who, Wish, admitted, apply, past, restored, seconds,
+};
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::{Map, Value};
+use serin_flags::{Definition, FlagKey, Kind};
+
+/// Longest reason that is kept, in characters.
+const REASON_MAX: usize = 1_000;
+
+/// Who asks and why, kept while the owner is asked.
+#[derive(Debug, Clone)]
+struct Asked {
+    by: String,
+    reason: Option<String>,
+}
+
+impl Asked {
+    fn of(asking: &Asking) -> Self {
+        let reason = asking.reason.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        let reason = reason.map(|text| text.chars().take(REASON_MAX).collect());
+        Self { by: actor(asking.actor.as_deref()).0, reason }
+    }
+
+    fn who(&self) -> Who<'_> {
+        Who { by: &self.by, reason: self.reason.as_deref(), at: seconds() }
+    }
+}
+
+/// `PUT /api/v1/flags/{key}`.
+pub(in crate::api) async fn put(
+    State(handle): State<Handle>,
+    Path(key): Path<String>,
+    Query(place): Query<Where>,
+    headers: HeaderMap,
+    Json(request): Json<FlagPut>,
+) -> Result<Response, ApiError> {
+    let (key, meant) = (key_of(&key)?, wanted(&headers)?);
+    let asked = Asked::of(&request.asking);
+    let definition = request.definition;
+    change(&handle, place.set(), key, move |core, set, key| {
+        unchanged(core, set, key, meant)?;
+        write(core, set, key, asked.who(), definition)
+    })
+    .await
+}
+
+/// `PATCH /api/v1/flags/{key}`.
+pub(in crate::api) async fn patch(
+    State(handle): State<Handle>,
+    Path(key): Path<String>,
+    Query(place): Query<Where>,
+    headers: HeaderMap,
+    Json(request): Json<FlagPatch>,
+) -> Result<Response, ApiError> {
+    let (key, meant) = (key_of(&key)?, wanted(&headers)?);
+    let asked = Asked::of(&request.asking);
+    let strategies = request.strategies.iter().cloned().map(strategy_of);
+    let strategies = strategies.collect::<Result<Vec<_>, _>>()?;
+    change(&handle, place.set(), key, move |core, set, key| {
+        unchanged(core, set, key, meant)?;
+        let known = core.flags.set(set)?.flag(key.as_str()).map(|(_, flag, _)| flag.clone());
+        let base = known.or_else(|| request.create.then(|| Definition::boolean(Kind::Release, "")));
+        let Some(base) = base else {
+            return core.flags.flag(set, key.as_str()).map(drop);
+        };
+        let next = patched(&base, request.patch, &strategies)?;
+        write(core, set, key, asked.who(), next)
+    })
+    .await
+}
+
+fn patched(
+    base: &Definition,
+    patch: Map<String, Value>,
+    strategies: &[Strategy],
+) -> Result<Definition, FlagError> {
+    let mut whole = serde_json::to_value(base).map_err(|error| unreadable(&error))?;
+    merge(&mut whole, Value::Object(patch));
+    let mut next = serde_json::from_value(whole).map_err(|error| unreadable(&error))?;
+    strategies.iter().try_for_each(|one| apply(&mut next, one))?;
+    Ok(next)
+}
+
+fn unreadable(error: &serde_json::Error) -> FlagError {
+    FlagError::Unreadable(format!("that is no flag: {error}"))
+}
+
+/// A merge patch, RFC 7396.
+fn merge(whole: &mut Value, patch: Value) {
+    match (whole, patch) {
+        (Value::Object(whole), Value::Object(patch)) => {
+            for (name, value) in patch {
+                if value.is_null() {
+                    whole.remove(&name);
+                } else {
+                    merge(whole.entry(name).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (whole, patch @ Value::Object(_)) => {
+            *whole = Value::Object(Map::new());
+            merge(whole, patch);
+        }
+        (whole, patch) => *whole = patch,
+    }
+}
+
+/// Makes a flag so. What only verbs may change stays as it is: that it was killed, and when it was
+/// made.
+fn write(
+    core: &mut Core,
+    set: &str,
+    key: &FlagKey,
+    who: Who<'_>,
+    mut next: Definition,
+) -> Result<(), FlagError> {
+    let before = core.flags.set(set)?.flag(key.as_str()).map(|(_, flag, _)| flag.clone());
+    match &before {
+        Some(before) => {
+            next.killed.clone_from(&before.killed);
+            next.created_at = before.created_at;
+            next.archived_at = before.archived_at;
+        }
+        None => {
+            admitted(&next)?;
+            (next.killed, next.archived_at) = (None, None);
+            next.created_at = Some(who.at);
+        }
+    }
+    if before.as_ref() == Some(&next) {
+        return Ok(());
+    }
+    let verb = if before.is_some() { "set" } else { "create" };
+    core.change_flag(Act { set, key, who, verb }, Some(next)).map(drop)
+}
+
+/// `POST /api/v1/flags/{key}:{verb}`.
+pub(in crate::api) async fn verb(
+    State(handle): State<Handle>,
+    Path(target): Path<String>,
+    Query(place): Query<Where>,
+    headers: HeaderMap,
+    Json(request): Json<FlagVerb>,
+) -> Result<Response, ApiError> {
+    // A key may have colons itself.
+    let Some((key, verb)) = target.rsplit_once(':') else {
+        return Err(ApiError::invalid("a verb is missing: POST to `{key}:{verb}`"));
+    };
+    let (key, meant, verb) = (key_of(key)?, wanted(&headers)?, verb.to_owned());
+    let asked = Asked::of(&request.asking);
+    if verb == "restore" {
+        return restore(&handle, place.set(), key, asked, &request).await;
+    }
+    let wish = wish_of(&verb, &request)?;
+    change(&handle, place.set(), key, move |core, set, key| {
+        unchanged(core, set, key, meant)?;
+        core.wish_flag(set, key.as_str(), &wish, asked.who()).map(drop)
+    })
+    .await
+}
+
+fn wish_of(verb: &str, request: &FlagVerb) -> Result<Wish, ApiError> {
+    Ok(match verb {
+        "on" => Wish::On,
+        "off" => Wish::Off,
+        "disable" => Wish::Disable,
+        "kill" => Wish::Kill,
+        "archive" => Wish::Archive,
+        "unarchive" => Wish::Unarchive,
+        "set" => Wish::Strategy(named_strategy(request)?),
+        other => {
+            let title = format!("there is no verb `{other}`");
+            let hint = "verbs: on, off, disable, kill, set, restore, archive, unarchive";
+            return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown-verb", title).hint(hint));
+        }
+    })
+}
+
+/// The strategy that a verb names.
+fn named_strategy(request: &FlagVerb) -> Result<Strategy, ApiError> {
+    let strategy = request.strategy.clone().map(|name| ("strategy".to_owned(), name.into()));
+    let value = request.value.clone().map(|value| ("value".to_owned(), value));
+    strategy_of(Value::Object(strategy.into_iter().chain(value).collect()))
+}
+
+/// A strategy as it is sent; its name in either case.
+fn strategy_of(mut sent: Value) -> Result<Strategy, ApiError> {
+    if let Some(whole) = sent.as_object_mut() {
+        let name = whole.get("strategy").and_then(Value::as_str).map(str::to_lowercase);
+        // These take no value; one that is sent all the same says nothing.
+        if matches!(name.as_deref(), Some("all" | "none")) {
+            whole.remove("value");
+        }
+        whole.extend(name.map(|name| ("strategy".to_owned(), name.into())));
+    }
+    serde_json::from_value(sent).map_err(|error| {
+        let hint = "send {\"strategy\":\"percentage\",\"value\":5}; strategies: all, none, \
+                    percentage, user_list, attribute, variants";
+        ApiError::invalid(format!("that is no strategy: {error}")).hint(hint)
+    })
+}
+
+/// Makes a flag what it was after an earlier change, also one that is gone.
+async fn restore(
+    handle: &Handle,
+    set: String,
+    key: FlagKey,
+    asked: Asked,
+    request: &FlagVerb,
+) -> Result<Response, ApiError> {
+    let Some(n) = request.to else {
+        let missing = ApiError::invalid("no change is named");
+        return Err(missing.hint("say to which: `serin flag history KEY` has the numbers"));
+    };
+    change(handle, set, key, move |core, set, key| {
+        let line = core.executor.store().flag_change(n)?;
+        let line = line.filter(|line| line.set == set && line.key == key.as_str());
+        let then = line.as_ref().and_then(past).and_then(|past| past.after);
+        let Some(then) = then else {
+            let why = format!("after change {n} there was no flag `{key}` in {set}");
+            return Err(Refused::new(why, "`serin flag history KEY` has the numbers").into());
+        };
+        let now = core.flags.set(set)?.flag(key.as_str()).map(|(_, flag, _)| flag);
+        let next = restored(now, &then);
+        let act = Act { set, key, who: asked.who(), verb: "restore" };
+        core.change_flag(act, Some(next)).map(drop)
+    })
+    .await
+}
+
+/// `DELETE /api/v1/flags/{key}`: only what was archived before.
+pub(in crate::api) async fn delete(
+    State(handle): State<Handle>,
+    Path(key): Path<String>,
+    Query(place): Query<Where>,
+    Query(asking): Query<Asking>,
+) -> Result<StatusCode, ApiError> {
+    let (key, asked, set) = (key_of(&key)?, Asked::of(&asking), place.set());
+    let gone = ask(&handle, move |core| {
+        let (_, flag, _) = core.flags.flag(&set, key.as_str())?;
+        if flag.archived_at.is_none() {
+            let hint = "archive it first: `serin flag archive KEY`";
+            return Err(Refused::new(format!("`{key}` is served"), hint).into());
+        }
+        let act = Act { set: &set, key: &key, who: asked.who(), verb: "delete" };
+        core.change_flag(act, None).map(drop)
+    });
+    gone.await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/flags/{key}`: the words of a pipeline.
+pub(in crate::api) async fn strategy(
+    State(handle): State<Handle>,
+    Path(key): Path<String>,
+    Query(place): Query<Where>,
+    Json(request): Json<FlagVerb>,
+) -> Result<Response, ApiError> {
+    let (key, asked) = (key_of(&key)?, Asked::of(&request.asking));
+    let wish = Wish::Strategy(named_strategy(&request)?);
+    change(&handle, place.set(), key, move |core, set, key| {
+        core.wish_flag(set, key.as_str(), &wish, asked.who()).map(drop)
+    })
+    .await
+}
+
+/// `PUT /api/v1/flag-sets/{name}`: a new, empty set.
+pub(in crate::api) async fn create_set(
+    State(handle): State<Handle>,
+    Path(name): Path<String>,
+    Json(asking): Json<Asking>,
+) -> Result<Json<FlagSets>, ApiError> {
+    let asked = Asked::of(&asking);
+    ask(&handle, move |core| core.create_set(&name, asked.who())).await?;
+    super::sets(State(handle)).await
+}
+
+/// Changes a flag and shows it as it is then.
+async fn change(
+    handle: &Handle,
+    set: String,
+    key: FlagKey,
+    edit: impl FnOnce(&mut Core, &str, &FlagKey) -> Result<(), FlagError> + Send + 'static,
+) -> Result<Response, ApiError> {
+    let done = ask(handle, move |core| -> Result<FlagView, FlagError> {
+        edit(core, &set, &key)?;
+        view(core, &set, key.as_str())
+    });
+    Ok(tagged(done.await?))
+}

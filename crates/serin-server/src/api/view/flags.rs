@@ -1,0 +1,159 @@
+//! Documents about feature flags.
+
+pub use crate::flags::{Constant, Stamp};
+use serde::{Deserialize, Serialize};
+use serin_flags::Definition;
+
+/// One flag, `GET /api/v1/flags/{key}`; also the answer to a change of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FlagView {
+    /// `serin.flag/v1`.
+    pub schema: String,
+    /// Its set, which is the environment.
+    pub set: String,
+    /// Its key.
+    pub key: String,
+    /// `on`, `off`, `killed`, `disabled`, `releasing`, `archived`.
+    pub state: String,
+    /// Who gets what, as a sentence.
+    pub serving: String,
+    /// The share of users who get the on variant, where there is one number for it.
+    pub percent: Option<f64>,
+    /// Whether it stands before all others.
+    pub pinned: bool,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// What it is.
+    pub definition: Definition,
+    /// Its last change; its number is the flag's ETag.
+    pub changed: Stamp,
+    /// That everybody gets the same, and since when.
+    pub constant: Option<Constant>,
+    /// Whether the data plane has this on its disk and has told its clients.
+    pub pushed: bool,
+}
+
+/// All flags of a set, `GET /api/v1/flags`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlagList {
+    /// `serin.flags/v1`.
+    pub schema: String,
+    /// The set.
+    pub set: String,
+    /// Number of the last change of anything.
+    pub n: u64,
+    /// Operational flags first, then by key.
+    pub flags: Vec<FlagView>,
+}
+
+/// A line of a flag's history.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FlagPast {
+    /// The flag; empty for the set itself.
+    pub key: String,
+    /// The change.
+    #[serde(flatten)]
+    pub stamp: Stamp,
+    /// Who got what from then on, as a sentence; none when it went.
+    pub serving: Option<String>,
+    /// The flag until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Definition>,
+    /// The flag from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Definition>,
+}
+
+/// Changes, newest first, `GET /api/v1/flags/{key}/history`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlagHistory {
+    /// `serin.flag-history/v1`.
+    pub schema: String,
+    /// The set.
+    pub set: String,
+    /// The changes.
+    pub changes: Vec<FlagPast>,
+    /// Pass as `before` for the page after this; none at the end.
+    pub next: Option<u64>,
+}
+
+/// One set, in `GET /api/v1/flag-sets`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlagSetRow {
+    /// Its name.
+    pub name: String,
+    /// Flags that are not archived.
+    pub flags: usize,
+    /// Its own last change.
+    pub changed: Option<Stamp>,
+}
+
+/// All sets, `GET /api/v1/flag-sets`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlagSets {
+    /// `serin.flag-sets/v1`.
+    pub schema: String,
+    /// By name.
+    pub sets: Vec<FlagSetRow>,
+}
+
+/// Who asks for a change, and why. Part of every request that changes something.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Asking {
+    /// Who, as the client knows it.
+    pub actor: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// `PUT /api/v1/flags/{key}`: what the flag is from now on, made if it is not there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlagPut {
+    /// Who and why.
+    #[serde(flatten)]
+    pub asking: Asking,
+    /// The flag.
+    pub definition: Definition,
+}
+
+/// `PATCH /api/v1/flags/{key}`: what is different from now on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlagPatch {
+    /// Who and why.
+    #[serde(flatten)]
+    pub asking: Asking,
+    /// A merge patch (RFC 7396) of the definition; `null` takes a field away.
+    #[serde(default)]
+    pub patch: serde_json::Map<String, serde_json::Value>,
+    /// Who gets it, after the patch, in this order: `{"strategy": "percentage", "value": 5}`.
+    #[serde(default)]
+    pub strategies: Vec<serde_json::Value>,
+    /// Whether it is made when it is not there: a boolean flag that is off, then patched.
+    #[serde(default)]
+    pub create: bool,
+}
+
+/// `POST /api/v1/flags/{key}:{verb}` and `POST /api/flags/{key}`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct FlagVerb {
+    /// Who and why.
+    #[serde(flatten)]
+    pub asking: Asking,
+    /// `all`, `none`, `percentage`, `user_list`, `attribute`, `variants`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<String>,
+    /// What goes with the strategy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<serde_json::Value>,
+    /// `restore`: the change after which the flag was as wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<u64>,
+    /// `archive`: even though clients still ask for it.
+    pub force: bool,
+    /// Check only.
+    pub dry_run: bool,
+}

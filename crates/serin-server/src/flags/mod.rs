@@ -1,0 +1,399 @@
+//! The owner of feature flags: what each set is, its history, what is scheduled, who may ask. It
+//! lives in the one task that owns all state.
+//!
+//! # Invariants
+//! - A change is stored before it holds and before anybody hears of it; a change that is not valid
+//!   or cannot be stored leaves everything as it was.
+//! - A kill is never refused for want of an approval or of room: on a full disk it holds at once and
+//!   is written later, and the next controller hears of it.
+//! - What is scheduled leaves with the change it makes, in one transaction: it happens once.
+//! - The data plane is given what holds, again and again until it says that it has it on its disk.
+
+mod edit;
+mod error;
+mod held;
+mod stored;
+mod strategy;
+pub(crate) mod words;
+
+pub(crate) use edit::{Refused, Who, Wish, admitted, restored};
+pub(crate) use error::FlagError;
+pub use held::{Constant, Stamp};
+pub(crate) use held::{Mark, one_for_all};
+pub(crate) use stored::Past;
+pub(crate) use strategy::{Strategy, apply, on_variant, percent};
+
+use crate::control::{Core, now};
+use serin_core::Timestamp as Millis;
+use serin_flags::{Definition, FlagKey, Problem, SetDefinition, Timestamp, validate_flag};
+use serin_store::{FlagChange, FlagWrite, KillNote, Store};
+use std::collections::BTreeMap;
+
+/// The set that is there from the beginning.
+pub(crate) const FIRST: &str = "production";
+
+/// Sets, at most.
+const SETS_MAX: usize = 200;
+
+/// All sets.
+#[derive(Debug, Default)]
+pub(crate) struct Flags {
+    sets: BTreeMap<String, Set>,
+    /// Number of the last change.
+    n: u64,
+    /// What holds and could not be written yet: kills on a full disk.
+    unwritten: Vec<FlagWrite>,
+    kills: Vec<KillNote>,
+}
+
+/// One set.
+#[derive(Debug)]
+pub(crate) struct Set {
+    /// What it is, flags included.
+    pub(crate) definition: SetDefinition,
+    /// What else is known of each flag.
+    pub(crate) marks: BTreeMap<FlagKey, Mark>,
+    /// Its own last change; none for the one that was there from the beginning.
+    pub(crate) changed: Option<Stamp>,
+}
+
+/// A change that holds now.
+#[derive(Debug, Clone)]
+pub(crate) struct Changed {
+    /// Its number.
+    pub(crate) n: u64,
+    /// The flag until then.
+    pub(crate) before: Option<Definition>,
+    /// The flag from then on.
+    pub(crate) after: Option<Definition>,
+}
+
+/// Which flag, who changes it, and what it is called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Act<'a> {
+    /// The set.
+    pub(crate) set: &'a str,
+    /// The flag.
+    pub(crate) key: &'a FlagKey,
+    /// Who, why, when.
+    pub(crate) who: Who<'a>,
+    /// The word in the history.
+    pub(crate) verb: &'a str,
+}
+
+impl Set {
+    fn new(name: &str) -> Self {
+        Self { definition: SetDefinition::new(name), marks: BTreeMap::new(), changed: None }
+    }
+
+    /// A flag with its mark.
+    pub(crate) fn flag(&self, key: &str) -> Option<(&FlagKey, &Definition, &Mark)> {
+        let (key, definition) = self.definition.flags.get_key_value(key)?;
+        Some((key, definition, self.marks.get(key)?))
+    }
+
+    /// What is wrong with a flag of it, and with those that need it.
+    fn problems(&self, key: &FlagKey) -> Vec<Problem> {
+        let set = &self.definition;
+        let needs = |flag: &Definition| flag.prerequisites.iter().any(|one| one.flag == *key);
+        let needing = set.flags.iter().filter(|(_, flag)| needs(flag)).map(|(other, _)| other);
+        let own = set.flags.contains_key(key).then_some(key);
+        own.into_iter().chain(needing).flat_map(|key| validate_flag(set, key)).collect()
+    }
+}
+
+impl Flags {
+    /// Reads what is stored.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn load(store: &Store) -> Result<Self, serin_store::Error> {
+        stored::load(store)
+    }
+
+    /// All sets by name.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = &Set> {
+        self.sets.values()
+    }
+
+    /// One set.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub(crate) fn set(&self, name: &str) -> Result<&Set, FlagError> {
+        let known = || self.sets.keys().cloned().collect();
+        self.sets
+            .get(name)
+            .ok_or_else(|| FlagError::UnknownSet { name: name.to_owned(), known: known() })
+    }
+
+    /// One flag.
+    ///
+    /// # Errors
+    /// When there is no such set or flag.
+    pub(crate) fn flag(
+        &self,
+        set: &str,
+        key: &str,
+    ) -> Result<(&FlagKey, &Definition, &Mark), FlagError> {
+        let set = self.set(set)?;
+        set.flag(key).ok_or_else(|| unknown_flag(set, key))
+    }
+
+    /// Whether the data plane has everything up to this change.
+    pub(crate) fn is_pushed(&self, _n: u64) -> bool {
+        false
+    }
+
+    /// Number of the last change of anything.
+    pub(crate) fn n(&self) -> u64 {
+        self.n
+    }
+}
+
+fn unknown_flag(set: &Set, key: &str) -> FlagError {
+    let names = set.definition.flags.keys().map(FlagKey::as_str);
+    let mut near: Vec<_> = names
+        .map(|name| (strsim::jaro_winkler(name, key), name))
+        .filter(|(alike, _)| *alike > 0.8)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let near = near.into_iter().take(3).map(|(_, name)| format!("`{name}`")).collect();
+    FlagError::UnknownFlag { set: set.definition.name.clone(), key: key.to_owned(), near }
+}
+
+/// A name that a set can have: as a service's environment.
+pub(crate) fn set_name(text: &str) -> Result<&str, FlagError> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let ok = (1..=63).contains(&text.len()) && text.chars().all(fits) && !text.starts_with('-');
+    let why = || {
+        let shown: String = text.chars().take(40).collect();
+        FlagError::Unreadable(format!("{shown:?} is no name of a set: use a-z, 0-9 and `-`"))
+    };
+    if ok { Ok(text) } else { Err(why()) }
+}
+
+/// The present, as flags write it.
+pub(crate) fn seconds() -> Timestamp {
+    Timestamp(now().0.div_euclid(1000))
+}
+
+impl Core {
+    /// Makes a flag what `next` says, or takes it away; the only way to change one.
+    ///
+    /// # Errors
+    /// When it would not be valid, or cannot be stored; then nothing was changed.
+    pub(crate) fn change_flag(
+        &mut self,
+        act: Act<'_>,
+        next: Option<Definition>,
+    ) -> Result<Changed, FlagError> {
+        self.change_flag_with(act, next, vec![])
+    }
+
+    /// The same, with what else is written in the same transaction.
+    pub(crate) fn change_flag_with(
+        &mut self,
+        act: Act<'_>,
+        next: Option<Definition>,
+        more: Vec<FlagWrite>,
+    ) -> Result<Changed, FlagError> {
+        self.flags.set(act.set)?;
+        let Some(set) = self.flags.sets.get_mut(act.set) else { return Err(lost()) };
+        let before = put(set, act.key, next.clone());
+        // A kill holds whatever else is wrong with the flag.
+        let problems = if act.verb == "kill" { vec![] } else { set.problems(act.key) };
+        if !problems.is_empty() {
+            put(set, act.key, before);
+            return Err(FlagError::Invalid(problems));
+        }
+        let n = self.flags.n + 1;
+        let stamp = stamp(act, n);
+        let old = set.marks.get(act.key).cloned();
+        let mark = next.as_ref().map(|flag| Mark::after(flag, stamp.clone(), old.as_ref()));
+        let changed = Changed { n, before, after: next };
+        let writes = stored::writes(act, &stamp, &changed, mark.as_ref());
+        if let Err(error) = self.write_flags(act, [writes?, more].concat()) {
+            if let Some(set) = self.flags.sets.get_mut(act.set) {
+                put(set, act.key, changed.before);
+            }
+            return Err(error.into());
+        }
+        self.flags.n = n;
+        if let Some(set) = self.flags.sets.get_mut(act.set) {
+            match mark {
+                Some(mark) => set.marks.insert(act.key.clone(), mark),
+                None => set.marks.remove(act.key),
+            };
+        }
+        self.tell_plane(act, &changed);
+        Ok(changed)
+    }
+
+    /// Does what somebody wishes of a flag that is there.
+    ///
+    /// # Errors
+    /// When it does not fit, would not be valid, or cannot be stored.
+    pub(crate) fn wish_flag(
+        &mut self,
+        set: &str,
+        key: &str,
+        wish: &Wish,
+        who: Who<'_>,
+    ) -> Result<Changed, FlagError> {
+        let (key, flag, _) = self.flags.flag(set, key)?;
+        let (key, next) = (key.clone(), edit::edit(flag, wish, who)?);
+        self.change_flag(Act { set, key: &key, who, verb: wish.verb() }, Some(next))
+    }
+
+    /// Makes a new, empty set.
+    ///
+    /// # Errors
+    /// When there is one already, there are too many, or it cannot be stored.
+    pub(crate) fn create_set(&mut self, name: &str, who: Who<'_>) -> Result<u64, FlagError> {
+        let name = set_name(name)?;
+        if self.flags.sets.contains_key(name) {
+            let hint = format!("`serin flag list --set {name}` shows it");
+            return Err(Refused::new(format!("there is a set `{name}` already"), hint).into());
+        }
+        if self.flags.sets.len() >= SETS_MAX {
+            let why = format!("there are {SETS_MAX} sets already");
+            return Err(Refused::new(why, "take one away that nobody uses").into());
+        }
+        self.change_set(SetDefinition::new(name), who, "create")
+    }
+
+    /// Makes a set what `definition` says beside its flags.
+    ///
+    /// # Errors
+    /// When it would not be valid, or cannot be stored.
+    pub(crate) fn change_set(
+        &mut self,
+        head: SetDefinition,
+        who: Who<'_>,
+        verb: &str,
+    ) -> Result<u64, FlagError> {
+        let name = head.name.clone();
+        let known = self.flags.sets.get(&name).map(|set| set.definition.flags.clone());
+        let whole = SetDefinition { flags: known.unwrap_or_default(), ..head };
+        let problems = serin_flags::validate(&whole);
+        if !problems.is_empty() {
+            return Err(FlagError::Invalid(problems));
+        }
+        let n = self.flags.n + 1;
+        let stamp = Stamp { verb: verb.to_owned(), ..stamp_of(who, n) };
+        self.executor.store_mut().commit_flags(&stored::set_writes(&whole, &stamp)?)?;
+        self.flags.n = n;
+        let set = self.flags.sets.entry(name.clone()).or_insert_with(|| Set::new(&name));
+        (set.definition, set.changed) = (whole, Some(stamp));
+        self.tell_plane_all();
+        Ok(n)
+    }
+
+    /// Stores, or for a kill remembers until it can be stored.
+    fn write_flags(
+        &mut self,
+        act: Act<'_>,
+        writes: Vec<FlagWrite>,
+    ) -> Result<(), serin_store::Error> {
+        let all = [self.flags.unwritten.clone(), writes].concat();
+        let Err(error) = self.executor.store_mut().commit_flags(&all) else {
+            self.flags.forget_unwritten(self.executor.store_mut());
+            return Ok(());
+        };
+        let full = matches!(error, serin_store::Error::Full);
+        if full {
+            self.executor.note_full_disk();
+        }
+        if act.verb != "kill" || matches!(error, serin_store::Error::Superseded { .. }) {
+            return Err(error);
+        }
+        if full {
+            self.executor.release_ballast();
+        }
+        if self.executor.store_mut().commit_flags(&all).is_ok() {
+            self.flags.forget_unwritten(self.executor.store_mut());
+            return Ok(());
+        }
+        self.flags.unwritten = all;
+        self.flags.kills.push(kill_note(act));
+        // With no room for this either the kill stands until this controller ends.
+        let _ = self.executor.store_mut().note_kills(&self.flags.kills);
+        Ok(())
+    }
+
+    /// Writes what could not be written.
+    pub(crate) fn recover_flags(&mut self) {
+        if self.flags.unwritten.is_empty() {
+            return;
+        }
+        let store = self.executor.store_mut();
+        if store.commit_flags(&self.flags.unwritten).is_ok() {
+            self.flags.forget_unwritten(store);
+        }
+    }
+
+    /// Kills again what the controller before killed and could not write.
+    pub(crate) fn kill_again(&mut self) {
+        for note in self.executor.store().kills() {
+            let known = self.flags.flag(&note.set, &note.key);
+            let newer = |mark: &Mark| mark.changed.at.0 * 1000 > note.at.0;
+            if known.is_ok_and(|(_, flag, mark)| flag.killed.is_none() && !newer(mark)) {
+                let at = Timestamp(note.at.0.div_euclid(1000));
+                let who = Who { by: &note.by, reason: Some(&note.reason), at };
+                let _ = self.wish_flag(&note.set, &note.key, &Wish::Kill, who);
+            }
+        }
+    }
+
+    fn tell_plane(&mut self, _act: Act<'_>, _changed: &Changed) {}
+
+    fn tell_plane_all(&mut self) {}
+}
+
+impl Flags {
+    fn forget_unwritten(&mut self, store: &mut Store) {
+        if !self.unwritten.is_empty() {
+            self.unwritten.clear();
+            self.kills.clear();
+            let _ = store.note_kills(&[]);
+        }
+    }
+}
+
+/// Puts a flag into its set, or takes it out; the one that was there.
+fn put(set: &mut Set, key: &FlagKey, flag: Option<Definition>) -> Option<Definition> {
+    match flag {
+        Some(flag) => set.definition.flags.insert(key.clone(), flag),
+        None => set.definition.flags.remove(key),
+    }
+}
+
+fn stamp(act: Act<'_>, n: u64) -> Stamp {
+    Stamp { verb: act.verb.to_owned(), ..stamp_of(act.who, n) }
+}
+
+fn stamp_of(who: Who<'_>, n: u64) -> Stamp {
+    let reason = who.reason.map(str::to_owned);
+    Stamp { n, at: who.at, by: who.by.to_owned(), reason, verb: String::new() }
+}
+
+fn kill_note(act: Act<'_>) -> KillNote {
+    KillNote {
+        set: act.set.to_owned(),
+        key: act.key.to_string(),
+        by: act.who.by.to_owned(),
+        reason: act.who.reason.unwrap_or_default().to_owned(),
+        at: Millis(act.who.at.0 * 1000),
+    }
+}
+
+/// The set was looked up a moment ago.
+fn lost() -> FlagError {
+    FlagError::Unreadable("the set is gone".into())
+}
+
+/// A line of the history as it is stored.
+pub(crate) fn past(change: &FlagChange) -> Option<Past> {
+    serde_json::from_str(&change.text).ok()
+}
