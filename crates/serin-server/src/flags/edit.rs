@@ -46,12 +46,6 @@ impl Wish {
             Self::Requires { .. } => "require",
         }
     }
-
-    /// Whether it may give the flag to more users. Such a wish is for approval; the others never
-    /// are.
-    pub fn may_expose(&self) -> bool {
-        !matches!(self, Self::Off | Self::Kill | Self::Archive)
-    }
 }
 
 /// Why a wish was refused: what is so, and what to do.

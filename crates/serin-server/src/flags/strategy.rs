@@ -57,6 +57,10 @@ pub fn apply(flag: &mut Definition, strategy: &Strategy) -> Result<(), Refused> 
         let hint = "write the whole flag: `serin flag set KEY -f FILE`";
         return Err(Refused::new("its targeting was kept word for word from a file", hint));
     }
+    if flag.release.as_ref().is_some_and(|release| !release.generation.is_empty()) {
+        let hint = "`serin flag rollout abort KEY`, or promote it, first";
+        return Err(Refused::new("a guarded release of it is under way", hint));
+    }
     let on = || {
         let lacking = || Refused::new("it has only one variant", "give it another one");
         on_variant(flag).map(str::to_owned).ok_or_else(lacking)

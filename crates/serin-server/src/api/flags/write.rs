@@ -12,8 +12,8 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde_json::{Map, Value};
-use serin_flags::{Definition, FlagKey, Kind};
+use serde_json::{Map, Value, json};
+use serin_flags::{Definition, FlagKey, Kind, StrategyBody};
 
 /// Longest reason that is kept, in characters.
 const REASON_MAX: usize = 1_000;
@@ -268,9 +268,13 @@ pub(in crate::api) async fn strategy(
     Json(request): Json<FlagVerb>,
 ) -> Result<Response, ApiError> {
     let (key, asked) = (key_of(&key)?, Asked::of(&request.asking));
-    let wish = Wish::Strategy(named_strategy(&request)?);
+    let body = json!({ "strategy": request.strategy, "value": request.value });
+    let body = StrategyBody::from_json(body.to_string().as_bytes());
+    let body = body.map_err(|problem| FlagError::Invalid(vec![problem]))?;
     change(&handle, place.set(), key, move |core, set, key| {
-        core.wish_flag(set, key.as_str(), &wish, asked.who()).map(drop)
+        let (_, flag, _) = core.flags.flag(set, key.as_str())?;
+        let next = body.apply(flag).map_err(|problem| FlagError::Invalid(vec![problem]))?;
+        core.change_flag(Act { set, key, who: asked.who(), verb: "set" }, Some(next)).map(drop)
     })
     .await
 }
