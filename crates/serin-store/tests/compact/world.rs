@@ -148,6 +148,7 @@ impl World {
             closed_through: 1000 + self.seconds as i64,
             arms: plan.revisions.keys().map(arm).collect(),
             fresh: None,
+            crossed: 0,
         };
         Event::Counted(vec![counts])
     }
