@@ -1,15 +1,13 @@
 //! Flags of a home-made service: one record a flag with `strategy`, `percentage`, `user_list`,
 //! `attribute_rules` and `variants`, bucketed by `md5(key:user)` modulo 100.
 
-use super::Imported;
+use super::{
+    Imported,
+    strategy::{Strategy, attribute_rule, fitting, parts_of_percent, rule, share},
+};
 use crate::{
-    Definition, FlagKey, Kind, Method, Problem, Rule, Serve, SetDefinition, Share, State, Strategy,
-    Target, Timestamp, Variant, Variants, WHOLE,
-    check::shown,
-    entries::Entries,
-    model::read::told,
-    parts_of_percent,
-    strategy::{attribute_rule, fitting, rule, share},
+    Definition, FlagKey, Kind, Method, Problem, Rule, Serve, SetDefinition, Share, State, Target,
+    Timestamp, Variant, Variants, WHOLE, check::shown, entries::Entries, model::read::told,
 };
 use serde::Deserialize;
 use serde_json::Value;
