@@ -29,6 +29,35 @@ pub struct FlagSpec {
     pub off: RevisionId,
 }
 
+/// Flags that the requests of a service carry: evaluated by the data plane, told to the app in the
+/// header `X-Serin-Flag-<key>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CarriedFlags {
+    /// Name of the set.
+    pub set: String,
+    /// Keys of the flags; those that are released by this service's requests come by themselves.
+    pub keys: Vec<String>,
+    /// Who a request is from.
+    pub user: FlagSource,
+    /// What else is known, by the name that rules use.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, FlagSource>,
+    /// The header that carries a JSON Web Token.
+    pub token: String,
+}
+
+/// Where an attribute is read in a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FlagSource {
+    /// The value of this header.
+    Header(String),
+    /// The value of this cookie; users without it are given one.
+    Cookie(String),
+    /// This claim of the token, whose signature is not checked.
+    Claim(String),
+}
+
 /// How a share of users is drawn. Both are parts of the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exposure {

@@ -39,7 +39,7 @@ pub use engine::{HookOrder, Transition, hooks_wanted, step};
 pub use event::{Actor, Ask, DeployAsk, Event, HookKey, Refusal, RefusalCode};
 pub use explain::{WaitingOn, waiting_on};
 pub use fact::{Entry, Fact, Severity};
-pub use flag::{Exposure, FlagSpec};
+pub use flag::{CarriedFlags, Exposure, FlagSource, FlagSpec};
 pub use id::{Digest, Generation, IdError, RevisionId, ServiceName, Version, Weight};
 pub use lifecycle::{
     Hold, Kept, KeptFor, Leftover, LeftoverKind, Queued, Recovery, WayBack, leftovers,

@@ -2,8 +2,8 @@
 //! left to make.
 
 use crate::{
-    AffinityKey, Colour, FlagSpec, Generation, Goal, HeaderMatch, Millis, RequestMatch, RevisionId,
-    RunSpec, ServiceName, Weight,
+    AffinityKey, CarriedFlags, Colour, FlagSpec, Generation, Goal, HeaderMatch, Millis,
+    RequestMatch, RevisionId, RunSpec, ServiceName, Weight,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr};
@@ -48,6 +48,9 @@ pub struct Plan {
     /// Time that requests get to end on an instance that leaves.
     #[serde(default = "crate::spec::drain")]
     pub drain: Millis,
+    /// Flags that requests carry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carries: Option<CarriedFlags>,
     /// Set where the revisions are variants of this flag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flag: Option<FlagSpec>,
@@ -167,6 +170,7 @@ impl Plan {
             preview: None,
             goal: None,
             drain: crate::spec::drain(),
+            carries: None,
             flag: None,
         }
     }

@@ -2,8 +2,8 @@
 //! lowered to one [`Schedule`] of stages and steps.
 
 use crate::{
-    Capacity, DataFormats, FlagSpec, HeaderMatch, Millis, OnInstanceFailure, OnNewRevision,
-    RollbackSpec, ServiceName, Step, Version,
+    Capacity, CarriedFlags, DataFormats, FlagSpec, HeaderMatch, Millis, OnInstanceFailure,
+    OnNewRevision, RollbackSpec, ServiceName, Step, Version,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::{Metric, MetricSettings, threshold::Check};
@@ -178,6 +178,9 @@ pub struct TrafficSpec {
     /// Time that requests get to end on an instance that leaves.
     #[serde(default = "drain")]
     pub drain: Millis,
+    /// Flags that requests carry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flags: Option<CarriedFlags>,
 }
 
 /// Drain time unless said.
@@ -398,6 +401,7 @@ impl TrafficSpec {
             override_header: None,
             preview: None,
             drain: drain(),
+            flags: None,
         }
     }
 }

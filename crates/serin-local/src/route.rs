@@ -3,8 +3,8 @@
 use crate::crew::{Crew, Wanted, crews};
 use crate::world::{Fleet, Instance, InstanceId, Phase};
 use serin_core::{
-    Affinity, AffinityKey, Generation, Goal, HeaderMatch, Mirror, Plan, Preview, RequestMatch,
-    Rule, TextMatch, Weight,
+    Affinity, AffinityKey, CarriedFlags, FlagSource, Generation, Goal, HeaderMatch, Mirror, Plan,
+    Preview, RequestMatch, Rule, TextMatch, Weight,
 };
 use serin_proxy::wire;
 use std::collections::BTreeSet;
@@ -43,6 +43,7 @@ pub fn route(plan: &Plan, fleet: &Fleet, leaving: &BTreeSet<InstanceId>) -> wire
         mirror: plan.mirror.as_ref().map(mirror),
         preview: plan.preview.as_ref().map(preview),
         goal: plan.goal.as_ref().map(goal),
+        flags: plan.carries.as_ref().map(flags),
         ..wire::Route::new(plan.service.as_str(), listen, generation, arms)
     }
 }
@@ -84,6 +85,22 @@ fn preview(preview: &Preview) -> wire::Preview {
 
 fn goal(goal: &Goal) -> wire::Goal {
     wire::Goal { method: goal.method.clone(), path: text(&goal.path) }
+}
+
+fn flags(flags: &CarriedFlags) -> wire::Flags {
+    let source = |source: &FlagSource| match source {
+        FlagSource::Header(name) => wire::Source::Header(name.clone()),
+        FlagSource::Cookie(name) => wire::Source::Cookie(name.clone()),
+        FlagSource::Claim(name) => wire::Source::Claim(name.clone()),
+    };
+    let attributes = flags.attributes.iter();
+    wire::Flags {
+        set: flags.set.clone(),
+        keys: flags.keys.clone(),
+        user: source(&flags.user),
+        attributes: attributes.map(|(name, from)| (name.clone(), source(from))).collect(),
+        token: flags.token.clone(),
+    }
 }
 
 /// In whole seconds, and within what the data plane takes: a plan must not fail for that.

@@ -33,8 +33,25 @@ const SALT_KEYS: [SipKey; 2] = [
 /// How a service's users are told apart.
 pub struct Affinity {
     key: Key,
-    hash: SipKey,
+    hash: Salted,
     window_s: u64,
+}
+
+/// The hash that makes users of values.
+#[derive(Clone, Copy)]
+pub struct Salted(SipKey);
+
+impl Salted {
+    /// With another salt, other users.
+    pub fn new(salt: &str) -> Self {
+        let [k0, k1] = SALT_KEYS.map(|key| key.hash(salt.as_bytes()));
+        Self(SipKey(k0, k1))
+    }
+
+    /// The user of a value.
+    pub fn user(self, value: &[u8]) -> User {
+        User(self.0.hash(&value[..value.len().min(MAX_VALUE)]))
+    }
 }
 
 enum Key {
@@ -81,8 +98,8 @@ impl Affinity {
             AffinityKey::Cookie(name) => Key::Cookie(name.clone()),
             AffinityKey::Header(name) => Key::Header(name.parse().ok()?),
         };
-        let [k0, k1] = SALT_KEYS.map(|key| key.hash(wire.salt.as_bytes()));
-        Some(Self { key, hash: SipKey(k0, k1), window_s: u64::from(wire.window_s.max(1)) })
+        let hash = Salted::new(&wire.salt);
+        Some(Self { key, hash, window_s: u64::from(wire.window_s.max(1)) })
     }
 
     /// Length of a window, in seconds.
@@ -106,27 +123,48 @@ impl Affinity {
     }
 
     fn user(&self, value: &[u8]) -> User {
-        User(self.hash.hash(&value[..value.len().min(MAX_VALUE)]))
+        self.hash.user(value)
     }
 
     fn newcomer(&self, name: &str, rng: &mut Rng) -> (User, Option<HeaderValue>) {
-        let id = format!("{:032x}", rng.u128(..));
-        let text = format!("{name}={id}; Path=/; Max-Age={COOKIE_AGE}; HttpOnly; SameSite=Lax");
-        (self.user(id.as_bytes()), HeaderValue::from_str(&text).ok())
+        let id = new_id(rng);
+        (self.user(id.as_bytes()), cookie_for(name, &id))
     }
 
     /// Adds a newcomer's cookie to the response, unless the app sets one of that name itself.
     pub fn give(&self, cookie: HeaderValue, headers: &mut HeaderMap) {
-        let Key::Cookie(name) = &self.key else { return };
-        let sets = |value: &HeaderValue| named(value.as_bytes(), name).is_some();
-        if !headers.get_all(header::SET_COOKIE).iter().any(sets) {
-            headers.append(header::SET_COOKIE, cookie);
+        if let Key::Cookie(name) = &self.key {
+            give(name, cookie, headers);
         }
     }
 }
 
+/// Adds a cookie to a response, unless the app sets one of that name itself.
+pub fn give(name: &str, cookie: HeaderValue, headers: &mut HeaderMap) {
+    let sets = |value: &HeaderValue| named(value.as_bytes(), name).is_some();
+    if !headers.get_all(header::SET_COOKIE).iter().any(sets) {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// A name for a newcomer.
+pub fn new_id(rng: &mut Rng) -> String {
+    format!("{:032x}", rng.u128(..))
+}
+
+/// The cookie by which a newcomer is known from now on.
+pub fn cookie_for(name: &str, id: &str) -> Option<HeaderValue> {
+    let text = format!("{name}={id}; Path=/; Max-Age={COOKIE_AGE}; HttpOnly; SameSite=Lax");
+    HeaderValue::from_str(&text).ok()
+}
+
+/// The value in a cookie that is given to a newcomer.
+pub fn given<'a>(cookie: &'a HeaderValue, name: &str) -> Option<&'a [u8]> {
+    named(cookie.as_bytes().split(|byte| *byte == b';').next()?, name)
+}
+
 /// The first value of a cookie that is not empty.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let lines = headers.get_all(header::COOKIE).iter();
     let mut pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
     pairs.find_map(|pair| named(pair, name).filter(|value| !value.is_empty()))

@@ -5,6 +5,7 @@ mod assign;
 use crate::affinity::User;
 use crate::body::{Download, Downloading, Stream, Upload, Uploading};
 use crate::count::Ticket;
+use crate::flags::Part;
 use crate::headers::{self, Seen};
 use crate::mirror;
 use crate::pool::{Exchange, Line, STALE};
@@ -12,7 +13,7 @@ use crate::route::{Arm, Held, Route};
 use crate::session::Session;
 use crate::tunnel;
 use assign::{Assigned, NotReady};
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -40,8 +41,10 @@ pub async fn handle(
         Some(route) => match admit(&mut request, &session) {
             Ok(upgrade) => {
                 let request = request.map(|body| upload(body, &session));
+                let mut request = request;
                 let mut carry = Carry::new(session.clone(), route, now, upgrade);
                 carry.recognise(&request);
+                carry.evaluate(request.headers_mut());
                 let answer = carry.run(request).await;
                 carry.remembered(answer)
             }
@@ -99,6 +102,7 @@ fn admit(request: &mut Request<Incoming>, session: &Session) -> Result<Option<On
     settle_host(request, seen, session)?;
     let upgrade = headers::asks_upgrade(request.headers(), seen).then(|| take_upgrade(request));
     headers::strip(request.headers_mut(), seen);
+    headers::strip_flags(request.headers_mut(), seen);
     headers::forward(request.headers_mut(), seen, &session.client);
     if seen.any(Seen::TRANSFER_ENCODING) {
         // Said explicitly, or the codec would leave out the body of a GET.
@@ -160,6 +164,10 @@ struct Carry {
     user: Option<User>,
     /// The cookie by which a newcomer is known from now on.
     cookie: Option<HeaderValue>,
+    /// The same, where only flags ask who it is.
+    welcome: Option<HeaderValue>,
+    /// Its places in the releases of flags.
+    parts: Vec<Part>,
     /// Answered well, it counts as success.
     aims: bool,
 }
@@ -187,7 +195,8 @@ impl Carry {
         arrived: Instant,
         upgrade: Option<OnUpgrade>,
     ) -> Self {
-        Self { session, route, arrived, upgrade, user: None, cookie: None, aims: false }
+        let (user, cookie, welcome, parts, aims) = Default::default();
+        Self { session, route, arrived, upgrade, user, cookie, welcome, parts, aims }
     }
 
     fn recognise(&mut self, request: &Request<Upload>) {
@@ -199,11 +208,24 @@ impl Carry {
         self.aims = self.route.goal.as_ref().is_some_and(|goal| goal.fits(request));
     }
 
+    /// Evaluates the flags that the service's requests carry.
+    fn evaluate(&mut self, headers: &mut HeaderMap) {
+        let Some(flags) = &self.route.flags else { return };
+        let mut rng = self.session.worker.rng.borrow_mut();
+        self.welcome = flags.welcome(headers, self.cookie.as_ref(), &mut rng);
+        let newcomer = self.welcome.as_ref().or(self.cookie.as_ref());
+        let now_s = self.session.worker.clock.ms(self.arrived) / 1_000;
+        self.parts = flags.evaluate(headers, newcomer, now_s as i64);
+    }
+
     /// The answer with the newcomer's cookie: also one that says that things went wrong, so that
     /// whoever tries again is still the same user.
     fn remembered(self, mut answer: Answer) -> Answer {
         if let (Some(affinity), Some(cookie)) = (&self.route.affinity, self.cookie) {
             affinity.give(cookie, answer.headers_mut());
+        }
+        if let (Some(flags), Some(cookie)) = (&self.route.flags, self.welcome) {
+            flags.give(cookie, answer.headers_mut());
         }
         answer
     }
@@ -215,6 +237,9 @@ impl Carry {
             Ok(assigned) => assigned,
             Err(NotReady) => return self.not_ready(),
         };
+        for Part { count, user, who } in std::mem::take(&mut self.parts) {
+            ticket.takes_part(count, user, who);
+        }
         // Copies are compared with their like: what fails among the others says nothing of them.
         if route.mirror.as_ref().is_some_and(|m| self.upgrade.is_some() || !m.fits(&request)) {
             ticket.set_apart();

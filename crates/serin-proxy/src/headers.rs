@@ -11,6 +11,9 @@ pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
+/// Headers of flags begin with it.
+const FLAG_PREFIX: &str = "x-serin-flag-";
+
 /// Headers that need a second look, found in one pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen(u16);
@@ -38,6 +41,8 @@ impl Seen {
     pub const PROTO: u16 = 1 << 9;
     /// `X-Forwarded-Host`.
     pub const FORWARDED_HOST: u16 = 1 << 10;
+    /// What only Serin says: the variant of a flag.
+    pub const FLAG: u16 = 1 << 11;
 
     /// Everything that [`strip`] acts on.
     const STRIP: u16 = Self::CONNECTION
@@ -76,6 +81,7 @@ pub fn scan(headers: &HeaderMap) -> Seen {
             "x-forwarded-for" => Seen::FOR,
             "x-forwarded-proto" => Seen::PROTO,
             "x-forwarded-host" => Seen::FORWARDED_HOST,
+            name if name.starts_with(FLAG_PREFIX) => Seen::FLAG,
             _ => 0,
         };
     }
@@ -108,6 +114,16 @@ pub fn strip(headers: &mut HeaderMap, seen: Seen) {
     }
     headers.remove(header::UPGRADE);
     headers.remove(header::EXPECT);
+}
+
+/// Removes what a client says about flags: the app believes it.
+pub fn strip_flags(headers: &mut HeaderMap, seen: Seen) {
+    if seen.any(Seen::FLAG) {
+        let said = headers.keys().filter(|name| name.as_str().starts_with(FLAG_PREFIX));
+        for name in said.cloned().collect::<Vec<_>>() {
+            headers.remove(name);
+        }
+    }
 }
 
 fn keeps_trailers(headers: &mut HeaderMap) -> bool {

@@ -1,6 +1,8 @@
 //! The flags that this process serves, and their file.
 
 use crate::disk;
+use crate::flags::Compiled;
+use crate::table::Shared;
 use crate::wire::FlagsReply;
 use serin_edge::{Edge, Refused, Revision, Settings, Table, Upsert};
 use std::fs::{self, File};
@@ -16,6 +18,10 @@ const KEY_FILE: &str = "flags.key";
 /// Flags and their file.
 pub struct Hosted {
     pub edge: Arc<Edge>,
+    /// Workers evaluate flags for the requests that carry them.
+    shared: Arc<Shared>,
+    /// Held while workers are told, so that the newest sets are the last they hear of.
+    telling: Mutex<()>,
     path: PathBuf,
     /// What the file holds. Locked while it is written.
     on_disk: Mutex<Option<Revision>>,
@@ -27,15 +33,27 @@ impl Hosted {
     ///
     /// # Errors
     /// Files that cannot be read or written.
-    pub fn load(folder: &Path) -> io::Result<Self> {
+    pub fn load(folder: &Path, shared: &Arc<Shared>) -> io::Result<Self> {
         let edge = Edge::new(&Settings::new(key(&folder.join(KEY_FILE))?));
-        let hosted = Self { edge, path: folder.join(FILE), on_disk: Mutex::default() };
+        let (telling, on_disk) = (Mutex::default(), Mutex::default());
+        let path = folder.join(FILE);
+        let hosted = Self { edge, shared: shared.clone(), telling, path, on_disk };
         match fs::read(&hosted.path) {
             Ok(bytes) => hosted.take(&bytes)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
+        hosted.tell_workers();
         Ok(hosted)
+    }
+
+    fn tell_workers(&self) {
+        let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let sets =
+            self.edge.sets().into_iter().map(|(definition, flags)| {
+                (definition.name.clone(), Compiled { definition, flags })
+            });
+        self.shared.set_flags(sets.collect());
     }
 
     fn take(&self, bytes: &[u8]) -> io::Result<()> {
@@ -63,7 +81,7 @@ impl Hosted {
 
     fn done(&self, changed: Result<(), Refused>) -> FlagsReply {
         match changed {
-            Ok(()) => {}
+            Ok(()) => self.tell_workers(),
             Err(Refused::Stale(have)) => return FlagsReply::Stale { have },
             Err(refused) => return FlagsReply::Refused(refused.to_string()),
         }

@@ -33,6 +33,7 @@ mod control;
 mod count;
 mod disk;
 pub mod fds;
+mod flags;
 mod forward;
 mod headers;
 mod hist;
@@ -110,7 +111,7 @@ pub fn run(options: Options) -> Result<(), Error> {
     raise_descriptor_limit();
     let table = Arc::new(load(&options.table)?);
     let folder = options.table.parent().unwrap_or(Path::new("."));
-    let hosted = Hosted::load(folder)
+    let hosted = Hosted::load(folder, &table.shared)
         .map_err(|source| Error::Table { path: folder.join(hosted::FILE), source })?;
     let hosted = Arc::new(hosted);
     let count = match options.workers {

@@ -2,6 +2,7 @@
 
 use crate::affinity::{Affinity, User, scale};
 use crate::count::{ArmCount, Pace};
+use crate::flags::Carried;
 use crate::mirror::Mirror;
 use crate::pool::Pool;
 use crate::steer::{Goal, Steer};
@@ -27,6 +28,7 @@ pub struct Route {
     pub steer: Option<Steer>,
     pub mirror: Option<Mirror>,
     pub goal: Option<Goal>,
+    pub flags: Option<Carried>,
     /// It is the address of its one arm alone.
     pub preview: bool,
     pub service: Rc<Service>,

@@ -49,6 +49,7 @@ pub struct Ledger {
 
 /// The closed windows of one arm in one generation.
 pub struct Tally {
+    generation: Generation,
     revision: String,
     role: Role,
     window_s: u64,
@@ -56,6 +57,8 @@ pub struct Tally {
 }
 
 struct Sums {
+    /// Users also seen in another arm.
+    crossed: u64,
     assigned: u64,
     evidence: Evidence,
     split: [(u64, u64); PARTS],
@@ -63,7 +66,7 @@ struct Sums {
 
 impl Default for Sums {
     fn default() -> Self {
-        Self { assigned: 0, evidence: Evidence::default(), split: [(0, 0); PARTS] }
+        Self { crossed: 0, assigned: 0, evidence: Evidence::default(), split: [(0, 0); PARTS] }
     }
 }
 
@@ -92,6 +95,14 @@ struct Window {
     below: u64,
     users: usize,
     arms: Vec<(Arc<Tally>, HashMap<User, Unit>)>,
+    /// Where flags' users were met first.
+    met: HashMap<(Generation, User), Met>,
+}
+
+/// The arm in which a user was met in a window.
+struct Met {
+    tally: Arc<Tally>,
+    crossed: bool,
 }
 
 /// One user in one window and arm.
@@ -145,7 +156,8 @@ impl Sessions {
         let held = book.iter().find(|tally| tally.revision == revision && tally.role == role);
         let tally = held.cloned().unwrap_or_else(|| {
             let revision = revision.to_owned();
-            let tally = Arc::new(Tally { revision, role, window_s, sums: Mutex::default() });
+            let sums = Mutex::default();
+            let tally = Arc::new(Tally { generation, revision, role, window_s, sums });
             book.push(tally.clone());
             tally
         });
@@ -192,8 +204,10 @@ impl Kept {
 
     fn report(&self, counters: &mut ServiceCounters) {
         let generation = counters.generation;
-        let books = self.books.iter().filter(|(held, _)| *held == generation);
-        for tally in books.flat_map(|(_, tallies)| tallies) {
+        let books = || self.books.iter().filter(|(held, _)| *held == generation);
+        let tallies = books().flat_map(|(_, tallies)| tallies);
+        counters.crossed = tallies.map(|tally| lock(&tally.sums).crossed).sum();
+        for tally in books().flat_map(|(_, tallies)| tallies) {
             let same =
                 |arm: &&mut ArmCounters| arm.revision == tally.revision && arm.role == tally.role;
             if let Some(arm) = counters.arms.iter_mut().find(same) {
@@ -260,6 +274,13 @@ impl Seats {
         let mut shard = self.shard(user);
         let Some(window) = shard.window_for(&self.ledger.pace, &self.tally, now_ms) else { return };
         window.admit(&self.tally, user);
+    }
+
+    /// A user whom a flag sent to the arm, and who must stay there within a window and generation.
+    pub fn meet(&self, who: User, now_ms: u64) {
+        let mut shard = self.shard(who);
+        let Some(window) = shard.window_for(&self.ledger.pace, &self.tally, now_ms) else { return };
+        window.meet(&self.tally, who);
     }
 
     /// The request is evidence. Whether it is the user's first in the window.
@@ -357,7 +378,16 @@ impl Shard {
 
 impl Window {
     fn new(from_s: u64, to_s: u64, first_s: u64) -> Self {
-        Self { from_s, to_s, first_s, closes_ms: None, below: ALL, users: 0, arms: Vec::new() }
+        Self {
+            from_s,
+            to_s,
+            first_s,
+            closes_ms: None,
+            below: ALL,
+            users: 0,
+            arms: Vec::new(),
+            met: HashMap::new(),
+        }
     }
 
     fn is(&self, from_s: u64, to_s: u64) -> bool {
@@ -380,6 +410,17 @@ impl Window {
     fn unit(&mut self, tally: &Arc<Tally>, user: User) -> Option<&mut Unit> {
         let arm = self.arms.iter_mut().find(|(held, _)| Arc::ptr_eq(held, tally));
         arm.and_then(|(_, users)| users.get_mut(&user))
+    }
+
+    fn meet(&mut self, tally: &Arc<Tally>, who: User) {
+        if rank(who) >= self.below || self.met.len() >= tally.limit() {
+            return;
+        }
+        let new = || Met { tally: tally.clone(), crossed: false };
+        let met = self.met.entry((tally.generation, who)).or_insert_with(new);
+        if !Arc::ptr_eq(&met.tally, tally) && !std::mem::replace(&mut met.crossed, true) {
+            lock(&tally.sums).crossed += 1;
+        }
     }
 
     fn admit(&mut self, tally: &Arc<Tally>, user: User) {

@@ -2,6 +2,7 @@
 
 use crate::affinity::Affinity;
 use crate::count::ArmCount;
+use crate::flags::{self, Carried, Counted, Sets};
 use crate::merge::merge_dropped;
 use crate::mirror::Mirror;
 use crate::route::{Arm, Backend, Route, Service, ranged};
@@ -39,6 +40,8 @@ struct Kept {
 /// One worker's part of everything.
 pub struct Shard {
     sessions: Arc<Sessions>,
+    /// The sets of flags that the routes were made with.
+    flags: Arc<Sets>,
     services: BTreeMap<String, Kept>,
     /// In the table, or still holding something.
     backends: Vec<Rc<Backend>>,
@@ -49,11 +52,14 @@ pub struct Shard {
 impl Shard {
     /// A worker that knows nothing; `sessions` are those of all workers.
     pub fn new(sessions: Arc<Sessions>) -> Self {
-        Self { sessions, services: BTreeMap::new(), backends: Vec::new(), dropped: BTreeMap::new() }
+        let (flags, services, backends, dropped) = Default::default();
+        Self { sessions, flags, services, backends, dropped }
     }
 
     /// Makes the table true here.
-    pub fn adopt(&mut self, routes: &BTreeMap<String, Arc<wire::Route>>) {
+    pub fn adopt(&mut self, routes: &BTreeMap<String, Arc<wire::Route>>, flags: &Arc<Sets>) {
+        let turned = !Arc::ptr_eq(&self.flags, flags);
+        self.flags = flags.clone();
         for (name, kept) in &mut self.services {
             if !routes.contains_key(name) {
                 (kept.route, kept.listen, kept.preview) = (None, None, None);
@@ -61,14 +67,37 @@ impl Shard {
         }
         for (name, route) in routes {
             let held = self.services.get(name).and_then(|kept| kept.route.as_ref());
-            if held.is_none_or(|held| held.order != route.order()) {
+            let other = held.is_none_or(|held| held.order != route.order());
+            if other || (turned && route.flags.is_some()) {
                 self.take(name, route);
             }
         }
         self.forget_gone();
     }
 
+    /// The flags that requests of a service carry, each with its counters.
+    fn carried(&mut self, name: &str, wire: &wire::Flags) -> Option<Carried> {
+        let sets = self.flags.clone();
+        let set = sets.get(&wire.set)?;
+        let counted = flags::watched(&set.definition, name).map(|watched| {
+            let kept = self.services.entry(watched.service.to_owned()).or_default();
+            kept.over_ms = None;
+            let sessions = &self.sessions;
+            let count = |arm: &wire::Arm| {
+                kept.count(watched.generation, arm, || {
+                    let key = (arm.revision.as_str(), arm.role);
+                    let (generation, window_s) = (watched.generation, watched.window_s);
+                    Some(sessions.seats(watched.service, generation, key, window_s))
+                })
+            };
+            (watched.key.to_owned(), Counted::new(&watched, count))
+        });
+        let counted = counted.collect();
+        Carried::new(wire, set, counted)
+    }
+
     fn take(&mut self, name: &str, wire: &wire::Route) {
+        let carried = wire.flags.as_ref().and_then(|flags| self.carried(name, flags));
         let kept = self.services.entry(name.to_owned()).or_insert_with(|| Kept {
             service: Rc::new(Service { name: name.to_owned(), ..Service::default() }),
             ..Kept::default()
@@ -97,6 +126,7 @@ impl Shard {
             steer: Steer::new(wire, &arms),
             mirror: mirror.and_then(|mirror| Some(Mirror::new(mirror, own(&mirror.to)?))),
             goal: wire.goal.as_ref().and_then(Goal::new),
+            flags: carried,
             preview: false,
             arms,
             affinity,
@@ -210,6 +240,7 @@ fn preview(of: &Route, arm: Option<Arm>) -> Route {
         steer: None,
         mirror: None,
         goal: None,
+        flags: None,
         preview: true,
         // Failures here are not those of users.
         service: Rc::new(Service { name: of.service.name.clone(), ..Service::default() }),

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::disk;
+use crate::flags::Sets;
 use crate::sessions::Sessions;
 use crate::wire::{Generation, Order, Route};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,7 @@ pub struct Shared {
     version: AtomicU64,
     routes: Mutex<Arc<Routes>>,
     flag_addresses: Mutex<Arc<BTreeSet<SocketAddr>>>,
+    flags: Mutex<Arc<Sets>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -52,6 +54,7 @@ impl Shared {
             flag_slots: Arc::new(Semaphore::new(MAX_FLAG_CONNECTIONS)),
             flag_addresses: Mutex::default(),
             routes: Mutex::new(Arc::new(routes)),
+            flags: Mutex::default(),
         })
     }
 
@@ -73,6 +76,17 @@ impl Shared {
     /// Serves flags at these addresses from now on.
     pub fn set_flag_addresses(&self, addresses: BTreeSet<SocketAddr>) {
         *lock(&self.flag_addresses) = Arc::new(addresses);
+    }
+
+    /// The sets of flags that hold now.
+    pub fn flags(&self) -> Arc<Sets> {
+        lock(&self.flags).clone()
+    }
+
+    /// Other sets hold for every request from now on.
+    pub fn set_flags(&self, sets: Sets) {
+        *lock(&self.flags) = Arc::new(sets);
+        self.version.fetch_add(1, Ordering::AcqRel);
     }
 
     fn set(&self, routes: Routes) {

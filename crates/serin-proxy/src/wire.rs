@@ -6,6 +6,7 @@
 
 mod affinity;
 mod counters;
+mod flags;
 mod flags_held;
 mod rules;
 
@@ -14,6 +15,7 @@ pub use counters::{
     ArmCounters, Copies, Counters, Dropped, InstanceLoad, Judged, MAX_COPIES, MAX_COPY_BODY,
     MAX_INSTANCES, ServiceCounters, Totals,
 };
+pub use flags::{Flags, FlagsError, MAX_CARRIED, Source, flag_header};
 pub use flags_held::FlagsReply;
 pub use rules::{Goal, HeaderMatch, Mirror, Preview, RequestMatch, Rule, RuleError, TextMatch};
 
@@ -115,6 +117,9 @@ pub struct Route {
     /// Judged requests that count as success ([`Judged::goals`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goal: Option<Goal>,
+    /// Flags that its requests carry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flags: Option<Flags>,
 }
 
 fn default_request_timeout_ms() -> u64 {
@@ -143,6 +148,7 @@ impl Route {
             mirror: None,
             preview: None,
             goal: None,
+            flags: None,
         }
     }
 
@@ -179,6 +185,8 @@ impl Route {
         let service = || self.service.clone();
         let affinity = self.affinity.as_ref().map_or(Ok(()), Affinity::check);
         affinity.map_err(|why| RouteError::Affinity { service: service(), why })?;
+        let flags = self.flags.as_ref().map_or(Ok(()), Flags::check);
+        flags.map_err(|why| RouteError::Flags { service: service(), why })?;
         rules::check(self).map_err(|why| RouteError::Rule { service: service(), why })
     }
 }
@@ -212,6 +220,14 @@ pub enum RouteError {
         service: String,
         /// What is wrong with it.
         why: AffinityError,
+    },
+    /// The flags cannot be carried.
+    #[error("the flags of {service}: {why}")]
+    Flags {
+        /// Service of the route.
+        service: String,
+        /// What is wrong with them.
+        why: FlagsError,
     },
     /// A rule cannot be followed.
     #[error("the rules of {service}: {why}")]

@@ -128,7 +128,7 @@ impl Worker {
         }
         self.version.set(version);
         let mut shard = self.shard.borrow_mut();
-        shard.adopt(&self.shared.routes());
+        shard.adopt(&self.shared.routes(), &self.shared.flags());
         self.ports.borrow_mut().retain(|_, port| {
             Self::point(port, &shard);
             // One without a route is asked for again when somebody comes.

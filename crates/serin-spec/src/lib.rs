@@ -23,6 +23,7 @@ mod checks;
 mod data;
 mod environment;
 mod field;
+mod flags;
 mod nearest;
 mod place;
 mod preset;

@@ -71,7 +71,8 @@ fn metadata(field: &Field<'_>) -> Option<ServiceName> {
 fn service_name(field: &Field<'_>) -> Option<ServiceName> {
     let text = field.word()?;
     let problem = || field.problem("bad-name", format!("`{}` is not a service name", shown(text)));
-    let Ok(name) = text.parse() else {
+    let name = text.parse().ok().filter(|name: &ServiceName| name.as_flag().is_none());
+    let Some(name) = name else {
         let hint = "use 1 to 50 of a-z, 0-9 and `-`, starting with a letter, not ending with `-`";
         field.report(problem().hint(hint));
         return None;
@@ -106,7 +107,10 @@ fn spec(field: &Field<'_>, base: &Path) -> Option<ServiceSpec> {
         return None;
     }
     let name = "placeholder".parse().ok()?;
-    let traffic = traffic.unwrap_or_else(TrafficSpec::worker);
+    let mut traffic = traffic.unwrap_or_else(TrafficSpec::worker);
+    for flags in traffic.flags.iter_mut().filter(|flags| flags.set.is_empty()) {
+        flags.set.clone_from(&environment);
+    }
     let spec = ServiceSpec::of(name, run?, traffic, schedule);
     Some(rules.into_spec(ServiceSpec { environment, replicas, version, ..spec }))
 }

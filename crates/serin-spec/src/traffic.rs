@@ -1,6 +1,6 @@
 //! `traffic`: where users come in, and what of their requests matters.
 
-use crate::{affinity, field::Field, steps, yaml::shown};
+use crate::{affinity, field::Field, flags, steps, yaml::shown};
 use serin_core::{Millis, TrafficSpec};
 use std::net::SocketAddr;
 
@@ -19,6 +19,7 @@ pub(crate) fn read(field: &Field<'_>) -> Option<TrafficSpec> {
     let affinity = reader.maybe("affinity", |f| affinity::read(&f));
     let override_header = reader.maybe("override", |f| override_header(&f));
     let preview = reader.maybe("preview", |f| listen_beside(&f, listen));
+    let flags = reader.maybe("flags", |f| flags::read(&f));
     let drain = reader.or("drain", usual.drain, |f| f.duration(Millis(0)..=HOUR));
     reader.finish();
     Some(TrafficSpec {
@@ -27,6 +28,7 @@ pub(crate) fn read(field: &Field<'_>) -> Option<TrafficSpec> {
         override_header,
         preview,
         drain,
+        flags,
         ..TrafficSpec::at(listen?)
     })
 }

@@ -26,6 +26,7 @@ pub(super) fn plan(service: &Service, generation: Generation) -> Plan {
         request_timeout: service.spec.traffic.request_timeout,
         warm_up: service.spec.schedule.warm_up,
         affinity: service.rollout.as_ref().and_then(|r| affinity(service, r)),
+        carries: service.spec.traffic.flags.clone(),
         flag: service.spec.flag.clone(),
         revisions,
     }

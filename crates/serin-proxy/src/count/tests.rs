@@ -1,4 +1,5 @@
 use super::*;
+use crate::affinity::User;
 use crate::clock::Clock;
 use serin_stats::bucket_of_us;
 use std::time::{Duration, Instant};
@@ -205,4 +206,50 @@ fn whoever_waited_counts_by_the_outcome_once_there_is_one() {
         turn.pass(true, || panic!("nothing is judged any more"));
         assert_eq!(counts(&arm.report(u64::MAX / 2).judged), wanted);
     }
+}
+
+#[test]
+fn a_request_counts_in_the_arms_of_flags_whatever_its_own_says() {
+    let pace = paced(1_000);
+    let sessions = crate::sessions::Sessions::default();
+    let generation = wire::Generation { epoch: 1, n: 1 };
+    let flag = |role| {
+        let seats = sessions.seats("flag:production:a", generation, ("on@01", role), 1);
+        let wire = wire::Arm { revision: "on@01".into(), role, weight: 0, backends: vec![] };
+        Rc::new(ArmCount::new(&wire, pace.clone(), Some(seats)))
+    };
+    let (own, treated, control) =
+        (arm(&pace, Role::Stable), flag(Role::Candidate), flag(Role::Stable));
+    let clock = Clock::start();
+    let now = Instant::now();
+    for (arm, user, fails) in [(&treated, 1, true), (&control, 2, false), (&treated, 1, false)] {
+        let turn = Rc::<Turn>::default();
+        // Led by a header: no evidence on the service's own arm.
+        let mut ticket = Ticket::lead(own.clone(), dealt(clock, now), turn.clone());
+        ticket.takes_part(arm.clone(), User(user), User(user));
+        ticket.judge(None);
+        turn.pass(true, || clock.ms(now));
+        turn.pass(false, || clock.ms(now));
+        ticket.finish(now + Duration::from_millis(1), fails);
+    }
+    let later = clock.now_ms() + 100_000;
+    let report = |arm: &ArmCount| {
+        let mut counters = wire::Counters {
+            services: vec![wire::ServiceCounters {
+                service: "flag:production:a".into(),
+                generation,
+                closed_through_s: 0,
+                arms: vec![arm.report(later)],
+                crossed: 0,
+            }],
+            ..wire::Counters::default()
+        };
+        sessions.report(later, &mut counters);
+        let arm = counters.services[0].arms[0].clone();
+        (arm.judged.n, arm.judged.errors, arm.assigned, arm.totals.requests)
+    };
+    assert_eq!(report(&treated), (1, 1, 2, 2), "one user, two requests");
+    assert_eq!(report(&control), (1, 0, 1, 1));
+    let own = own.report(later);
+    assert_eq!((own.judged.n, own.led, own.totals.requests), (0, 3, 3));
 }

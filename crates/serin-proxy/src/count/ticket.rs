@@ -48,6 +48,9 @@ pub struct Ticket {
     /// It is of a kind that the other arm does not get.
     apart: bool,
     ended: bool,
+    /// The same request's places in the arms of flags. What is wrong with the way to the app says
+    /// as much about them as what the app does wrong.
+    others: Vec<Self>,
 }
 
 impl Ticket {
@@ -92,7 +95,19 @@ impl Ticket {
             elsewhere,
             apart,
             ended,
+            others: Vec::new(),
         }
+    }
+
+    /// Counts the request in an arm of a flag too; `who` is not to be seen in the other one.
+    pub fn takes_part(&mut self, arm: Rc<ArmCount>, user: User, who: User) {
+        let dealt = Dealt { clock: self.clock, arrived: self.arrived, user: Some(user) };
+        let turn = Rc::new(Turn::default());
+        self.turn.share(turn.clone(), self.others.is_empty());
+        if let Some(seats) = &arm.seats {
+            seats.meet(who, self.clock.ms(self.arrived));
+        }
+        self.others.push(Self::assign(arm, dealt, turn));
     }
 
     /// Milliseconds of Unix time at which the request arrived.
@@ -103,6 +118,7 @@ impl Ticket {
     /// Makes the request evidence, unless its outcome is settled already. `slot` is the place of
     /// the instance that is asked first ([`ArmCount::slot`]).
     pub fn judge(&mut self, slot: Option<u16>) {
+        self.others.iter_mut().for_each(|other| other.judge(None));
         if self.elsewhere || self.apart || self.kind == Kind::Led {
             return;
         }
@@ -134,6 +150,7 @@ impl Ticket {
 
     /// The first attempt failed: whatever a retry brings, it was an error of this arm.
     pub fn first_attempt_failed(&mut self) {
+        self.others.iter_mut().for_each(Self::first_attempt_failed);
         self.settle(self.clock.now_ms(), Outcome::Error);
     }
 
@@ -141,7 +158,7 @@ impl Ticket {
     pub fn fallback(&mut self) {
         self.elsewhere = true;
         bump(&self.arm.totals.fallback);
-        self.first_attempt_failed();
+        self.settle(self.clock.now_ms(), Outcome::Error);
     }
 
     /// An attempt found no open port.
@@ -176,6 +193,7 @@ impl Ticket {
 
     /// The whole response has passed.
     pub fn finish(&mut self, now: Instant, server_error: bool) {
+        self.others.iter_mut().for_each(|other| other.finish(now, server_error));
         if !self.end() || self.elsewhere {
             return;
         }
@@ -196,6 +214,7 @@ impl Ticket {
 
     /// The connection was upgraded.
     pub fn upgraded(&mut self) {
+        self.others.iter_mut().for_each(Self::upgraded);
         if self.end() {
             self.total(|totals| &totals.upgrades);
             self.settle(self.clock.now_ms(), Outcome::Upgraded);
@@ -204,6 +223,7 @@ impl Ticket {
 
     /// The request timeout ran out.
     pub fn timed_out(&mut self) {
+        self.others.iter_mut().for_each(Self::timed_out);
         if self.end() {
             self.total(|totals| &totals.timeouts);
             self.settle(self.clock.now_ms(), Outcome::Error);
@@ -212,6 +232,7 @@ impl Ticket {
 
     /// No attempt brought a whole response.
     pub fn failed(&mut self) {
+        self.others.iter_mut().for_each(Self::failed);
         if self.end() {
             self.settle(self.clock.now_ms(), Outcome::Error);
         }
@@ -219,6 +240,7 @@ impl Ticket {
 
     /// The client went away, or sent something that is not HTTP.
     pub fn aborted(&mut self) {
+        self.others.iter_mut().for_each(Self::aborted);
         if self.end() {
             self.total(|totals| &totals.client_aborts);
             self.settle(self.clock.now_ms(), Outcome::Aborted);

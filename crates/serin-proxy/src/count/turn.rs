@@ -41,6 +41,8 @@ impl Place {
 pub struct Turn {
     place: RefCell<Option<Place>>,
     is_clients: Cell<bool>,
+    /// The same request's places in the arms of flags.
+    others: RefCell<Vec<Rc<Self>>>,
 }
 
 impl Turn {
@@ -51,7 +53,23 @@ impl Turn {
     }
 
     /// Says whose turn it is. `now_ms` is asked for when that has changed.
-    pub fn pass(&self, to_client: bool, now_ms: impl FnOnce() -> u64) {
+    pub fn pass(&self, to_client: bool, now_ms: impl Fn() -> u64) {
+        for other in &*self.others.borrow() {
+            other.pass_here(to_client, &now_ms);
+        }
+        self.pass_here(to_client, now_ms);
+    }
+
+    /// The request counts in an arm of a flag too. `first`: what was shared was another request's.
+    pub fn share(&self, other: Rc<Self>, first: bool) {
+        let mut others = self.others.borrow_mut();
+        if first {
+            others.clear();
+        }
+        others.push(other);
+    }
+
+    fn pass_here(&self, to_client: bool, now_ms: impl Fn() -> u64) {
         if self.is_clients.get() == to_client {
             return;
         }

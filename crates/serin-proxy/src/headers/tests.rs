@@ -95,3 +95,12 @@ fn an_upgrade_needs_both_headers() {
     assert!(!asks(&[("connection", "keep-alive"), ("upgrade", "websocket")]));
     assert!(!asks(&[("connection", "upgrade")]));
 }
+
+#[test]
+fn what_a_client_says_about_flags_is_not_passed_on() {
+    let mut map =
+        map(&[("X-Serin-Flag-a", "on"), ("x-serin-flag-b", "1"), ("x-serin-mirror", "1")]);
+    let seen = scan(&map);
+    strip_flags(&mut map, seen);
+    assert_eq!(map.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-serin-mirror"]);
+}

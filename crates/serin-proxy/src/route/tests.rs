@@ -24,6 +24,7 @@ fn route_of(arms: Vec<Arm>) -> Route {
         steer: None,
         mirror: None,
         goal: None,
+        flags: None,
         preview: false,
         service,
     }

@@ -289,3 +289,23 @@ fn a_user_who_waits_for_the_instance_beside_is_an_error() {
     rig.canary.pass(user(1), START, START * 1_000, true);
     assert_eq!(counts(&rig.canary((START + 61) * 1_000)), [1, 1, 1]);
 }
+
+#[test]
+fn a_user_met_in_both_arms_of_a_window_is_told_once() {
+    let rig = Rig::new();
+    let (ada, eve) = (User(1), User(2));
+    let at = |second: u64| (START + second) * 1_000;
+    let crossed = |now_s| rig.report(at(now_s)).services[1].crossed;
+    for (seats, user) in [(&rig.stable, ada), (&rig.stable, eve), (&rig.stable, ada)] {
+        seats.meet(user, at(1));
+    }
+    assert_eq!(crossed(2), 0);
+    (0..3).for_each(|_| rig.canary.meet(ada, at(2)));
+    rig.stable.meet(ada, at(3));
+    assert_eq!(crossed(3), 1);
+    // In another window, and in another generation, users may be elsewhere.
+    rig.canary.meet(eve, at(60));
+    let next = Generation { epoch: 1, n: 2 };
+    rig.sessions.seats("shop", next, ("v1", Role::Stable), 60).meet(eve, at(61));
+    assert_eq!(crossed(62), 1);
+}

@@ -16,7 +16,7 @@ fn route(service: &str) -> Arc<wire::Route> {
 fn shard(service: &str) -> (Arc<Sessions>, Shard) {
     let sessions = Arc::<Sessions>::default();
     let mut shard = Shard::new(sessions.clone());
-    shard.adopt(&BTreeMap::from([(service.to_owned(), route(service))]));
+    shard.adopt(&BTreeMap::from([(service.to_owned(), route(service))]), &Arc::default());
     (sessions, shard)
 }
 
@@ -29,7 +29,7 @@ fn a_removed_service_is_forgotten_once_its_last_counters_could_be_read() {
     let (sessions, mut shard) = shard("shop");
     shard.services["shop"].service.no_ready.set(3);
     assert_eq!(names(&shard.report(START_MS)), ["shop"]);
-    shard.adopt(&BTreeMap::new());
+    shard.adopt(&BTreeMap::new(), &Arc::default());
     assert_eq!(names(&shard.report(START_MS)), ["shop"]);
     assert_eq!(names(&shard.report(START_MS + OVER_MS - 1)), ["shop"]);
     let mut last = shard.report(START_MS + OVER_MS);
@@ -38,7 +38,7 @@ fn a_removed_service_is_forgotten_once_its_last_counters_could_be_read() {
     sessions.report(START_MS + OVER_MS, &mut last);
     assert!(sessions.is_empty());
 
-    shard.adopt(&BTreeMap::from([("shop".to_owned(), route("shop"))]));
+    shard.adopt(&BTreeMap::from([("shop".to_owned(), route("shop"))]), &Arc::default());
     shard.services["shop"].service.no_ready.set(2);
     assert_eq!(shard.report(START_MS + OVER_MS).dropped_total(), 5, "it goes on where it was");
 }
@@ -47,7 +47,7 @@ fn a_removed_service_is_forgotten_once_its_last_counters_could_be_read() {
 fn a_service_that_still_holds_a_request_is_remembered() {
     let (_, mut shard) = shard("shop");
     let held = shard.services["shop"].books[0].arms[0].clone();
-    shard.adopt(&BTreeMap::new());
+    shard.adopt(&BTreeMap::new(), &Arc::default());
     assert_eq!(names(&shard.report(START_MS)), ["shop"]);
     assert_eq!(names(&shard.report(START_MS + 10 * OVER_MS)), ["shop"]);
     drop(held);
@@ -58,10 +58,10 @@ fn a_service_that_still_holds_a_request_is_remembered() {
 #[test]
 fn a_service_that_comes_back_is_not_forgotten() {
     let (_, mut shard) = shard("shop");
-    shard.adopt(&BTreeMap::new());
+    shard.adopt(&BTreeMap::new(), &Arc::default());
     shard.report(START_MS);
-    shard.adopt(&BTreeMap::from([("shop".to_owned(), route("shop"))]));
+    shard.adopt(&BTreeMap::from([("shop".to_owned(), route("shop"))]), &Arc::default());
     assert_eq!(names(&shard.report(START_MS + 10 * OVER_MS)), ["shop"]);
-    shard.adopt(&BTreeMap::new());
+    shard.adopt(&BTreeMap::new(), &Arc::default());
     assert_eq!(names(&shard.report(START_MS + 11 * OVER_MS)), ["shop"]);
 }

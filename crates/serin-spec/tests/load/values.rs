@@ -2,8 +2,8 @@
 
 use crate::{SERVICE, loaded, said};
 use serin_core::{
-    AffinityKey, AffinitySpec, Analysis, Bake, Baseline, EnvValue, Expose, Limits, LogLimits,
-    Millis, OnInconclusive, Probe, ProbeKind, ServiceSpec, Step, TrafficSpec, Weight,
+    AffinityKey, AffinitySpec, Analysis, Bake, Baseline, EnvValue, Expose, FlagSource, Limits,
+    LogLimits, Millis, OnInconclusive, Probe, ProbeKind, ServiceSpec, Step, TrafficSpec, Weight,
 };
 use serin_stats::threshold::{Ceiling, Check, Failures, Population, Range, Signal, preset};
 use serin_stats::{JudgeConfig, Kind, Metric, MetricSettings, Role};
@@ -81,6 +81,7 @@ fn the_reference_says_nothing_but_defaults_where_it_says_so() {
         affinity: None,
         override_header: None,
         preview: None,
+        flags: None,
         ..spec.traffic.clone()
     };
     assert_eq!(traffic, short.traffic);
@@ -378,5 +379,31 @@ fn checks_and_a_budget_are_an_analysis_of_their_own() {
     {
         let found = analysed("setWeight: 100", text).schedule.analysis;
         assert_eq!(found.map(|a| a.metrics.len()), Some(metrics), "{text}");
+    }
+}
+
+#[test]
+fn flags_are_carried_for_the_environment_unless_a_set_is_named() {
+    let of = |flags: &str| {
+        let listen = "listen: \"127.0.0.1:8080\"";
+        let text = SERVICE.replace(listen, &format!("{listen}, flags: {flags}"));
+        one(&text.replace("spec:\n", "spec:\n  environment: staging\n")).traffic.flags.unwrap()
+    };
+    let flags = of(
+        "{ pass: [a, b.c], targetingKey: { claim: sub }, attributes: { plan: { header: X-Plan } } }",
+    );
+    assert_eq!((flags.set.as_str(), flags.token.as_str()), ("staging", "authorization"));
+    assert_eq!((flags.keys.len(), flags.user), (2, FlagSource::Claim("sub".into())));
+    assert_eq!(flags.attributes["plan"], FlagSource::Header("X-Plan".into()));
+    assert_eq!(of("{ set: eu, targetingKey: { cookie: s } }").set, "eu");
+    for (flags, wanted) in [
+        ("{ pass: [a, A], targetingKey: { cookie: s } }", "named twice"),
+        ("{ pass: [\"a:b\"], targetingKey: { cookie: s } }", "cannot be the key of a flag"),
+        ("{ targetingKey: { cookie: s, header: h } }", "one of `header`, `cookie` and `claim`"),
+        ("{ pass: [a] }", "targetingKey"),
+    ] {
+        let listen = "listen: \"127.0.0.1:8080\"";
+        let text = SERVICE.replace(listen, &format!("{listen}, flags: {flags}"));
+        assert!(said(&text).contains(wanted), "{flags}: {}", said(&text));
     }
 }
