@@ -49,10 +49,8 @@ impl Hosted {
 
     fn tell_workers(&self) {
         let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
-        let sets =
-            self.edge.sets().into_iter().map(|(definition, flags)| {
-                (definition.name.clone(), Compiled { definition, flags })
-            });
+        let sets = self.edge.sets().into_iter();
+        let sets = sets.map(|(name, (definition, flags))| (name, Compiled { definition, flags }));
         self.shared.set_flags(sets.collect());
     }
 

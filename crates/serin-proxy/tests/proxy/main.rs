@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
 
 mod app;
+mod carried;
 mod conserve;
 mod copies;
 mod crowd;
