@@ -49,7 +49,7 @@ fn flags() -> Value {
     let users: Vec<String> =
         (0..1000).map(|n| format!("4b3c1f0e-58a1-4d0c-9c58-{n:012x}")).collect();
     let mut with: Vec<String> = users.clone();
-    with[700] = "4b3c1f0e-58a1-4d0c-9c58-0f4c6a0f4e11".to_owned();
+    "4b3c1f0e-58a1-4d0c-9c58-0f4c6a0f4e11".clone_into(&mut with[700]);
     let listed =
         |users: &[String]| json!({"if": [{"in": [{"var": "targetingKey"}, users]}, "on", null]});
     let unit = |salt: &str| json!({"cat": [salt, {"var": "targetingKey"}]});

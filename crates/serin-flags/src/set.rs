@@ -9,7 +9,6 @@ use crate::{
     rule::{Frame, Made, Program, Silent, TooMuch, Tracer, Val, run},
     trace::{Steps, TraceStep},
 };
-use std::borrow::Cow;
 
 /// How large a document may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,14 +241,18 @@ impl Flag {
         tracer: &mut impl Tracer,
     ) -> Result<Resolution<'s>, EvalError> {
         let mut made = Made::default();
-        let (value, arm) = run(program, frame, &mut made, tracer).map_err(|TooMuch| {
-            let details = format!("the rule of `{}` looks at too much; simplify it", self.key);
-            EvalError::new(ErrorCode::ParseError, details)
-        })?;
+        let (value, arm) =
+            run(program, frame, &mut made, tracer).map_err(|TooMuch| self.too_much())?;
         match value {
             Val::Null => Ok(self.default_resolution(Reason::Default)),
             _ => self.chosen(value, arm, &made),
         }
+    }
+
+    #[cold]
+    fn too_much(&self) -> EvalError {
+        let details = format!("the rule of `{}` looks at too much; simplify it", self.key);
+        EvalError::new(ErrorCode::ParseError, details)
     }
 
     /// A rule names a variant by its text; what is no text is written as one.
@@ -259,16 +262,7 @@ impl Flag {
         arm: Option<Arm>,
         made: &Made<'v>,
     ) -> Result<Resolution<'_>, EvalError> {
-        let name = match (made.text(value), value) {
-            (Some(name), _) => Cow::Borrowed(name),
-            (None, Val::Bool(flag)) => Cow::Borrowed(if flag { "true" } else { "false" }),
-            (None, _) => {
-                let mut name = String::new();
-                // Writing into a String cannot fail.
-                let _ = made.write(value, &mut name);
-                Cow::Owned(name)
-            }
-        };
+        let name = made.written(value).map_err(|TooMuch| self.too_much())?;
         let place = self.variants.iter().position(|(variant, _)| **variant == *name);
         let Some(place) = place else { return Err(self.no_variant(&name)) };
         Ok(Resolution { arm, ..self.resolution(place, Reason::TargetingMatch) })

@@ -6,7 +6,6 @@ use crate::rule::{
     semver::Version,
     val::{Frame, Made, TooMuch, Val},
 };
-use std::borrow::Cow;
 
 type Result<'v> = std::result::Result<Val<'v>, TooMuch>;
 
@@ -29,10 +28,10 @@ impl<'v> Call<'_, 'v> {
             _ => {}
         }
         Ok(match builtin {
-            Builtin::In => Val::Bool(self.within(value(0), value(1))),
+            Builtin::In => Val::Bool(self.within(value(0), value(1))?),
             Builtin::StartsWith => self.texts(values, |text, start| text.starts_with(start)),
             Builtin::EndsWith => self.texts(values, |text, end| text.ends_with(end)),
-            Builtin::SemVer => self.sem_ver(values),
+            Builtin::SemVer => self.sem_ver(values)?,
             Builtin::First => value(0),
             Builtin::Chain(relation) => {
                 let holds = |pair: &[Val<'v>]| relation.holds(self.made.order(&pair[0], &pair[1]));
@@ -66,15 +65,14 @@ impl<'v> Call<'_, 'v> {
     fn cat(&mut self, values: &[Val<'v>]) -> Result<'v> {
         let mut text = String::new();
         for value in values {
-            // Writing into a String cannot fail.
-            let _ = self.made.write(*value, &mut text);
+            self.made.write(*value, &mut text)?;
         }
         self.made.keep_text(text)
     }
 
     /// A negative start counts from the end; a negative length leaves out so many at the end.
     fn substr(&mut self, value: Val<'v>, start: Val<'v>, length: Option<Val<'v>>) -> Result<'v> {
-        let text = self.written(value).into_owned();
+        let text = self.made.written(value)?.into_owned();
         let all = text.chars().count() as f64;
         let whole = |value| {
             let number = self.made.number(value).trunc();
@@ -95,6 +93,8 @@ impl<'v> Call<'_, 'v> {
     }
 
     fn merge(&mut self, values: &[Val<'v>]) -> Result<'v> {
+        let count = |value: &Val<'v>| self.made.list_len(*value).unwrap_or(1);
+        self.made.spend(values.iter().map(count).sum())?;
         let items = values.iter().flat_map(|value| self.made.items(*value));
         let items = items.collect();
         self.made.keep_list(items)
@@ -106,13 +106,19 @@ impl<'v> Call<'_, 'v> {
         let listed = self.made.list_len(first).is_some();
         let paths: Vec<Val<'v>> =
             if listed { self.made.items(first).collect() } else { values.to_vec() };
-        let missing = paths.into_iter().filter(|path| self.is_missing(*path)).collect();
+        self.made.spend(paths.len())?;
+        let mut missing = Vec::new();
+        for path in paths {
+            if self.is_missing(path)? {
+                missing.push(path);
+            }
+        }
         self.made.keep_list(missing)
     }
 
-    fn is_missing(&self, path: Val<'v>) -> bool {
-        let value = self.scope.walk(&self.written(path), self.frame, self.made);
-        matches!(value, Val::Null) || self.made.text(value) == Some("")
+    fn is_missing(&self, path: Val<'v>) -> std::result::Result<bool, TooMuch> {
+        let value = self.scope.walk(&self.made.written(path)?, self.frame, self.made);
+        Ok(matches!(value, Val::Null) || self.made.text(value) == Some(""))
     }
 
     /// Nothing, if at least so many are there; else what is missing.
@@ -127,11 +133,12 @@ impl<'v> Call<'_, 'v> {
     }
 
     /// In a list by being the same, in a text by being part of it.
-    fn within(&self, needle: Val<'v>, hay: Val<'v>) -> bool {
+    fn within(&self, needle: Val<'v>, hay: Val<'v>) -> std::result::Result<bool, TooMuch> {
         if self.made.list_len(hay).is_some() {
-            return self.made.items(hay).any(|item| self.made.same(item, needle));
+            return Ok(self.made.items(hay).any(|item| self.made.same(item, needle)));
         }
-        self.made.text(hay).is_some_and(|hay| hay.contains(&*self.written(needle)))
+        let Some(hay) = self.made.text(hay) else { return Ok(false) };
+        Ok(hay.contains(&*self.made.written(needle)?))
     }
 
     /// Null unless there are exactly two texts.
@@ -144,26 +151,13 @@ impl<'v> Call<'_, 'v> {
     }
 
     /// Null unless there are a version, an operator and a version.
-    fn sem_ver(&self, values: &[Val<'v>]) -> Val<'v> {
-        let [a, op, b] = values else { return Val::Null };
-        let (a, b) = (self.written(*a), self.written(*b));
+    fn sem_ver(&self, values: &[Val<'v>]) -> Result<'v> {
+        let [a, op, b] = values else { return Ok(Val::Null) };
+        let (a, b) = (self.made.written(*a)?, self.made.written(*b)?);
         let matches = Version::parse(&a)
             .zip(Version::parse(&b))
             .and_then(|(a, b)| a.matches(self.made.text(*op)?, &b));
-        matches.map_or(Val::Null, Val::Bool)
-    }
-
-    /// The text of a value; made only if it is none yet.
-    fn written<'t>(&'t self, value: Val<'t>) -> Cow<'t, str>
-    where
-        'v: 't,
-    {
-        if let Some(text) = self.made.text(value) {
-            return Cow::Borrowed(text);
-        }
-        let mut text = String::new();
-        let _ = self.made.write(value, &mut text);
-        Cow::Owned(text)
+        Ok(matches.map_or(Val::Null, Val::Bool))
     }
 }
 

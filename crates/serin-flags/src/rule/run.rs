@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// Items of lists that one evaluation may look at, so that lists in lists cannot multiply without
 /// bound.
-const ITEMS_MAX: u32 = 100_000;
+const ITEMS_MAX: u32 = 10_000;
 
 /// Who is told what a rule decides while it runs.
 pub(crate) trait Tracer {
@@ -124,6 +124,7 @@ fn machine<'v, T: Tracer>(
         tracer,
     };
     machine.run()?;
+    machine.made.spend(0)?;
     Ok((machine.pop(), machine.arm))
 }
 
@@ -158,7 +159,7 @@ impl<'v, T: Tracer> Machine<'_, 'v, T> {
                 }
                 Op::Timestamp => self.push(Val::Int(self.frame.now_s)),
                 Op::FlagKey => self.push(Val::Text(self.frame.flag_key)),
-                Op::PathOf => self.path_of(),
+                Op::PathOf => self.path_of()?,
                 Op::Jump(to) => self.pc = to as usize,
                 Op::JumpIfFalse(to) => {
                     if !self.condition() {
@@ -256,15 +257,14 @@ impl<'v, T: Tracer> Machine<'_, 'v, T> {
         self.replace(Val::Bool(holds));
     }
 
-    fn path_of(&mut self) {
+    fn path_of(&mut self) -> Result<(), TooMuch> {
         let value = *self.peek();
-        let mut path = String::new();
-        if !matches!(value, Val::Null) {
-            // Writing into a String cannot fail.
-            let _ = self.made.write(value, &mut path);
-        }
-        let found = self.scope.walk(&path, self.frame, self.made);
+        let found = match value {
+            Val::Null => self.scope.walk("", self.frame, self.made),
+            _ => self.scope.walk(&self.made.written(value)?, self.frame, self.made),
+        };
         self.replace(found);
+        Ok(())
     }
 
     fn in_set(&mut self, set: &'v Set) {

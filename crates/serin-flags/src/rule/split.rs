@@ -2,7 +2,7 @@
 
 use crate::{
     hash::{Length, Murmur3, Sink, Text, bucket_of, cbor, md5_head},
-    rule::val::{Frame, Made, Val},
+    rule::val::{Frame, Made, TooMuch, Val},
 };
 use serde_json::Value;
 use std::borrow::Cow;
@@ -132,6 +132,13 @@ fn weight_of(value: Val<'_>) -> Option<u32> {
     }
 }
 
+/// The sum of weights, if all are weights and flagd allows the sum.
+fn total_of(weights: &[Val<'_>]) -> Option<u32> {
+    let add = |sum: u64, weight: &Val<'_>| Some(sum + u64::from(weight_of(*weight)?));
+    let sum = weights.iter().try_fold(0, add)?;
+    (1..=SUM_MAX).contains(&sum).then_some(sum as u32)
+}
+
 /// All users in parts.
 #[derive(Debug, Clone)]
 pub(crate) struct Split {
@@ -176,31 +183,36 @@ impl Split {
     ) -> Option<Drawn> {
         let (key, weights) = values.split_at(self.key.values());
         match &self.weights {
-            Weights::Literal { ends, total } => self.part(key, ends, *total, frame, made),
+            Weights::Literal { ends, total } => {
+                let bucket = self.bucket(key, *total, frame, made)?;
+                let part = ends.partition_point(|end| *end <= bucket);
+                let part = (part < ends.len()).then_some(part);
+                Some(Drawn { bucket, total: *total, part })
+            }
             Weights::Dynamic(_) => {
-                let weights: Option<Vec<u32>> = weights.iter().map(|w| weight_of(*w)).collect();
-                let Weights::Literal { ends, total } = Weights::literal(weights?)? else {
-                    return None;
-                };
-                self.part(key, &ends, total, frame, made)
+                let total = total_of(weights)?;
+                let bucket = self.bucket(key, total, frame, made)?;
+                let mut end = 0;
+                let part = weights.iter().position(|weight| {
+                    end += weight_of(*weight).unwrap_or(0);
+                    bucket < end
+                });
+                Some(Drawn { bucket, total, part })
             }
         }
     }
 
-    fn part<'v>(
+    fn bucket<'v>(
         &self,
         key: &[Val<'v>],
-        ends: &[u32],
         total: u32,
         frame: &Frame<'v>,
         made: &Made<'v>,
-    ) -> Option<Drawn> {
-        let bucket = match (&self.key, key) {
-            (Key::Salted(salt), [unit]) => self.method.bucket(salt, &unit_text(*unit, made)?),
-            _ => bucket_of(self.hash(key, frame, made)?, total),
-        };
-        let part = ends.partition_point(|end| *end <= bucket);
-        Some(Drawn { bucket, total, part: (part < ends.len()).then_some(part) })
+    ) -> Option<u32> {
+        match (&self.key, key) {
+            (Key::Salted(salt), [unit]) => Some(self.method.bucket(salt, &unit_text(*unit, made)?)),
+            _ => Some(bucket_of(self.hash(key, frame, made)?, total)),
+        }
     }
 
     fn hash<'v>(&self, key: &[Val<'v>], frame: &Frame<'v>, made: &Made<'v>) -> Option<u32> {
@@ -214,20 +226,24 @@ impl Split {
                     None => return None,
                 },
             },
-            (Key::Cat(_), pieces) => self.cat(pieces, made, &mut murmur),
+            (Key::Cat(_), pieces) => self.cat(pieces, made, &mut murmur).ok()?,
             _ => self.implicit(frame, &mut murmur)?,
         }
         Some(murmur.finish())
     }
 
-    fn cat<'v>(&self, pieces: &[Val<'v>], made: &Made<'v>, murmur: &mut Murmur3) {
-        // Neither a count nor a hash can fail to take text.
+    fn cat<'v>(
+        &self,
+        pieces: &[Val<'v>],
+        made: &Made<'v>,
+        murmur: &mut Murmur3,
+    ) -> Result<(), TooMuch> {
         if self.method == Method::V3 {
             let mut length = Length::default();
             for piece in pieces {
                 match made.text(*piece) {
                     Some(text) => length.0 += text.len(),
-                    None => drop(made.write(*piece, &mut length)),
+                    None => made.write(*piece, &mut length)?,
                 }
             }
             cbor::text_head(length.0, murmur);
@@ -235,9 +251,10 @@ impl Split {
         for piece in pieces {
             match made.text(*piece) {
                 Some(text) => murmur.put(text.as_bytes()),
-                None => drop(made.write(*piece, &mut Text(murmur))),
+                None => made.write(*piece, &mut Text(murmur))?,
             }
         }
+        Ok(())
     }
 
     fn implicit(&self, frame: &Frame<'_>, murmur: &mut Murmur3) -> Option<()> {
@@ -269,11 +286,7 @@ fn cbor_value<'v>(value: Val<'v>, made: &Made<'v>, murmur: &mut Murmur3) -> Opti
 /// The text by which someone is told from others; `None` for nobody.
 pub(crate) fn unit_text<'t>(unit: Val<'t>, made: &'t Made<'t>) -> Option<Cow<'t, str>> {
     match unit {
-        Val::Bool(_) | Val::Int(_) | Val::Float(_) => {
-            let mut text = String::new();
-            made.write(unit, &mut text).ok()?;
-            Some(Cow::Owned(text))
-        }
+        Val::Bool(_) | Val::Int(_) | Val::Float(_) => made.written(unit).ok(),
         _ => made.text(unit).filter(|text| !text.is_empty()).map(Cow::Borrowed),
     }
 }

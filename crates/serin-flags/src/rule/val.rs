@@ -6,6 +6,8 @@ use crate::{
     rule::number::{parse_number, write_number},
 };
 use std::{
+    borrow::Cow,
+    cell::Cell,
     cmp::Ordering,
     fmt::{self, Write},
 };
@@ -109,8 +111,8 @@ fn text_field<'v>(value: Val<'v>, name: &str, made: &Made<'v>) -> Val<'v> {
 pub(crate) struct Made<'v> {
     texts: Vec<String>,
     lists: Vec<Vec<Val<'v>>>,
-    /// Bytes and items made so far.
-    size: usize,
+    /// Bytes and items made or written so far.
+    size: Cell<usize>,
 }
 
 /// A rule that would make more than is allowed.
@@ -120,22 +122,36 @@ pub(crate) struct TooMuch;
 /// Bytes of text and items of lists that one evaluation may make.
 const MADE_MAX: usize = 1 << 20;
 
+/// Passes text on as long as the evaluation may make more.
+pub(crate) struct Metered<'m, 'v, W: Write> {
+    made: &'m Made<'v>,
+    to: &'m mut W,
+}
+
+impl<W: Write> Write for Metered<'_, '_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.made.spend(text.len()).map_err(|TooMuch| fmt::Error)?;
+        self.to.write_str(text)
+    }
+}
+
 impl<'v> Made<'v> {
     pub fn keep_text(&mut self, text: String) -> Result<Val<'v>, TooMuch> {
-        self.grow(text.len())?;
+        self.spend(1)?;
         self.texts.push(text);
         Ok(Val::MadeText(self.texts.len() - 1))
     }
 
     pub fn keep_list(&mut self, list: Vec<Val<'v>>) -> Result<Val<'v>, TooMuch> {
-        self.grow(list.len())?;
+        self.spend(list.len() + 1)?;
         self.lists.push(list);
         Ok(Val::MadeList(self.lists.len() - 1))
     }
 
-    fn grow(&mut self, by: usize) -> Result<(), TooMuch> {
-        self.size += by + 1;
-        if self.size > MADE_MAX { Err(TooMuch) } else { Ok(()) }
+    /// Accounts for something that is about to be made.
+    pub fn spend(&self, size: usize) -> Result<(), TooMuch> {
+        self.size.set(self.size.get().saturating_add(size));
+        if self.size.get() > MADE_MAX { Err(TooMuch) } else { Ok(()) }
     }
 
     /// The text of a value that is one.
@@ -227,8 +243,25 @@ impl<'v> Made<'v> {
     }
 
     /// Writes JavaScript's `String(value)`.
-    pub fn write(&self, value: Val<'v>, out: &mut impl Write) -> fmt::Result {
-        self.write_within(value, out, WRITE_DEPTH)
+    pub fn write(&self, value: Val<'v>, out: &mut impl Write) -> Result<(), TooMuch> {
+        let mut metered = Metered { made: self, to: out };
+        self.write_within(value, &mut metered, WRITE_DEPTH).map_err(|fmt::Error| TooMuch)
+    }
+
+    /// JavaScript's `String(value)`, made only if it is no text yet.
+    pub fn written<'t>(&'t self, value: Val<'t>) -> Result<Cow<'t, str>, TooMuch>
+    where
+        'v: 't,
+    {
+        if let Some(text) = self.text(value) {
+            return Ok(Cow::Borrowed(text));
+        }
+        if let Val::Bool(flag) = value {
+            return Ok(Cow::Borrowed(if flag { "true" } else { "false" }));
+        }
+        let mut text = String::new();
+        self.write(value, &mut text)?;
+        Ok(Cow::Owned(text))
     }
 
     fn write_within(&self, value: Val<'v>, out: &mut impl Write, depth: usize) -> fmt::Result {
@@ -256,13 +289,6 @@ impl<'v> Made<'v> {
             }
         }
         Ok(())
-    }
-
-    fn to_text(&self, value: Val<'v>) -> String {
-        let mut text = String::new();
-        // Writing into a String cannot fail.
-        let _ = self.write(value, &mut text);
-        text
     }
 
     /// JavaScript's `a === b`.
@@ -296,8 +322,9 @@ impl<'v> Made<'v> {
         match (kind(a), kind(b)) {
             (Kind::Null, _) | (_, Kind::Null) => kind(a) == kind(b),
             (a_kind, b_kind) if a_kind == b_kind => self.same(a, b),
-            (Kind::Object, Kind::Text) => self.text(b) == Some(&*self.to_text(a)),
-            (Kind::Text, Kind::Object) => self.text(a) == Some(&*self.to_text(b)),
+            (Kind::Object, Kind::Text) | (Kind::Text, Kind::Object) => {
+                self.written(a).is_ok_and(|a| self.written(b).is_ok_and(|b| a == b))
+            }
             _ => equal_numbers(self.number(a), self.number(b)),
         }
     }
@@ -316,7 +343,8 @@ impl<'v> Made<'v> {
             return Some(a.cmp(b));
         }
         if compares_as_text(a) && compares_as_text(b) {
-            return Some(self.to_text(a).cmp(&self.to_text(b)));
+            let (a, b) = (self.written(a).ok()?, self.written(b).ok()?);
+            return Some(a.cmp(&b));
         }
         self.number(a).partial_cmp(&self.number(b))
     }
