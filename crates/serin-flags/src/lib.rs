@@ -17,6 +17,7 @@ mod check;
 mod compile;
 mod context;
 mod entries;
+mod explain;
 mod hash;
 pub mod import;
 mod key;
@@ -38,6 +39,7 @@ mod value;
 pub use check::{validate, validate_flag};
 pub use compile::{Compiled, Form, LeftOut, compile, compile_flag};
 pub use context::{Context, ContextError, ContextLimits, Datum};
+pub use explain::{Bucket, Explanation, explain};
 pub use key::{FlagKey, KeyError};
 pub use model::{
     Anonymous, Attribute, Bucketing, Clause, CodeVersion, Definition, Judged, Killed, Kind, Method,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 /// Whose rules are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum For {
+pub(super) enum For {
     /// The flag's own: null where nothing decides, and the client takes the default variant.
     Itself,
     /// Another flag's prerequisite: always a variant's name, because it is compared with one.
@@ -81,7 +81,7 @@ impl<'a> Compiler<'a> {
 
     /// When a rule fits, and what it gives then. A split does not fit who cannot be bucketed,
     /// unless one variant has everything.
-    fn rule(
+    pub(super) fn rule(
         &mut self,
         key: &FlagKey,
         definition: &'a Definition,
@@ -112,7 +112,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Who takes part in a release, and what they get. Released to everybody means everybody.
-    fn released(
+    pub(super) fn released(
         &mut self,
         definition: &Definition,
         release: &'a Release,
@@ -133,7 +133,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Whether a prerequisite is met.
-    fn met(&mut self, needs: &'a Prerequisite) -> Expression {
+    pub(super) fn met(&mut self, needs: &'a Prerequisite) -> Expression {
         let set = self.set;
         let Some(parent) = set.flags.get(&needs.flag) else { return Ok(Value::Bool(false)) };
         if parent.killed.is_none() && parent.state == State::Disabled {

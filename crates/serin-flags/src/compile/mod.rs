@@ -4,6 +4,7 @@ mod clause;
 mod document;
 mod expression;
 mod flag;
+mod probe;
 mod segment;
 mod split;
 
@@ -12,6 +13,7 @@ use expression::Size;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+pub(crate) use probe::probes;
 pub(crate) use split::is_boolean;
 
 /// Who will evaluate the document.

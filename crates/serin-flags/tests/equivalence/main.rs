@@ -9,7 +9,7 @@ mod written;
 use proptest::prelude::*;
 use reference::Reference;
 use serde_json::Value;
-use serin_flags::{Arm, Context, FlagSet, Form, SetDefinition, compile};
+use serin_flags::{Arm, Context, FlagSet, Form, SetDefinition, Timestamp, compile, explain};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -51,6 +51,19 @@ proptest! {
                     prop_assert_eq!(answer(&portable, key, user).0, variant, "portable, {}", at);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn every_answer_can_be_explained(set in written::set(), user in written::user()) {
+        let reference = Reference { set: &set, user: &user, now: NOW };
+        for (key, definition) in &set.flags {
+            let told = explain(&set, key, &user, Timestamp(NOW)).unwrap();
+            let (variant, arm) = reference.evaluate(key.as_str(), definition);
+            prop_assert_eq!(&told.variant, &variant, "{}", told);
+            prop_assert!(arm.is_none() || told.buckets.len() == 2, "{}", told);
+            let default = told.because.contains("default holds");
+            prop_assert!(!default || variant == definition.default_variant, "{}", told);
         }
     }
 
