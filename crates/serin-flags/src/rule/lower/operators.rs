@@ -86,7 +86,7 @@ impl Lowering {
         let mut decided = Vec::new();
         for (place, argument) in others.iter().enumerate() {
             self.argument(argument, place, depth)?;
-            decided.push(self.emit_placed(keep));
+            decided.push(self.placed(place, |lowering| Ok(lowering.emit_placed(keep)))?);
         }
         self.argument(last, others.len(), depth)?;
         self.aim_all_here(decided);
