@@ -61,10 +61,7 @@ impl<'a> Context<'a> {
 
     fn from_datum(datum: Datum<'a>) -> Result<Self, ContextError> {
         let Datum::Map(entries) = datum else { return Err(ContextError::NotAnObject) };
-        let mut attributes: Vec<Attribute> =
-            entries.into_iter().map(|(name, datum)| Attribute::new(name, datum)).collect();
-        attributes.sort_by(|a, b| a.place().cmp(&b.place()));
-        Ok(Self { attributes })
+        Ok(entries.into_iter().collect())
     }
 
     /// Sets the attribute `targetingKey`, which names the user.
@@ -137,6 +134,24 @@ impl<'a> Attribute<'a> {
 
     fn place(&self) -> (u64, &str) {
         (self.hash, &self.name)
+    }
+}
+
+impl<'a> FromIterator<(Cow<'a, str>, Datum<'a>)> for Context<'a> {
+    /// Takes many attributes at once; the last value of a name holds.
+    fn from_iter<I: IntoIterator<Item = (Cow<'a, str>, Datum<'a>)>>(entries: I) -> Self {
+        let entries = entries.into_iter().map(|(name, datum)| Attribute::new(name, datum));
+        let mut attributes: Vec<Attribute> = entries.collect();
+        attributes.sort_by(|a, b| a.place().cmp(&b.place()));
+        // The sort is stable, so the last of equals is the one that came last.
+        attributes.dedup_by(|later, earlier| {
+            let same = later.place() == earlier.place();
+            if same {
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
+        Self { attributes }
     }
 }
 

@@ -94,26 +94,21 @@ pub fn hydration(set: Option<&Set>) -> Value {
     })
 }
 
-/// What is new since a revision. Segments come whole: they are few, and their order before the
-/// features that need them matters.
+/// What is new since a revision. Segments never are: features carry theirs.
 pub fn updates(set: &Set, seen: Revision) -> Vec<Value> {
-    let (id, all) = (set.since.n, set.unleash());
-    let list = |key: &str| all[key].as_array().into_iter().flatten();
-    let segments = list("segments");
-    let segments = segments
-        .map(|segment| json!({"type": "segment-updated", "eventId": id, "segment": segment}));
-    let news = set.news.after(seen);
-    let features = list("features").filter(|feature| {
+    let (id, all, news) = (set.since.n, set.unleash(), set.news.after(seen));
+    let features = || all["features"].as_array().into_iter().flatten();
+    let changed = features().filter(|feature| {
         let change = feature["name"].as_str().and_then(|name| news.get(name));
         matches!(change, Some(Change::Write | Change::Update))
     });
-    let features = features
+    let changed = changed
         .map(|feature| json!({"type": "feature-updated", "eventId": id, "feature": feature}));
-    let has = |name: &str| list("features").any(|feature| feature["name"] == name);
-    let gone = news.iter().filter(|(name, _)| !has(name)).map(|(name, _)| {
+    let has = |name: &str| features().any(|feature| feature["name"] == name);
+    let gone = news.keys().filter(|name| !has(name)).map(|name| {
         json!({
             "type": "feature-removed", "eventId": id, "featureName": name, "project": "default"
         })
     });
-    segments.chain(gone).chain(features).collect()
+    gone.chain(changed).collect()
 }

@@ -1,0 +1,14 @@
+//! The protocols as clients speak them: real sockets, bytes as they are.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+
+mod access;
+mod counted;
+mod flagd;
+mod grpc;
+mod limits;
+mod ofrep;
+mod pushed;
+mod rig;
+mod sync;
+mod unleash;
