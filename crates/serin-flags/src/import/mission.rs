@@ -1,13 +1,15 @@
 //! Flags of a home-made service: one record a flag with `strategy`, `percentage`, `user_list`,
 //! `attribute_rules` and `variants`, bucketed by `md5(key:user)` modulo 100.
 
-use super::{
-    Imported,
-    strategy::{Strategy, attribute_rule, fitting, parts_of_percent, rule, share},
-};
+use super::Imported;
 use crate::{
-    Definition, FlagKey, Kind, Method, Problem, Rule, Serve, SetDefinition, Share, State, Target,
-    Timestamp, Variant, Variants, WHOLE, check::shown, entries::Entries, model::read::told,
+    Definition, FlagKey, Kind, Method, Problem, Rule, Serve, SetDefinition, Share, State, Strategy,
+    Target, Timestamp, Variant, Variants, WHOLE,
+    check::shown,
+    entries::Entries,
+    model::read::told,
+    parts_of_percent,
+    strategy::{attribute_rule, fitting, rule, share},
 };
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,7 +1,6 @@
 //! Sets of flags from elsewhere. What cannot be kept is reported, never silently changed.
 
 mod mission;
-mod strategy;
 
 pub use mission::{Remainder, mission};
 
