@@ -1,0 +1,68 @@
+//! In-process evaluation side by side: Serin, `datalogic-rs` and `unleash-yggdrasil`, one thread.
+//!
+//! A line of JSON for each engine and rule: nanoseconds of the median round. Context and rules are
+//! ready before the clock starts, for every engine.
+
+mod datalogic;
+mod serin;
+mod yggdrasil;
+
+use serde_json::{Value, json};
+use std::hint::black_box;
+use std::time::Instant;
+
+const ROUNDS: usize = 15;
+const EVALUATIONS: u32 = 200_000;
+
+/// Entries of the user list.
+pub const USERS: usize = 1000;
+
+/// The rules, in flagd's form; what `if` and `fractional` mean is the same in each engine.
+pub fn rules() -> Vec<(&'static str, Value)> {
+    let users: Vec<String> = (0..USERS).map(|at| format!("user-{at}")).collect();
+    let key = json!({"var": "targetingKey"});
+    let split = |salt: &str, on: u32| {
+        json!({"fractional": [{"cat": [salt, key]}, ["on", on], ["off", 100_000 - on]]})
+    };
+    let clauses = json!({"and": [
+        {"in": [{"var": "country"}, ["de", "fr", "it"]]},
+        {"==": [{"var": "plan"}, "pro"]},
+        {">=": [{"var": "age"}, 18]},
+    ]});
+    let treated = json!({"fractional": [{"cat": ["arm", key]}, ["on", 50_000], ["off", 50_000]]});
+    let guarded =
+        json!({"fractional": [{"cat": ["exposure", key]}, [treated, 20_000], ["off", 80_000]]});
+    vec![
+        ("static", Value::Null),
+        ("user list of 1,000", json!({"if": [{"in": [key, users]}, "on", "off"]})),
+        ("three clauses, percentage", json!({"if": [clauses, split("salt", 50_000), "off"]})),
+        ("two-level guarded release", guarded),
+    ]
+}
+
+/// The user all engines evaluate for: the last of the list, and matched by the clauses.
+pub fn context() -> Value {
+    json!({"targetingKey": "user-999", "country": "it", "plan": "pro", "age": 40})
+}
+
+/// Measures one evaluation and prints it.
+pub fn measure<T>(engine: &str, rule: &str, mut evaluate: impl FnMut() -> T) {
+    let mut rounds: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let started = Instant::now();
+            for _ in 0..EVALUATIONS {
+                black_box(evaluate());
+            }
+            started.elapsed().as_nanos() as f64 / f64::from(EVALUATIONS)
+        })
+        .collect();
+    rounds.sort_by(f64::total_cmp);
+    println!("{}", json!({"engine": engine, "rule": rule, "ns": rounds[ROUNDS / 2]}));
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    serin::run()?;
+    datalogic::run()?;
+    yggdrasil::run();
+    Ok(())
+}
