@@ -38,9 +38,35 @@ impl Case {
         keys
     }
 
+    /// The same with only some of its flags.
+    pub fn only(&self, keys: &[&str]) -> Self {
+        let mut document = self.document.clone();
+        let flags = document["flags"].as_object_mut().unwrap();
+        flags.retain(|key, _| keys.contains(&key.as_str()));
+        Self { document, contexts: self.contexts.clone() }
+    }
+
+    /// A flag's rule, with shared conditions in their places.
+    pub fn rule(&self, key: &str) -> Value {
+        let shared = &self.document["$evaluators"];
+        inline(&self.document["flags"][key]["targeting"], shared)
+    }
+
     /// As a line of JSON.
     pub fn line(&self) -> String {
         json!({"document": self.document, "contexts": self.contexts}).to_string()
+    }
+}
+
+fn inline(rule: &Value, shared: &Value) -> Value {
+    match rule {
+        Value::Object(parts) => match parts.get("$ref").and_then(|name| shared.get(name.as_str()?))
+        {
+            Some(condition) => condition.clone(),
+            None => parts.iter().map(|(name, part)| (name.clone(), inline(part, shared))).collect(),
+        },
+        Value::Array(parts) => parts.iter().map(|part| inline(part, shared)).collect(),
+        _ => rule.clone(),
     }
 }
 
@@ -94,6 +120,9 @@ fn attributes(rng: &mut Rng) -> Vec<(&'static str, Value)> {
         ("zero", json!(0)),
         ("nil", Value::Null),
         ("numeric", json!(["1", "10", "07", "1.5", " 3 "][rng.usize(..5)])),
-        ("mixed", [json!(1), json!("1"), json!(true), json!([]), json!({})][rng.usize(..5)].clone()),
+        (
+            "mixed",
+            [json!(1), json!("1"), json!(true), json!([]), json!({})][rng.usize(..5)].clone(),
+        ),
     ]
 }

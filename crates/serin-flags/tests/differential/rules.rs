@@ -10,7 +10,8 @@ pub const NUMBERS: &[&str] = &["age", "score", "weight", "org.id", "nums.0", "ze
 pub const LISTS: &[&str] = &["tags", "nums", "none"];
 pub const OTHERS: &[&str] = &["beta", "nil", "mixed", "numeric", "absent", "org", "orders", "tags"];
 /// Values of the text attributes, so that rules meet them.
-pub const WORDS: &[&str] = &["pro", "free", "de", "a@corp.com", "@corp.com", "gold", "", "übung", "ü"];
+pub const WORDS: &[&str] =
+    &["pro", "free", "de", "a@corp.com", "@corp.com", "gold", "", "übung", "ü"];
 /// How many of them are ASCII.
 const PLAIN: usize = 7;
 
@@ -255,8 +256,12 @@ impl Writer<'_> {
     fn over_list(&mut self) -> Value {
         let operator = self.pick(&["all", "some", "none"]);
         match self.rng.u8(..4) {
-            0 => json!({operator: [self.attribute(&["tags", "none"]), {"in": [{"var": ""}, [self.word(), self.word()]]}]}),
-            1 => json!({operator: [{"var": "orders"}, {">": [{"var": "price"}, self.rng.u8(..50)]}]}),
+            0 => {
+                json!({operator: [self.attribute(&["tags", "none"]), {"in": [{"var": ""}, [self.word(), self.word()]]}]})
+            }
+            1 => {
+                json!({operator: [{"var": "orders"}, {">": [{"var": "price"}, self.rng.u8(..50)]}]})
+            }
             2 => json!({">": [{"reduce": [{"var": "nums"},
                 {"+": [{"var": "current"}, {"var": "accumulator"}]}, 0]}, self.rng.u8(..20)]}),
             _ => json!({"in": [self.rng.u8(..9), {self.pick(&["map", "filter"]):
@@ -339,4 +344,48 @@ impl Writer<'_> {
     fn one_in(&mut self, count: u8) -> bool {
         self.rng.u8(..count) == 0
     }
+}
+
+/// Whether an operator is used in a rule.
+pub fn has(rule: &Value, operators: &[&str]) -> bool {
+    match rule {
+        Value::Object(parts) => parts
+            .iter()
+            .any(|(name, part)| operators.contains(&name.as_str()) || has(part, operators)),
+        Value::Array(parts) => parts.iter().any(|part| has(part, operators)),
+        _ => false,
+    }
+}
+
+/// What the attributes hold that a rule reads; null for those that are not there.
+pub fn attributes<'v>(
+    rule: &'v Value,
+    context: &'v Value,
+) -> Box<dyn Iterator<Item = &'v Value> + 'v> {
+    match rule {
+        Value::Object(parts) => Box::new(parts.iter().flat_map(move |(name, part)| {
+            let path = if name == "var" { part.as_str().or(part[0].as_str()) } else { None };
+            let read = path.filter(|path| !path.starts_with('$')).map(|path| held(path, context));
+            read.into_iter().chain(attributes(part, context))
+        })),
+        Value::Array(parts) => Box::new(parts.iter().flat_map(|part| attributes(part, context))),
+        _ => Box::new(std::iter::empty()),
+    }
+}
+
+fn held<'v>(path: &str, context: &'v Value) -> &'v Value {
+    path.split('.').fold(context, |value, name| match name.parse::<usize>() {
+        Ok(at) => &value[at],
+        Err(_) => &value[name],
+    })
+}
+
+/// Whether a rule reads an attribute that is not there, or writes null itself.
+pub fn reads_nothing(rule: &Value, context: &Value) -> bool {
+    attributes(rule, context).any(Value::is_null) || rule.to_string().contains("null")
+}
+
+/// Whether a value is an object without entries.
+pub fn is_empty(value: &Value) -> bool {
+    value.as_object().is_some_and(serde_json::Map::is_empty)
 }

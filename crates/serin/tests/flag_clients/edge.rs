@@ -51,7 +51,8 @@ impl Edge {
     fn answer(&self, flag: &str) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
         let head = format!("POST /ofrep/v1/evaluate/flags/{flag} HTTP/1.1\r\nHost: edge\r\n");
-        let rest = "Connection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+        let rest =
+            "Connection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
         stream.write_all((head + rest).as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();

@@ -44,7 +44,13 @@ fn node_over_ofrep() {
 #[test]
 fn node_over_flagd_calls() {
     let no_value = NoValue::Success;
-    check(&Provider { script: node, kind: "rpc", bucketing: Bucketing::V3, pushed: true, no_value });
+    check(&Provider {
+        script: node,
+        kind: "rpc",
+        bucketing: Bucketing::V3,
+        pushed: true,
+        no_value,
+    });
 }
 
 #[test]
@@ -148,7 +154,8 @@ fn percentages(client: &mut Client, bucketing: Bucketing) {
         let context = json!({"targetingKey": format!("user-{user}")});
         let ours = Context::from_value(&context).unwrap();
         let ours = set.evaluate("percent", &ours, 0).unwrap().variant.unwrap();
-        let (_, theirs, ..) = details(client, question("boolean", "percent", json!(false), context));
+        let (_, theirs, ..) =
+            details(client, question("boolean", "percent", json!(false), context));
         assert_eq!(theirs, json!(ours), "user-{user}");
         on += usize::from(ours == "on");
     }

@@ -58,9 +58,11 @@ fn check(script: Option<Command>, mode: &[&str], told: &Told, sent: &str) {
     }
     edge.kill("switch");
     match told {
-        Told::By(event) => while enabled(&mut client, "switch", "user-1") {
-            client.wait(event);
-        },
+        Told::By(event) => {
+            while enabled(&mut client, "switch", "user-1") {
+                client.wait(event);
+            }
+        }
         Told::Silently => while enabled(&mut client, "switch", "user-1") {},
         Told::Asks => {
             edge.await_off("switch");

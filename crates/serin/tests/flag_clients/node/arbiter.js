@@ -25,14 +25,29 @@ function ask (key, flag, targeting, context) {
   return { reason: found.reason, variant: found.variant, value: found.value }
 }
 
+// The bytes of a text in UTF-8, each as a character: flagd hashes bytes, flagd-core characters.
+const bytes = (text) => Buffer.from(text, 'utf8').toString('latin1')
+
 // The result of one of flagd's operators: flagd names the variant, so any name may be one.
 function operate (name, key, values, context) {
+  if (name === 'fractional') {
+    // flagd leaves a missing value out and takes the targeting key; flagd-core gives up.
+    if (values[0] === null) values = values.slice(1)
+    if (typeof values[0] === 'string') values[0] = bytes(values[0])
+    context = { ...context, targetingKey: bytes(context.targetingKey ?? '') }
+  }
   const names = ['true', 'false', ...values.flat().map(String)]
   const flag = { state: 'ENABLED', variants: Object.fromEntries(names.map((name) => [name, name])) }
   const found = ask(key, flag, { [name]: values }, context)
   if (found.variant === undefined) return null
   return name === 'fractional' ? found.variant : found.variant === 'true'
 }
+
+// Where both of flagd's evaluators agree on something else than JsonLogic's own implementation,
+// they are right: sums of what is no text, and null as text.
+logic.add_operation('+', (...values) => values.reduce((sum, value) => sum + Number(value), 0))
+logic.add_operation('*', (...values) => values.reduce((product, value) => product * Number(value), 1))
+logic.add_operation('cat', (...values) => values.map(String).join(''))
 
 // What `{"$ref": name}` stands for, in its place.
 function inline (rule, shared) {
@@ -44,6 +59,7 @@ function inline (rule, shared) {
 
 function answer (key, flag, context) {
   const targeting = flag.targeting
+  if (/"\$ref"/.test(JSON.stringify(targeting))) return { error: 'PARSE_ERROR' }
   if (flag.state === 'DISABLED' || !targeting || Object.keys(targeting).length === 0) {
     return ask(key, flag, targeting, context)
   }
@@ -58,7 +74,7 @@ function answer (key, flag, context) {
   } catch {
     return { error: 'PARSE_ERROR' }
   }
-  return ask(key, flag, { if: [true, result === undefined ? null : result] }, context)
+  return ask(key, flag, { if: [true, result === null ? null : String(result)] }, context)
 }
 
 function answers ({ document: { flags, $evaluators: shared }, contexts }) {
