@@ -137,7 +137,8 @@ impl<'v> Call<'_, 'v> {
         if self.made.list_len(hay).is_some() {
             return Ok(self.made.items(hay).any(|item| self.made.same(item, needle)));
         }
-        let Some(hay) = self.made.text(hay) else { return Ok(false) };
+        // JsonLogic looks into nothing empty, so not even an empty text is within one.
+        let Some(hay) = self.made.text(hay).filter(|hay| !hay.is_empty()) else { return Ok(false) };
         Ok(hay.contains(&*self.made.written(needle)?))
     }
 

@@ -79,6 +79,19 @@ pub const KNOWN: &[Known] = &[
         theirs: "off",
     },
     Known {
+        name: "Whether a list is true",
+        who: Who::JavaScript,
+        sign: |rule, context, _| {
+            has(rule, &["!", "!!"]) && attributes(rule, context).any(Value::is_array)
+        },
+        example: || {
+            let any = json!({"!!": [{"var": "tags"}]});
+            (json!({"if": [any, "on"]}), json!({"tags": ["", "a"]}))
+        },
+        ours: "on",
+        theirs: "off",
+    },
+    Known {
         name: "What counts as missing",
         who: Who::JavaScript,
         sign: |rule, _, _| has(rule, &["missing", "missing_some"]),
@@ -138,6 +151,17 @@ pub const KNOWN: &[Known] = &[
             (split, json!({"targetingKey": "user-1"}))
         },
         ours: "on",
+        theirs: "off",
+    },
+    Known {
+        name: "Rules that cannot be read",
+        who: Who::JavaScript,
+        sign: |rule, _, _| has(rule, &["$ref"]),
+        example: || {
+            let both = json!({"and": [{"var": "beta"}, {"no_such_operator": []}]});
+            (json!({"if": [both, "on"]}), json!({}))
+        },
+        ours: "PARSE_ERROR",
         theirs: "off",
     },
     Known {

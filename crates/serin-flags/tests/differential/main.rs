@@ -122,7 +122,7 @@ fn judge(differences: &[Difference], pairs: usize) {
     for difference in differences {
         match difference.known() {
             Some(known) => {
-                *counts.entry((format!("{:?}", known.who), known.name)).or_default() += 1
+                *counts.entry((format!("{:?}", known.who), known.name)).or_default() += 1;
             }
             None => unknown.push(difference),
         }

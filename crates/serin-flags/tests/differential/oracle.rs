@@ -28,7 +28,9 @@ fn ask(mut command: Command, cases: &[Case]) -> Vec<Answers> {
     let answers = BufReader::new(child.stdout.take().unwrap());
     let answers: Vec<Answers> = std::thread::scope(|scope| {
         scope.spawn(move || {
-            cases.iter().for_each(|case| writeln!(questions, "{}", case.line()).unwrap());
+            for case in cases {
+                writeln!(questions, "{}", case.line()).unwrap();
+            }
         });
         answers.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
     });

@@ -162,7 +162,6 @@ impl Writer<'_> {
     /// An expression that is meant to be true or false.
     pub fn condition(&mut self, depth: u8) -> Value {
         match self.rng.u8(..24) {
-            0..4 => self.compared_text(),
             4..8 => self.compared_numbers(),
             8..11 => self.member(),
             11 => self.version(),
