@@ -19,6 +19,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("serin-core", BELOW_CORE),
     ("serin-keeper", &[]),
     ("serin-edge", &["serin-flags"]),
+    ("serin-openfeature", &["serin-flags"]),
     ("serin-proxy", &["serin-stats", "serin-edge", "serin-flags"]),
     ("serin-spec", &["serin-core", "serin-flags"]),
     ("serin-store", &["serin-core"]),
