@@ -4,6 +4,7 @@
 use crate::executor::{Effect, Error, Executor, Fact, Outcome};
 use crate::flags::Flags;
 use crate::hooks::{Ended, Hooks};
+use crate::release::Releases;
 use crate::{drill, machine, views};
 use serin_core::{Event, Observation, Plan, ServiceName, Timestamp};
 use serin_local::wire::Counters;
@@ -89,6 +90,7 @@ pub(crate) struct Core {
     data: PathBuf,
     hooks: Hooks,
     pub(crate) flags: Flags,
+    pub(crate) releases: Releases,
     /// Has the store's log copied into its file; gone when that cannot be done beside.
     copies: Option<SyncSender<()>>,
 }
@@ -147,9 +149,19 @@ pub(crate) fn begin(
     let (executor, lines) = (opened.executor, tells.clone());
     let (hooks, ends) = Hooks::new();
     let (counts, looks, copies) = (None, 0, copy_beside(executor.store()));
-    let (tells_to, flags) = (lines, opened.flags);
-    let mut core =
-        Core { executor, platform, counts, tells: tells_to, looks, data, hooks, flags, copies };
+    let (flags, releases) = (opened.flags, Releases::default());
+    let mut core = Core {
+        executor,
+        platform,
+        counts,
+        tells: lines,
+        looks,
+        data,
+        hooks,
+        flags,
+        releases,
+        copies,
+    };
     core.kill_again();
     core.carry_out(opened.effects);
     core.tend_all();
@@ -276,10 +288,19 @@ impl Core {
         &self.data
     }
 
+    /// Has a plan made true: that of a flag here, others by the machine.
+    fn apply(&mut self, plan: Plan) {
+        if plan.flag.is_some() {
+            self.release_flag(&plan.service);
+        } else {
+            self.platform.apply(plan);
+        }
+    }
+
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Apply(plan) => self.platform.apply(plan),
+                Effect::Apply(plan) => self.apply(plan),
                 Effect::Tell(seq, service, entry) => {
                     // Nobody listening is no error.
                     let _ = self.tells.send(views::journal_line(seq, service, entry));
@@ -287,7 +308,11 @@ impl Core {
                 Effect::Ended(..) => {}
                 Effect::Forget(service) => {
                     drill::forget(&self.data, &service);
-                    self.platform.remove(service);
+                    if service.as_flag().is_some() {
+                        self.release_flag(&service);
+                    } else {
+                        self.platform.remove(service);
+                    }
                 }
             }
         }
@@ -358,8 +383,9 @@ impl Core {
             self.hook_ended(ended);
         }
         for plan in self.executor.owed() {
-            self.platform.apply(plan);
+            self.apply(plan);
         }
+        tokio::task::block_in_place(|| self.tend_releases());
         if self.looks.is_multiple_of(IDLE_LOOKS) && machine::is_disk_full(&self.data) {
             self.executor.note_full_disk();
         } else if self.executor.trouble().is_some() {

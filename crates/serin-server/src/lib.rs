@@ -18,6 +18,7 @@ mod foresee;
 mod hooks;
 mod machine;
 pub mod rehearsal;
+mod release;
 mod run;
 mod token;
 mod views;

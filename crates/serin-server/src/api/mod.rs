@@ -10,7 +10,7 @@ mod plan;
 mod read;
 mod ticks;
 pub mod view;
-mod write;
+pub(crate) mod write;
 
 use crate::control::{Core, Handle};
 use crate::token;
@@ -78,6 +78,7 @@ fn routes(handle: Handle) -> Router {
         .route("/api/flags/{key}", post(flags::strategy))
         .route("/api/v1/plan", post(plan::plan_file))
         .route("/api/v1/apply", post(write::apply))
+        .route("/api/v1/flag-rollouts", post(write::flag_rollout))
         .route("/api/v1/events", get(events::events))
         .route("/metrics", get(metrics::metrics))
         .fallback(|| async {

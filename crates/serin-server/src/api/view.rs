@@ -9,8 +9,8 @@ mod rollout;
 
 pub use back::{DrillRecord, Drills, KnownRevision, MeasuredWay, Runbook};
 pub use flags::{
-    Asking, Constant, FlagHistory, FlagList, FlagPast, FlagPatch, FlagPut, FlagSetRow, FlagSets,
-    FlagVerb, FlagView, Stamp,
+    Asking, Constant, FlagHistory, FlagList, FlagPast, FlagPatch, FlagPut, FlagRollout, FlagSetRow,
+    FlagSets, FlagVerb, FlagView, Stamp,
 };
 pub use life::{
     ApprovalView, LeftoverView, Leftovers, QueuedView, TestView, VariantView, WayBackView,

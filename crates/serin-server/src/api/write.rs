@@ -2,9 +2,9 @@
 
 use super::error::ApiError;
 use super::read::{known_revision, named, view};
-use super::view::{Applied, ApplyRequest, ServiceView, VerbRequest};
+use super::view::{Applied, ApplyRequest, FlagRollout, ServiceView, VerbRequest};
 use crate::control::{Handle, now};
-use crate::{apply, drill};
+use crate::{apply, drill, release};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -25,7 +25,7 @@ pub(super) async fn verb(
     Path(target): Path<String>,
     Json(request): Json<VerbRequest>,
 ) -> Result<Response, ApiError> {
-    let Some((name, verb)) = target.split_once(':') else {
+    let Some((name, verb)) = target.rsplit_once(':') else {
         return Err(ApiError::invalid("a verb is missing: POST to `{service}:{verb}`"));
     };
     let name = named(name)?;
@@ -98,8 +98,16 @@ fn ask_of(service: &Service, verb: &str, request: &VerbRequest) -> Result<Ask, A
 }
 
 /// Who asks, as their client says; never empty, at most 64 characters, printable.
-pub(in crate::api) fn actor(given: Option<&str>) -> Actor {
+pub(crate) fn actor(given: Option<&str>) -> Actor {
     let clean = |c: &char| !c.is_control();
     let name: String = given.unwrap_or_default().chars().filter(clean).take(64).collect();
     Actor(if name.trim().is_empty() { "unknown".into() } else { name })
+}
+
+/// `POST /api/v1/flag-rollouts`.
+pub(super) async fn flag_rollout(
+    State(handle): State<Handle>,
+    Json(request): Json<FlagRollout>,
+) -> Result<Json<Applied>, ApiError> {
+    Ok(Json(release::start(&handle, request).await?))
 }

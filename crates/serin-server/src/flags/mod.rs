@@ -32,6 +32,10 @@ use std::collections::BTreeMap;
 /// The set that is there from the beginning.
 pub(crate) const FIRST: &str = "production";
 
+/// The word for a change that only takes a flag back from users: like a kill it is never refused for
+/// want of room. The engine takes it again if it was not written.
+pub(crate) const BACK: &str = "back";
+
 /// Sets, at most.
 const SETS_MAX: usize = 200;
 
@@ -305,7 +309,8 @@ impl Core {
         if full {
             self.executor.note_full_disk();
         }
-        if act.verb != "kill" || matches!(error, serin_store::Error::Superseded { .. }) {
+        let way_back = ["kill", BACK].contains(&act.verb);
+        if !way_back || matches!(error, serin_store::Error::Superseded { .. }) {
             return Err(error);
         }
         if full {
@@ -316,7 +321,9 @@ impl Core {
             return Ok(());
         }
         self.flags.unwritten = all;
-        self.flags.kills.push(kill_note(act));
+        if act.verb == "kill" {
+            self.flags.kills.push(kill_note(act));
+        }
         // With no room for this either the kill stands until this controller ends.
         let _ = self.executor.store_mut().note_kills(&self.flags.kills);
         Ok(())

@@ -157,3 +157,31 @@ pub struct FlagVerb {
     /// Check only.
     pub dry_run: bool,
 }
+
+/// `POST /api/v1/flag-rollouts`: gives a flag to more and more users, as evidence allows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlagRollout {
+    /// Who and why.
+    #[serde(flatten)]
+    pub asking: Asking,
+    /// The set.
+    pub set: String,
+    /// The flag.
+    pub key: String,
+    /// The service whose requests carry it, and judge it.
+    pub service: String,
+    /// The variant that is released; the first that is not the off variant unless said.
+    #[serde(default)]
+    pub to: Option<String>,
+    /// Steps and analysis, as YAML under `strategy` of a service's file.
+    pub strategy: String,
+    /// Milliseconds in which a user counts once; a minute unless said.
+    #[serde(default)]
+    pub window_ms: Option<u64>,
+    /// Even if it was rolled back before with the same code behind it.
+    #[serde(default)]
+    pub allow_bad: bool,
+    /// Nothing is done.
+    #[serde(default)]
+    pub dry_run: bool,
+}

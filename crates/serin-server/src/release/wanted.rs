@@ -1,0 +1,164 @@
+//! What a flag must say so that the plan of its release is true. Pure.
+
+use serin_core::{Exposure, Plan, RevisionId, Role, Service, Weight};
+use serin_flags::{Definition, Judged, Release, WHOLE};
+
+/// The flag as the plan of `service` wants it; the same flag when there is no plan.
+///
+/// While a rollout goes on, users are drawn into a pool and are judged, also with nobody treated:
+/// so it is known what the old variant is like before, and that it is like that again after a way
+/// back. Afterwards everybody gets the variant that was trusted at last.
+pub(crate) fn wanted(flag: &Definition, service: &Service) -> Definition {
+    let mut next = flag.clone();
+    let Some((stable, _)) = service.plan.as_ref().and_then(|plan| plan.in_role(Role::Stable))
+    else {
+        next.release = None;
+        return next;
+    };
+    next.default_variant = Some(stable.version.to_string());
+    next.release = service.plan.as_ref().and_then(|plan| release(flag, service, plan, stable));
+    next
+}
+
+fn release(
+    flag: &Definition,
+    service: &Service,
+    plan: &Plan,
+    stable: &RevisionId,
+) -> Option<Release> {
+    let (spec, rollout) = (plan.flag.as_ref()?, service.rollout.as_ref()?);
+    let tried = plan.in_role(Role::Candidate).map(|(id, planned)| (id, planned.weight));
+    let other = if rollout.candidate == *stable { &spec.off } else { &rollout.candidate };
+    let (on, weight) = tried.unwrap_or((other, Weight::NONE));
+    let salt = flag.salt.as_deref().unwrap_or(&spec.key);
+    let mut release = Release::new(salt, on.version.as_str(), stable.version.as_str());
+    (release.exposure, release.arm) = shares(weight);
+    release.generation = plan.generation.to_string();
+    release.segments = flag.release.as_ref().map(|held| held.segments.clone()).unwrap_or_default();
+    release.judged = Some(Judged {
+        service: service.name.to_string(),
+        carrier: spec.carrier.to_string(),
+        on: on.to_string(),
+        off: stable.to_string(),
+        window_s: window_s(service),
+    });
+    Some(release)
+}
+
+/// Exposure and arm: without treatment everybody is in the pool, as control.
+fn shares(weight: Weight) -> (u32, u32) {
+    if weight == Weight::NONE {
+        return (WHOLE, 0);
+    }
+    let drawn = Exposure::of(weight);
+    (drawn.exposed.parts(), drawn.treated.parts())
+}
+
+fn window_s(service: &Service) -> u32 {
+    let window = service.spec.traffic.affinity.as_ref().map_or(60_000, |users| users.window.0);
+    (window / 1000).clamp(1, 300) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serin_core::{
+        Actor, Ask, DeployAsk, Event, FlagSpec, Millis, Observation, RevisionObservation, Schedule,
+        Step, Timestamp, step,
+    };
+    use serin_flags::Kind;
+
+    fn id(text: &str) -> RevisionId {
+        text.parse().unwrap()
+    }
+
+    fn percent(of: u32) -> Step {
+        Step::SetWeight(Weight::percent(of).unwrap())
+    }
+
+    fn flag() -> Definition {
+        Definition::boolean(Kind::Release, "shop")
+    }
+
+    /// A release of `on` at its first step.
+    fn begun() -> Service {
+        let spec = FlagSpec {
+            set: "production".into(),
+            key: "a".into(),
+            carrier: "shop".parse().unwrap(),
+            off: id("off@0a"),
+        };
+        let steps = vec![percent(10), Step::Pause(None), percent(100)];
+        let spec = spec.service(Schedule::of("flag", steps), Millis::secs(20)).unwrap();
+        let service = Service::new(spec.clone());
+        let took_over = Event::TookOver { epoch: 3, rollouts: 0 };
+        let service = step(&service, &took_over, Timestamp(1_000)).next;
+        let ask = DeployAsk { spec, revision: id("on@0b"), allow_bad: false };
+        asked(&service, Ask::Deploy(Box::new(ask)))
+    }
+
+    fn asked(service: &Service, ask: Ask) -> Service {
+        let event = Event::Asked { by: Actor("ada".into()), reason: None, ask };
+        let turn = step(service, &event, Timestamp(2_000));
+        assert_eq!(turn.refused, None);
+        turn.next
+    }
+
+    /// The platform has made the plan true, again and again.
+    fn settled(service: &Service) -> Service {
+        (0..8).fold(service.clone(), |service, n| {
+            let plan = service.plan.as_ref().unwrap();
+            let ready = |id: &RevisionId| {
+                let seen = RevisionObservation {
+                    ready: 1,
+                    youngest_ready_at: Some(Timestamp(0)),
+                    ..RevisionObservation::default()
+                };
+                (id.clone(), seen)
+            };
+            let seen = Observation {
+                seq: (3, service.observed.seq.1 + 1),
+                applied: Some(plan.generation),
+                revisions: plan.revisions.keys().map(ready).collect(),
+                ..Observation::default()
+            };
+            step(&service, &Event::Observed(seen), Timestamp(20_000 + n * 1_000)).next
+        })
+    }
+
+    fn drawn(flag: &Definition) -> (u32, u32, &str, &str) {
+        let release = flag.release.as_ref().unwrap();
+        (release.exposure, release.arm, &release.on, &release.off)
+    }
+
+    #[test]
+    fn the_shares_of_a_plan_are_drawn_and_judged() {
+        let before = wanted(&flag(), &begun());
+        assert_eq!(drawn(&before), (WHOLE, 0, "on", "off"), "judged before anybody is treated");
+        let service = settled(&begun());
+        let at_ten = wanted(&before, &service);
+        assert_eq!(drawn(&at_ten), (20_000, 50_000, "on", "off"));
+        let release = at_ten.release.as_ref().unwrap();
+        assert_eq!(release.generation, service.plan.as_ref().unwrap().generation.to_string());
+        let judged = release.judged.as_ref().unwrap();
+        assert_eq!((judged.on.as_str(), judged.off.as_str()), ("on@0b", "off@0a"));
+        assert_eq!((judged.carrier.as_str(), judged.window_s), ("shop", 20));
+        assert_eq!(wanted(&at_ten, &service), at_ten, "wanted once, it is true");
+    }
+
+    #[test]
+    fn a_promoted_variant_is_everybodys_and_an_aborted_one_nobodys() {
+        let promoted = asked(&settled(&begun()), Ask::Promote { full: true });
+        let everybody = wanted(&flag(), &promoted);
+        assert_eq!(drawn(&everybody), (WHOLE, WHOLE, "on", "off"));
+        let done = settled(&promoted);
+        assert!(done.rollout.is_none());
+        let after = wanted(&everybody, &done);
+        assert_eq!((after.release, after.default_variant.as_deref()), (None, Some("on")));
+
+        let aborted = asked(&settled(&begun()), Ask::Abort);
+        let back = wanted(&flag(), &aborted);
+        assert_eq!(drawn(&back), (WHOLE, 0, "on", "off"), "everybody is off and counted");
+        assert_eq!(back.default_variant.as_deref(), Some("off"));
+    }
+}
