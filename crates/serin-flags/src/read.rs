@@ -65,6 +65,9 @@ fn json(raw: &RawValue, place: &str) -> Result<Value, Problem> {
 
 const SHAPE: &str = "{\"flags\": {\"key\": {\"state\", \"variants\", \"defaultVariant\"}}}";
 
+/// Problems that are told at once.
+const PROBLEMS_MAX: usize = 1_000;
+
 struct Reader<'d> {
     bucketing: Bucketing,
     limits: &'d Limits,
@@ -78,15 +81,22 @@ struct Reader<'d> {
 
 impl Reader<'_> {
     fn done(self) -> Result<FlagSet, Vec<Problem>> {
-        if self.problems.is_empty() {
-            Ok(FlagSet::new(self.flags, self.metadata, self.bucketing))
-        } else {
-            Err(self.problems)
+        let mut problems = self.problems;
+        if problems.is_empty() {
+            return Ok(FlagSet::new(self.flags, self.metadata, self.bucketing));
         }
+        if problems.len() > PROBLEMS_MAX {
+            problems.truncate(PROBLEMS_MAX);
+            problems.push(Problem::new("document", "more problems than are told at once"));
+        }
+        Err(problems)
     }
 
+    /// One problem too many is kept, so that it shows that there are more.
     fn report(&mut self, problem: Problem) {
-        self.problems.push(problem);
+        if self.problems.len() <= PROBLEMS_MAX {
+            self.problems.push(problem);
+        }
     }
 
     /// Flags by key, or a list of flags that say their key.

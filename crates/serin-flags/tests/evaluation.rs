@@ -250,6 +250,99 @@ fn a_release_says_which_side_someone_is_on() {
 }
 
 #[test]
+fn a_split_goes_by_the_method_it_names() {
+    // new_checkout:user-123 is in bucket 67064 of v2, 66518 of v3, 5 (of 100) of md5-100,
+    // 1 (of 100) of Unleash's and 918 (of 1000) of its variants.
+    let cases = [
+        ("v2", 67_064, "off"),
+        ("v2", 67_065, "on"),
+        ("v3", 66_518, "off"),
+        ("v3", 66_519, "on"),
+        ("md5-100", 5_000, "off"),
+        ("md5-100", 6_000, "on"),
+        ("unleash", 1_000, "off"),
+        ("unleash", 2_000, "on"),
+        ("unleash-variant", 91_800, "off"),
+        ("unleash-variant", 91_900, "on"),
+    ];
+    for (method, share, expected) in cases {
+        let parts = [json!(["on", share]), json!(["off", 100_000 - share])];
+        let rule = json!({"serin_split":
+            [method, "new_checkout", {"var": "user"}, parts[0], parts[1]]});
+        let expected = format!("{expected} TARGETING_MATCH");
+        check(&rule, &json!({"user": "user-123"}), &expected);
+        for nobody in [json!(null), json!(""), json!(["user-123"]), json!({"a": 1})] {
+            check(&rule, &json!({"user": nobody}), "off DEFAULT");
+        }
+    }
+    // A number is the unit that its text is.
+    let rule = json!({"serin_split": ["v3", "s", {"var": "n"}, ["on", 41_477], ["off", 58_523]]});
+    for n in [json!(42), json!(42.0), json!("42")] {
+        check(&rule, &json!({"n": n}), "on TARGETING_MATCH");
+    }
+    for wrong in [
+        json!({"serin_split": ["v4", "s", "u", ["on", 1]]}),
+        json!({"serin_split": ["v3", "s", "u", ["on", 100_001]]}),
+        json!({"serin_split": ["v3", "s", "u", ["on", 0.5]]}),
+        json!({"serin_split": ["v3", "s", "u"]}),
+        json!({"serin_split": ["v3", 7, "u", ["on", 1]]}),
+    ] {
+        check(&wrong, &json!({}), "PARSE_ERROR");
+    }
+}
+
+/// Version 2 hashes text alone; version 3 anything but a list and nothing.
+#[test]
+fn a_fraction_is_of_whatever_is_named() {
+    let rule = json!({"fractional": [{"var": "by"}, ["on", 1]]});
+    let document = json!({"flags": {"flag": flag(&json!("off"), &rule)}});
+    let (drawn, not) = ("on TARGETING_MATCH", "off DEFAULT");
+    let cases = [
+        (json!("text"), drawn, drawn),
+        (json!(7), not, drawn),
+        (json!(true), not, drawn),
+        (json!({"a": 1}), not, drawn),
+        (json!([1]), not, not),
+        // Nothing is as if no key had been named, in version 2.
+        (json!(null), drawn, not),
+    ];
+    for (by, two, three) in cases {
+        let context = json!({"by": by, "targetingKey": "u"});
+        let text = document.to_string();
+        for (bucketing, expected) in [(Bucketing::V2, two), (Bucketing::V3, three)] {
+            let set = FlagSet::parse(text.as_bytes(), bucketing).unwrap();
+            assert_eq!(answer(&set, "flag", &context), expected, "{by} in {bucketing:?}");
+        }
+    }
+}
+
+#[test]
+fn weights_that_cannot_be_used_give_nothing() {
+    let cases = [
+        (json!([["on", 0]]), "off DEFAULT"),
+        (json!([["on", -5]]), "off DEFAULT"),
+        (json!([["on", 0.5]]), "off DEFAULT"),
+        (json!([["on", "1"]]), "off DEFAULT"),
+        (json!([["on", 2_147_483_647], ["off", 1]]), "off DEFAULT"),
+        (json!([["on", 2_147_483_648_u32]]), "off DEFAULT"),
+        (json!([["on", 1, 2]]), "off DEFAULT"),
+        (json!([["on", 1], "off"]), "off DEFAULT"),
+        (json!([[]]), "off DEFAULT"),
+        (json!([["on", 2_147_483_647]]), "on TARGETING_MATCH"),
+        (json!([["on", 5.0], ["off", -1]]), "on TARGETING_MATCH"),
+        (json!([["on"]]), "on TARGETING_MATCH"),
+        (json!([["on", {"var": "weight"}]]), "on TARGETING_MATCH"),
+        (json!([["on", {"var": "nothing"}]]), "off DEFAULT"),
+        (json!([[null, 1]]), "off DEFAULT"),
+        (json!([[{"if": [true, "on"]}, 1]]), "on TARGETING_MATCH"),
+    ];
+    for (parts, expected) in cases {
+        let context = json!({"targetingKey": "u", "weight": 3});
+        check(&json!({"fractional": parts}), &context, expected);
+    }
+}
+
+#[test]
 fn a_flag_says_its_own_type_without_losing_anything() {
     let document = br#"{"flags": {
         "int": {"state": "ENABLED", "variants": {"a": 7}, "defaultVariant": "a"},

@@ -211,6 +211,14 @@ fn rules_that_multiply_are_stopped() {
     assert_eq!(answer(&nested, &context), "GENERAL");
 }
 
+#[test]
+fn not_every_one_of_very_many_problems_is_told() {
+    let flags: Map<String, Value> = (0..2_000).map(|n| (n.to_string(), json!(7))).collect();
+    let found = problems(&json!({"flags": flags}).to_string());
+    assert_eq!(found.len(), 1_001);
+    assert_eq!(found[1_000], "document: more problems than are told at once");
+}
+
 const OPERATORS: &[&str] = &[
     "var",
     "missing",

@@ -14,7 +14,10 @@ use crate::{
     },
 };
 use serde_json::{Map, Value};
-use std::fmt::{Display, Write};
+use std::{
+    collections::BTreeMap,
+    fmt::{Display, Write},
+};
 
 /// A rule that can never be run, and why. Its flag answers with PARSE_ERROR.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,7 @@ pub(crate) fn lower(rule: &Value, bucketing: Bucketing) -> Result<Program> {
         bucketing,
         inner: false,
         nesting: 0,
+        names: BTreeMap::new(),
         place: String::new(),
     };
     lowering.expression(rule, 0)?;
@@ -63,6 +67,8 @@ struct Lowering {
     /// Inside of `map` and the like, where paths begin at the item.
     inner: bool,
     nesting: usize,
+    /// Where an attribute's name is in the program.
+    names: BTreeMap<String, u32>,
     /// The place in the rule, as a JSON pointer.
     place: String,
 }
@@ -207,8 +213,12 @@ impl Lowering {
     }
 
     fn name(&mut self, text: &str) -> Result<u32> {
-        let known = self.program.names.iter().position(|name| *name.text == *text);
-        known.map_or_else(|| keep(&mut self.program.names, Name::new(text)), |at| Ok(at as u32))
+        if let Some(at) = self.names.get(text) {
+            return Ok(*at);
+        }
+        let at = keep(&mut self.program.names, Name::new(text))?;
+        self.names.insert(text.to_owned(), at);
+        Ok(at)
     }
 }
 
