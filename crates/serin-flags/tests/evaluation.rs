@@ -316,6 +316,56 @@ fn a_fraction_is_of_whatever_is_named() {
     }
 }
 
+/// What flagd-core 4.0.1 for JavaScript (version 2) and 2.0.0 for Python (version 3) answer.
+#[test]
+fn everybody_is_where_flagds_own_evaluators_put_them() {
+    let users = [
+        "u1",
+        "u2",
+        "u3",
+        "user-123",
+        "4b3c1f0e-58a1-4d0c-9c58-0f4c6a0f4e11",
+        "anna@example.com",
+        "a",
+        "b",
+        "c",
+        "d",
+        "1",
+        "1000",
+    ];
+    let cases = [
+        (json!(null), "yygbgygyrgyb", "yygbyybybyyy"),
+        (json!({"cat": ["salt", {"var": "targetingKey"}]}), "ygyrbyyyyygy", "gbggybgybgyg"),
+        (json!({"var": "email"}), "gyggygyygryg", "yyybgrbygryb"),
+    ];
+    for (key, two, three) in cases {
+        let mut arguments =
+            vec![json!(["r", 7]), json!(["b", 13]), json!(["g", 30]), json!(["y", 50])];
+        if !key.is_null() {
+            arguments.insert(0, key.clone());
+        }
+        let name = match &key {
+            Value::Null => "implicit",
+            key if key.get("cat").is_some() => "salted",
+            _ => "attribute",
+        };
+        let flag = json!({
+            "state": "ENABLED",
+            "variants": {"r": 1, "b": 2, "g": 3, "y": 4},
+            "targeting": {"fractional": arguments},
+        });
+        let text = json!({"flags": {name: flag}}).to_string();
+        for (bucketing, expected) in [(Bucketing::V2, two), (Bucketing::V3, three)] {
+            let set = FlagSet::parse(text.as_bytes(), bucketing).unwrap();
+            let parts = users.map(|user| {
+                let context = json!({"targetingKey": user, "email": format!("{user}@x.org")});
+                answer(&set, name, &context).chars().next().unwrap()
+            });
+            assert_eq!(String::from_iter(parts), expected, "{key} in {bucketing:?}");
+        }
+    }
+}
+
 #[test]
 fn weights_that_cannot_be_used_give_nothing() {
     let cases = [
