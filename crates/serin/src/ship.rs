@@ -73,7 +73,7 @@ pub async fn deploy(context: &Context<'_>, args: DeployArgs) -> Result<Exit, Fai
 }
 
 /// Says what an apply did, and stays with the rollouts it started.
-async fn settle(
+pub async fn settle(
     context: &Context<'_>,
     document: &Document,
     dry_run: bool,

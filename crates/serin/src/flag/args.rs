@@ -2,9 +2,11 @@
 
 mod change;
 mod offline;
+mod rollout;
 
 pub use change::{ArchiveArgs, FlagKind, KillArgs, RestoreArgs, SetArgs, SetsArgs, VerbArgs};
 pub use offline::{EvalArgs, Hash, ScanArgs};
+pub use rollout::{RolloutArgs, Until};
 
 use clap::{Args, Subcommand};
 
@@ -32,6 +34,8 @@ pub enum FlagVerb {
     Disable(VerbArgs),
     /// The off variant for everybody, at once, whatever else is written
     Kill(KillArgs),
+    /// Give it to more and more users, as evidence allows
+    Rollout(Box<RolloutArgs>),
     /// Every change, with who and why
     History(HistoryArgs),
     /// Make a flag what it was after an earlier change

@@ -6,6 +6,7 @@ mod eval;
 mod look;
 mod offline;
 mod render;
+mod rollout;
 mod scan;
 mod set;
 
@@ -39,6 +40,7 @@ async fn asked(context: &Context<'_>, verb: FlagVerb) -> Result<Exit, Failure> {
         FlagVerb::Off(args) => change::verb(context, "off", args).await,
         FlagVerb::Disable(args) => change::verb(context, "disable", args).await,
         FlagVerb::Kill(args) => change::kill(context, args).await,
+        FlagVerb::Rollout(args) => rollout::rollout(context, *args).await,
         FlagVerb::History(args) => look::history(context, args).await,
         FlagVerb::Restore(args) => change::restore(context, args).await,
         FlagVerb::Archive(args) => change::archive(context, args).await,

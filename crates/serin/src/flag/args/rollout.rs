@@ -1,0 +1,69 @@
+//! The words of `serin flag rollout`.
+
+use super::SetArg;
+use crate::cli::{Stay, Why, duration};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The release is a rollout named flag:SET:KEY: status, explain, pause, resume, promote, abort, history
+and rollback take that name.
+
+Examples:
+  serin flag rollout new_checkout --service shop --steps 5,25,50,100 --until evidence
+  serin flag rollout new_checkout --service shop -f release.yaml    # canary: { steps: [...] }
+  serin status flag:production:new_checkout
+  serin abort flag:production:new_checkout --reason \"support is flooded\"")]
+pub struct RolloutArgs {
+    /// The flag
+    pub key: String,
+    /// The service whose requests carry the flag, and judge it
+    #[arg(long, value_name = "NAME")]
+    pub service: String,
+    #[command(flatten)]
+    pub set: SetArg,
+    /// The variant; the first that is not the off variant unless said
+    #[arg(long, value_name = "VARIANT")]
+    pub to: Option<String>,
+    /// Shares of users in percent, rising to 100
+    #[arg(long, value_delimiter = ',', default_value = "5,25,50,100", value_name = "P,..")]
+    pub steps: Vec<f64>,
+    /// What ends a step
+    #[arg(long, value_enum, default_value = "evidence", value_name = "WHAT")]
+    pub until: Until,
+    /// How long a step takes at least
+    #[arg(long, value_parser = duration, default_value = "1m", value_name = "TIME")]
+    pub bake: Duration,
+    /// After this time without evidence a step waits for a person
+    #[arg(long, value_parser = duration, default_value = "1h", value_name = "TIME")]
+    pub deadline: Duration,
+    /// Steps and analysis in the words of `strategy` in serin.yaml, in place of the above
+    #[arg(short = 'f', long, value_name = "FILE", conflicts_with_all = ["steps", "until", "bake"])]
+    pub file: Option<PathBuf>,
+    /// Time in which a user counts once
+    #[arg(long, value_parser = duration, default_value = "1m", value_name = "TIME")]
+    pub window: Duration,
+    /// Even if it was rolled back before with the same code behind it
+    #[arg(long)]
+    pub allow_bad: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub why: Why,
+    #[command(flatten)]
+    pub stay: Stay,
+}
+
+/// What ends a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Until {
+    /// Evidence that users are no worse off
+    Evidence,
+    /// Its time; harm still takes the flag back
+    Time,
+    /// A person: `serin promote`
+    Person,
+}
