@@ -6,7 +6,7 @@ pub use datum::Datum;
 
 use crate::{
     ErrorCode, EvalError,
-    names::{Name, TOLD_BY_HASH, name_hash},
+    names::{Name, TOLD_BY_HASH, name_hash, same_text},
 };
 use serde_json::Value;
 use std::borrow::Cow;
@@ -117,7 +117,7 @@ impl<'a> Context<'a> {
             let mut attributes = self.attributes.iter();
             let told = |other: &Attribute| match name.len() {
                 0..=TOLD_BY_HASH => other.name.len() == name.len(),
-                _ => other.name == name,
+                _ => same_text(&other.name, name),
             };
             let found = attributes.find(|other| other.hash == hash && told(other));
             return found.map(|attribute| &attribute.datum);

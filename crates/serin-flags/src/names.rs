@@ -32,6 +32,28 @@ pub(crate) fn name_hash(text: &str) -> u64 {
     hash ^ hash >> 32
 }
 
+/// Whether two texts are equal. Those of usual length are compared in two overlapping pieces, which
+/// is faster than calling for a comparison of any length.
+#[inline]
+pub(crate) fn same_text(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    match a.len() {
+        0..4 => a.iter().eq(b),
+        4..8 => ends::<4>(a) == ends::<4>(b),
+        8..=16 => ends::<8>(a) == ends::<8>(b),
+        17..=32 => ends::<16>(a) == ends::<16>(b),
+        _ => a == b,
+    }
+}
+
+/// The first and the last `N` bytes.
+fn ends<const N: usize>(text: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+    Some((text.first_chunk()?, text.last_chunk()?))
+}
+
 /// Places of names in a list, found by hash: open addressing, at most half full.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
@@ -75,4 +97,40 @@ impl Table {
 /// The upper half decides the slot, the lower half is compared.
 fn slot_of(hash: u64, size: usize) -> usize {
     (hash >> 32) as usize & (size - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Table, name_hash, same_text};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn texts_are_the_same_if_they_are_equal(a in "[ab]{0,70}", at: prop::sample::Index) {
+            prop_assert!(same_text(&a, &a.clone()));
+            let mut other = a.clone().into_bytes();
+            prop_assert!(!same_text(&a, &format!("{a}a")));
+            if !other.is_empty() {
+                other[at.index(a.len())] = b'c';
+                prop_assert!(!same_text(&a, &String::from_utf8(other).unwrap()));
+            }
+        }
+
+        #[test]
+        fn every_name_is_found_and_no_other(names in prop::collection::btree_set("[a-d]{0,9}", 0..80)) {
+            let names: Vec<String> = names.into_iter().collect();
+            let table = Table::new(names.iter().map(|name| name_hash(name)));
+            for (place, name) in names.iter().enumerate() {
+                let found = table.find(name_hash(name), |at| names[at] == *name);
+                prop_assert_eq!(found, Some(place));
+            }
+            prop_assert_eq!(table.find(name_hash("e"), |at| names[at] == "e"), None);
+        }
+
+        #[test]
+        fn short_names_are_told_by_their_hash(a in "\\PC{0,7}", b in "\\PC{0,7}") {
+            prop_assume!(a.len() <= super::TOLD_BY_HASH && b.len() <= super::TOLD_BY_HASH);
+            prop_assert_eq!(a == b, name_hash(&a) == name_hash(&b));
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use crate::{
     Bucketing, Context, ErrorCode, EvalError, FlagType, FlagValue, Metadata, Problem, Reason,
     Resolution,
-    names::{Table, name_hash},
+    names::{Table, name_hash, same_text},
     outcome::Arm,
     read,
     rule::{Frame, Made, Program, Silent, TooMuch, Tracer, Val, run},
@@ -76,7 +76,8 @@ impl FlagSet {
 
     /// A flag by its key.
     pub fn flag(&self, key: &str) -> Option<&Flag> {
-        let place = self.table.find(name_hash(key), |place| *self.flags[place].key == *key)?;
+        let place =
+            self.table.find(name_hash(key), |place| same_text(&self.flags[place].key, key))?;
         Some(&self.flags[place])
     }
 
@@ -263,7 +264,7 @@ impl Flag {
         made: &Made<'v>,
     ) -> Result<Resolution<'_>, EvalError> {
         let name = made.written(value).map_err(|TooMuch| self.too_much())?;
-        let place = self.variants.iter().position(|(variant, _)| **variant == *name);
+        let place = self.variants.iter().position(|(variant, _)| same_text(variant, &name));
         let Some(place) = place else { return Err(self.no_variant(&name)) };
         Ok(Resolution { arm, ..self.resolution(place, Reason::TargetingMatch) })
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     Datum,
-    names::{Name, Table, name_hash},
+    names::{Name, Table, name_hash, same_text},
     rule::{own::Test, split::Split},
 };
 
@@ -145,7 +145,7 @@ impl Set {
     }
 
     pub fn has_text(&self, text: &str) -> bool {
-        self.table.find(name_hash(text), |place| *self.texts[place] == *text).is_some()
+        self.table.find(name_hash(text), |place| same_text(&self.texts[place], text)).is_some()
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::{
     Context, Datum,
+    names::same_text,
     rule::number::{parse_number, write_number},
 };
 use std::{
@@ -313,7 +314,7 @@ impl<'v> Made<'v> {
     #[inline]
     pub fn equal(&self, a: &Val<'v>, b: &Val<'v>) -> bool {
         match (a, b) {
-            (Val::Text(a), Val::Text(b)) => a == b,
+            (Val::Text(a), Val::Text(b)) => same_text(a, b),
             _ => self.equal_converted(*a, *b),
         }
     }
