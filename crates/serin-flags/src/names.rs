@@ -109,7 +109,8 @@ mod tests {
         fn texts_are_the_same_if_they_are_equal(a in "[ab]{0,70}", at: prop::sample::Index) {
             prop_assert!(same_text(&a, &a.clone()));
             let mut other = a.clone().into_bytes();
-            prop_assert!(!same_text(&a, &format!("{a}a")));
+            let longer = a.clone() + "a";
+            prop_assert!(!same_text(&a, &longer));
             if !other.is_empty() {
                 other[at.index(a.len())] = b'c';
                 prop_assert!(!same_text(&a, &String::from_utf8(other).unwrap()));
