@@ -58,11 +58,20 @@ pub(super) fn feature(
         "variants": [],
         "dependencies": dependencies.unwrap_or_default(),
     });
-    let note = differs.then(|| {
-        "Unleash's clients put users into other buckets than the rest; \
-        bucketing `unleash` makes them the same"
-            .to_owned()
-    });
+    let note = match (differs, splits, &flag.anonymous) {
+        (true, ..) => Some(
+            "Unleash's clients put users into other buckets than the rest; bucketing `unleash` \
+             makes them the same",
+        ),
+        (_, true, Anonymous::Attribute(_)) => {
+            Some("a user without id and session gets a random share")
+        }
+        (_, true, Anonymous::Skip) => {
+            Some("a user without the attribute that is bucketed gets nothing from later rules")
+        }
+        (_, false, _) => None,
+    };
+    let note = note.map(str::to_owned);
     Ok(Written { feature, note })
 }
 
@@ -101,6 +110,13 @@ fn entries<'a>(set: &SetDefinition, flag: &'a Definition) -> Result<Vec<Entry<'a
         entries.push(Entry { who: of_rule(set, rule)?, what });
     }
     entries.extend(released(set, flag)?);
+    // After its end only the default is left.
+    if let Some(end) = flag.expires_at {
+        let before = Alternatives::one(Constraint::before(end));
+        for entry in &mut entries {
+            entry.who = entry.who.and(&before)?;
+        }
+    }
     let ended = entries
         .last()
         .is_some_and(|entry| entry.who.is_everybody() && matches!(entry.what, What::One(_)));
@@ -111,7 +127,7 @@ fn entries<'a>(set: &SetDefinition, flag: &'a Definition) -> Result<Vec<Entry<'a
         }
         _ => {}
     }
-    expiring(flag, entries)
+    Ok(entries)
 }
 
 /// The variant that has everything.
@@ -127,20 +143,6 @@ fn released<'a>(set: &SetDefinition, flag: &'a Definition) -> Result<Option<Entr
         _ => return Err("a guarded release is under way".to_owned()),
     };
     Ok(Some(Entry { who: of_segments(set, &release.segments)?, what }))
-}
-
-/// Everything but the default variant ends with the flag.
-fn expiring<'a>(flag: &'a Definition, entries: Vec<Entry<'a>>) -> Result<Vec<Entry<'a>>, String> {
-    let Some(end) = flag.expires_at.filter(|_| !is_forced_off(flag)) else { return Ok(entries) };
-    let before = Alternatives::one(Constraint::before(end));
-    let last = flag.default_variant.as_deref();
-    let mut kept = Vec::new();
-    for Entry { who, what } in entries {
-        let is_last = who.is_everybody() && matches!(what, What::One(name) if Some(name) == last);
-        let who = if is_last { who } else { who.and(&before)? };
-        kept.push(Entry { who, what });
-    }
-    Ok(kept)
 }
 
 struct Writer<'a> {

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
+mod hostile;
 mod reference;
+mod unleash;
 mod written;
 
 use proptest::prelude::*;
