@@ -18,6 +18,7 @@ mod compile;
 mod context;
 mod entries;
 mod explain;
+pub mod export;
 mod hash;
 pub mod import;
 mod key;
