@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::vars::{fill, within};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serin_core::{Digest, EnvValue, RunSpec, Version};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub struct Artefact {
 }
 
 /// One file of an artefact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtefactFile {
     /// Where it is.
     pub path: PathBuf,
@@ -112,6 +112,11 @@ fn is_code(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() < MAX_BYTES)
 }
 
+/// SHA-256 of a file's content as it is now.
+pub(crate) fn sha256(path: &Path) -> Result<String, Error> {
+    Ok(hash_file(path.into())?.sha256)
+}
+
 fn hash_file(path: PathBuf) -> Result<ArtefactFile, Error> {
     let unreadable =
         |source| Error::Unreadable { what: "the artefact file".into(), path: path.clone(), source };
@@ -168,4 +173,4 @@ fn remember(stamp: Stamp, sha256: String) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -49,6 +49,17 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A file that became another one while it was looked at.
+    #[error("the files of the command change while they are read; deploy when they are complete")]
+    Changing,
+    /// What a revision is made of cannot be put aside, so there would be no way back to it.
+    #[error("`{path}` cannot be kept for a way back: {source}", path = path.display())]
+    NotKept {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A line of an environment file that is no assignment. Its content is never shown.
     #[error("line {line} of `{path}` is not NAME=value", path = path.display())]
     BadEnvLine {

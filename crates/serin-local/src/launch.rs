@@ -1,8 +1,8 @@
 //! Starting one instance: what it runs, its environment, and the order to the keeper.
 
-use crate::artefact;
 use crate::error::Error;
 use crate::keeper::Keeper;
+use crate::kept;
 use crate::label::Label;
 use crate::vars::Vars;
 use serin_core::{Colour, RunSpec, ServiceName};
@@ -17,6 +17,8 @@ pub(crate) struct Job {
     pub(crate) run: RunSpec,
     pub(crate) colour: Colour,
     pub(crate) log: PathBuf,
+    /// Where programs are kept.
+    pub(crate) data: PathBuf,
 }
 
 /// How it went: the reason is for people.
@@ -60,13 +62,17 @@ fn specify(mut job: Job) -> Result<(ProcessSpec, Option<String>), Error> {
         port: job.label.port,
     };
     let env = vars.environment(&job.run, &|name| std::env::var(name).ok())?;
-    let artefact = artefact::digest(&job.run, &vars.revision.version)?;
-    let digest = Some(artefact.digest.as_str().to_string());
+    let found = kept::as_deployed(&job.data, &job.run, &vars.revision)?;
+    let digest = Some(found.digest);
     job.label.artefact.clone_from(&digest);
+    let mut command = vars.command(&job.run);
+    if let Some((program, kept)) = command.first_mut().zip(found.program) {
+        *program = kept.to_string_lossy().into_owned();
+    }
     let spec = ProcessSpec {
         label: serde_json::to_value(&job.label)
             .map_err(|e| Error::Unexpected { who: "the label", what: e.to_string() })?,
-        command: vars.command(&job.run),
+        command,
         env,
         cwd: job.run.working_directory.clone().into(),
         user: job.run.user.clone(),

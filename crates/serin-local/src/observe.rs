@@ -117,10 +117,13 @@ fn seen_of(plan: Option<&Plan>, fleet: &Fleet, crew: &Crew, shift: Shift) -> Rev
     }
 }
 
-/// Whether living instances run different artefacts.
-fn drift<'a>(instances: impl Iterator<Item = &'a Instance>) -> bool {
-    let living = instances.filter(|i| i.is_alive());
-    living.filter_map(|i| i.artefact.as_deref()).collect::<BTreeSet<_>>().len() > 1
+/// Whether a living instance runs something else than was deployed.
+fn drift<'a>(mut instances: impl Iterator<Item = &'a Instance>) -> bool {
+    let other = |i: &Instance| {
+        let deployed = i.crew.revision.digest.as_str();
+        i.artefact.as_deref().is_some_and(|artefact| artefact != deployed)
+    };
+    instances.any(|i| i.is_alive() && other(i))
 }
 
 fn shifted(at: Timestamp, shift: Shift) -> Timestamp {

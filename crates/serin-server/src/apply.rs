@@ -220,6 +220,7 @@ async fn deploy_all(
     if terms.dry_run {
         return Ok(Applied { schema: schema_of("applied"), services: checked });
     }
+    keep(handle, &wanted).await?;
     let before = addresses(handle).await?;
     let fresh = reserve_all(handle, &wanted, &before).await?;
     let kept: Vec<_> = wanted.iter().flat_map(|w| w.spec.addresses()).collect();
@@ -238,6 +239,33 @@ async fn deploy_all(
         let _ = handle.local().release(address).await;
     }
     Ok(Applied { schema: schema_of("applied"), services: done? })
+}
+
+/// Puts the programs aside, so that there is a way back whatever becomes of their files.
+async fn keep(handle: &Handle, wanted: &[Wanted]) -> Result<(), ApiError> {
+    let needed = handle.ask(|core| (core.data().to_owned(), digests(core)));
+    let (data, mut known) = needed.await.ok_or_else(ApiError::ending)?;
+    let all: Vec<_> = wanted.iter().map(|w| (w.spec.run.clone(), w.revision.clone())).collect();
+    let work = tokio::task::spawn_blocking(move || {
+        for (run, revision) in &all {
+            serin_local::keep(&data, run, revision)?;
+            known.insert(revision.digest.as_str().to_owned());
+        }
+        serin_local::sweep(&data, &known);
+        Ok(())
+    });
+    let kept: Result<(), serin_local::Error> = work.await.map_err(|_| ApiError::ending())?;
+    kept.map_err(|why| {
+        ApiError::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, "storage", why.to_string())
+            .hint("nothing was changed; see to it and deploy again")
+    })
+}
+
+/// Digests of all revisions that are known.
+fn digests(core: &Core) -> std::collections::BTreeSet<String> {
+    let queued = |s: &Service| s.queued.as_ref().map(|q| q.deploy.revision.clone());
+    let of = |s: &Service| s.revisions.keys().cloned().chain(queued(s)).collect::<Vec<_>>();
+    core.executor.services().flat_map(of).map(|id| id.digest.as_str().to_owned()).collect()
 }
 
 /// Claims the addresses; gives back those nobody held before.

@@ -128,7 +128,11 @@ fn notes(service: &Service, trouble: Option<&str>) -> Vec<String> {
     let seen = &service.observed.revisions;
     let drifted = seen.iter().filter(|(_, r)| r.drift);
     let drifted = drifted.map(|(id, _)| {
-        format!("instances of {} run different artefacts; deploy it anew", id.version)
+        format!(
+            "instances of {} run files that changed after it was deployed; give those of each \
+             version a path with $(REVISION), and deploy it anew",
+            id.version
+        )
     });
     let failing = seen.iter().filter_map(|(id, r)| {
         let failure = r.failure.as_ref()?;

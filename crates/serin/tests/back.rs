@@ -191,3 +191,39 @@ fn after_a_rollback_deploys_are_held_until_released() {
         assert!(metrics.contains(part), "{part}: {metrics}");
     }
 }
+
+/// The programs that run, by instance.
+fn programs(server: &Server) -> Vec<std::path::PathBuf> {
+    let view = server.json(&["status", "shop"]);
+    let pids = view["instances"].as_array().unwrap().iter().filter_map(|i| i["pid"].as_u64());
+    pids.filter_map(|pid| std::fs::read_link(format!("/proc/{pid}/exe")).ok()).collect()
+}
+
+#[test]
+fn who_builds_over_the_program_can_still_go_back_to_what_was_deployed() {
+    let server = Server::start();
+    let program = server.dir().join("shop");
+    std::fs::copy(env!("CARGO_BIN_EXE_serin"), &program).unwrap();
+    let size = program.metadata().unwrap().len();
+    let command = "[\"./shop\", \"__demo-app\"]";
+    let text = support::file_of(free_address(), command, "", QUICK);
+    server.ok(&["apply", "-f", &server.file("serin.yaml", &text)]);
+    // A new build: another file under the name, one byte longer.
+    let mut built = std::fs::read(&program).unwrap();
+    built.push(b' ');
+    std::fs::remove_file(&program).unwrap();
+    std::fs::write(&program, built).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).unwrap();
+    let size_of = |path: &std::path::PathBuf| path.metadata().unwrap().len();
+    server.ok(&["deploy", "-r", "v2"]);
+    let running = programs(&server);
+    assert!(running.iter().all(|path| size_of(path) == size + 1), "{running:?}");
+    server.ok(&["rollback"]);
+    let running = programs(&server);
+    let kept = server.data().join("artefacts").canonicalize().unwrap();
+    assert_eq!(running.len(), 2);
+    assert!(running.iter().all(|p| p.starts_with(&kept) && size_of(p) == size), "{running:?}");
+    let notes = &server.json(&["status", "shop"])["notes"];
+    assert!(!notes.to_string().contains("changed after"), "{notes}");
+}

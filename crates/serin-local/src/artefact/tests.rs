@@ -1,7 +1,7 @@
 use super::*;
 use serin_core::{Limits, LogLimits, Millis, Probe, ProbeKind};
 
-fn run(dir: &Path, command: &[&str]) -> RunSpec {
+pub(crate) fn run(dir: &Path, command: &[&str]) -> RunSpec {
     RunSpec {
         command: command.iter().map(|part| (*part).to_string()).collect(),
         env: BTreeMap::new(),
@@ -24,7 +24,7 @@ fn run(dir: &Path, command: &[&str]) -> RunSpec {
     }
 }
 
-fn script(dir: &Path, name: &str, text: &str) -> PathBuf {
+pub(crate) fn script(dir: &Path, name: &str, text: &str) -> PathBuf {
     let path = dir.join(name);
     std::fs::write(&path, text).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
