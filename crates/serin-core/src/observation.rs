@@ -42,7 +42,7 @@ pub struct RevisionObservation {
     /// The last ready instance that ended unasked.
     #[serde(default)]
     pub lost: Option<StartFailure>,
-    /// An instance runs other files than were deployed.
+    /// Instances run different artefacts under one revision, or another than was deployed.
     pub drift: bool,
     /// Addresses of the ready instances, for tests against them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

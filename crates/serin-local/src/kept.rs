@@ -18,8 +18,8 @@ use std::time::Duration;
 /// What no revision needs stays so long: a deploy may be on its way.
 const SPARED: Duration = Duration::from_secs(3600);
 
-/// Stands for the digest of files of which one cannot be read.
-const CHANGED: &str = "changed";
+/// Begins the digest of files that are not those that were deployed.
+pub(crate) const CHANGED: &str = "changed";
 
 /// What a revision was made of when it was deployed.
 #[derive(Debug, Serialize, Deserialize)]
@@ -137,7 +137,7 @@ pub(crate) fn as_deployed(
         _ if same => revision.digest.as_str().to_owned(),
         // The kept program stands in for one that is gone.
         Err(_) if kept.is_some() => CHANGED.to_owned(),
-        digest => digest?,
+        digest => format!("{CHANGED} {}", digest?),
     };
     Ok(Found { program: kept, digest })
 }

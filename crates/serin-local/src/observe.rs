@@ -2,6 +2,7 @@
 //! [`InstanceView`]s.
 
 use crate::crew::{Crew, crews};
+use crate::kept;
 use crate::published::sum;
 use crate::route::address;
 use crate::usage::Usage;
@@ -117,13 +118,11 @@ fn seen_of(plan: Option<&Plan>, fleet: &Fleet, crew: &Crew, shift: Shift) -> Rev
     }
 }
 
-/// Whether a living instance runs something else than was deployed.
-fn drift<'a>(mut instances: impl Iterator<Item = &'a Instance>) -> bool {
-    let other = |i: &Instance| {
-        let deployed = i.crew.revision.digest.as_str();
-        i.artefact.as_deref().is_some_and(|artefact| artefact != deployed)
-    };
-    instances.any(|i| i.is_alive() && other(i))
+/// Whether living instances run different artefacts, or another one than was deployed.
+fn drift<'a>(instances: impl Iterator<Item = &'a Instance>) -> bool {
+    let living = instances.filter(|i| i.is_alive());
+    let artefacts: BTreeSet<_> = living.filter_map(|i| i.artefact.as_deref()).collect();
+    artefacts.len() > 1 || artefacts.iter().any(|artefact| artefact.starts_with(kept::CHANGED))
 }
 
 fn shifted(at: Timestamp, shift: Shift) -> Timestamp {

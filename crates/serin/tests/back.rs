@@ -227,3 +227,18 @@ fn who_builds_over_the_program_can_still_go_back_to_what_was_deployed() {
     let notes = &server.json(&["status", "shop"])["notes"];
     assert!(!notes.to_string().contains("changed after"), "{notes}");
 }
+
+#[test]
+fn a_script_that_was_written_over_is_told() {
+    let server = Server::start();
+    let line = format!("exec {} __demo-app\n", env!("CARGO_BIN_EXE_serin"));
+    server.file("run.sh", &line);
+    let text = support::file_of(free_address(), "[\"sh\", \"run.sh\"]", "", QUICK);
+    server.ok(&["apply", "-f", &server.file("serin.yaml", &text)]);
+    server.file("run.sh", &format!("# newer\n{line}"));
+    let told = || server.json(&["status", "shop"])["notes"].to_string().contains("changed after");
+    server.ok(&["deploy", "-r", "v2"]);
+    assert!(!told(), "v2 is what its files are");
+    server.ok(&["rollback"]);
+    assert!(told(), "v1 runs v2's script");
+}

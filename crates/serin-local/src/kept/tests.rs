@@ -69,7 +69,7 @@ fn what_is_not_kept_is_run_as_it_is_and_is_said_to_differ() {
         script(app.path(), "script", "#!/bin/sh\ntrue\n");
         let found = as_deployed(data.path(), &run, &v1).unwrap();
         assert_eq!(found.program, None, "{what}");
-        assert_ne!(found.digest, v1.digest.as_str(), "{what}");
+        assert!(found.digest.starts_with(CHANGED), "{what}");
     }
 }
 
@@ -125,5 +125,5 @@ fn a_kept_program_that_was_written_into_is_not_run() {
     elf(app.path(), "two");
     let found = as_deployed(data.path(), &run, &v1).unwrap();
     assert_eq!(found.program, None);
-    assert_ne!(found.digest, v1.digest.as_str());
+    assert!(found.digest.starts_with(CHANGED));
 }
