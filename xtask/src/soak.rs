@@ -68,7 +68,8 @@ fn simulation(time: Duration) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let first = now.as_secs() as usize * SEEDS_PER_CALL;
     let calls = repeat(time, |count| {
-        sim::play((first + count * SEEDS_PER_CALL) as u64, SEEDS_PER_CALL as u64)
+        let first = (first + count * SEEDS_PER_CALL) as u64;
+        sim::play(sim::Built::ForSpeed, first, SEEDS_PER_CALL as u64)
     })?;
     println!("{} simulated seeds\n", calls * SEEDS_PER_CALL);
     Ok(())
