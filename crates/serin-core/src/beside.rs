@@ -1,8 +1,8 @@
 //! What a rollout has beside its two shares: tests, routes, copies, and arms of an experiment.
 
 use crate::{
-    Cause, Colour, Generation, HeaderRoute, MirrorRoute, RevisionId, RunSpec, Timestamp, VariantOf,
-    Weight,
+    Cause, Colour, Generation, HeaderRoute, MirrorRoute, RevisionId, RunSpec, Shared, Timestamp,
+    VariantOf, Weight,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::winner::{Race, WinnerVerdict};
@@ -64,7 +64,7 @@ pub struct VariantRun {
     /// What it is made of.
     pub of: VariantOf,
     /// How its instances run.
-    pub run: RunSpec,
+    pub run: Shared<RunSpec>,
     /// Which of the two sets of resources it uses.
     pub colour: Colour,
     /// Its instances.

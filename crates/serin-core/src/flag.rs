@@ -99,7 +99,7 @@ impl FlagSpec {
 /// The variant that was there first.
 pub(crate) fn old_variant() -> Revision {
     Revision {
-        run: no_run(),
+        run: no_run().into(),
         standing: RevisionStanding::Good,
         created_at: Timestamp(0),
         promoted_at: Some(Timestamp(0)),

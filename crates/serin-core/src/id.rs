@@ -1,8 +1,8 @@
 //! Names and numbers that identify things. Each is checked when it is made, so the rest of the
-//! code never meets an invalid one.
+//! code never meets an invalid one. Names are shared: they are copied with every state and event.
 
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 /// Why a name or number was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +51,7 @@ macro_rules! string_serde {
 /// which the engine drives like any other rollout.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ServiceName(String);
+pub struct ServiceName(Arc<str>);
 
 impl ServiceName {
     /// The name as text.
@@ -70,7 +70,7 @@ impl ServiceName {
             (1..=most).contains(&text.len()) && text.bytes().all(inner)
         };
         if fits(set, 100, b"") && fits(key, 200, b":") {
-            Ok(Self(name))
+            Ok(Self(name.into()))
         } else {
             Err(IdError::FlagName(name))
         }
@@ -112,7 +112,7 @@ string_serde!(ServiceName);
 /// `v2`: its configuration or its files had changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Version(String);
+pub struct Version(Arc<str>);
 
 impl Version {
     /// The version as text.
@@ -134,7 +134,7 @@ impl Version {
     #[must_use]
     pub(crate) fn with_make(&self, make: u32) -> Self {
         let name = self.name();
-        Self(if make > 1 { format!("{name}~{make}") } else { name.into() })
+        Self(if make > 1 { format!("{name}~{make}").into() } else { name.into() })
     }
 }
 
@@ -160,22 +160,30 @@ impl fmt::Display for Version {
 string_serde!(Version);
 
 /// Hash of a revision's template and artefact: 12 lower-case hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Digest(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "String")]
+pub struct Digest(Arc<str>);
 
 impl Digest {
     /// The digest of a hash; the first six bytes are kept.
     pub fn from_hash(hash: &[u8]) -> Self {
         use fmt::Write as _;
-        Self(hash.iter().take(6).fold(String::new(), |mut s, b| {
+        let digits = hash.iter().take(6).fold(String::new(), |mut s, b| {
             let _ = write!(s, "{b:02x}");
             s
-        }))
+        });
+        Self(digits.into())
     }
 
     /// The digest as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.as_str().to_owned()
     }
 }
 

@@ -29,6 +29,7 @@ mod record;
 mod rollout;
 mod rules;
 mod service;
+mod shared;
 mod spec;
 mod step;
 mod time;
@@ -63,6 +64,7 @@ pub use rules::{
     RollbackClass, RollbackSpec, VerifySpec,
 };
 pub use service::{Inherited, Marked, Revision, RevisionStanding, Service};
+pub use shared::Shared;
 pub use spec::{
     AffinityKey, AffinitySpec, Analysis, Baseline, EnvValue, Limits, LogLimits, MetricsSpec,
     OnInconclusive, Probe, ProbeKind, RunSpec, Schedule, ServiceSpec, Stage, TrafficSpec,

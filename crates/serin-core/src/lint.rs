@@ -131,7 +131,7 @@ fn weight_without_instances(plan: &Plan) -> Vec<Note> {
 }
 
 fn weight_before_ready(plan: &Plan, service: &Service) -> Vec<Note> {
-    let before = |id| service.plan.as_ref().map_or(Weight::NONE, |p| p.weight(id));
+    let before = |id| service.plan.as_deref().map_or(Weight::NONE, |p| p.weight(id));
     let early = plan.revisions.iter().filter(|(id, r)| {
         let trusted = service.stable.as_ref() == Some(*id);
         r.weight > before(id) && service.ready(id) == 0 && !trusted
@@ -141,7 +141,7 @@ fn weight_before_ready(plan: &Plan, service: &Service) -> Vec<Note> {
 
 fn fresh_before_ready(plan: &Plan, service: &Service) -> Option<Note> {
     let (id, _) = plan.revisions.iter().find(|(_, r)| r.fresh.is_some())?;
-    let before = service.plan.as_ref().map_or(Weight::NONE, fresh_weight);
+    let before = service.plan.as_deref().map_or(Weight::NONE, fresh_weight);
     let ready = service.observed.fresh.as_ref().map_or(0, |seen| seen.ready);
     let early = fresh_weight(plan) > before && ready == 0;
     early.then(|| Note::FreshNotReady(id.to_string()))
@@ -180,7 +180,7 @@ fn leads_no_more(plan: &Plan, before: &Plan) -> bool {
 
 /// Nothing is led where nobody answers.
 fn routes(plan: &Plan, service: &Service) -> Vec<Note> {
-    let before = service.plan.as_ref();
+    let before = service.plan.as_deref();
     let old_rule = |rule: &Rule| before.is_some_and(|b| b.rules.contains(rule));
     let old_mirror = |to: &RevisionId| {
         before.and_then(|b| b.mirror.as_ref()).is_some_and(|mirror| mirror.to == *to)

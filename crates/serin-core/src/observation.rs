@@ -22,6 +22,17 @@ pub struct Observation {
     pub trouble: Option<String>,
 }
 
+impl Observation {
+    /// Whether it shows the same world as another look.
+    pub fn shows_the_same(&self, other: &Self) -> bool {
+        let Self { seq: _, applied, revisions, fresh, trouble } = self;
+        *applied == other.applied
+            && *revisions == other.revisions
+            && *fresh == other.fresh
+            && *trouble == other.trouble
+    }
+}
+
 /// What was seen of one revision.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RevisionObservation {

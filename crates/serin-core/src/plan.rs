@@ -3,7 +3,7 @@
 
 use crate::{
     AffinityKey, CarriedFlags, Colour, FlagSpec, Generation, Goal, HeaderMatch, Millis,
-    RequestMatch, RevisionId, RunSpec, ServiceName, Weight,
+    RequestMatch, RevisionId, RunSpec, ServiceName, Shared, Weight,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr};
@@ -97,7 +97,7 @@ pub struct RevisionPlan {
     /// Its share of requests.
     pub weight: Weight,
     /// How its instances run.
-    pub run: RunSpec,
+    pub run: Shared<RunSpec>,
     /// Further instances of it, started beside the candidate to be compared with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fresh: Option<FreshBaseline>,

@@ -2,7 +2,7 @@
 
 use crate::{
     Actor, AffinitySpec, Baseline, Beside, Counted, Downtime, Generation, Millis, Places,
-    RevisionId, Scale, Schedule, StartFailure, TestRun, Timestamp, WayBack, Weight,
+    RevisionId, Scale, Schedule, Shared, StartFailure, TestRun, Timestamp, WayBack, Weight,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::threshold::{CheckState, CheckVerdict};
@@ -29,7 +29,7 @@ pub struct Rollout {
     /// The service's generation then; only requests of later ones are evidence.
     pub after: Generation,
     /// The steps, frozen at the start.
-    pub schedule: Schedule,
+    pub schedule: Shared<Schedule>,
     /// What keeps users with their arm, frozen at the start: it decides what a unit is.
     #[serde(default)]
     pub affinity: Option<AffinitySpec>,

@@ -4,7 +4,7 @@ use crate::engine::trade;
 use crate::flag::old_variant;
 use crate::{
     Actor, Colour, DataFormats, Generation, Hold, Kept, Millis, Observation, Phase, Plan, Queued,
-    RevisionId, Rollout, RolloutRecord, RunSpec, ServiceName, ServiceSpec, Timestamp,
+    RevisionId, Rollout, RolloutRecord, RunSpec, ServiceName, ServiceSpec, Shared, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::Judge;
@@ -26,12 +26,12 @@ pub struct Service {
     /// The last move that ended.
     pub last: Option<RolloutRecord>,
     /// The world that is owed, with or without a rollout.
-    pub plan: Option<Plan>,
+    pub plan: Option<Shared<Plan>>,
     /// The newest look at the world.
     pub observed: Observation,
     /// Evidence of rollouts that ended without promotion, by candidate: a revision tried again
     /// goes on from there.
-    pub evidence: BTreeMap<RevisionId, Inherited>,
+    pub evidence: BTreeMap<RevisionId, Shared<Inherited>>,
     /// Generation of the newest plan.
     pub generation: Generation,
     /// Number of the next rollout, from 1.
@@ -62,7 +62,7 @@ pub struct Inherited {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Revision {
     /// How its instances run.
-    pub run: RunSpec,
+    pub run: Shared<RunSpec>,
     /// What came of it.
     pub standing: RevisionStanding,
     /// When it was first asked for.

@@ -3,7 +3,7 @@
 
 use crate::{
     Capacity, CarriedFlags, DataFormats, FlagSpec, HeaderMatch, Millis, OnInstanceFailure,
-    OnNewRevision, RollbackSpec, ServiceName, Step, Version,
+    OnNewRevision, RollbackSpec, ServiceName, Shared, Step, Version,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::{Metric, MetricSettings, threshold::Check};
@@ -21,11 +21,11 @@ pub struct ServiceSpec {
     /// The version the file names; a deploy may name another.
     pub version: Option<Version>,
     /// How an instance runs.
-    pub run: RunSpec,
+    pub run: Shared<RunSpec>,
     /// Where its users come in.
     pub traffic: TrafficSpec,
     /// How a new revision is brought out.
-    pub schedule: Schedule,
+    pub schedule: Shared<Schedule>,
     /// What a deploy does while a rollout is under way.
     #[serde(default)]
     pub on_new_revision: OnNewRevision,
@@ -360,15 +360,20 @@ impl Analysis {
 
 impl ServiceSpec {
     /// A production service of one replica with every setting as it is unless said.
-    pub fn of(name: ServiceName, run: RunSpec, traffic: TrafficSpec, schedule: Schedule) -> Self {
+    pub fn of(
+        name: ServiceName,
+        run: impl Into<Shared<RunSpec>>,
+        traffic: TrafficSpec,
+        schedule: impl Into<Shared<Schedule>>,
+    ) -> Self {
         Self {
             name,
             environment: "production".into(),
             replicas: 1,
             version: None,
-            run,
+            run: run.into(),
             traffic,
-            schedule,
+            schedule: schedule.into(),
             on_new_revision: OnNewRevision::default(),
             rollback: RollbackSpec::default(),
             data: None,

@@ -242,7 +242,7 @@ fn no_traffic_goes_to_a_fresh_baseline_that_is_not_ready() {
     world.fresh_works = false;
     world.observe(world.perfect());
     assert_eq!(lint(&plan, &world.service), [Note::FreshNotReady(id.to_string())]);
-    assert!(!moves_only_to_stable(&plan, world.service.plan.as_ref()));
+    assert!(!moves_only_to_stable(&plan, world.service.plan.as_deref()));
     plan.revisions.get_mut(&id).unwrap().weight = percent(60);
     assert!(lint(&plan, &world.service).contains(&Note::WeightSum(110_000)));
 }

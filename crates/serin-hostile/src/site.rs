@@ -8,7 +8,8 @@ use anyhow::{Result, bail};
 use serin_calibration::rng::Rng;
 use serin_core::{
     Actor, AffinityKey, Ask, Counts, DeployAsk, Event, Generation, Observation, Plan, RecordedTick,
-    RevisionId, RevisionObservation, RevisionPlan, Role, Service, ServiceSpec, Timestamp, step,
+    RevisionId, RevisionObservation, RevisionPlan, Role, Service, ServiceSpec, Shared, Timestamp,
+    step,
 };
 use serin_proxy::wire;
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ struct Instance {
 /// A service with its world.
 pub struct Site {
     /// What the engine knows.
-    pub service: Service,
+    pub service: Shared<Service>,
     /// What its judge was given.
     pub ticks: Vec<RecordedTick>,
     plane: Arc<Plane>,
@@ -58,7 +59,7 @@ impl Site {
         rng: Rng,
     ) -> Result<Self> {
         let mut site = Self {
-            service: Service::new(spec),
+            service: Service::new(spec).into(),
             ticks: Vec::new(),
             plane,
             candidate,

@@ -300,7 +300,7 @@ impl Core {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Apply(plan) => self.apply(plan),
+                Effect::Apply(plan) => self.apply(plan.into_inner()),
                 Effect::Tell(seq, service, entry) => {
                     // Nobody listening is no error.
                     let _ = self.tells.send(views::journal_line(seq, service, entry));
@@ -348,7 +348,7 @@ impl Core {
 
     /// Requests in flight change all the time; they only matter on revisions that leave.
     fn without_noise(&self, name: &ServiceName, mut seen: Observation) -> Observation {
-        let plan = self.executor.service(name).and_then(|service| service.plan.as_ref());
+        let plan = self.executor.service(name).and_then(|service| service.plan.as_deref());
         for (id, revision) in &mut seen.revisions {
             if plan.is_some_and(|plan| plan.revisions.contains_key(id)) {
                 revision.in_flight = 0;
@@ -383,7 +383,7 @@ impl Core {
             self.hook_ended(ended);
         }
         for plan in self.executor.owed() {
-            self.apply(plan);
+            self.apply(plan.into_inner());
         }
         tokio::task::block_in_place(|| self.tend_releases());
         if self.looks.is_multiple_of(IDLE_LOOKS) && machine::is_disk_full(&self.data) {

@@ -7,18 +7,17 @@ mod batch;
 pub use batch::{Fact, Outcome};
 
 use serin_core::{
-    Actor, Ask, DeployAsk, Entry, Event, Observation, Phase, Plan, Refusal, RolloutRecord, Service,
-    ServiceName, Timestamp, Transition, moves_only_to_stable, step,
+    Actor, Ask, DeployAsk, Entry, Event, Phase, Plan, Refusal, RolloutRecord, Service, ServiceName,
+    Shared, Timestamp, Transition, moves_only_to_stable, step,
 };
 use serin_store::{Ballast, Commit, Error as StoreError, Store, WayBackNote};
 use std::collections::BTreeMap;
 
 /// What the shell must do after an event.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "short-lived, and one of few")]
 pub enum Effect {
     /// Make this plan true; it is handed out again until it is observed.
-    Apply(Plan),
+    Apply(Shared<Plan>),
     /// Tell whoever listens. The number is its place in the journal.
     Tell(u64, ServiceName, Entry),
     /// A rollout ended.
@@ -53,7 +52,7 @@ pub trait Log {
     ///
     /// # Errors
     /// When they cannot be read.
-    fn services(&self) -> Result<Vec<Service>, StoreError>;
+    fn services(&self) -> Result<Vec<Shared<Service>>, StoreError>;
 
     /// The highest number of an ended rollout of any service that ever had this name.
     ///
@@ -81,7 +80,7 @@ impl Log for Store {
         self.claim_epoch()
     }
 
-    fn services(&self) -> Result<Vec<Service>, StoreError> {
+    fn services(&self) -> Result<Vec<Shared<Service>>, StoreError> {
         self.services()
     }
 
@@ -122,7 +121,7 @@ pub struct Executor<L = Store> {
 /// One service in memory, equal to what the store holds.
 #[derive(Debug)]
 struct Held {
-    service: Service,
+    service: Shared<Service>,
     wake_at: Option<Timestamp>,
 }
 
@@ -219,12 +218,12 @@ impl<L: Log> Executor<L> {
 
     /// All services, by name.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
-        self.services.values().map(|held| &held.service)
+        self.services.values().map(|held| &*held.service)
     }
 
     /// One service.
     pub fn service(&self, name: &ServiceName) -> Option<&Service> {
-        self.services.get(name).map(|held| &held.service)
+        self.services.get(name).map(|held| &*held.service)
     }
 
     /// The soonest time a service wants to be woken.
@@ -239,7 +238,7 @@ impl<L: Log> Executor<L> {
     }
 
     /// Plans nobody has confirmed yet; they are owed until then, also without a rollout.
-    pub fn owed(&self) -> Vec<Plan> {
+    pub fn owed(&self) -> Vec<Shared<Plan>> {
         let owed = self.services.values().filter(|held| !held.service.is_applied());
         owed.filter_map(|held| held.service.plan.clone()).collect()
     }
@@ -278,7 +277,7 @@ impl<L: Log> Executor<L> {
         now: Timestamp,
     ) -> Result<Transition, Error> {
         let blank = deploy_of(event).map(|ask| Service::new(ask.spec.clone()));
-        let known = self.services.get(name).map(|held| &held.service).or(blank.as_ref());
+        let known = self.services.get(name).map(|held| &*held.service).or(blank.as_ref());
         let service = known.ok_or_else(|| Error::UnknownService(name.clone()))?;
         let mut transition = step(service, event, now);
         transition.refused.take().map_or(Ok(transition), |refusal| Err(refusal.into()))
@@ -398,7 +397,7 @@ impl<L: Log> Executor<L> {
     /// Whether it only moves traffic to stable and starts nothing.
     fn is_way_back(&self, transition: &Transition) -> bool {
         let before = self.services.get(&transition.next.name);
-        let before = before.and_then(|held| held.service.plan.as_ref());
+        let before = before.and_then(|held| held.service.plan.as_deref());
         let Some((plan, before)) = transition.apply.as_ref().zip(before) else {
             return self.begins_way_back(transition);
         };
@@ -424,7 +423,7 @@ impl Executor {
 }
 
 impl Held {
-    fn new(service: Service) -> Self {
+    fn new(service: Shared<Service>) -> Self {
         Self { service, wake_at: None }
     }
 
@@ -438,7 +437,7 @@ fn commit_of<'a>(at: Timestamp, event: &'a Event, transition: &'a Transition) ->
         at,
         event,
         service: &transition.next,
-        apply: transition.apply.as_ref(),
+        apply: transition.apply.as_deref(),
         journal: &transition.journal,
         records: &transition.records,
         ticks: &transition.ticks,
@@ -456,15 +455,14 @@ fn deploy_of(event: &Event) -> Option<&DeployAsk> {
 fn is_old_news(service: &Service, event: &Event) -> bool {
     let Event::Observed(seen) = event else { return false };
     let known = &service.observed;
-    let same_seq = Observation { seq: known.seq, ..seen.clone() };
-    seen.seq <= known.seq || same_seq == *known
+    seen.seq <= known.seq || seen.shows_the_same(known)
 }
 
 fn changes_nothing(service: &Service, transition: &Transition) -> bool {
     transition.journal.is_empty()
         && transition.apply.is_none()
         && transition.ticks.is_empty()
-        && transition.next == *service
+        && *transition.next == *service
 }
 
 fn effects(transition: &Transition, last: Option<u64>) -> Vec<Effect> {

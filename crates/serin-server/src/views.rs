@@ -221,7 +221,7 @@ fn middle_ms(low_us: u64, high_us: u64) -> f64 {
 
 /// What runs, and what ended of the revisions that should run.
 fn instances(service: &Service, views: Vec<InstanceView>) -> Vec<InstanceRow> {
-    let planned = service.plan.as_ref().map(|plan| &plan.revisions);
+    let planned = service.plan.as_deref().map(|plan| &plan.revisions);
     let is_planned = |v: &InstanceView| planned.is_some_and(|all| all.contains_key(&v.revision));
     let shown = views.into_iter().filter(|v| v.exit.is_none() || is_planned(v));
     shown.map(instance_row).collect()

@@ -4,8 +4,8 @@
 use serin_core::{
     Actor, Analysis, ArmCounts, Ask, Bake, CountKey, Counts, DeployAsk, Event, Limits, LogLimits,
     Millis, Observation, Plan, Probe, ProbeKind, RecordedTick, RevisionId, RevisionObservation,
-    RolloutRecord, RunSpec, Schedule, ServiceName, ServiceSpec, Step, Timestamp, TrafficSpec,
-    Weight, judge_again,
+    RolloutRecord, RunSpec, Schedule, ServiceName, ServiceSpec, Shared, Step, Timestamp,
+    TrafficSpec, Weight, judge_again,
 };
 use serin_server::executor::{Effect, Error, Executor};
 use serin_server::export::Export;
@@ -58,7 +58,8 @@ fn spec() -> ServiceSpec {
             grace: Millis::secs(1),
             log: LogLimits::default(),
             metrics: None,
-        },
+        }
+        .into(),
         traffic: TrafficSpec {
             request_timeout: Millis(0),
             ..TrafficSpec::at("127.0.0.1:8080".parse().unwrap())
@@ -69,7 +70,8 @@ fn spec() -> ServiceSpec {
             progress_deadline: Millis::secs(60),
             keep_warm: Millis(0),
             ..Schedule::of("canary", steps)
-        },
+        }
+        .into(),
         on_new_revision: serin_core::OnNewRevision::default(),
         rollback: serin_core::RollbackSpec::default(),
         data: None,
@@ -101,7 +103,7 @@ fn done(plan: &Plan, n: u64) -> Event {
     })
 }
 
-fn plan(executor: &Executor) -> Plan {
+fn plan(executor: &Executor) -> Shared<Plan> {
     executor.service(&shop()).unwrap().plan.clone().unwrap()
 }
 
@@ -139,7 +141,7 @@ fn bad_report(executor: &Executor) -> Event {
     }])
 }
 
-fn applied(effects: &[Effect]) -> Vec<&Plan> {
+fn applied(effects: &[Effect]) -> Vec<&Shared<Plan>> {
     effects.iter().filter_map(|e| if let Effect::Apply(p) = e { Some(p) } else { None }).collect()
 }
 
@@ -391,7 +393,8 @@ fn facts_together_do_what_they_do_one_by_one() {
     assert_eq!(outcome.effects, effects);
     assert!(!applied(&effects).is_empty());
     assert!(matches!(&outcome.failed[..], [(name, Error::UnknownService(_))] if *name == gone));
-    let states = |executor: &Executor| executor.services().cloned().collect::<Vec<_>>();
+    let states =
+        |executor: &Executor| executor.services().cloned().map(Shared::from).collect::<Vec<_>>();
     assert_eq!(states(&together), states(&singly));
     assert_eq!(together.store().services().unwrap(), states(&together));
     assert_eq!(together.next_wake(), singly.next_wake());

@@ -1,7 +1,9 @@
 //! The log the executor writes to: the shipped store, or one in memory that promises the same and
 //! costs little. Several handles to one log are several controllers; only the newest may write.
 
-use serin_core::{Entry, Event, RecordedTick, RolloutRecord, Service, ServiceName, Timestamp};
+use serin_core::{
+    Entry, Event, RecordedTick, RolloutRecord, Service, ServiceName, Shared, Timestamp,
+};
 use serin_server::executor::Log;
 use serin_store::{Commit, Error, JournalRow, LoggedEvent, Store, WayBackNote};
 use std::cell::{Ref, RefCell};
@@ -14,12 +16,12 @@ const ALL: u32 = u32::MAX;
 /// One controller's handle to a log.
 #[derive(Debug)]
 pub struct SimLog {
-    shared: Rc<RefCell<Shared>>,
+    disk: Rc<RefCell<Disk>>,
     epoch: u64,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct Disk {
     newest: u64,
     /// Nothing at all is stored. A store has some room left when its disk is full, how much
     /// depends on what it held before.
@@ -38,7 +40,7 @@ enum Kind {
 /// What a store holds, without the disk.
 #[derive(Debug, Default)]
 struct Memory {
-    services: BTreeMap<ServiceName, Service>,
+    services: BTreeMap<ServiceName, Shared<Service>>,
     events: BTreeMap<ServiceName, Vec<(Timestamp, Event)>>,
     records: BTreeMap<ServiceName, Vec<RolloutRecord>>,
     ticks: BTreeMap<(ServiceName, u64), Vec<RecordedTick>>,
@@ -50,7 +52,7 @@ impl SimLog {
     /// The shipped store, on a disk that is memory. `strict`: when it is full nothing more fits.
     pub fn store(strict: bool) -> Self {
         let log = Self::of(Kind::Store(Store::in_memory().expect("a store in memory")));
-        log.shared.borrow_mut().strict = strict;
+        log.disk.borrow_mut().strict = strict;
         log
     }
 
@@ -61,7 +63,7 @@ impl SimLog {
 
     fn of(kind: Kind) -> Self {
         Self {
-            shared: Rc::new(RefCell::new(Shared { newest: 0, closed: false, strict: true, kind })),
+            disk: Rc::new(RefCell::new(Disk { newest: 0, closed: false, strict: true, kind })),
             epoch: 0,
         }
     }
@@ -69,21 +71,21 @@ impl SimLog {
     /// A handle for another controller.
     #[must_use]
     pub fn another(&self) -> Self {
-        Self { shared: Rc::clone(&self.shared), epoch: 0 }
+        Self { disk: Rc::clone(&self.disk), epoch: 0 }
     }
 
     /// Whether there is room.
     pub fn set_full(&self, full: bool) {
-        let mut shared = self.shared.borrow_mut();
-        shared.closed = full && shared.strict;
-        if let Kind::Store(store) = &shared.kind {
+        let mut disk = self.disk.borrow_mut();
+        disk.closed = full && disk.strict;
+        if let Kind::Store(store) = &disk.kind {
             store.limit_pages(full.then_some(1));
         }
     }
 
     /// All events of a service, oldest first.
     pub fn events(&self, name: &ServiceName) -> Result<Vec<LoggedEvent>, Error> {
-        match &self.shared.borrow().kind {
+        match &self.disk.borrow().kind {
             Kind::Store(store) => store.events(name),
             Kind::Memory(memory) => {
                 let events = memory.events.get(name).into_iter().flatten().zip(1..);
@@ -99,7 +101,7 @@ impl SimLog {
 
     /// Ended rollouts, newest first, at most `limit`.
     pub fn records(&self, name: &ServiceName, limit: u32) -> Result<Vec<RolloutRecord>, Error> {
-        match &self.shared.borrow().kind {
+        match &self.disk.borrow().kind {
             Kind::Store(store) => store.records(name, limit),
             Kind::Memory(memory) => {
                 let records = memory.records.get(name).into_iter().flatten();
@@ -110,7 +112,7 @@ impl SimLog {
 
     /// What the judge of a rollout was given.
     pub fn ticks(&self, name: &ServiceName, id: u64) -> Result<Vec<RecordedTick>, Error> {
-        match &self.shared.borrow().kind {
+        match &self.disk.borrow().kind {
             Kind::Store(store) => {
                 Ok(store.ticks(name, id, 0, ALL)?.into_iter().map(|(_, tick)| tick).collect())
             }
@@ -126,14 +128,14 @@ impl SimLog {
         name: Option<&ServiceName>,
         after: u64,
     ) -> Result<Vec<JournalRow>, Error> {
-        match &self.shared.borrow().kind {
+        match &self.disk.borrow().kind {
             Kind::Store(store) => store.journal(name, after, ALL),
             Kind::Memory(memory) => Ok(memory.journal(name, after)),
         }
     }
 
     fn memory_of(&self) -> Option<Ref<'_, Memory>> {
-        Ref::filter_map(self.shared.borrow(), |shared| match &shared.kind {
+        Ref::filter_map(self.disk.borrow(), |disk| match &disk.kind {
             Kind::Memory(memory) => Some(memory),
             Kind::Store(_) => None,
         })
@@ -143,31 +145,31 @@ impl SimLog {
 
 impl Log for SimLog {
     fn claim_epoch(&mut self) -> Result<u64, Error> {
-        let mut shared = self.shared.borrow_mut();
-        if shared.closed {
+        let mut disk = self.disk.borrow_mut();
+        if disk.closed {
             return Err(Error::Full);
         }
-        let epoch = match &mut shared.kind {
+        let epoch = match &mut disk.kind {
             Kind::Store(store) => store.claim_epoch()?,
-            Kind::Memory(_) => shared.newest + 1,
+            Kind::Memory(_) => disk.newest + 1,
         };
-        shared.newest = epoch;
+        disk.newest = epoch;
         self.epoch = epoch;
         Ok(epoch)
     }
 
-    fn services(&self) -> Result<Vec<Service>, Error> {
+    fn services(&self) -> Result<Vec<Shared<Service>>, Error> {
         if let Some(memory) = self.memory_of() {
             return Ok(memory.services.values().cloned().collect());
         }
-        match &self.shared.borrow().kind {
+        match &self.disk.borrow().kind {
             Kind::Store(store) => store.services(),
             Kind::Memory(_) => Ok(vec![]),
         }
     }
 
     fn last_rollout(&self, name: &ServiceName) -> Result<u64, Error> {
-        match &self.shared.borrow().kind {
+        match &self.disk.borrow().kind {
             Kind::Store(store) => store.last_rollout(name),
             Kind::Memory(memory) => {
                 let ids = memory.records.get(name).into_iter().flatten().map(|record| record.id);
@@ -177,33 +179,33 @@ impl Log for SimLog {
     }
 
     fn commit(&mut self, commits: &[Commit]) -> Result<Option<u64>, Error> {
-        let mut shared = self.shared.borrow_mut();
-        if shared.newest != self.epoch {
-            return Err(Error::Superseded { newest: shared.newest, own: self.epoch });
+        let mut disk = self.disk.borrow_mut();
+        if disk.newest != self.epoch {
+            return Err(Error::Superseded { newest: disk.newest, own: self.epoch });
         }
-        if shared.closed {
+        if disk.closed {
             return Err(Error::Full);
         }
-        match &mut shared.kind {
+        match &mut disk.kind {
             Kind::Store(store) => store.commit(commits),
             Kind::Memory(memory) => Ok(memory.commit(commits)),
         }
     }
 
     fn note_ways_back(&mut self, notes: &[WayBackNote]) {
-        let mut shared = self.shared.borrow_mut();
+        let mut disk = self.disk.borrow_mut();
         // A controller that was followed has nothing to say any more.
-        if shared.newest != self.epoch {
+        if disk.newest != self.epoch {
             return;
         }
-        match &mut shared.kind {
+        match &mut disk.kind {
             Kind::Store(store) => store.note_ways_back(notes).expect("memory is there"),
             Kind::Memory(memory) => notes.clone_into(&mut memory.ways_back),
         }
     }
 
     fn ways_back(&self) -> Vec<WayBackNote> {
-        match &self.shared.borrow().kind {
+        match &self.disk.borrow().kind {
             Kind::Store(store) => store.ways_back(),
             Kind::Memory(memory) => memory.ways_back.clone(),
         }
@@ -237,8 +239,6 @@ impl Memory {
         }
         if commit.service.is_gone() {
             self.services.remove(name);
-        } else if let Some(held) = self.services.get_mut(name) {
-            held.clone_from(commit.service);
         } else {
             self.services.insert(name.clone(), commit.service.clone());
         }

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use instance::{Crew, Instance, Life};
 use serin_core::{
     CountKey, ExitCause, Generation, Observation, Plan, RevisionId, RevisionObservation, Role,
-    StartFailure, Timestamp, Weight,
+    Shared, StartFailure, Timestamp, Weight,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -20,9 +20,9 @@ use traffic::Ledger;
 #[derive(Debug)]
 pub struct Machine {
     /// The plan it holds.
-    pub plan: Option<Plan>,
+    pub plan: Option<Shared<Plan>>,
     /// A newer plan of which it has only started the instances.
-    half: Option<Plan>,
+    half: Option<Shared<Plan>>,
     instances: Vec<Instance>,
     known: BTreeMap<Crew, Known>,
     /// When the first instance of a revision got ready.
@@ -100,8 +100,8 @@ impl Machine {
     }
 
     /// Takes an order, unless it holds a newer one.
-    pub fn apply(&mut self, plan: &Plan) {
-        let newer = |held: &Option<Plan>| {
+    pub fn apply(&mut self, plan: &Shared<Plan>) {
+        let newer = |held: &Option<Shared<Plan>>| {
             held.as_ref().is_some_and(|held| held.generation >= plan.generation)
         };
         if newer(&self.plan) {

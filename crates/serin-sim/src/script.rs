@@ -13,6 +13,7 @@ pub(crate) mod show;
 mod side;
 mod words;
 
+use crate::log::SimLog;
 use crate::tally::Tally;
 use crate::world::{Mode, World};
 use command::Command;
@@ -52,7 +53,7 @@ pub fn run(script: &str) -> Result<String, Error> {
 
 /// Plays a script to its end, or to the first thing that is wrong.
 pub fn play(script: &str, mode: Mode) -> Played {
-    let mut world = World::new(mode);
+    let mut world = World::new(mode, log_for(script, mode));
     let mut failed = None;
     let mut last = 0;
     for (line, text) in (1..).zip(script.lines()) {
@@ -70,6 +71,16 @@ pub fn play(script: &str, mode: Mode) -> Played {
     }
     let (transcript, tally) = world.into_parts();
     Played { transcript, tally, failed }
+}
+
+/// The shipped store, unless chance decides; to make one for each seed would cost much.
+fn log_for(script: &str, mode: Mode) -> SimLog {
+    let rolls = |text| matches!(Command::parse(text), Ok(Some(Command::Dice(_))));
+    match script.lines().any(rolls) {
+        true if mode.store => SimLog::store(false),
+        true => SimLog::memory(),
+        false => SimLog::store(true),
+    }
 }
 
 fn play_line(world: &mut World, text: &str) -> Result<(), String> {

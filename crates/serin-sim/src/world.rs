@@ -76,7 +76,7 @@ pub struct World {
 }
 
 impl World {
-    pub(crate) fn new(mode: Mode) -> Self {
+    pub(crate) fn new(mode: Mode, log: SimLog) -> Self {
         Self {
             mode,
             dice: false,
@@ -84,7 +84,7 @@ impl World {
             now: START,
             turn: 0,
             drift: 0,
-            controller: Controller::on(SimLog::store(true)),
+            controller: Controller::on(log),
             old: vec![],
             places: BTreeMap::new(),
             current: None,
@@ -174,8 +174,6 @@ impl World {
         }
         self.dice = true;
         self.rng = Rng::with_seed(seed);
-        let log = if self.mode.store { SimLog::store(false) } else { SimLog::memory() };
-        self.controller = Controller::on(log);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use crate::tail::Tail;
 use crate::{Error, Store, ticks};
 use rusqlite::{Connection, params};
 use serin_core::{
-    Entry, Event, Plan, RecordedTick, RolloutRecord, Service, ServiceName, Timestamp,
+    Entry, Event, Plan, RecordedTick, RolloutRecord, Service, ServiceName, Shared, Timestamp,
 };
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub struct Commit<'a> {
     /// The fact.
     pub event: &'a Event,
     /// The service afterwards.
-    pub service: &'a Service,
+    pub service: &'a Shared<Service>,
     /// The plan that is owed now, if it changed.
     pub apply: Option<&'a Plan>,
     /// What happened, for people.

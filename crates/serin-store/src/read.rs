@@ -3,7 +3,7 @@
 use crate::{Error, Store, pack, tail};
 use rusqlite::{OptionalExtension, Params, Row, params};
 use serde::de::DeserializeOwned;
-use serin_core::{Entry, Event, Plan, RolloutRecord, Service, ServiceName, Timestamp};
+use serin_core::{Entry, Event, Plan, RolloutRecord, Service, ServiceName, Shared, Timestamp};
 
 /// One event of the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +51,7 @@ pub struct RolledBack {
 
 impl Store {
     /// All services as the log has them.
-    pub fn services(&self) -> Result<Vec<Service>, Error> {
+    pub fn services(&self) -> Result<Vec<Shared<Service>>, Error> {
         Ok(tail::all(&self.connection)?.into_iter().map(|now| now.service).collect())
     }
 

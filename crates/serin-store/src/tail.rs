@@ -9,7 +9,7 @@
 use crate::pack::{self, Document};
 use crate::{Error, Store, commit, ticks};
 use rusqlite::{Connection, params};
-use serin_core::{Event, Service, Timestamp, step};
+use serin_core::{Event, Service, Shared, Timestamp, step};
 
 /// Most facts the state may be behind.
 const MOST: u32 = 32;
@@ -54,7 +54,7 @@ impl Tail {
 
 /// A service as the log has it.
 pub(crate) struct Current {
-    pub(crate) service: Service,
+    pub(crate) service: Shared<Service>,
     /// The last event that is in it; `None` when it is as it was written.
     through: Option<i64>,
     /// Whether an event after it would decide something here that it did not decide then.
@@ -87,7 +87,7 @@ fn find(connection: &Connection, sql: &str) -> Result<Vec<Current>, Error> {
 
 fn current(connection: &Connection, row: Row) -> Result<Current, Error> {
     let (name, text, packed, seq) = row;
-    let service: Service = pack::read(&text, packed.as_deref())?;
+    let service: Shared<Service> = pack::read(&text, packed.as_deref())?;
     let mut now = Current { service, through: None, diverged: false };
     // What an older Serin wrote is never behind.
     let Some(seq) = seq else { return Ok(now) };

@@ -44,7 +44,7 @@ fn write(store: &mut Store, event: &Event, transition: &Transition) -> Result<Op
         at: NOW,
         event,
         service: &transition.next,
-        apply: transition.apply.as_ref(),
+        apply: transition.apply.as_deref(),
         journal: &transition.journal,
         records: &transition.records,
         ticks: &transition.ticks,
@@ -61,7 +61,7 @@ fn one_commit_holds_event_state_plan_and_journal() {
     drop(store);
     let store = Store::open(&path).unwrap();
     assert_eq!(store.services().unwrap(), [transition.next]);
-    assert_eq!(store.outbox().unwrap(), [transition.apply.unwrap()]);
+    assert_eq!(store.outbox().unwrap(), [transition.apply.unwrap().into_inner()]);
     let logged = store.events(&shop()).unwrap();
     assert_eq!((logged.len(), &logged[0].event, logged[0].at), (1, &event, NOW));
     let lines = store.journal(None, 0, 100).unwrap();

@@ -217,7 +217,7 @@ impl Turn {
     }
 
     pub(super) fn is_confirmed(&self, rollout: &Rollout, weight: Weight) -> bool {
-        let planned = self.service.plan.as_ref().map(|plan| plan.weight(&rollout.candidate));
+        let planned = self.service.plan.as_deref().map(|plan| plan.weight(&rollout.candidate));
         planned == Some(weight) && self.service.is_applied()
     }
 
@@ -434,7 +434,7 @@ impl Turn {
         if let (Some(judge), Some(baseline), false) = (&rollout.judge, &rollout.baseline, promoted)
         {
             let kept = Inherited { baseline: baseline.clone(), judge: judge.clone() };
-            self.service.evidence.insert(rollout.candidate.clone(), kept);
+            self.service.evidence.insert(rollout.candidate.clone(), kept.into());
         }
     }
 }

@@ -308,7 +308,7 @@ pub(super) fn is_ready_for(service: &Service, r: &Rollout, goal: Weight, now: Ti
 /// knew may be stopping by now: a revision that was let go a moment ago still looks ready.
 fn is_asked_for(service: &Service, rollout: &Rollout) -> bool {
     let planned = |plan: &Plan| plan.revisions.contains_key(&rollout.candidate);
-    service.is_applied() && service.plan.as_ref().is_some_and(planned)
+    service.is_applied() && service.plan.as_deref().is_some_and(planned)
 }
 
 /// Whether the candidate's instances may take `weight`. On the way back to a good revision the

@@ -202,7 +202,7 @@ impl Turn {
         self.let_go_for(to);
         let schedule = match kind {
             _ if kind.is_tried() => self.service.spec.schedule.clone(),
-            _ => self.service.spec.schedule.all_at_once(kind),
+            _ => self.service.spec.schedule.all_at_once(kind).into(),
         };
         let judged = kind.is_tried();
         let affinity = self.service.spec.traffic.affinity.clone().filter(|_| judged);

@@ -36,12 +36,12 @@ fn is_down(service: &Service) -> bool {
     let places = service.rollout.as_ref().is_some_and(|r| r.places.is_some());
     let nowhere = |plan: &Plan| plan.revisions.values().all(|r| r.weight == Weight::NONE);
     let users = service.spec.traffic.listen.is_some() && !service.removing;
-    places && users && service.plan.as_ref().is_some_and(nowhere)
+    places && users && service.plan.as_deref().is_some_and(nowhere)
 }
 
 /// A revision that has a share, confirmed, and a ready instance.
 fn serving(service: &Service) -> Option<&RevisionId> {
-    let plan = service.plan.as_ref().filter(|_| service.is_applied())?;
+    let plan = service.plan.as_deref().filter(|_| service.is_applied())?;
     let led = plan.revisions.iter().filter(|(_, r)| r.weight > Weight::NONE);
     led.map(|(id, _)| id).find(|id| service.ready(id) > 0)
 }

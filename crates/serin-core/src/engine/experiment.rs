@@ -9,8 +9,8 @@ use super::Turn;
 use super::convict;
 use crate::{
     Contest, EnvValue, Experiment, Fact, Goal, Phase, Plan, Revision, RevisionId, RevisionPlan,
-    Role, Rollout, RunSpec, Service, Step, Timestamp, Trial, Variant, VariantOf, VariantRun,
-    Weight,
+    Role, Rollout, RunSpec, Service, Shared, Step, Timestamp, Trial, Variant, VariantOf,
+    VariantRun, Weight,
 };
 use serin_stats::winner::Race;
 use std::collections::BTreeMap;
@@ -184,7 +184,7 @@ fn variant_id(base: &RevisionId, name: &str) -> Option<RevisionId> {
     Some(RevisionId { version, digest: base.digest.clone() })
 }
 
-fn with_env(base: &Revision, env: &BTreeMap<String, EnvValue>) -> RunSpec {
+fn with_env(base: &Revision, env: &BTreeMap<String, EnvValue>) -> Shared<RunSpec> {
     let mut run = base.run.clone();
     run.env.extend(env.iter().map(|(name, value)| (name.clone(), value.clone())));
     run

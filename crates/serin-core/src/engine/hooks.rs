@@ -7,7 +7,7 @@ use super::Turn;
 use super::convict;
 use crate::{
     Cause, Fact, Hook, HookKey, Millis, Phase, RevisionId, Rollout, RunSpec, Service, ServiceName,
-    Step, TestRun, Timestamp,
+    Shared, Step, TestRun, Timestamp,
 };
 
 /// Beyond its own limit, after which a test without a result counts as failed.
@@ -30,7 +30,7 @@ pub struct HookOrder {
     /// Where it is reached: `http://HOST:PORT`, without a slash at the end.
     pub url: String,
     /// How its instances run: tests get the same directory and user.
-    pub run: RunSpec,
+    pub run: Shared<RunSpec>,
 }
 
 /// Tests that have to run now for `service`.
@@ -62,7 +62,7 @@ fn tests(rollout: &Rollout) -> Option<&[Hook]> {
 
 /// Where the candidate is reached without being given traffic.
 fn url(service: &Service, rollout: &Rollout) -> Option<String> {
-    let preview = service.plan.as_ref().and_then(|plan| plan.preview.as_ref());
+    let preview = service.plan.as_deref().and_then(|plan| plan.preview.as_ref());
     let preview = preview.filter(|p| p.to == rollout.candidate && service.is_applied());
     let seen = service.observed.revisions.get(&rollout.candidate).filter(|seen| seen.ready > 0);
     let own = seen.and_then(|seen| seen.addresses.first().copied());

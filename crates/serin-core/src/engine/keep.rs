@@ -38,7 +38,7 @@ impl Turn {
             (KeptFor::WayBack, rollout.schedule.keep_old)
         };
         let Some(old) = rollout.baseline.clone() else { return };
-        let planned = self.service.plan.as_ref().and_then(|plan| plan.revisions.get(&old));
+        let planned = self.service.plan.as_deref().and_then(|plan| plan.revisions.get(&old));
         let replicas = planned.map_or(0, |planned| planned.replicas);
         self.keep(old, why, span, replicas);
     }
@@ -51,7 +51,7 @@ impl Turn {
             return;
         }
         let (candidate, span) = (rollout.candidate.clone(), rollout.schedule.keep_failed);
-        let planned = self.service.plan.as_ref().and_then(|plan| plan.revisions.get(&candidate));
+        let planned = self.service.plan.as_deref().and_then(|plan| plan.revisions.get(&candidate));
         let ready = self.service.ready(&candidate);
         let replicas = planned.map_or(0, |planned| planned.replicas.min(ready));
         self.keep(candidate, KeptFor::Inspection, span, replicas);

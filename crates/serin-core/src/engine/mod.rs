@@ -32,8 +32,8 @@ mod wake;
 pub use hooks::{HookOrder, hooks_wanted};
 
 use crate::{
-    Entry, Event, Fact, Generation, Plan, RecordedTick, Refusal, RolloutRecord, Service, Timestamp,
-    WaitingOn, Weight, explain, lint, moves_only_to_stable,
+    Entry, Event, Fact, Generation, Plan, RecordedTick, Refusal, RolloutRecord, Service, Shared,
+    Timestamp, WaitingOn, Weight, explain, lint, moves_only_to_stable,
 };
 
 /// Most decisions one event may set off; a bound, never reached by a sound schedule.
@@ -43,9 +43,9 @@ const DECISIONS_MAX: usize = 1024;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transition {
     /// The service afterwards.
-    pub next: Service,
+    pub next: Shared<Service>,
     /// A new plan, to be applied until it is observed.
-    pub apply: Option<Plan>,
+    pub apply: Option<Shared<Plan>>,
     /// When the engine wants a [`Event::Woke`], if nothing happens before.
     pub wake_at: Option<Timestamp>,
     /// What the service waits for now.
@@ -80,7 +80,7 @@ struct Turn {
     journal: Vec<Entry>,
     records: Vec<RolloutRecord>,
     ticks: Vec<RecordedTick>,
-    apply: Option<Plan>,
+    apply: Option<Shared<Plan>>,
     force_apply: bool,
 }
 
@@ -109,12 +109,12 @@ impl Turn {
     fn replan(&mut self) {
         let generation = Generation { n: self.service.generation.n + 1, ..self.service.generation };
         let wanted = desired::plan(&self.service, generation);
-        let same = self.service.plan.as_ref().is_some_and(|plan| plan.same_world(&wanted));
+        let same = self.service.plan.as_deref().is_some_and(|plan| plan.same_world(&wanted));
         if same && !self.force_apply {
             return;
         }
         let notes = lint(&wanted, &self.service);
-        if !notes.is_empty() && !moves_only_to_stable(&wanted, self.service.plan.as_ref()) {
+        if !notes.is_empty() && !moves_only_to_stable(&wanted, self.service.plan.as_deref()) {
             let notes = notes.iter().map(ToString::to_string).collect();
             return self.tell_once(Fact::PlanRefused { notes });
         }
@@ -125,6 +125,7 @@ impl Turn {
                 rollout.alone_from.get_or_insert(generation);
             }
         }
+        let wanted = Shared::from(wanted);
         self.service.plan = Some(wanted.clone());
         self.apply = Some(wanted);
     }
@@ -139,7 +140,7 @@ impl Turn {
         Transition {
             wake_at: wake::next_wake(&self.service, self.now),
             waiting_on: explain::waiting_on(&self.service, self.now),
-            next: self.service,
+            next: self.service.into(),
             apply: self.apply,
             journal: self.journal,
             records: self.records,

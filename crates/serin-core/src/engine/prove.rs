@@ -22,7 +22,7 @@ impl Turn {
     /// then there is nothing to go back from.
     pub(super) fn back_at_revert(&self) -> Option<WayBack> {
         let rollout = self.service.rollout.as_ref()?;
-        let planned = self.service.plan.as_ref().map(|plan| plan.weight(&rollout.candidate));
+        let planned = self.service.plan.as_deref().map(|plan| plan.weight(&rollout.candidate));
         let had = rollout.weight.max(planned.unwrap_or_default()) > Weight::NONE;
         had.then(|| self.way_back_from(&rollout.candidate, self.service.stable.as_ref()))
     }
@@ -54,7 +54,8 @@ impl Turn {
 
     fn prove_route(&mut self) {
         let service = &mut self.service;
-        let (Some(plan), true) = (service.plan.as_ref(), service.observed.applied.is_some()) else {
+        let (Some(plan), true) = (service.plan.as_deref(), service.observed.applied.is_some())
+        else {
             return;
         };
         let applied = service.observed.applied >= Some(plan.generation);

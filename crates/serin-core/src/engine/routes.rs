@@ -50,7 +50,7 @@ pub(super) fn wanted(service: &Service) -> Routes {
 /// without a ready instance.
 fn preview(service: &Service, candidate: Option<&RevisionId>) -> Option<Preview> {
     let listen = service.spec.traffic.preview?;
-    let known = service.plan.as_ref().and_then(|plan| plan.preview.as_ref());
+    let known = service.plan.as_deref().and_then(|plan| plan.preview.as_ref());
     let leads = |to: &&RevisionId| {
         let same = known.is_some_and(|known| known.listen == listen && known.to == **to);
         same || service.ready(to) > 0
@@ -63,7 +63,7 @@ fn preview(service: &Service, candidate: Option<&RevisionId>) -> Option<Preview>
 fn is_confirmed(service: &Service) -> bool {
     let wanted = wanted(service);
     let has = |plan: &Plan| plan.rules == wanted.rules && plan.mirror == wanted.mirror;
-    service.plan.as_ref().is_some_and(has) && service.is_applied()
+    service.plan.as_deref().is_some_and(has) && service.is_applied()
 }
 
 impl Turn {

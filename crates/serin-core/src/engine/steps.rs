@@ -13,7 +13,7 @@ impl Turn {
         let Some(rollout) = self.service.rollout.as_mut() else { return };
         let (old, at) = (rollout.schedule.step(rollout.step.index).cloned(), rollout.step.index);
         let same_steps = rollout.schedule.stages == schedule.stages;
-        rollout.schedule = schedule;
+        rollout.schedule = schedule.into();
         if same_steps || !matches!(rollout.phase, Phase::Stepping) {
             rollout.step.index = at.min(rollout.schedule.len());
             return;
@@ -49,8 +49,8 @@ impl Turn {
             keep_failed: new.keep_failed,
             progress_deadline: new.progress_deadline,
             analysis_from: new.analysis_from,
-            ..old.clone()
+            ..Schedule::clone(old)
         };
-        (tried && schedule != *old).then_some(schedule)
+        (tried && schedule != **old).then_some(schedule)
     }
 }

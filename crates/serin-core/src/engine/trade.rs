@@ -136,14 +136,14 @@ pub(crate) fn scaled(scale: Scale, goal: Weight, by_share: u32, replicas: u32) -
 fn side(service: &Service, id: &crate::RevisionId, planned: u32) -> Side {
     let seen = service.observed.revisions.get(id);
     let (starting, ready, leaving) = seen.map_or((0, 0, 0), |s| (s.starting, s.ready, s.stopping));
-    let share = service.plan.as_ref().map_or(Weight::NONE, |plan| plan.weight(id));
+    let share = service.plan.as_deref().map_or(Weight::NONE, |plan| plan.weight(id));
     Side { planned, ready, alive: starting + ready, leaving, share }
 }
 
 /// Processes of revisions that are neither of the two and on their way out.
 fn others(service: &Service, rollout: &Rollout) -> u32 {
     let role = |id| {
-        let planned = service.plan.as_ref().and_then(|plan| plan.revisions.get(id));
+        let planned = service.plan.as_deref().and_then(|plan| plan.revisions.get(id));
         planned.map(|r| r.role)
     };
     let seen = service.observed.revisions.iter();
@@ -159,7 +159,7 @@ pub(super) fn at_start(
 ) -> Option<Places> {
     let stable = service.stable.as_ref()?;
     Fleet::of(service.spec.schedule.capacity, service.spec.replicas)?;
-    let planned = |id| service.plan.as_ref()?.revisions.get(id).map(|r| r.replicas);
+    let planned = |id| service.plan.as_deref()?.revisions.get(id).map(|r| r.replicas);
     let keeps = planned(stable).unwrap_or(service.spec.replicas);
     Some(Places::new(planned(to).unwrap_or(0), keeps, now))
 }
@@ -216,7 +216,7 @@ impl Turn {
     fn may_resize(&self, rollout: &Rollout) -> bool {
         let Some(places) = rollout.places.as_ref() else { return false };
         let planned = |id| {
-            let plan = self.service.plan.as_ref().and_then(|plan| plan.revisions.get(id));
+            let plan = self.service.plan.as_deref().and_then(|plan| plan.revisions.get(id));
             plan.map_or(0, |r| r.replicas)
         };
         let stable = rollout.baseline.as_ref().map_or(0, planned);
@@ -380,7 +380,7 @@ impl Turn {
 
 /// Whether the candidate's instances beside stable are as many as ordered, ready and warm.
 fn is_scaled(service: &Service, rollout: &Rollout, now: Timestamp) -> bool {
-    let planned = service.plan.as_ref().and_then(|plan| plan.revisions.get(&rollout.candidate));
+    let planned = service.plan.as_deref().and_then(|plan| plan.revisions.get(&rollout.candidate));
     let wanted = service.wanted_size(rollout);
     let warm = service.ready_for(&rollout.candidate, now) >= rollout.schedule.warm_up;
     planned.is_some_and(|r| r.replicas == wanted)

@@ -103,7 +103,7 @@ fn unreadable(
 }
 
 fn is_ready(service: &Service, id: &RevisionId) -> bool {
-    let planned = service.plan.as_ref().is_some_and(|plan| plan.revisions.contains_key(id));
+    let planned = service.plan.as_deref().is_some_and(|plan| plan.revisions.contains_key(id));
     let taken = |places: &crate::Places| places.stable < service.spec.replicas;
     let rollout = service.rollout.as_ref().filter(|r| r.baseline.as_ref() == Some(id));
     let whole = !rollout.and_then(|r| r.places.as_ref()).is_some_and(taken);

@@ -71,7 +71,7 @@ fn count(
     (since, until): (Timestamp, Option<Timestamp>),
     now: Timestamp,
 ) -> Leftover {
-    let planned = service.plan.as_ref().and_then(|plan| plan.revisions.get(&revision));
+    let planned = service.plan.as_deref().and_then(|plan| plan.revisions.get(&revision));
     let idle = |r: &crate::RevisionPlan| r.weight == Weight::NONE || r.role == Role::Candidate;
     let instances = planned.filter(|r| idle(r)).map_or(0, |r| r.replicas);
     let instance_hours = now.since(since).0 as f64 / 3_600_000.0 * f64::from(instances);

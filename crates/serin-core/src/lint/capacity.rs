@@ -12,7 +12,7 @@ pub(super) fn kept(plan: &Plan, service: &Service) -> Option<Note> {
     let size = |plan: Option<&Plan>, id| {
         plan.and_then(|plan| plan.revisions.get(id)).map_or(0, |r| r.replicas)
     };
-    let before = service.plan.as_ref();
+    let before = service.plan.as_deref();
     let sides = [&rollout.candidate, stable].map(|id| (id, size(before, id), size(Some(plan), id)));
     let have = sides[0].2 + sides[1].2;
     if have > fleet.most() && sides.iter().any(|(_, old, new)| new > old) {
@@ -33,7 +33,7 @@ pub(super) fn kept(plan: &Plan, service: &Service) -> Option<Note> {
 /// Users are led nowhere only where all of stable has to go first.
 pub(super) fn led_nowhere(plan: &Plan, service: &Service) -> Option<Note> {
     let led = |plan: &Plan| plan.revisions.values().any(|r| r.weight > Weight::NONE);
-    let was_led = service.plan.as_ref().is_some_and(led);
+    let was_led = service.plan.as_deref().is_some_and(led);
     let stays = service.stable.as_ref().is_some_and(|id| plan.revisions.contains_key(id));
     let rollout = service.rollout.as_ref().filter(|r| r.places.is_some());
     let fleet = rollout.and_then(|r| Fleet::of(r.schedule.capacity, service.spec.replicas));

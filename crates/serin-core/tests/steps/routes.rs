@@ -187,5 +187,5 @@ fn the_lint_refuses_to_lead_where_nobody_answers() {
     let mut plan = world.plan().clone();
     plan.mirror = Some(Mirror { to: candidate(), matches: vec![], share: percent(5) });
     assert_eq!(lint(&plan, &service), [Note::RouteNotReady(candidate().to_string())]);
-    assert!(!moves_only_to_stable(&plan, service.plan.as_ref()), "it leads more than before");
+    assert!(!moves_only_to_stable(&plan, service.plan.as_deref()), "it leads more than before");
 }

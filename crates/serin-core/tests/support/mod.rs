@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub struct World {
     pub service: Service,
     pub now: Timestamp,
-    pub applied: Vec<Plan>,
+    pub applied: Vec<Shared<Plan>>,
     pub told: Vec<String>,
     pub records: Vec<RolloutRecord>,
     pub waiting: String,
@@ -72,7 +72,8 @@ pub fn spec(steps: Vec<Step>) -> ServiceSpec {
             grace: Millis::secs(30),
             log: LogLimits::default(),
             metrics: None,
-        },
+        }
+        .into(),
         traffic: TrafficSpec {
             request_timeout: Millis::secs(60),
             ..TrafficSpec::at("127.0.0.1:8080".parse().unwrap())
@@ -83,7 +84,8 @@ pub fn spec(steps: Vec<Step>) -> ServiceSpec {
             progress_deadline: Millis::secs(60),
             keep_warm: Millis::secs(30),
             ..Schedule::of("canary", steps)
-        },
+        }
+        .into(),
         on_new_revision: OnNewRevision::default(),
         rollback: RollbackSpec::default(),
         data: None,
@@ -144,14 +146,14 @@ impl World {
         self.waiting = turn.waiting_on.to_string();
         self.wake_at = turn.wake_at;
         if let Some(refusal) = turn.refused {
-            assert_eq!(turn.next, self.service, "a refusal changes nothing");
+            assert_eq!(*turn.next, self.service, "a refusal changes nothing");
             return Err(refusal);
         }
         self.told.extend(turn.journal.iter().map(|e| e.fact.to_string()));
         self.records.extend(turn.records);
         self.ticks.extend(turn.ticks);
         self.applied.extend(turn.apply);
-        self.service = turn.next;
+        self.service = turn.next.into_inner();
         Ok(())
     }
 
@@ -166,7 +168,7 @@ impl World {
     }
 
     pub fn plan(&self) -> &Plan {
-        self.service.plan.as_ref().expect("a plan")
+        self.service.plan.as_deref().expect("a plan")
     }
 
     pub fn weight(&self, version: &str) -> u32 {

@@ -56,7 +56,7 @@ fn plan(n: u64, revisions: &[(&str, u32, u32)]) -> Plan {
             role,
             replicas: *replicas,
             weight,
-            run: run(),
+            run: run().into(),
             fresh: None,
             colour: serin_core::Colour::Blue,
         };

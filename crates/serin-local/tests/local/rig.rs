@@ -97,7 +97,7 @@ impl Rig {
                 role,
                 replicas: *replicas,
                 weight,
-                run: run.clone(),
+                run: run.clone().into(),
                 fresh: None,
                 colour: serin_core::Colour::Blue,
             };

@@ -77,7 +77,7 @@ impl History {
         self.seq += 1;
         let unsettled = specs.iter().filter_map(|spec| {
             let service = self.service(spec).filter(|s| s.rollout.is_some() || !s.is_applied())?;
-            let seen = done(service.plan.as_ref()?, self.seq);
+            let seen = done(service.plan.as_deref()?, self.seq);
             Some((spec.name.clone(), Event::Observed(seen)))
         });
         let facts: Vec<_> = unsettled.collect();

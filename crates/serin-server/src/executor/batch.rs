@@ -110,7 +110,7 @@ impl<L: Log> Executor<L> {
             orders.extend(effects(&turn, Some(before)));
             if turn.next.is_gone() {
                 self.services.remove(&turn.next.name);
-                orders.push(Effect::Forget(turn.next.name));
+                orders.push(Effect::Forget(turn.next.name.clone()));
             } else {
                 self.hold(turn);
             }

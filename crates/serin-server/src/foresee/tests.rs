@@ -18,7 +18,7 @@ spec:
     let source = serin_spec::Source { name: "serin.yaml", text: file, base_dir };
     let spec = serin_spec::load(&source).unwrap().services.remove(0).value;
     let schedule = Schedule { capacity, ..Schedule::of("test", steps) };
-    ServiceSpec { schedule, instance_hour_cost: Some(2.0), ..spec }
+    ServiceSpec { schedule: schedule.into(), instance_hour_cost: Some(2.0), ..spec }
 }
 
 fn half_and_all() -> Vec<Step> {

@@ -36,7 +36,7 @@ fn order(kind: HookKind, timeout: Millis, url: &str, directory: &str) -> HookOrd
         service: "shop".parse().unwrap(),
         revision: "v2@aa".parse().unwrap(),
         url: url.into(),
-        run: run_spec(directory),
+        run: run_spec(directory).into(),
     }
 }
 

@@ -235,7 +235,7 @@ fn is_out(service: &Service) -> bool {
         let mut revisions = plan.revisions.iter();
         revisions.any(|(id, planned)| *id != spec.off && planned.weight > Weight::NONE)
     };
-    service.plan.as_ref().is_some_and(given)
+    service.plan.as_deref().is_some_and(given)
 }
 
 /// The word in the flag's history: a way back has one of its own, as it is never refused.

@@ -60,7 +60,7 @@ fn schedule(strategy: &str) -> Result<Schedule, ApiError> {
             let title = format!("a flag cannot take the step `{word}`: no instance runs it");
             Err(ApiError::invalid(title).hint("use setWeight, bake, pause, expose and approval"))
         }
-        None => Ok(Schedule { warm_up: Millis(0), keep_old: Millis(0), ..schedule }),
+        None => Ok(Schedule { warm_up: Millis(0), keep_old: Millis(0), ..schedule.into_inner() }),
     }
 }
 

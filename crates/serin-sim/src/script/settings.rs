@@ -28,7 +28,7 @@ pub(crate) fn service(name: &str) -> Result<ServiceSpec, String> {
         ..Schedule::of("canary", vec![])
     };
     let spec = draw::spec(name, 8080, &mut Rng::with_seed(0));
-    Ok(ServiceSpec { replicas: 3, schedule, ..spec })
+    Ok(ServiceSpec { replicas: 3, schedule: schedule.into(), ..spec })
 }
 
 fn stages(steps: Vec<Step>) -> Vec<Stage> {

@@ -1,7 +1,7 @@
 //! The log explains the state.
 
 use crate::log::SimLog;
-use serin_core::{Ask, Event, RolloutRecord, Service, ServiceName, judge_again, step};
+use serin_core::{Ask, Event, RolloutRecord, Service, ServiceName, Shared, judge_again, step};
 use serin_store::LoggedEvent;
 
 /// Rollouts whose ticks a store keeps.
@@ -10,7 +10,7 @@ const WITH_TICKS: u32 = 20;
 /// Whether the log alone leads to the state the executor holds.
 pub fn replay(log: &SimLog, name: &ServiceName, now: &Service) -> Vec<String> {
     let Ok(events) = log.events(name) else { return vec!["the log cannot be read".into()] };
-    let mut replayed: Option<Service> = None;
+    let mut replayed: Option<Shared<Service>> = None;
     for (i, logged) in events.iter().enumerate() {
         let before = replayed.take().filter(|service| !service.is_gone());
         let Some(before) = before.or_else(|| born(&events[i..])) else {
@@ -19,15 +19,15 @@ pub fn replay(log: &SimLog, name: &ServiceName, now: &Service) -> Vec<String> {
         replayed = Some(step(&before, &logged.event, logged.at).next);
     }
     match replayed {
-        Some(replayed) if replayed == *now => vec![],
+        Some(replayed) if *replayed == *now => vec![],
         _ => vec![format!("replaying the log of {name} leads to another state")],
     }
 }
 
 /// The blank service that the next deploy in the log is about.
-fn born(events: &[LoggedEvent]) -> Option<Service> {
+fn born(events: &[LoggedEvent]) -> Option<Shared<Service>> {
     events.iter().find_map(|logged| match &logged.event {
-        Event::Asked { ask: Ask::Deploy(ask), .. } => Some(Service::new(ask.spec.clone())),
+        Event::Asked { ask: Ask::Deploy(ask), .. } => Some(Service::new(ask.spec.clone()).into()),
         _ => None,
     })
 }

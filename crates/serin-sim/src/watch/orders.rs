@@ -151,6 +151,6 @@ fn linted(plan: &Plan, after: &Service, before: &Brief) -> Vec<String> {
     if moves_only_to_stable(plan, Some(&last)) {
         return vec![];
     }
-    let service = Service { plan: Some(last), ..after.clone() };
+    let service = Service { plan: Some(last.into()), ..after.clone() };
     lint(plan, &service).iter().map(|note| format!("the lint says {note}")).collect()
 }

@@ -8,7 +8,7 @@ use serin_core::{
 /// Why a service has not come to rest, if so.
 pub(crate) fn restless(service: &Service, machine: &Machine, now: Timestamp) -> Option<String> {
     let held = machine.plan.as_ref().map(|plan| plan.generation);
-    if service.plan.as_ref().map(|plan| plan.generation) != held {
+    if service.plan.as_deref().map(|plan| plan.generation) != held {
         let (name, owed) = (&service.name, service.generation);
         return Some(format!("{name}: the machine holds {held:?}, {owed} is owed"));
     }

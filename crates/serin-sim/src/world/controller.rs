@@ -3,7 +3,7 @@
 use super::World;
 use crate::log::SimLog;
 use crate::watch;
-use serin_core::{Event, Observation, Plan, ServiceName, Timestamp};
+use serin_core::{Event, Observation, Plan, ServiceName, Shared, Timestamp};
 use serin_server::executor::{Effect, Error, Executor, Log as _};
 
 /// The control plane, or what is left of it when it cannot start.
@@ -141,7 +141,7 @@ impl World {
     }
 
     /// Sends an order for the first time.
-    fn order(&mut self, plan: &Plan) {
+    fn order(&mut self, plan: &Shared<Plan>) {
         let turn = self.turn;
         if let Some(place) = self.places.get_mut(&plan.service) {
             place.ordered = Some((plan.generation, turn));
@@ -200,7 +200,8 @@ impl World {
             return;
         };
         let stored = executor.store().services().unwrap_or_default();
-        let lost = executor.services().find(|held| !stored.contains(held));
+        let lost =
+            executor.services().find(|held| !stored.iter().any(|written| **written == **held));
         let lost = lost.map(|held| held.name.clone());
         if let Some(name) = lost {
             // Facts that decide nothing may be known and not written.
@@ -281,7 +282,7 @@ impl World {
         }
     }
 
-    fn owe(&mut self, plan: &Plan) {
+    fn owe(&mut self, plan: &Shared<Plan>) {
         let again = if self.dice { AGAIN_TURNS } else { 1 };
         let turn = self.turn;
         let under_way = self.post.is_under_way(plan);
@@ -302,7 +303,7 @@ pub(super) const AGAIN_TURNS: u64 = 3;
 
 impl Old {
     /// What it orders now: plans that are owed and ways back that it takes without writing them.
-    fn act(&mut self, now: Timestamp) -> Vec<Plan> {
+    fn act(&mut self, now: Timestamp) -> Vec<Shared<Plan>> {
         let mut orders = self.executor.owed();
         for name in self.executor.due(now) {
             let effects = self.executor.submit(&name, &Event::Woke, now).unwrap_or_default();

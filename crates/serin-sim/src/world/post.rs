@@ -3,7 +3,7 @@
 use super::World;
 use crate::script::command::{Fate, Kind};
 use fastrand::Rng;
-use serin_core::{Counts, Observation, Plan, ServiceName};
+use serin_core::{Counts, Observation, Plan, ServiceName, Shared};
 
 /// How badly messages are treated where chance decides; shares of messages, 0 to 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -21,7 +21,7 @@ pub struct Faults {
 /// A message between machine and controller.
 #[derive(Debug, Clone)]
 pub(super) enum Message {
-    Order(Box<Plan>),
+    Order(Shared<Plan>),
     Look(ServiceName, Box<Observation>),
     Counts(ServiceName, Vec<Counts>),
 }
@@ -91,9 +91,9 @@ impl Post {
 
 impl World {
     /// Hands an order to the machine, if nothing happens to it on the way.
-    pub(super) fn send(&mut self, plan: &Plan) {
+    pub(super) fn send(&mut self, plan: &Shared<Plan>) {
         let fate = self.post.fate(Kind::Apply, &mut self.rng);
-        let later = |turn| (turn, Message::Order(Box::new(plan.clone())));
+        let later = |turn| (turn, Message::Order(plan.clone()));
         match fate {
             Some(Fate::Lost) => self.mark("the order is lost"),
             Some(Fate::Late(by)) => {
@@ -115,7 +115,7 @@ impl World {
         if self.post.faults.by > 0 { self.rng.u64(0..self.post.faults.by) } else { 0 }
     }
 
-    fn take_order(&mut self, plan: &Plan) {
+    fn take_order(&mut self, plan: &Shared<Plan>) {
         if let Some(place) = self.places.get_mut(&plan.service) {
             place.machine.apply(plan);
         }

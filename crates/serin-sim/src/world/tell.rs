@@ -86,7 +86,7 @@ impl World {
             service,
             waiting_on: waiting_on(service, now),
             trouble: executor.trouble(),
-            held: place.machine.plan.as_ref(),
+            held: place.machine.plan.as_deref(),
             seen: &seen,
             journal: &rows[rows.len().saturating_sub(SHOWN)..],
             start: START,

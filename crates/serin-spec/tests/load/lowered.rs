@@ -1,7 +1,7 @@
 //! What strategies come to: each case is a text and the schedule it is lowered to, written out.
 
 use crate::{cases, problems, said, source};
-use serin_core::{Schedule, ServiceSpec};
+use serin_core::{Schedule, ServiceSpec, Shared};
 use serin_spec::{Preset, presets, written_out};
 use serin_stats::threshold::Check;
 use std::fmt::Write as _;
@@ -65,7 +65,7 @@ fn around(strategy: &str) -> String {
     )
 }
 
-fn schedule(strategy: &str) -> Schedule {
+fn schedule(strategy: &str) -> Shared<Schedule> {
     let text = around(strategy);
     let mut loaded = serin_spec::load(&source(&text)).unwrap_or_else(|p| panic!("{text}\n{p:?}"));
     loaded.services.remove(0).value.schedule
@@ -136,7 +136,10 @@ fn a_preset_by_name_is_its_own_text() {
         let found = &loaded.services[0].value.schedule;
         let written = schedule(&text);
         assert_eq!(found.strategy, *name);
-        assert_eq!(Schedule { strategy: written.strategy.clone(), ..found.clone() }, written);
+        assert_eq!(
+            Schedule { strategy: written.strategy.clone(), ..Schedule::clone(found) },
+            *written
+        );
     }
 }
 

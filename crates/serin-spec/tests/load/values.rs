@@ -46,7 +46,7 @@ fn a_short_file_gets_the_defaults() {
     assert_eq!(spec.run.log, LogLimits { max_bytes: 10 << 20, keep: 2 });
     assert_eq!(spec.traffic.listen, "127.0.0.1:8080".parse().ok());
     assert_eq!(spec.traffic.request_timeout, Millis::secs(60));
-    assert_eq!(spec.schedule, serin_spec::guarded());
+    assert_eq!(*spec.schedule, serin_spec::guarded());
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn analysed(steps: &str, analysis: &str) -> ServiceSpec {
 }
 
 fn analysis(text: &str) -> Analysis {
-    analysed("setWeight: 100", text).schedule.analysis.unwrap()
+    analysed("setWeight: 100", text).schedule.into_inner().analysis.unwrap()
 }
 
 #[test]
@@ -377,7 +377,7 @@ fn checks_and_a_budget_are_an_analysis_of_their_own() {
     for (text, metrics) in
         [("metrics: [], checks: [flagger]", 0), ("metrics: [], maxCanaryErrors: 9", 0)]
     {
-        let found = analysed("setWeight: 100", text).schedule.analysis;
+        let found = analysed("setWeight: 100", text).schedule.into_inner().analysis;
         assert_eq!(found.map(|a| a.metrics.len()), Some(metrics), "{text}");
     }
 }

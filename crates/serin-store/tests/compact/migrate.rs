@@ -25,7 +25,7 @@ fn a_file_of_version_2_goes_on_where_it_was() {
     old_file(&path, "");
     let store = Store::open(&path).unwrap();
     let state: Service = serde_json::from_str(STATE).unwrap();
-    assert_eq!(store.services().unwrap(), [state]);
+    assert_eq!(store.services().unwrap(), [state.into()]);
     let asked = |store: &Store| -> Vec<Event> {
         let events = store.events(&shop()).unwrap().into_iter().map(|e| e.event);
         events.filter(|event| matches!(event, Event::Asked { .. })).collect()

@@ -2,8 +2,8 @@
 
 use serin_core::{
     Actor, ArmCounts, Ask, CountKey, Counts, DeployAsk, Event, Given, Observation, RecordedTick,
-    RevisionId, RevisionObservation, Service, ServiceName, ServiceSpec, Timestamp, Transition,
-    step,
+    RevisionId, RevisionObservation, Service, ServiceName, ServiceSpec, Shared, Timestamp,
+    Transition, step,
 };
 use serin_stats::{Rung, Tick};
 use serin_store::{Commit, Error, Store};
@@ -45,7 +45,7 @@ pub fn spec() -> ServiceSpec {
 /// The service, what it is stored in, and the time.
 pub struct World {
     pub store: Store,
-    pub service: Service,
+    pub service: Shared<Service>,
     pub now: Timestamp,
     pub asked: Vec<Event>,
     n: u64,
@@ -56,7 +56,7 @@ impl World {
     pub fn new(mut store: Store) -> Self {
         let epoch = store.claim_epoch().unwrap();
         let known = store.services().unwrap().pop();
-        let service = known.unwrap_or_else(|| Service::new(spec()));
+        let service = known.unwrap_or_else(|| Service::new(spec()).into());
         let now = Timestamp(1_000_000);
         let mut world = Self { store, service, now, asked: vec![], n: 0, seconds: 0 };
         world.submit(&Event::TookOver { epoch, rollouts: 0 });
@@ -203,9 +203,9 @@ impl World {
     }
 
     /// What the log leads to.
-    pub fn replayed(&self) -> Service {
+    pub fn replayed(&self) -> Shared<Service> {
         let replay = self.store.replay(&shop()).unwrap();
-        let start = replay.state.unwrap_or_else(|| Service::new(spec()));
+        let start = replay.state.unwrap_or_else(|| Service::new(spec())).into();
         replay.events.iter().fold(start, |service, e| step(&service, &e.event, e.at).next)
     }
 
@@ -223,7 +223,7 @@ pub fn commit<'a>(at: Timestamp, event: &'a Event, turn: &'a Transition) -> Comm
         at,
         event,
         service: &turn.next,
-        apply: turn.apply.as_ref(),
+        apply: turn.apply.as_deref(),
         journal: &turn.journal,
         records: &turn.records,
         ticks: &turn.ticks,
