@@ -7,6 +7,7 @@ use crate::label::Label;
 use crate::vars::Vars;
 use serin_core::{Colour, RunSpec, ServiceName};
 use serin_keeper::protocol::{ErrorCode, Limits, LogSpec, ProcessSpec, Reply, Request};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// What has to be started.
@@ -19,6 +20,8 @@ pub(crate) struct Job {
     pub(crate) log: PathBuf,
     /// Where programs are kept.
     pub(crate) data: PathBuf,
+    /// Where the flags are served.
+    pub(crate) flags: Option<SocketAddr>,
 }
 
 /// How it went: the reason is for people.
@@ -60,6 +63,7 @@ fn specify(mut job: Job) -> Result<(ProcessSpec, Option<String>), Error> {
         colour: job.colour,
         instance: job.instance.clone(),
         port: job.label.port,
+        flags: job.flags,
     };
     let env = vars.environment(&job.run, &|name| std::env::var(name).ok())?;
     let found = kept::as_deployed(&job.data, &job.run, &vars.revision)?;

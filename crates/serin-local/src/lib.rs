@@ -47,7 +47,7 @@ pub use label::{Label, instance_name};
 pub use local::{InstanceUsage, Local, Report, Settings, start};
 pub use observe::{InstanceView, observation, views};
 pub use reconcile::{Action, reconcile, wake_at};
-pub use serin_proxy::wire;
+pub use serin_proxy::{client, wire};
 pub use usage::Usage;
 pub use vars::{Vars, fill};
 pub use world::{Fleet, Instance, InstanceId, Phase, PhaseName};

@@ -34,6 +34,8 @@ pub struct Settings {
     pub epoch: u64,
     /// Time requests on a leaving instance get to finish.
     pub drain_deadline: Millis,
+    /// Where instances find the flags.
+    pub flags: Option<SocketAddr>,
 }
 
 /// What the platform says unasked.

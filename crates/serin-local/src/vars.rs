@@ -6,6 +6,7 @@
 use crate::error::Error;
 use serin_core::{Colour, EnvValue, RevisionId, Role, RunSpec, ServiceName};
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// Variables of the server that an app gets unless its specification sets them.
@@ -26,6 +27,8 @@ pub struct Vars {
     pub instance: String,
     /// Its port.
     pub port: u16,
+    /// Where the flags are served.
+    pub flags: Option<SocketAddr>,
 }
 
 impl Vars {
@@ -59,6 +62,7 @@ impl Vars {
     ) -> Result<BTreeMap<String, String>, Error> {
         let mut env = inherited(server);
         env.extend(self.own());
+        env.extend(self.flags.into_iter().flat_map(flags));
         for file in &run.env_files {
             env.extend(read_env_file(&within(run, file))?);
         }
@@ -94,6 +98,23 @@ impl Vars {
             EnvValue::FromFile(path) => read_value(name, &within(run, path)),
         }
     }
+}
+
+/// What the usual clients of feature flags look for.
+fn flags(at: SocketAddr) -> [(String, String); 4] {
+    // An address that stands for all is reached through this machine's own.
+    let host = match at.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    };
+    let url = format!("http://{}", SocketAddr::new(host, at.port()));
+    [
+        ("FEATURE_FLAGS_URL".into(), url.clone()),
+        ("OFREP_ENDPOINT".into(), url),
+        ("FLAGD_HOST".into(), host.to_string()),
+        ("FLAGD_PORT".into(), at.port().to_string()),
+    ]
 }
 
 /// The variables an app inherits from the server.

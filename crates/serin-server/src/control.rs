@@ -2,7 +2,7 @@
 //! answer back, so there is no lock and no second copy of the truth.
 
 use crate::executor::{Effect, Error, Executor, Fact, Outcome};
-use crate::flags::Flags;
+use crate::flags::{self, Flags, Told};
 use crate::hooks::{Ended, Hooks};
 use crate::release::Releases;
 use crate::{drill, machine, views};
@@ -10,12 +10,13 @@ use serin_core::{Event, Observation, Plan, ServiceName, Timestamp};
 use serin_local::wire::Counters;
 use serin_local::{Local, Report, counts_where};
 use serin_store::{Ballast, Store};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::api::view::JournalLine;
@@ -25,6 +26,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Looks skipped between two when no judge is at work.
 const IDLE_LOOKS: u32 = 5;
+
+/// Looks between two times that the use of flags is stored.
+const USES_LOOKS: u32 = 30;
 
 /// Reports that are taken together.
 const TOGETHER: usize = 128;
@@ -77,6 +81,7 @@ pub(crate) struct Handle {
     questions: mpsc::Sender<Question>,
     tells: broadcast::Sender<JournalLine>,
     local: Local,
+    told: watch::Receiver<Told>,
 }
 
 /// The state and what changes it.
@@ -109,7 +114,11 @@ impl Opened {
 }
 
 /// Takes over the store; a full disk is no reason not to start.
-pub(crate) fn open(store: Store, ballast: Ballast) -> Result<Opened, Error> {
+pub(crate) fn open(
+    store: Store,
+    ballast: Ballast,
+    flags_listen: Vec<SocketAddr>,
+) -> Result<Opened, Error> {
     let _ = ballast.hold();
     let opened = Executor::open(store, Some(ballast.clone()), now()).or_else(|failed| {
         let (store, error) = *failed;
@@ -122,7 +131,8 @@ pub(crate) fn open(store: Store, ballast: Ballast) -> Result<Opened, Error> {
         }
     });
     let (executor, effects) = opened.map_err(|failed| failed.1)?;
-    let flags = Flags::load(executor.store())?;
+    let mut flags = Flags::load(executor.store())?;
+    flags.serve(flags_listen, executor.epoch());
     Ok(Opened { executor, effects, flags })
 }
 
@@ -133,8 +143,14 @@ pub(crate) fn spawn(
     local: Local,
     reports: mpsc::Receiver<Report>,
 ) -> Handle {
+    let at = data.clone();
     let (questions, tells) = begin(opened, data, Arc::new(local.clone()), reports);
-    Handle { questions, tells, local }
+    let push = flags::start_push(&at, &questions);
+    let told = push.told.clone();
+    let hand_over: Question = Box::new(move |core| core.flags.tell_to(push));
+    // There is room: nobody has asked anything yet.
+    let _ = questions.try_send(hand_over);
+    Handle { questions, tells, local, told }
 }
 
 /// Starts the owner on any platform; how to ask it, and where it tells.
@@ -205,6 +221,11 @@ impl Handle {
     /// The data plane's counters, unless it takes too long to answer.
     pub(crate) async fn counters(&self) -> Option<Counters> {
         timeout(COUNTERS_MAX, self.local.counters()).await.ok()?.ok()
+    }
+
+    /// What the data plane says of its flags.
+    pub(crate) fn told(&self) -> watch::Receiver<Told> {
+        self.told.clone()
     }
 
     /// The platform.
@@ -392,6 +413,9 @@ impl Core {
             self.executor.recover(now());
         }
         self.recover_flags();
+        if self.looks.is_multiple_of(USES_LOOKS) && self.executor.trouble().is_none() {
+            self.store_uses();
+        }
         // A copy that is still under way takes this with it.
         self.copies.as_ref().map(|copies| copies.try_send(()));
         let began = std::time::Instant::now();

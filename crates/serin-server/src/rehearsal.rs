@@ -28,7 +28,8 @@ pub fn start(
     reports: mpsc::Receiver<Report>,
 ) -> Result<Rehearsal, Error> {
     let ballast = Ballast::new(data.join("ballast"));
-    let (questions, _) = control::begin(control::open(store, ballast)?, data, platform, reports);
+    let (questions, _) =
+        control::begin(control::open(store, ballast, vec![])?, data, platform, reports);
     Ok(Rehearsal { questions })
 }
 

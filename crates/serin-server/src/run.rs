@@ -20,6 +20,9 @@ pub struct Options {
     pub data: PathBuf,
     /// Address of the API beside its socket; off unless given.
     pub api_listen: Option<SocketAddr>,
+    /// Where flags are served, as soon as there is one; the first address is the one that apps are
+    /// told.
+    pub flags_listen: Vec<SocketAddr>,
 }
 
 /// Why the control plane could not start.
@@ -76,9 +79,13 @@ async fn serve(options: &Options) -> Result<(), Error> {
     let path = data.join("serin.db");
     let store = Store::open(&path).map_err(|source| Error::Store { path, source })?;
     let ballast = Ballast::new(data.join("ballast"));
-    let opened = control::open(store, ballast)?;
-    let settings =
-        Settings { data: data.clone(), epoch: opened.epoch(), drain_deadline: DRAIN_DEADLINE };
+    let opened = control::open(store, ballast, options.flags_listen.clone())?;
+    let settings = Settings {
+        data: data.clone(),
+        epoch: opened.epoch(),
+        drain_deadline: DRAIN_DEADLINE,
+        flags: options.flags_listen.first().copied(),
+    };
     let (local, reports) = serin_local::start(settings).await?;
     let handle = control::spawn(opened, data.clone(), local, reports);
     let token = token::load_or_create(&data.join("token"))

@@ -177,6 +177,12 @@ pub struct ServeArgs {
     /// Also offer the API on this TCP address, with a token (in DIR/token)
     #[arg(long, env = "SERIN_API_LISTEN", value_name = "ADDR")]
     pub api_listen: Option<SocketAddr>,
+    /// Serve feature flags here; without it on 127.0.0.1:8016, as soon as there is one
+    #[arg(long, env = "SERIN_FLAGS_LISTEN", value_name = "ADDR")]
+    pub flags_listen: Option<SocketAddr>,
+    /// Serve them on flagd's ports too: 8013, 8015 and 8016 of this machine
+    #[arg(long, env = "SERIN_FLAGD_COMPAT", value_parser = FalseyValueParser::new())]
+    pub flagd_compat: bool,
     /// End when the process with this number has ended
     #[arg(long, hide = true, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
     pub while_pid: Option<i32>,

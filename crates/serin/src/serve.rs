@@ -13,7 +13,7 @@ use serde_json::json;
 use serin_keeper::protocol;
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,6 +23,10 @@ use std::time::{Duration, Instant};
 
 /// After SIGTERM, requests on the data plane have this long to finish.
 const DRAIN: Duration = Duration::from_secs(30);
+/// Port of the flags unless said; flagd serves OFREP there.
+const FLAGS_PORT: u16 = 8016;
+/// flagd's ports: gRPC evaluation, sync, OFREP.
+const FLAGD_PORTS: [u16; 3] = [8013, 8015, 8016];
 /// Pause between two looks at whether the API answers.
 const PAUSE: Duration = Duration::from_millis(50);
 /// After this, a start without an answer is worth a word.
@@ -35,6 +39,8 @@ struct PlaneArgs {
     data_dir: PathBuf,
     #[arg(long)]
     api_listen: Option<SocketAddr>,
+    #[arg(long)]
+    flags_listen: Vec<SocketAddr>,
 }
 
 /// `serin serve`: becomes the keeper.
@@ -79,8 +85,24 @@ fn options(data: &Path, args: &ServeArgs) -> Result<serin_keeper::Options, Failu
     if let Some(address) = args.api_listen {
         control_args.extend(["--api-listen".to_owned(), address.to_string()]);
     }
+    for address in flag_addresses(args) {
+        control_args.extend(["--flags-listen".to_owned(), address.to_string()]);
+    }
     let proxy_args = plane("__proxy");
     Ok(serin_keeper::Options { data: data.to_path_buf(), exe, control_args, proxy_args })
+}
+
+/// Where flags are served: where asked, then on the ports that flagd's clients try.
+fn flag_addresses(args: &ServeArgs) -> Vec<SocketAddr> {
+    let local = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let compat: &[u16] = if args.flagd_compat { &FLAGD_PORTS } else { &[] };
+    let mut all = vec![args.flags_listen.unwrap_or(local(FLAGS_PORT))];
+    for address in compat.iter().map(|port| local(*port)) {
+        if !all.contains(&address) {
+            all.push(address);
+        }
+    }
+    all
 }
 
 fn failure(error: &serin_keeper::Error) -> Failure {
@@ -143,8 +165,8 @@ fn answers(socket: &Path) -> bool {
 
 /// `serin __control`: the control plane.
 pub fn control_main(words: &[OsString]) -> ExitCode {
-    let PlaneArgs { data_dir, api_listen } = PlaneArgs::parse_from(&words[1..]);
-    let options = serin_server::Options { data: data_dir, api_listen };
+    let PlaneArgs { data_dir, api_listen, flags_listen } = PlaneArgs::parse_from(&words[1..]);
+    let options = serin_server::Options { data: data_dir, api_listen, flags_listen };
     ended(serin_server::run(&options))
 }
 

@@ -41,6 +41,7 @@ const BELOW_CORE: &[&str] = &["serin-stats"];
 
 const SERVER_USES: &[&str] = &[
     "serin-core",
+    "serin-edge",
     "serin-flags",
     "serin-spec",
     "serin-store",

@@ -86,8 +86,8 @@ impl Actor {
         }
         let log = log::path(&self.settings.data, instance);
         let (instance, run, colour) = (instance.into(), wanted.run.clone(), wanted.colour);
-        let data = self.settings.data.clone();
-        let job = Job { instance, label, run, colour, log, data };
+        let (data, flags) = (self.settings.data.clone(), self.settings.flags);
+        let job = Job { instance, label, run, colour, log, data, flags };
         let (keeper, tell) = (self.keeper.clone(), self.tell.clone());
         tokio::spawn(async move {
             let _ = tell.send(Fact::Launched(launch(job, &keeper).await));

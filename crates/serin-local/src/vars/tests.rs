@@ -9,6 +9,7 @@ fn vars() -> Vars {
         role: Role::Candidate,
         instance: "shop-v2-ab12-7".into(),
         port: 8101,
+        flags: None,
     }
 }
 
@@ -47,6 +48,25 @@ fn variables_are_filled_in_and_escapes_and_strangers_stay() {
     assert_eq!(vars().fill("$(ROLE)/$(REVISION)/$(INSTANCE)$"), "candidate/v2/shop-v2-ab12-7$");
     assert_eq!(vars().fill("jobs-$(COLOUR) jobs-$(COLOR)"), "jobs-green jobs-green");
     assert_eq!(vars().fill("5$ $$ $()"), "5$ $$ $()");
+}
+
+#[test]
+fn an_instance_knows_where_the_flags_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = |at: &str, name: &str| {
+        let vars = Vars { flags: Some(at.parse().unwrap()), ..vars() };
+        vars.environment(&run(dir.path()), &nobody).unwrap().remove(name).unwrap()
+    };
+    assert_eq!(told("127.0.0.1:8016", "FEATURE_FLAGS_URL"), "http://127.0.0.1:8016");
+    assert_eq!(told("0.0.0.0:8016", "OFREP_ENDPOINT"), "http://127.0.0.1:8016");
+    assert_eq!(told("[::]:8016", "FEATURE_FLAGS_URL"), "http://[::1]:8016");
+    assert_eq!(told("[::1]:8013", "FLAGD_HOST"), "::1");
+    assert_eq!(told("10.0.0.1:8013", "FLAGD_PORT"), "8013");
+    let mut own = run(dir.path());
+    own.env.insert("FLAGD_PORT".into(), EnvValue::Literal("1".into()));
+    let vars = Vars { flags: Some("127.0.0.1:8016".parse().unwrap()), ..vars() };
+    // What the specification says wins.
+    assert_eq!(vars.environment(&own, &nobody).unwrap()["FLAGD_PORT"], "1");
 }
 
 #[test]

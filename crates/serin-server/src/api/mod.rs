@@ -73,6 +73,7 @@ fn routes(handle: Handle) -> Router {
         )
         .route("/api/v1/flags/{target}/history", get(flags::history))
         .route("/api/v1/flag-history", get(flags::set_history))
+        .route("/api/v1/flag-stale", post(flags::stale))
         .route("/api/v1/flag-sets", get(flags::sets))
         .route("/api/v1/flag-sets/{name}", put(flags::create_set))
         .route("/api/flags/{key}", post(flags::strategy))

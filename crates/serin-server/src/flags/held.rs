@@ -46,8 +46,8 @@ pub struct Mark {
 impl Mark {
     /// Of a flag after a change; `before` is its mark until then.
     pub fn after(flag: &Definition, changed: Stamp, before: Option<&Self>) -> Self {
-        let constant = one_for_all(flag).map(|variant| {
-            let variant = variant.map(str::to_owned);
+        let constant = one_for_all(flag).map(|served| {
+            let variant = served.variant().map(str::to_owned);
             let known = before.and_then(|mark| mark.constant.clone());
             let same = known.filter(|constant| constant.variant == variant);
             same.unwrap_or(Constant { variant, since: changed.at })
@@ -66,9 +66,31 @@ pub struct Kept {
     pub mark: Mark,
 }
 
-/// The variant everybody gets whoever they are; `None` when that depends on the user. `Some(None)`
-/// is what the app's code says.
-pub fn one_for_all(flag: &Definition) -> Option<Option<&str>> {
+/// What a user may get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Served<'f> {
+    /// What the app's code says.
+    Code,
+    /// A variant.
+    Variant(&'f str),
+}
+
+impl<'f> Served<'f> {
+    fn of(variant: Option<&'f str>) -> Self {
+        variant.map_or(Self::Code, Self::Variant)
+    }
+
+    /// The variant, if it is one.
+    pub fn variant(self) -> Option<&'f str> {
+        match self {
+            Self::Code => None,
+            Self::Variant(variant) => Some(variant),
+        }
+    }
+}
+
+/// What everybody gets whoever they are; `None` when that depends on the user.
+pub fn one_for_all(flag: &Definition) -> Option<Served<'_>> {
     let all = outcomes(flag)?;
     let first = *all.first()?;
     (all.len() == 1).then_some(first)
@@ -76,19 +98,19 @@ pub fn one_for_all(flag: &Definition) -> Option<Option<&str>> {
 
 /// Every variant that users who can be put into a bucket may get. `None` when it cannot be told:
 /// targeting that was kept word for word from a file is not taken apart.
-pub fn outcomes(flag: &Definition) -> Option<BTreeSet<Option<&str>>> {
-    let off = Some(flag.off_variant.as_str());
+pub fn outcomes(flag: &Definition) -> Option<BTreeSet<Served<'_>>> {
+    let off = Served::Variant(&flag.off_variant);
     if flag.killed.is_some() || flag.state == State::Off {
         return Some(BTreeSet::from([off]));
     }
     if flag.state == State::Disabled {
-        return Some(BTreeSet::from([None]));
+        return Some(BTreeSet::from([Served::Code]));
     }
     if flag.raw.is_some() {
         return None;
     }
     let needed = flag.prerequisites.first().map(|_| off);
-    let named = flag.targets.iter().map(|target| Some(target.variant.as_str()));
+    let named = flag.targets.iter().map(|target| Served::Variant(&target.variant));
     let mut all: BTreeSet<_> = needed.into_iter().chain(named).collect();
     for rule in &flag.rules {
         all.extend(served(&rule.serve));
@@ -98,23 +120,23 @@ pub fn outcomes(flag: &Definition) -> Option<BTreeSet<Option<&str>>> {
     }
     match &flag.release {
         Some(release) => all.extend(released(release)),
-        None => drop(all.insert(flag.default_variant.as_deref())),
+        None => drop(all.insert(Served::of(flag.default_variant.as_deref()))),
     }
     Some(all)
 }
 
-fn served(serve: &Serve) -> Vec<Option<&str>> {
+fn served(serve: &Serve) -> Vec<Served<'_>> {
     match serve {
-        Serve::Variant(variant) => vec![Some(variant)],
+        Serve::Variant(variant) => vec![Served::Variant(variant)],
         Serve::Split { shares, .. } => {
             let given = shares.iter().filter(|share| share.weight > 0);
-            given.map(|share| Some(share.variant.as_str())).collect()
+            given.map(|share| Served::Variant(&share.variant)).collect()
         }
     }
 }
 
-fn released(release: &Release) -> Vec<Option<&str>> {
-    let (on, off) = (Some(release.on.as_str()), Some(release.off.as_str()));
+fn released(release: &Release) -> Vec<Served<'_>> {
+    let (on, off) = (Served::Variant(&release.on), Served::Variant(&release.off));
     match release.weight() {
         0 => vec![off],
         WHOLE if release.segments.is_empty() => vec![on],
@@ -146,19 +168,25 @@ mod tests {
         let beta = Target { name: String::new(), variant: "on".into(), users: vec!["u1".into()] };
         let release = |weight| Some(Release::new("s", "on", "off").at(weight));
         let cases = [
-            (flag(|_| ()), Some(Some("off"))),
-            (flag(|f| f.default_variant = None), Some(None)),
-            (flag(|f| f.state = State::Disabled), Some(None)),
+            (flag(|_| ()), Some(Served::Variant("off"))),
+            (flag(|f| f.default_variant = None), Some(Served::Code)),
+            (flag(|f| f.state = State::Disabled), Some(Served::Code)),
             (flag(|f| f.rules = vec![split(5_000)]), None),
-            (flag(|f| f.rules = vec![split(WHOLE)]), Some(Some("on"))),
-            (flag(|f| f.rules = vec![split(0)]), Some(Some("off"))),
+            (flag(|f| f.rules = vec![split(WHOLE)]), Some(Served::Variant("on"))),
+            (flag(|f| f.rules = vec![split(0)]), Some(Served::Variant("off"))),
             (flag(|f| f.targets = vec![beta.clone()]), None),
-            (flag(|f| (f.targets, f.rules) = (vec![beta], vec![split(WHOLE)])), Some(Some("on"))),
-            (flag(|f| f.release = release(0)), Some(Some("off"))),
+            (
+                flag(|f| (f.targets, f.rules) = (vec![beta], vec![split(WHOLE)])),
+                Some(Served::Variant("on")),
+            ),
+            (flag(|f| f.release = release(0)), Some(Served::Variant("off"))),
             (flag(|f| f.release = release(60_000)), None),
-            (flag(|f| f.release = release(WHOLE)), Some(Some("on"))),
+            (flag(|f| f.release = release(WHOLE)), Some(Served::Variant("on"))),
             (flag(|f| f.raw = Some(serde_json::json!({}))), None),
-            (flag(|f| (f.rules, f.killed) = (vec![split(5_000)], Some(killed))), Some(Some("off"))),
+            (
+                flag(|f| (f.rules, f.killed) = (vec![split(5_000)], Some(killed))),
+                Some(Served::Variant("off")),
+            ),
         ];
         for (flag, wanted) in cases {
             assert_eq!(one_for_all(&flag), wanted, "{flag:?}");

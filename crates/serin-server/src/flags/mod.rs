@@ -12,22 +12,32 @@
 mod edit;
 mod error;
 mod held;
+mod push;
+pub(crate) mod stale;
 mod stored;
 mod strategy;
+mod used;
 pub(crate) mod words;
 
 pub(crate) use edit::{Refused, Who, Wish, admitted, restored};
 pub(crate) use error::FlagError;
 pub use held::{Constant, Stamp};
 pub(crate) use held::{Mark, one_for_all};
+pub(crate) use push::{Told, start as start_push};
 pub(crate) use stored::Past;
 pub(crate) use strategy::{Strategy, apply, on_variant, percent};
+pub use used::{Answered, Used};
 
 use crate::control::{Core, now};
+use push::{Push, Tell};
 use serin_core::Timestamp as Millis;
+use serin_edge::{Counts, Revision, Table, Upsert};
 use serin_flags::{Definition, FlagKey, Problem, SetDefinition, Timestamp, validate_flag};
 use serin_store::{FlagChange, FlagWrite, KillNote, Store};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use used::Uses;
 
 /// The set that is there from the beginning.
 pub(crate) const FIRST: &str = "production";
@@ -48,6 +58,12 @@ pub(crate) struct Flags {
     /// What holds and could not be written yet: kills on a full disk.
     unwritten: Vec<FlagWrite>,
     kills: Vec<KillNote>,
+    pub(crate) uses: Uses,
+    push: Option<Push>,
+    /// Where the protocols are served.
+    listen: Vec<SocketAddr>,
+    /// This controller's epoch.
+    epoch: u64,
 }
 
 /// One set.
@@ -145,8 +161,33 @@ impl Flags {
     }
 
     /// Whether the data plane has everything up to this change.
-    pub(crate) fn is_pushed(&self, _n: u64) -> bool {
-        false
+    pub(crate) fn is_pushed(&self, n: u64) -> bool {
+        let revision = Revision { epoch: self.epoch, n };
+        self.push.as_ref().is_some_and(|push| push.told.borrow().has(revision))
+    }
+
+    /// From now on the data plane is told of every change.
+    pub(crate) fn tell_to(&mut self, push: Push) {
+        self.push = Some(push);
+    }
+
+    /// Where the protocols are served, and under which epoch.
+    pub(crate) fn serve(&mut self, listen: Vec<SocketAddr>, epoch: u64) {
+        (self.listen, self.epoch) = (listen, epoch);
+    }
+
+    /// What the data plane complains of.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.push.as_ref().and_then(|push| push.told.borrow().trouble.clone())
+    }
+
+    /// What the data plane shall hold.
+    pub(crate) fn revision(&self) -> Revision {
+        Revision { epoch: self.epoch, n: self.n }
+    }
+
+    fn has_flags(&self) -> bool {
+        self.sets.values().any(|set| !set.definition.flags.is_empty())
     }
 
     /// Number of the last change of anything.
@@ -290,7 +331,7 @@ impl Core {
         self.flags.n = n;
         let set = self.flags.sets.entry(name.clone()).or_insert_with(|| Set::new(&name));
         (set.definition, set.changed) = (whole, Some(stamp));
-        self.tell_plane_all();
+        self.flags.tell(Tell::All);
         Ok(n)
     }
 
@@ -353,12 +394,54 @@ impl Core {
         }
     }
 
-    fn tell_plane(&mut self, _act: Act<'_>, _changed: &Changed) {}
+    /// Tells the data plane of one flag. With the first flag it has to open its addresses.
+    fn tell_plane(&mut self, act: Act<'_>, changed: &Changed) {
+        let first = changed.before.is_none() || changed.after.is_none();
+        let change = Upsert {
+            base: Revision { n: changed.n - 1, ..self.flags.revision() },
+            revision: self.flags.revision(),
+            set: act.set.to_owned(),
+            key: act.key.clone(),
+            definition: changed.after.clone().map(Box::new),
+        };
+        self.flags.tell(if first { Tell::All } else { Tell::One(Box::new(change)) });
+    }
 
-    fn tell_plane_all(&mut self) {}
+    /// All that the data plane has to know of flags.
+    pub(crate) fn flag_table(&mut self) -> Table {
+        let flags = &self.flags;
+        let sets = flags.sets.values().map(|set| Arc::new(set.definition.clone())).collect();
+        // Nobody is asked to make room for what is not used.
+        let listen = if flags.has_flags() { flags.listen.clone() } else { vec![] };
+        Table { revision: flags.revision(), listen, sets, ..Table::default() }
+    }
+
+    /// Takes in what clients have asked for.
+    pub(crate) fn flags_counted(&mut self, counts: &Counts) {
+        self.flags.uses.take(counts, seconds());
+    }
+
+    /// Stores what clients have asked for. What cannot be stored now is stored with the next.
+    pub(crate) fn store_uses(&mut self) {
+        let write = |((set, key), used)| {
+            let text = serde_json::to_string(&used).ok()?;
+            Some(FlagWrite::Use { set, key, text })
+        };
+        let writes: Vec<_> = self.flags.uses.take_changed().into_iter().filter_map(write).collect();
+        if !writes.is_empty() {
+            let _ = self.executor.store_mut().commit_flags(&writes);
+        }
+    }
 }
 
 impl Flags {
+    fn tell(&self, tell: Tell) {
+        if let Some(push) = &self.push {
+            // Fails only when everything is ending.
+            let _ = push.tells.send(tell);
+        }
+    }
+
     fn forget_unwritten(&mut self, store: &mut Store) {
         if !self.unwritten.is_empty() {
             self.unwritten.clear();

@@ -1,6 +1,7 @@
 //! Flags as they lie in the store.
 
 use super::held::{Kept, Mark, Stamp};
+use super::used::Uses;
 use super::{Act, Changed, FIRST, Flags, Set};
 use serde::{Deserialize, Serialize};
 use serin_core::Timestamp;
@@ -49,7 +50,11 @@ pub(super) fn load(store: &Store) -> Result<Flags, Error> {
         set.marks.insert(key.clone(), mark);
         set.definition.flags.insert(key, definition);
     }
-    Ok(Flags { sets, n: found.last, ..Flags::default() })
+    let mut uses = BTreeMap::new();
+    for StoredFlag { set, key, text } in found.uses {
+        uses.insert((set, key), serde_json::from_str(&text)?);
+    }
+    Ok(Flags { sets, n: found.last, uses: Uses::of(uses), ..Flags::default() })
 }
 
 /// What a change writes.

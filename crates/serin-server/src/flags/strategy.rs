@@ -222,7 +222,9 @@ mod tests {
 
     fn with(strategies: &[Strategy]) -> Definition {
         let mut flag = flag();
-        strategies.iter().for_each(|one| apply(&mut flag, one).unwrap());
+        for one in strategies {
+            apply(&mut flag, one).unwrap();
+        }
         flag
     }
 

@@ -1,6 +1,6 @@
 //! What a flag does, in words.
 
-use super::held::{Mark, one_for_all};
+use super::held::{Mark, Served, one_for_all};
 use super::strategy;
 use serin_flags::{Definition, Kind, State, Timestamp};
 
@@ -34,8 +34,8 @@ pub(crate) fn serving(flag: &Definition) -> String {
         State::On => "",
     };
     match one_for_all(flag) {
-        Some(Some(variant)) => format!("{why}everybody gets `{variant}`"),
-        Some(None) => format!("{why}everybody gets what the code says"),
+        Some(Served::Variant(variant)) => format!("{why}everybody gets `{variant}`"),
+        Some(Served::Code) => format!("{why}everybody gets what the code says"),
         None if raw => "its own rules decide".into(),
         None => by_rules(flag),
     }
@@ -124,7 +124,7 @@ mod tests {
         let cases = [
             (after(&[]), "on", "everybody gets `off`"),
             (after(&[Wish::On]), "on", "everybody gets `on`"),
-            (after(&[five.clone()]), "on", "5 % of users get `on`"),
+            (after(std::slice::from_ref(&five)), "on", "5 % of users get `on`"),
             (
                 after(&[five.clone(), users(&["u1"])]),
                 "on",

@@ -9,6 +9,7 @@ pub use offline::{EvalArgs, Hash, ScanArgs};
 pub use rollout::{RolloutArgs, Until};
 
 use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
 /// What `serin flag` is asked.
 #[derive(Debug, Args)]
@@ -44,6 +45,10 @@ pub enum FlagVerb {
     Archive(ArchiveArgs),
     /// The sets of flags; one for each environment
     Sets(SetsArgs),
+    /// Flags that have had their time, and which can go
+    Stale(StaleArgs),
+    /// The flags for a bad day: read-only, maintenance, expensive queries, integrations
+    Ops(OpsArgs),
     /// Answer questions from a file of flags, without a server
     Eval(EvalArgs),
     /// Where a checkout mentions flags, and which it need not
@@ -90,4 +95,37 @@ pub struct HistoryArgs {
     /// Only changes before this one
     #[arg(long, value_name = "N")]
     pub before: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A flag is ready to remove only when three witnesses agree: what is configured, what clients asked
+for, and what the code mentions.
+
+Example:
+  serin flag stale --code .")]
+pub struct StaleArgs {
+    #[command(flatten)]
+    pub set: SetArg,
+    /// A directory of a checkout, to see what the code mentions
+    #[arg(long, value_name = "PATH")]
+    pub code: Option<PathBuf>,
+    /// How many days are a while; 14 unless said
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3650), value_name = "N")]
+    pub days: Option<u32>,
+    /// Exit code 2 when a flag has had its time
+    #[arg(long)]
+    pub strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct OpsArgs {
+    #[command(flatten)]
+    pub set: SetArg,
+    /// Make those that are not there yet
+    #[arg(long)]
+    pub create: bool,
+    /// Who answers for those that are made
+    #[arg(long, value_name = "TEAM")]
+    pub owner: Option<String>,
 }

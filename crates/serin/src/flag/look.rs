@@ -8,6 +8,7 @@ use crate::context::{Context, query};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::look::show;
+use crate::printer::{Line, Tone};
 use serin_server::api::view::{FlagHistory, FlagList, FlagSets, FlagView};
 
 /// Path of a flag's document.
@@ -48,6 +49,23 @@ pub async fn sets(context: &Context<'_>, args: SetsArgs) -> Result<Exit, Failure
     }
     show(context, "/api/v1/flag-sets".into(), |found: &FlagSets, frame| render::sets(found, frame))
         .await
+}
+
+/// Those that stand before all others.
+pub async fn pinned(context: &Context<'_>, set: &str) -> Result<Exit, Failure> {
+    let mut list = all(context, set).await?;
+    list.flags.retain(|flag| flag.pinned);
+    if context.printer.is_json() {
+        context.printer.document(&list);
+    } else if list.flags.is_empty() {
+        let text = "there is none yet: make the usual ones with `serin flag ops --create`";
+        context.printer.data(&Line::toned(Tone::Dim, text));
+    } else {
+        for line in render::list(&list, &context.frame()) {
+            context.printer.data(&line);
+        }
+    }
+    Ok(Exit::Reached)
 }
 
 /// All flags of a set.

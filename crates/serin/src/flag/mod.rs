@@ -9,6 +9,7 @@ mod render;
 mod rollout;
 mod scan;
 mod set;
+mod stale;
 
 pub use args::FlagArgs;
 
@@ -45,6 +46,8 @@ async fn asked(context: &Context<'_>, verb: FlagVerb) -> Result<Exit, Failure> {
         FlagVerb::Restore(args) => change::restore(context, args).await,
         FlagVerb::Archive(args) => change::archive(context, args).await,
         FlagVerb::Sets(args) => look::sets(context, args).await,
+        FlagVerb::Stale(args) => stale::stale(context, args).await,
+        FlagVerb::Ops(args) => stale::ops(context, args).await,
         FlagVerb::Scan(args) => {
             let flags = look::all(context, &args.set.set).await?;
             let keys = flags.flags.into_iter().map(|flag| flag.key).collect();

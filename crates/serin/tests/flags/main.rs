@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used)] // clippy allows it in the test functions only
 
 mod offline;
+mod served;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,9 +1,11 @@
 //! The API of feature flags.
 
 mod read;
+mod stale;
 mod write;
 
 pub(super) use read::{flag, flags, history, set_history, sets};
+pub(super) use stale::stale;
 pub(super) use write::{create_set, delete, patch, put, strategy, verb};
 
 use super::error::ApiError;
@@ -49,6 +51,7 @@ fn view(core: &Core, set: &str, key: &str) -> Result<FlagView, FlagError> {
         definition: flag.clone(),
         changed: mark.changed.clone(),
         constant: mark.constant.clone(),
+        used: core.flags.uses.of_flag(set, key.as_str()).cloned(),
         pushed: core.flags.is_pushed(mark.changed.n),
     })
 }
@@ -57,9 +60,9 @@ fn view(core: &Core, set: &str, key: &str) -> Result<FlagView, FlagError> {
 fn percent(flag: &Definition) -> Option<f64> {
     let whole = flags::one_for_all(flag);
     match whole {
-        Some(variant) => {
-            let on = flags::on_variant(flag);
-            Some(if variant.is_some() && variant == on { 100.0 } else { 0.0 })
+        Some(served) => {
+            let on = served.variant().is_some() && served.variant() == flags::on_variant(flag);
+            Some(if on { 100.0 } else { 0.0 })
         }
         None if flag.raw.is_some() => None,
         None => flags::percent(flag),

@@ -36,7 +36,8 @@ pub(in crate::api) async fn flags(
         let mut flags = views.collect::<Result<Vec<_>, FlagError>>()?;
         // What somebody may need in a hurry comes first.
         flags.sort_by_key(|flag| !flag.pinned);
-        Ok(FlagList { schema: schema_of("flags"), set, n: core.flags.n(), flags })
+        let trouble = core.flags.trouble();
+        Ok(FlagList { schema: schema_of("flags"), set, n: core.flags.n(), trouble, flags })
     });
     Ok(Json(list.await?))
 }

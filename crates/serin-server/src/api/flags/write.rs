@@ -13,7 +13,13 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
+use serin_edge::Revision;
 use serin_flags::{Definition, FlagKey, Kind, StrategyBody};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Longest wait for the data plane to say that it has a change on its disk and has told clients.
+const TOLD: Duration = Duration::from_secs(5);
 
 /// Longest reason that is kept, in characters.
 const REASON_MAX: usize = 1_000;
@@ -126,17 +132,14 @@ fn write(
     mut next: Definition,
 ) -> Result<(), FlagError> {
     let before = core.flags.set(set)?.flag(key.as_str()).map(|(_, flag, _)| flag.clone());
-    match &before {
-        Some(before) => {
-            next.killed.clone_from(&before.killed);
-            next.created_at = before.created_at;
-            next.archived_at = before.archived_at;
-        }
-        None => {
-            admitted(&next)?;
-            (next.killed, next.archived_at) = (None, None);
-            next.created_at = Some(who.at);
-        }
+    if let Some(before) = &before {
+        next.killed.clone_from(&before.killed);
+        next.created_at = before.created_at;
+        next.archived_at = before.archived_at;
+    } else {
+        admitted(&next)?;
+        (next.killed, next.archived_at) = (None, None);
+        next.created_at = Some(who.at);
     }
     if before.as_ref() == Some(&next) {
         return Ok(());
@@ -297,9 +300,13 @@ async fn change(
     key: FlagKey,
     edit: impl FnOnce(&mut Core, &str, &FlagKey) -> Result<(), FlagError> + Send + 'static,
 ) -> Result<Response, ApiError> {
-    let done = ask(handle, move |core| -> Result<FlagView, FlagError> {
+    let done = ask(handle, move |core| -> Result<(FlagView, Revision), FlagError> {
         edit(core, &set, &key)?;
-        view(core, &set, key.as_str())
+        Ok((view(core, &set, key.as_str())?, core.flags.revision()))
     });
-    Ok(tagged(done.await?))
+    let (mut view, revision) = done.await?;
+    let mut told = handle.told();
+    let has = timeout(TOLD, told.wait_for(|told| told.has(revision)));
+    view.pushed = matches!(has.await, Ok(Ok(_)));
+    Ok(tagged(view))
 }

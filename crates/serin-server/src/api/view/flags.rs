@@ -1,8 +1,10 @@
 //! Documents about feature flags.
 
-pub use crate::flags::{Constant, Stamp};
+pub use crate::flags::stale::{Found, Ready, Verdict};
+pub use crate::flags::{Answered, Constant, Stamp, Used};
 use serde::{Deserialize, Serialize};
 use serin_flags::Definition;
+use std::collections::BTreeMap;
 
 /// One flag, `GET /api/v1/flags/{key}`; also the answer to a change of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,6 +32,8 @@ pub struct FlagView {
     pub changed: Stamp,
     /// That everybody gets the same, and since when.
     pub constant: Option<Constant>,
+    /// What clients asked for, as far as the data plane saw it.
+    pub used: Option<Used>,
     /// Whether the data plane has this on its disk and has told its clients.
     pub pushed: bool,
 }
@@ -43,6 +47,8 @@ pub struct FlagList {
     pub set: String,
     /// Number of the last change of anything.
     pub n: u64,
+    /// What the data plane complains of: flags it cannot read, an address that is taken.
+    pub trouble: Option<String>,
     /// Operational flags first, then by key.
     pub flags: Vec<FlagView>,
 }
@@ -184,4 +190,60 @@ pub struct FlagRollout {
     /// Nothing is done.
     #[serde(default)]
     pub dry_run: bool,
+}
+
+/// `POST /api/v1/flag-stale`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StaleRequest {
+    /// How many days are a while; 14 unless said.
+    pub days: Option<u32>,
+    /// Mentions of each flag in code; none when nobody looked.
+    pub references: Option<BTreeMap<String, u64>>,
+}
+
+/// Flags that have had their time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StaleReport {
+    /// `serin.flag-stale/v1`.
+    pub schema: String,
+    /// The set.
+    pub set: String,
+    /// How many days are a while.
+    pub days: u32,
+    /// Flags that are for a time and not archived.
+    pub temporary: usize,
+    /// Of these, those that differ between users: the code has 2 to this power combinations.
+    pub varied: usize,
+    /// Those with which something is wrong.
+    pub flags: Vec<StaleFlag>,
+    /// Keys that clients ask for and no flag has.
+    pub unknown: Vec<UnknownKey>,
+}
+
+/// A flag with which something is wrong.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StaleFlag {
+    /// Its key.
+    pub key: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// What is wrong, and what can be done.
+    #[serde(flatten)]
+    pub found: Found,
+    /// That everybody gets the same.
+    pub constant: Option<Constant>,
+    /// What clients asked for.
+    pub used: Option<Used>,
+    /// Mentions in code; none when nobody looked.
+    pub references: Option<u64>,
+}
+
+/// A key without a flag.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UnknownKey {
+    /// The key.
+    pub key: String,
+    /// How often it was asked for since the data plane was started.
+    pub count: u64,
 }

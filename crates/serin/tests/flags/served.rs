@@ -1,0 +1,239 @@
+//! Flags that a server keeps and its data plane answers for.
+
+use crate::support::{Server, kill};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+/// A server whose flags are served at an address of its own.
+struct Flags {
+    server: Server,
+    at: SocketAddr,
+}
+
+impl Flags {
+    fn start() -> Self {
+        let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let server = Server::start_with(&["--flags-listen", &at.to_string()]);
+        Self { server, at }
+    }
+
+    fn flag(&self, words: &[&str]) -> crate::support::Said {
+        self.server.run(&[&["flag"], words].concat())
+    }
+
+    /// What it says, for words that must succeed.
+    fn ok(&self, words: &[&str]) -> String {
+        let said = self.flag(words);
+        assert_eq!(said.code, Some(0), "serin flag {}: {said:?}", words.join(" "));
+        said.out
+    }
+
+    fn json(&self, words: &[&str]) -> Value {
+        self.server.json(&[&["flag"], words].concat())
+    }
+
+    /// What a client gets over OFREP.
+    fn evaluate(&self, key: &str, user: &str) -> Value {
+        let body = json!({ "context": { "targetingKey": user } }).to_string();
+        let mut stream = TcpStream::connect(self.at).unwrap();
+        let head = format!("POST /ofrep/v1/evaluate/flags/{key} HTTP/1.1\r\nhost: x\r\n");
+        let rest = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+        write!(stream, "{head}{rest}connection: close\r\n\r\n{body}").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+
+    fn value(&self, key: &str, user: &str) -> Value {
+        self.evaluate(key, user)["value"].clone()
+    }
+
+    /// An answer of the API to a request with a document.
+    fn api(&self, head: &str, body: &Value) -> (u16, Value) {
+        let socket = self.server.data().join("serin.sock");
+        let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+        let body = body.to_string();
+        let length = format!("content-length: {}\r\nconnection: close\r\n", body.len());
+        let kind = "host: x\r\ncontent-type: application/json\r\n";
+        write!(stream, "{head}\r\n{kind}{length}\r\n{body}").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+}
+
+const NEW: [&str; 6] = ["set", "new_checkout", "--owner", "shop", "--expires", "40d"];
+
+#[test]
+fn a_flag_is_made_given_killed_and_brought_back() {
+    let flags = Flags::start();
+    assert_eq!(flags.ok(&NEW), "new_checkout (production): everybody gets `off`\n");
+    assert_eq!(flags.value("new_checkout", "u1"), json!(false));
+    flags.ok(&["set", "new_checkout", "--users", "ada", "--percent", "0"]);
+    assert_eq!(flags.value("new_checkout", "ada"), json!(true));
+    assert_eq!(flags.value("new_checkout", "bob"), json!(false));
+    flags.ok(&["set", "new_checkout", "--all"]);
+    assert_eq!(flags.value("new_checkout", "bob"), json!(true));
+    // When the command returns nobody gets it any more.
+    let killed = flags.ok(&["kill", "new_checkout", "--reason", "errors"]);
+    assert_eq!(killed, "new_checkout (production): killed: everybody gets `off`\n");
+    for user in ["ada", "bob"] {
+        let answer = flags.evaluate("new_checkout", user);
+        assert_eq!((&answer["value"], &answer["variant"]), (&json!(false), &json!("off")));
+    }
+    let list = flags.ok(&["list"]);
+    assert!(list.contains("killed by tester: errors"), "{list}");
+    flags.ok(&["on", "new_checkout"]);
+    assert_eq!(flags.value("new_checkout", "bob"), json!(true));
+}
+
+#[test]
+fn flags_outlive_every_process() {
+    let mut flags = Flags::start();
+    flags.ok(&NEW);
+    flags.ok(&["set", "new_checkout", "--all", "--reason", "works"]);
+    kill(flags.server.control_pid(), Signal::KILL);
+    // The data plane needs nobody to answer.
+    assert_eq!(flags.value("new_checkout", "u1"), json!(true));
+    flags.ok(&["kill", "new_checkout", "--reason", "errors"]);
+    kill(flags.server.keeper_pid(), Signal::KILL);
+    flags.server.start_again();
+    assert_eq!(flags.value("new_checkout", "u1"), json!(false));
+    let history = flags.json(&["history", "new_checkout"]);
+    let verbs: Vec<_> = history["changes"].as_array().unwrap().iter().map(|c| &c["verb"]).collect();
+    assert_eq!(verbs, ["kill", "set", "create"]);
+    assert_eq!(history["changes"][1]["reason"], "works");
+    assert_eq!(history["changes"][0]["before"]["defaultVariant"], "on");
+    let view = flags.json(&["get", "new_checkout"]);
+    assert_eq!((&view["state"], &view["changed"]["by"]), (&json!("killed"), &json!("tester")));
+}
+
+#[test]
+fn what_is_wrong_is_refused_and_changes_nothing() {
+    let flags = Flags::start();
+    let refused = |words: &[&str], code: i32, part: &str| {
+        let said = flags.flag(words);
+        assert_eq!(said.code, Some(code), "{words:?}: {said:?}");
+        assert!(said.err.contains(part), "{part}: {said:?}");
+    };
+    refused(&["set", "new_checkout", "--owner", "shop"], 6, "--expires 40d");
+    refused(&["set", "new_checkout", "--percent", "5"], 2, "--owner TEAM");
+    refused(&["set", "new checkout", "--owner", "x", "--kind", "ops"], 2, "is not a flag key");
+    flags.ok(&NEW);
+    refused(&["on", "new_chekout"], 2, "did you mean `new_checkout`?");
+    refused(&["set", "new_checkout", "--percent", "101"], 6, "no percentage");
+    refused(&["set", "new_checkout", "--if-at", "9", "--all"], 6, "it is at 1");
+    refused(&["list", "--set", "prod"], 2, "sets: production");
+    refused(&["archive", "new_checkout", "--delete"], 6, "archive it first");
+    refused(&["restore", "new_checkout", "--to", "99"], 6, "after change 99");
+    let wrong = json!({ "patch": { "prerequisites": [{ "flag": "lost", "variants": ["on"] }] } });
+    let (status, problem) = flags.api("PATCH /api/v1/flags/new_checkout HTTP/1.1", &wrong);
+    assert_eq!((status, &problem["code"]), (422, &json!("invalid-flag")), "{problem}");
+    assert_eq!(flags.json(&["get", "new_checkout"])["changed"]["n"], 1);
+}
+
+#[test]
+fn concurrent_edits_are_told_apart_by_the_etag() {
+    let flags = Flags::start();
+    flags.ok(&NEW);
+    let patch = json!({ "patch": { "description": "one page" } });
+    let with = |tag: &str| format!("PATCH /api/v1/flags/new_checkout HTTP/1.1\r\nif-match: {tag}");
+    let (status, view) = flags.api(&with("\"1\""), &patch);
+    assert_eq!((status, &view["changed"]["n"]), (200, &json!(2)));
+    let (status, problem) = flags.api(&with("\"1\""), &patch);
+    assert_eq!((status, &problem["code"]), (412, &json!("changed")));
+    assert_eq!(flags.api(&with("1"), &patch).0, 422);
+    // Nothing new is no change.
+    assert_eq!(flags.api(&with("*"), &patch).1["changed"]["n"], 2);
+}
+
+#[test]
+fn a_pipeline_sets_a_percentage_with_two_words() {
+    let flags = Flags::start();
+    flags.ok(&NEW);
+    let post = |body: &Value| flags.api("POST /api/flags/new_checkout HTTP/1.1", body);
+    let (status, view) = post(&json!({ "strategy": "percentage", "value": 5 }));
+    assert_eq!((status, &view["percent"]), (200, &json!(5.0)), "{view}");
+    assert_eq!(view["pushed"], true);
+    assert_eq!(post(&json!({ "strategy": "percentage", "value": 101 })).0, 422);
+    assert_eq!(post(&json!({ "strategy": "most" })).0, 422);
+    assert_eq!(flags.api("POST /api/flags/lost HTTP/1.1", &json!({ "strategy": "all" })).0, 404);
+}
+
+#[test]
+fn an_earlier_state_comes_back_and_archived_flags_go() {
+    let flags = Flags::start();
+    flags.ok(&NEW);
+    flags.ok(&["set", "new_checkout", "--percent", "25"]);
+    flags.ok(&["set", "new_checkout", "--all"]);
+    flags.ok(&["restore", "new_checkout", "--to", "2", "--reason", "too early"]);
+    assert_eq!(flags.json(&["get", "new_checkout"])["percent"], 25.0);
+    flags.ok(&["archive", "new_checkout"]);
+    assert_eq!(flags.evaluate("new_checkout", "u1")["errorCode"], "FLAG_NOT_FOUND");
+    assert_eq!(flags.json(&["list"])["flags"], json!([]));
+    flags.ok(&["archive", "new_checkout", "--undo"]);
+    flags.ok(&["archive", "new_checkout"]);
+    flags.ok(&["archive", "new_checkout", "--delete"]);
+    let history = flags.json(&["history", "new_checkout"]);
+    assert_eq!(history["changes"][0]["verb"], "delete");
+    // Also what is gone comes back.
+    flags.ok(&["restore", "new_checkout", "--to", "3"]);
+    assert_eq!(flags.value("new_checkout", "u1"), json!(true));
+}
+
+#[test]
+fn each_environment_has_its_own_flags() {
+    let flags = Flags::start();
+    flags.ok(&NEW);
+    flags.ok(&["sets", "--create", "staging"]);
+    flags.ok(&[&NEW[..], &["--set", "staging", "--all"]].concat());
+    assert_eq!(flags.value("new_checkout", "u1"), json!(false));
+    let sets = flags.json(&["sets"]);
+    let names: Vec<_> = sets["sets"].as_array().unwrap().iter().map(|set| &set["name"]).collect();
+    assert_eq!(names, ["production", "staging"]);
+}
+
+#[test]
+fn the_flags_for_a_bad_day_are_made_once() {
+    let flags = Flags::start();
+    let made = flags.ok(&["ops", "--create", "--owner", "sre"]);
+    assert!(made.contains("maintenance_mode") && made.contains("sre"), "{made}");
+    assert_eq!(flags.value("external_integrations", "u1"), json!(true));
+    flags.ok(&["off", "external_integrations", "--reason", "they are down"]);
+    assert_eq!(flags.value("external_integrations", "u1"), json!(false));
+    // What is there stays as it is.
+    flags.ok(&["ops", "--create"]);
+    assert_eq!(flags.json(&["get", "external_integrations"])["state"], "off");
+}
+
+#[test]
+fn stale_flags_are_told_with_all_witnesses() {
+    let flags = Flags::start();
+    flags.ok(&["set", "old", "--owner", "shop", "--expires", "40d", "--all"]);
+    flags.evaluate("lost", "u1");
+    let dir = flags.server.dir().join("code");
+    std::fs::create_dir(&dir).unwrap();
+    let git = std::process::Command::new("git").args(["init", "-q"]).arg(&dir).status().unwrap();
+    assert!(git.success());
+    let report = flags.json(&["stale", "--code", dir.to_str().unwrap()]);
+    let old = &report["flags"][0];
+    assert_eq!(old["verdicts"], json!(["no-references"]), "{report}");
+    // Everybody has it only since a moment ago.
+    assert_eq!((&old["ready"], &old["references"]), (&Value::Null, &json!(0)));
+    assert_eq!(flags.flag(&["stale", "--strict"]).code, Some(2));
+    assert_eq!(flags.flag(&["stale"]).code, Some(0));
+}
+
+#[test]
+fn what_is_needed_in_a_hurry_stands_first() {
+    let flags = Flags::start();
+    flags.ok(&[&["set", "a_feature"], &NEW[2..]].concat());
+    flags.ok(&["set", "read_only", "--owner", "sre", "--kind", "ops"]);
+    let list = flags.json(&["list"]);
+    let keys: Vec<_> = list["flags"].as_array().unwrap().iter().map(|flag| &flag["key"]).collect();
+    assert_eq!(keys, ["read_only", "a_feature"]);
+}
