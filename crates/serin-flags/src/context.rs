@@ -4,6 +4,8 @@ mod datum;
 
 pub use datum::Datum;
 
+use datum::Entries;
+
 use crate::{
     ErrorCode, EvalError,
     names::{Name, TOLD_BY_HASH, name_hash, same_text},
@@ -48,20 +50,33 @@ impl<'a> Context<'a> {
             return Err(ContextError::TooLarge { bytes: json.len(), allowed: limits.bytes });
         }
         match serde_json::from_slice(json) {
-            Ok(datum) => Self::from_datum(datum),
+            Ok(Entries(entries)) => Ok(Self::from_entries(entries)),
+            Err(error) if error.is_data() => Err(ContextError::NotAnObject),
             Err(error) => Err(ContextError::NotJson(error.to_string())),
         }
     }
 
     /// Takes the attributes of a JSON object that is read already.
     pub fn from_value(value: &'a Value) -> Result<Self, ContextError> {
-        let datum = Datum::from_value(value).ok_or(ContextError::TooDeep)?;
-        Self::from_datum(datum)
+        match Datum::from_value(value).ok_or(ContextError::TooDeep)? {
+            Datum::Map(entries) => Ok(Self::from_entries(entries)),
+            _ => Err(ContextError::NotAnObject),
+        }
     }
 
-    fn from_datum(datum: Datum<'a>) -> Result<Self, ContextError> {
-        let Datum::Map(entries) = datum else { return Err(ContextError::NotAnObject) };
-        Ok(entries.into_iter().collect())
+    fn from_entries(entries: Vec<(Cow<'a, str>, Datum<'a>)>) -> Self {
+        let mut attributes: Vec<Attribute> =
+            entries.into_iter().map(|(name, datum)| Attribute::new(name, datum)).collect();
+        attributes.sort_by(|a, b| a.place().cmp(&b.place()));
+        // The sort is stable, so the last of equals is the one that came last.
+        attributes.dedup_by(|later, earlier| {
+            let same = later.name == earlier.name;
+            if same {
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
+        Self { attributes }
     }
 
     /// Sets the attribute `targetingKey`, which names the user.

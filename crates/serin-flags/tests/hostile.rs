@@ -157,6 +157,15 @@ fn a_context_has_a_largest_size() {
 }
 
 #[test]
+fn the_last_value_of_a_name_holds() {
+    let json = br#"{"a": 1, "b": {"c": 1, "d": 2, "c": 3}, "a": 2, "a": 3}"#;
+    let context = Context::from_json(json).unwrap();
+    assert_eq!(context.get("a"), Some(&Datum::Int(3)));
+    assert_eq!(context.get("b").and_then(|b| b.field("c")), Some(&Datum::Int(3)));
+    assert_eq!(context.len(), 2);
+}
+
+#[test]
 fn limits_of_a_document_hold() {
     let text = document(&json!({"in": [{"var": "a"}, ["1", "2", "3", "4"]]})).to_string();
     let with = |limits: Limits| FlagSet::parse_within(text.as_bytes(), Bucketing::V3, &limits);

@@ -188,14 +188,40 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Datum::List(list))
     }
 
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Self::Value, A::Error> {
+        EntriesReader.visit_map(entries).map(Datum::map)
+    }
+}
+
+/// The entries of an object as they come: the same name may be there twice.
+pub(super) struct Entries<'a>(pub Vec<(Cow<'a, str>, Datum<'a>)>);
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntriesReader).map(Self)
+    }
+}
+
+struct EntriesReader;
+
+impl<'de> Visitor<'de> for EntriesReader {
+    type Value = Vec<(Cow<'de, str>, Datum<'de>)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        let mut map = Vec::new();
+        let mut map = Vec::with_capacity(USUAL_ENTRIES);
         while let Some((Text(name), datum)) = entries.next_entry()? {
             map.push((name, datum));
         }
-        Ok(Datum::map(map))
+        Ok(map)
     }
 }
+
+/// Room for the attributes of a usual context.
+const USUAL_ENTRIES: usize = 8;
 
 /// A name that is borrowed unless it holds escapes.
 struct Text<'a>(Cow<'a, str>);
