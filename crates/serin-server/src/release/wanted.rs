@@ -101,7 +101,7 @@ mod tests {
         let event = Event::Asked { by: Actor("ada".into()), reason: None, ask };
         let turn = step(service, &event, Timestamp(2_000));
         assert_eq!(turn.refused, None);
-        turn.next
+        turn.next.into_inner()
     }
 
     /// The platform has made the plan true, again and again.
@@ -122,7 +122,7 @@ mod tests {
                 revisions: plan.revisions.keys().map(ready).collect(),
                 ..Observation::default()
             };
-            step(&service, &Event::Observed(seen), Timestamp(20_000 + n * 1_000)).next
+            step(&service, &Event::Observed(seen), Timestamp(20_000 + n * 1_000)).next.into_inner()
         })
     }
 
