@@ -65,6 +65,16 @@ fn json(raw: &RawValue, place: &str) -> Result<Value, Problem> {
 
 const SHAPE: &str = "{\"flags\": {\"key\": {\"state\", \"variants\", \"defaultVariant\"}}}";
 
+/// What is wrong with a rule goes into every answer, so it must not be as long as the rule.
+fn shortened(why: &str) -> Box<str> {
+    const SHOWN: usize = 300;
+    if why.chars().nth(SHOWN).is_none() {
+        return why.into();
+    }
+    let start: String = why.chars().take(SHOWN).collect();
+    format!("{start}...").into()
+}
+
 /// Problems that are told at once.
 const PROBLEMS_MAX: usize = 1_000;
 
@@ -290,7 +300,7 @@ impl Reader<'_> {
         };
         let program = match lower(&replaced, self.bucketing) {
             Ok(program) => program,
-            Err(Broken(why)) => return Rule::Broken(why.into()),
+            Err(Broken(why)) => return Rule::Broken(shortened(&why)),
         };
         self.nodes += program.nodes;
         if program.nodes > self.limits.nodes_per_flag || self.nodes > self.limits.nodes {

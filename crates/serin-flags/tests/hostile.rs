@@ -196,6 +196,15 @@ fn no_expression_takes_long() {
 }
 
 #[test]
+fn what_is_wrong_with_a_rule_is_told_shortly() {
+    let rule = json!({"serin_regex": [{"var": "text"}, "(".repeat(10_000), ""]});
+    let set = FlagSet::parse(document(&rule).to_string().as_bytes(), Bucketing::V3).unwrap();
+    let details = set.evaluate("flag", &Context::new(), 0).unwrap_err().details;
+    assert!(details.starts_with("/serin_regex: the expression `(((") && details.len() == 303);
+    assert_eq!(set.flags()[0].broken(), Some(details.as_str()));
+}
+
+#[test]
 fn rules_that_multiply_are_stopped() {
     let items: Vec<u32> = (0..1_000).collect();
     let context = json!({"items": items, "text": "x".repeat(1_000), "targetingKey": "u"});
