@@ -298,6 +298,10 @@ fn dependencies(set: &SetDefinition, flag: &Definition) -> Result<Option<Vec<Val
     if flag.variants.get(&flag.off_variant) == Some(&Value::Bool(true)) {
         return Err("it is on while a prerequisite is not met".to_owned());
     }
+    let default = flag.default_variant.as_ref().and_then(|name| flag.variants.get(name));
+    if flag.expires_at.is_some() && default == Some(&Value::Bool(true)) {
+        return Err("it is on without its prerequisites once it has expired".to_owned());
+    }
     let mut all = Vec::new();
     for needs in &flag.prerequisites {
         match dependency(set, needs)? {
