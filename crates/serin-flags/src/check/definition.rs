@@ -125,6 +125,10 @@ impl Check<'_> {
         let more = !definition.targets.is_empty()
             || !definition.rules.is_empty()
             || definition.release.is_some();
+        if definition.raw.as_ref().is_some_and(|raw| !raw.is_object()) {
+            let problem = Problem::new(format!("{place}.raw"), "is no rule");
+            self.add(problem.allowed("JsonLogic: an object with one operator"));
+        }
         if definition.raw.is_some() && more {
             let found = "raw targeting stands beside targets, rules or a release";
             let problem = Problem::new(format!("{place}.raw"), found);

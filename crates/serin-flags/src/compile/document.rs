@@ -18,6 +18,11 @@ pub(super) fn flag(definition: &Definition, targeting: Value) -> Value {
     let forced = is_forced_off(definition);
     let default =
         if forced { Some(&definition.off_variant) } else { definition.default_variant.as_ref() };
+    // A rule must be an object: clients refuse a bare name. What is decided needs no rule at all.
+    let (default, targeting) = match targeting {
+        Value::String(decided) => (Some(decided), Value::Null),
+        rule => (default.cloned(), rule),
+    };
     let disabled = definition.state == State::Disabled && definition.killed.is_none();
     let variants = definition.variants.0.iter();
     let variants: Map<String, Value> =

@@ -14,21 +14,26 @@ pub(super) fn variable(name: &str) -> Value {
     json!({ "var": name })
 }
 
-/// All hold; none: true.
-pub(super) fn all(mut parts: Vec<Value>) -> Value {
-    match parts.len() {
-        0 => Value::Bool(true),
-        1 => parts.remove(0),
-        _ => call("and", parts),
-    }
+/// All hold; none: true. What is decided is not written.
+pub(super) fn all(parts: Vec<Value>) -> Value {
+    joined("and", parts, true)
 }
 
-/// One holds; none: false.
-pub(super) fn any(mut parts: Vec<Value>) -> Value {
+/// One holds; none: false. What is decided is not written.
+pub(super) fn any(parts: Vec<Value>) -> Value {
+    joined("or", parts, false)
+}
+
+/// Parts joined by an operator for which `neutral` changes nothing and its opposite decides.
+fn joined(operator: &str, mut parts: Vec<Value>, neutral: bool) -> Value {
+    if parts.contains(&Value::Bool(!neutral)) {
+        return Value::Bool(!neutral);
+    }
+    parts.retain(|part| *part != Value::Bool(neutral));
     match parts.len() {
-        0 => Value::Bool(false),
+        0 => Value::Bool(neutral),
         1 => parts.remove(0),
-        _ => call("or", parts),
+        _ => call(operator, parts),
     }
 }
 

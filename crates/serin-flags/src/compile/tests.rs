@@ -143,8 +143,12 @@ fn a_prerequisite_that_is_decided_is_a_constant() {
         (Definition { default_variant: on, ..flag() }, "on"),
     ];
     for (base, expected) in cases {
-        let set = set(&[("base", base.clone()), ("child", child())]);
-        assert_eq!(targeting(&set, "child", Form::Server), expected, "{base:?}");
+        let set = set(&[("base", base), ("child", child())]);
+        let child = &compile(&set, Form::Server).unwrap().document["flags"]["child"];
+        assert_eq!(
+            (&child["defaultVariant"], &child["targeting"]),
+            (&json!(expected), &Value::Null)
+        );
     }
 }
 

@@ -64,7 +64,8 @@ fn definition(
     let raw = match &flag["targeting"] {
         Value::Null => None,
         Value::Object(rule) if rule.is_empty() => None,
-        rule => Some(replaced(rule, evaluators)?),
+        Value::Object(_) => Some(replaced(&flag["targeting"], evaluators)?),
+        _ => return Err("its targeting is no rule".to_owned()),
     };
     let disabled = flag["state"] == "DISABLED";
     Ok(Definition {
