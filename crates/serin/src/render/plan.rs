@@ -5,7 +5,7 @@ use super::words::{count, span, thousands};
 use super::{Frame, class, version};
 use crate::printer::{Line, Tone};
 use serin_core::{Millis, OutlookStep};
-use serin_server::api::view::{AdviceView, PlanPreview};
+use serin_server::api::view::{AdviceView, PlanPreview, WayBackView};
 
 const HEADS: [&str; 6] = ["STEP", "WEIGHT", "OLD+NEW", "AT LEAST", "REQUESTS", "WHAT"];
 
@@ -65,9 +65,12 @@ fn advised(advice: &AdviceView, full: bool) -> Line {
 
 /// How one goes back, and how long it took before.
 fn way_back(plan: &PlanPreview) -> Vec<Line> {
-    let way = plan.way_back.iter();
-    let mut lines: Vec<_> =
-        way.map(|way| fact("way back", &format!("{}: {}", class(way.class), way.text))).collect();
+    let said = |way: &WayBackView| match plan.from {
+        Some(_) => format!("{}: {}", class(way.class), way.text),
+        // There is nothing to go back to, so nothing it takes.
+        None => way.text.clone(),
+    };
+    let mut lines: Vec<_> = plan.way_back.iter().map(|way| fact("way back", &said(way))).collect();
     let routed: Vec<_> = plan.measured.iter().filter_map(|way| way.routed).collect();
     if let Some(longest) = routed.iter().max() {
         let ways = count(routed.len() as u64, "way");
