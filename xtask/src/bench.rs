@@ -6,6 +6,7 @@
 mod control;
 mod data_plane;
 mod demo;
+mod flags;
 mod flips;
 mod hostile;
 mod idle;
@@ -32,6 +33,7 @@ use std::{
 pub fn run(words: &[&str]) -> Result<()> {
     match words {
         ["proxy", rest @ ..] => proxy::run(&Options::parse(rest)?),
+        ["flags", rest @ ..] => flags::run(&Options::parse(rest)?),
         ["flips", rest @ ..] => flips::run(&Options::parse(rest)?),
         ["control", rest @ ..] => control::run(&Options::parse(rest)?),
         ["demo", rest @ ..] => demo::run(&Options::parse(rest)?),
@@ -39,7 +41,7 @@ pub fn run(words: &[&str]) -> Result<()> {
         ["idle", rest @ ..] => idle::run(&Options::parse(rest)?),
         ["stats", rest @ ..] => stats::run(rest),
         _ => Err(Failure::usage(
-            "which benchmark? `bench proxy`, `flips`, `idle`, `control`, `demo`, `stats` or `hostile`",
+            "which benchmark? `bench proxy`, `flips`, `flags`, `idle`, `control`, `demo`, `stats` or `hostile`",
         )),
     }
 }

@@ -20,7 +20,7 @@ usage: cargo xtask <task>
   ci [--no-install]       everything a change must pass, in order; the first failure stops it
   clients                 installs the npm and pip packages that tests of feature flags run against
   tidy                    the house rules that no compiler knows
-  bench proxy|flips|idle|demo
+  bench proxy|flips|flags|idle|demo
                           what docs/benchmarks.md reports (tables, and JSON in target/bench)
   bench stats [--runs N] [--only NAME] [--quick]
                           the tables and plots of docs/statistics, from simulated traffic

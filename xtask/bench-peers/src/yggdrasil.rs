@@ -1,6 +1,6 @@
 //! Unleash's evaluator, the one inside its Rust, Ruby, Java and Python clients.
 
-use super::{USERS, measure};
+use super::{USERS, measure, users};
 use serde_json::json;
 use std::{collections::HashMap, hint::black_box};
 use unleash_types::client_features::ClientFeatures;
@@ -13,24 +13,24 @@ pub fn run() {
     let engine = engine();
     let properties = [("country", "it"), ("plan", "pro"), ("age", "40")];
     let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let context = Context {
-        user_id: Some("user-999".to_owned()),
-        properties: Some(HashMap::from(properties)),
+    let context = |user: String| Context {
+        user_id: Some(user),
+        properties: Some(HashMap::from(properties.clone())),
         ..Context::default()
     };
+    let contexts: Vec<Context> = users().map(context).collect();
     for name in ["static", "user list of 1,000", "three clauses, percentage"] {
-        measure(ENGINE, name, || engine.is_enabled(name, black_box(&context), &None));
+        measure(ENGINE, name, |at| engine.is_enabled(name, black_box(&contexts[at]), &None));
     }
     let name = "two-level guarded release";
-    measure(ENGINE, name, || engine.get_variant(name, black_box(&context), &None));
+    measure(ENGINE, name, |at| engine.get_variant(name, black_box(&contexts[at]), &None));
 }
 
 fn engine() -> EngineState {
     let users: Vec<String> = (0..USERS).map(|at| format!("user-{at}")).collect();
-    let rollout = |share: &str| json!({"rollout": share, "stickiness": "userId", "groupId": "salt"});
-    let flag = |name: &str, strategies| {
-        json!({"name": name, "type": "release", "enabled": true, "strategies": strategies})
-    };
+    let rollout =
+        |share: &str| json!({"rollout": share, "stickiness": "userId", "groupId": "salt"});
+    let flag = |name: &str, strategies| json!({"name": name, "type": "release", "enabled": true, "strategies": strategies});
     let features: ClientFeatures = serde_json::from_value(json!({"version": 2, "features": [
         flag("static", json!([{"name": "default"}])),
         flag("user list of 1,000",
