@@ -9,22 +9,67 @@ use std::process::Command;
 
 const TOKEN: &str = "*:test.secret";
 
-#[test]
-fn the_browsers() {
-    check(installed::node("unleash_proxy.js"));
+/// How an SDK learns of a change.
+enum Told {
+    /// By an event of this name.
+    By(&'static str),
+    /// By what it answers: the stream is taken in without a word.
+    Silently,
+    /// Not at all, it asks every time.
+    Asks,
 }
 
-fn check(script: Option<Command>) {
+#[test]
+fn node_told_by_its_stream() {
+    check(installed::node("unleash.js"), &["streaming"], &Told::By("changed"), "sent");
+}
+
+#[test]
+fn node_asking_now_and_then() {
+    check(installed::node("unleash.js"), &["polling"], &Told::By("changed"), "sent");
+}
+
+#[test]
+fn python_told_by_its_stream() {
+    check(installed::python("unleash_client.py"), &["streaming"], &Told::Silently, "");
+}
+
+#[test]
+fn python_asking_now_and_then() {
+    check(installed::python("unleash_client.py"), &["polling"], &Told::By("fetched"), "");
+}
+
+#[test]
+fn the_browsers() {
+    check(installed::node("unleash_proxy.js"), &[], &Told::Asks, "sent");
+}
+
+/// `sent` is the event of counts that were taken.
+fn check(script: Option<Command>, mode: &[&str], told: &Told, sent: &str) {
     let Some(script) = script else { return };
     let mut edge = Edge::start("v3");
-    let mut client = Client::start(script, &[&edge.url(), TOKEN]);
+    let url = edge.url();
+    let words = [&[url.as_str(), TOKEN], mode].concat();
+    let mut client = Client::start(script, &words);
     variants(&mut client);
     targeting(&mut client);
     percentages(&mut client);
-    client.wait("sent");
+    if !sent.is_empty() {
+        client.wait(sent);
+    }
     edge.kill("switch");
-    edge.await_off("switch");
-    assert!(!enabled(&mut client, "switch", "user-1"));
+    match told {
+        Told::By(event) => {
+            while enabled(&mut client, "switch", "user-1") {
+                client.wait(event);
+            }
+        }
+        Told::Silently => while enabled(&mut client, "switch", "user-1") {},
+        Told::Asks => {
+            edge.await_off("switch");
+            assert!(!enabled(&mut client, "switch", "user-1"));
+        }
+    }
 }
 
 fn ask(client: &mut Client, flag: &str, context: &Value) -> Value {
