@@ -140,7 +140,8 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream) {
             .keep_alive_interval(PING)
             .max_header_list_size(MAX_HEAD as u32);
         builder.max_send_buf_size(64 * 1024);
-        guarded(&worker, &life, builder.serve_connection(io, service)).await;
+        // Apart: it is large, and most connections are of the other kind.
+        Box::pin(guarded(&worker, &life, builder.serve_connection(io, service))).await;
     } else {
         let mut builder = http1::Builder::new();
         builder.max_header_size(MAX_HEAD).half_close(false);
@@ -154,7 +155,8 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     life.begin();
-    let response = routes::answer(&worker, &life, request).await;
+    // Apart, so that an idle stream does not keep the room of a request.
+    let response = Box::pin(routes::answer(&worker, &life, request)).await;
     life.end();
     Ok(response)
 }
