@@ -201,7 +201,7 @@ impl App {
             return self.text(StatusCode::METHOD_NOT_ALLOWED, "only GET is understood");
         }
         match request.uri().path() {
-            "/" => self.shop().await,
+            "/" => self.shop(request).await,
             "/health" => self.state(!self.stopping.get(), "stopping"),
             "/ready" if self.stopping.get() => self.state(false, "stopping"),
             "/ready" => self.state(Instant::now() >= self.ready_at, "warming up"),
@@ -212,11 +212,14 @@ impl App {
         }
     }
 
-    async fn shop(&self) -> Response<Full<Bytes>> {
+    async fn shop(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let roll = self.dice.borrow_mut().roll(self.served.get());
         tokio::time::sleep(roll.delay).await;
         self.count(1);
-        if roll.fails {
+        let is_bad = |(header, variant): &(String, String)| {
+            request.headers().get(header).is_some_and(|told| told == variant.as_str())
+        };
+        if roll.fails || self.settings.bad_flag.as_ref().is_some_and(is_bad) {
             return self.text(StatusCode::INTERNAL_SERVER_ERROR, "the till is broken");
         }
         self.text(StatusCode::OK, &format!("welcome to shop {}", self.settings.version))

@@ -24,6 +24,8 @@ pub(super) struct Settings {
     pub(super) crash_after: Option<u64>,
     pub(super) seed: u64,
     pub(super) sessions: Kept,
+    /// A flag's header and the variant with which every request fails.
+    pub(super) bad_flag: Option<(String, String)>,
 }
 
 /// How it treats requests. Rates are shares of requests, 0 to 1.
@@ -68,6 +70,7 @@ impl Settings {
             crash_after: env.parse("CRASH_AFTER", "a number of requests", "100")?,
             seed: env.parse("SEED", "a whole number", "1")?.unwrap_or(1),
             sessions: env.text("SESSION_KEY").map_or(Kept::Memory, Kept::Signed),
+            bad_flag: env.bad_flag()?,
         })
     }
 }
@@ -138,6 +141,14 @@ impl<G: Fn(&str) -> Option<String>> Env<G> {
             slow_ms: self.ms("SLOW_MS", 200.0)?,
             leak: self.leak()?,
         })
+    }
+
+    fn bad_flag(&self) -> Result<Option<(String, String)>> {
+        let Some(text) = self.text("BAD_FLAG") else { return Ok(None) };
+        let Some((key, variant)) = text.split_once('=') else {
+            bail!("BAD_FLAG={text} is not a flag and a variant; for example BAD_FLAG=checkout=on");
+        };
+        Ok(Some((format!("x-serin-flag-{key}"), variant.to_owned())))
     }
 
     fn leak(&self) -> Result<Leak> {

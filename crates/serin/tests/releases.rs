@@ -1,0 +1,188 @@
+//! Flags that release themselves: the real binary, real users, real faults.
+#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+
+mod support;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use support::{SERIN, Server, free_address, kill};
+
+const FLAG: &str = "flag:production:new_checkout";
+
+/// A shop whose requests carry flags, and a flag that is off.
+fn site(env: &str) -> (Server, SocketAddr) {
+    let (server, listen) = (Server::start(), free_address());
+    let file = format!(
+        "\
+apiVersion: serin.dev/v1alpha1
+kind: Service
+metadata: {{ name: shop }}
+spec:
+  replicas: 2
+  revision: v1
+  run:
+    command: [\"{SERIN}\", __demo-app]
+    env: {{ PORT: $(PORT), VERSION: $(REVISION), INSTANCE: $(INSTANCE), LATENCY_MS: \"1\", {env} }}
+    readiness: {{ httpGet: {{ path: /ready }}, periodSeconds: 1 }}
+    terminationGracePeriodSeconds: 3
+  traffic: {{ listen: \"{listen}\", flags: {{ targetingKey: {{ cookie: serin }} }} }}
+"
+    );
+    let file = server.file("serin.yaml", &file);
+    server.ok(&["apply", "-f", &file, "--timeout", "1m"]);
+    server.ok(&["flag", "set", "new_checkout", "--owner", "shop", "--expires", "40d"]);
+    (server, listen)
+}
+
+/// The status that a user of this name gets.
+fn ask(line: &mut BufReader<TcpStream>, user: usize) -> u16 {
+    let head = format!("GET / HTTP/1.1\r\nHost: shop\r\nCookie: serin=u{user}\r\n\r\n");
+    line.get_mut().write_all(head.as_bytes()).unwrap();
+    let (mut status, mut length) = (0, 0);
+    loop {
+        let mut text = String::new();
+        line.read_line(&mut text).unwrap();
+        if text.trim().is_empty() {
+            break;
+        }
+        if let Some(code) = text.strip_prefix("HTTP/1.1 ") {
+            status = code[..3].parse().unwrap();
+        }
+        if let Some(bytes) = text.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = bytes.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    line.read_exact(&mut body).unwrap();
+    status
+}
+
+/// Users who come all the time.
+struct Crowd {
+    stop: Arc<AtomicBool>,
+    lines: Vec<JoinHandle<()>>,
+}
+
+impl Crowd {
+    fn start(listen: SocketAddr) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let line = |seed: u64| {
+            let stop = stop.clone();
+            thread::spawn(move || {
+                let mut rng = fastrand::Rng::with_seed(seed);
+                let mut line = BufReader::new(TcpStream::connect(listen).unwrap());
+                while !stop.load(Ordering::SeqCst) {
+                    ask(&mut line, rng.usize(..2_000));
+                }
+            })
+        };
+        Self { lines: (0..4).map(line).collect(), stop }
+    }
+
+    fn end(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.lines.into_iter().for_each(|line| line.join().unwrap());
+    }
+}
+
+/// How many of these users get an error.
+fn broken(listen: SocketAddr, users: usize) -> usize {
+    let mut line = BufReader::new(TcpStream::connect(listen).unwrap());
+    (0..users).filter(|user| ask(&mut line, *user) >= 500).count()
+}
+
+#[test]
+fn a_good_flag_reaches_everybody_though_the_control_plane_is_killed() {
+    let (server, listen) = site("BAD_FLAG: other=on");
+    let crowd = Crowd::start(listen);
+    let steps = "canary: { steps: [{ setWeight: 50 }, { bake: { until: evidence } }, \
+                 { setWeight: 100 }], analysis: { metrics: [errors] }, keepWarm: 0s }";
+    let file = server.file("release.yaml", steps);
+    let words = ["flag", "rollout", "new_checkout", "--service", "shop", "-f", &file];
+    server.ok(&[&words[..], &["--window", "1s", "--detach"]].concat());
+    server.ok(&["wait", FLAG, "--for", "step=2", "--timeout", "1m"]);
+    kill(server.control_pid(), rustix::process::Signal::KILL);
+    let said = server.run(&["wait", FLAG, "--timeout", "3m"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    crowd.end();
+    let flag = server.json(&["flag", "get", "new_checkout"]);
+    assert_eq!(flag["definition"]["defaultVariant"], "on", "{flag:#}");
+    assert!(flag["definition"]["release"].is_null(), "{flag:#}");
+    let record = server.json(&["history", FLAG])["rollouts"][0].clone();
+    assert_eq!(record["outcome"], "promoted", "{record:#}");
+}
+
+#[test]
+fn a_bad_flag_is_switched_off_and_users_have_the_old_path_at_once() {
+    let (server, listen) = site("BAD_FLAG: new_checkout=on");
+    let crowd = Crowd::start(listen);
+    let words = ["flag", "rollout", "new_checkout", "--service", "shop", "--steps", "10,100"];
+    let said = server.run(&[&words[..], &["--window", "1s", "--timeout", "2m"]].concat());
+    assert_eq!(said.code, Some(3), "{said:?}");
+    assert_eq!(broken(listen, 300), 0, "everybody has the old path");
+    crowd.end();
+    let record = server.json(&["history", FLAG])["rollouts"][0].clone();
+    assert_eq!(record["outcome"], "rolledBack", "{record:#}");
+    let again = server.run(&[&words[..], &["--detach"]].concat());
+    assert_eq!(again.code, Some(6), "the same code is not tried again: {again:?}");
+}
+
+#[test]
+fn whoever_switches_a_flag_off_ends_its_release() {
+    let (server, listen) = site("BAD_FLAG: new_checkout=on");
+    let words = ["flag", "rollout", "new_checkout", "--service", "shop", "--until", "person"];
+    server.ok(&[&words[..], &["--steps", "50,100", "--detach"]].concat());
+    server.ok(&["wait", FLAG, "--for", "step=2", "--timeout", "1m"]);
+    let treated = broken(listen, 200);
+    assert!((60..=140).contains(&treated), "{treated} of 200 at 50 %");
+    assert_eq!(broken(listen, 200), treated, "always the same ones");
+    server.ok(&["flag", "kill", "new_checkout", "--reason", "support is flooded"]);
+    assert_eq!(broken(listen, 200), 0, "the old path when the command has returned");
+    let said = server.run(&["wait", FLAG, "--timeout", "1m"]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    let refused = server.run(&[&words[..], &["--detach"]].concat());
+    assert!(refused.err.contains("killed by"), "{refused:?}");
+    server.ok(&["flag", "on", "new_checkout"]);
+    server.ok(&[&words[..], &["--steps", "50,100", "--detach"]].concat());
+    let status = server.json(&["status", FLAG]);
+    assert_eq!(status["rollout"]["step"], 0, "from the first step again: {status:#}");
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_what_to_do() {
+    let (server, _) = site("BAD_FLAG: new_checkout=on");
+    let rollout = |words: &[&str]| {
+        let begin = ["flag", "rollout", "new_checkout", "--service", "shop", "--detach"];
+        server.run(&[&begin[..], words].concat())
+    };
+    let unknown = server.run(&["flag", "rollout", "nope", "--service", "shop"]);
+    assert!(unknown.err.contains("there is no flag `nope`"), "{unknown:?}");
+    let falling = rollout(&["--steps", "50,20"]);
+    assert!(falling.err.contains("does not rise"), "{falling:?}");
+    let file = server.file(
+        "bad.yaml",
+        "canary: { steps: [{ setCanaryScale: { replicas: 1 } }, { setWeight: 100 }] }",
+    );
+    let instances = rollout(&["-f", &file]);
+    assert!(instances.err.contains("no instance runs it"), "{instances:?}");
+    let code = r#"{"requires":{"service":"shop","version":"v2"}}"#;
+    let patch = format!(
+        "PATCH /api/v1/flags/new_checkout HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{{\"patch\":{code}}}",
+        code.len() + 10
+    );
+    let mut socket =
+        std::os::unix::net::UnixStream::connect(server.data().join("serin.sock")).unwrap();
+    socket.write_all(patch.as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let early = rollout(&[]);
+    assert!(
+        early.err.contains("it needs shop v2 or newer to serve everything, and v1 serves"),
+        "{early:?}"
+    );
+}
