@@ -112,7 +112,7 @@ impl Core {
             (Some(before), _) if before.next_rollout == next.next_rollout => "unchanged",
             _ => "rollout-started",
         };
-        let (action, warnings) = (action.to_owned(), self.warnings(&flag));
+        let (action, warnings) = (action.to_owned(), warnings(&flag));
         Ok(AppliedService { service: name, action, revision, rollout, warnings })
     }
 
@@ -205,13 +205,14 @@ impl Core {
         self.change_flag(act, Some(next))?;
         Ok(())
     }
+}
 
-    fn warnings(&self, flag: &Definition) -> Vec<String> {
-        let first = (!flag.rules.is_empty() || !flag.targets.is_empty()).then(|| {
-            "users whom its lists or rules fit get what those say and are not judged".to_owned()
-        });
-        first.into_iter().collect()
-    }
+/// What its owner should know.
+fn warnings(flag: &Definition) -> Vec<String> {
+    let first = (!flag.rules.is_empty() || !flag.targets.is_empty()).then(|| {
+        "users whom its lists or rules fit get what those say and are not judged".to_owned()
+    });
+    first.into_iter().collect()
 }
 
 fn conflict(code: &str, title: impl Into<String>) -> ApiError {
