@@ -413,6 +413,7 @@ impl Core {
             self.executor.recover(now());
         }
         self.recover_flags();
+        tokio::task::block_in_place(|| self.make_due());
         if self.looks.is_multiple_of(USES_LOOKS) && self.executor.trouble().is_none() {
             self.store_uses();
         }

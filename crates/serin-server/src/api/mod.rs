@@ -19,7 +19,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use error::ApiError;
 use serin_core::ServiceName;
 use std::sync::Arc;
@@ -73,6 +73,15 @@ fn routes(handle: Handle) -> Router {
         )
         .route("/api/v1/flags/{target}/history", get(flags::history))
         .route("/api/v1/flag-history", get(flags::set_history))
+        .route("/api/v1/flags/{target}/explain", post(flags::explain))
+        .route(
+            "/api/v1/flags/{target}/schedule",
+            get(flags::planned).post(flags::schedule).delete(flags::unschedule),
+        )
+        .route("/api/v1/flag-export", get(flags::export))
+        .route("/api/v1/flag-import", post(flags::import))
+        .route("/api/v1/flag-tokens", get(flags::tokens).post(flags::create_token))
+        .route("/api/v1/flag-tokens/{name}", delete(flags::drop_token))
         .route("/api/v1/flag-stale", post(flags::stale))
         .route("/api/v1/flag-sets", get(flags::sets))
         .route("/api/v1/flag-sets/{name}", put(flags::create_set))

@@ -9,9 +9,9 @@ mod rollout;
 
 pub use back::{DrillRecord, Drills, KnownRevision, MeasuredWay, Runbook};
 pub use flags::{
-    Answered, Asking, Constant, FlagHistory, FlagList, FlagPast, FlagPatch, FlagPut, FlagRollout,
-    FlagSetRow, FlagSets, FlagVerb, FlagView, Found, Ready, StaleFlag, StaleReport, StaleRequest,
-    Stamp, UnknownKey, Used, Verdict,
+    Answered, Asking, Constant, Due, FlagHistory, FlagList, FlagPast, FlagPatch, FlagPut,
+    FlagRollout, FlagSchedule, FlagSetRow, FlagSets, FlagToken, FlagTokens, FlagVerb, FlagView,
+    Found, Imported, Ready, StaleFlag, StaleReport, StaleRequest, Stamp, UnknownKey, Used, Verdict,
 };
 pub use life::{
     ApprovalView, LeftoverView, Leftovers, QueuedView, TestView, VariantView, WayBackView,

@@ -9,16 +9,20 @@
 //! - What is scheduled leaves with the change it makes, in one transaction: it happens once.
 //! - The data plane is given what holds, again and again until it says that it has it on its disk.
 
+mod due;
 mod edit;
 mod error;
 mod held;
 mod push;
+mod room;
 pub(crate) mod stale;
 mod stored;
 mod strategy;
+mod tokens;
 mod used;
 pub(crate) mod words;
 
+pub use due::Due;
 pub(crate) use edit::{Refused, Who, Wish, admitted, restored};
 pub(crate) use error::FlagError;
 pub use held::{Constant, Stamp};
@@ -26,11 +30,11 @@ pub(crate) use held::{Mark, one_for_all};
 pub(crate) use push::{Told, start as start_push};
 pub(crate) use stored::Past;
 pub(crate) use strategy::{Strategy, apply, on_variant, percent};
+pub use tokens::KeptToken;
 pub use used::{Answered, Used};
 
 use crate::control::{Core, now};
 use push::{Push, Tell};
-use serin_core::Timestamp as Millis;
 use serin_edge::{Counts, Revision, Table, Upsert};
 use serin_flags::{Definition, FlagKey, Problem, SetDefinition, Timestamp, validate_flag};
 use serin_store::{FlagChange, FlagWrite, KillNote, Store};
@@ -58,6 +62,10 @@ pub(crate) struct Flags {
     /// What holds and could not be written yet: kills on a full disk.
     unwritten: Vec<FlagWrite>,
     kills: Vec<KillNote>,
+    /// Who may ask, by hash.
+    pub(crate) tokens: BTreeMap<String, KeptToken>,
+    /// Changes to come, by number.
+    due: BTreeMap<u64, Due>,
     pub(crate) uses: Uses,
     push: Option<Push>,
     /// Where the protocols are served.
@@ -174,6 +182,11 @@ impl Flags {
     /// Where the protocols are served, and under which epoch.
     pub(crate) fn serve(&mut self, listen: Vec<SocketAddr>, epoch: u64) {
         (self.listen, self.epoch) = (listen, epoch);
+    }
+
+    /// Changes of a flag that are to come.
+    pub(crate) fn due_of(&self, set: &str, key: &str) -> impl Iterator<Item = &Due> {
+        self.due.values().filter(move |due| due.set == set && due.key == key)
     }
 
     /// What the data plane complains of.
@@ -335,65 +348,6 @@ impl Core {
         Ok(n)
     }
 
-    /// Stores, or for a kill remembers until it can be stored.
-    fn write_flags(
-        &mut self,
-        act: Act<'_>,
-        writes: Vec<FlagWrite>,
-    ) -> Result<(), serin_store::Error> {
-        let all = [self.flags.unwritten.clone(), writes].concat();
-        let Err(error) = self.executor.store_mut().commit_flags(&all) else {
-            self.flags.forget_unwritten(self.executor.store_mut());
-            return Ok(());
-        };
-        let full = matches!(error, serin_store::Error::Full);
-        if full {
-            self.executor.note_full_disk();
-        }
-        let way_back = ["kill", BACK].contains(&act.verb);
-        if !way_back || matches!(error, serin_store::Error::Superseded { .. }) {
-            return Err(error);
-        }
-        if full {
-            self.executor.release_ballast();
-        }
-        if self.executor.store_mut().commit_flags(&all).is_ok() {
-            self.flags.forget_unwritten(self.executor.store_mut());
-            return Ok(());
-        }
-        self.flags.unwritten = all;
-        if act.verb == "kill" {
-            self.flags.kills.push(kill_note(act));
-        }
-        // With no room for this either the kill stands until this controller ends.
-        let _ = self.executor.store_mut().note_kills(&self.flags.kills);
-        Ok(())
-    }
-
-    /// Writes what could not be written.
-    pub(crate) fn recover_flags(&mut self) {
-        if self.flags.unwritten.is_empty() {
-            return;
-        }
-        let store = self.executor.store_mut();
-        if store.commit_flags(&self.flags.unwritten).is_ok() {
-            self.flags.forget_unwritten(store);
-        }
-    }
-
-    /// Kills again what the controller before killed and could not write.
-    pub(crate) fn kill_again(&mut self) {
-        for note in self.executor.store().kills() {
-            let known = self.flags.flag(&note.set, &note.key);
-            let newer = |mark: &Mark| mark.changed.at.0 * 1000 > note.at.0;
-            if known.is_ok_and(|(_, flag, mark)| flag.killed.is_none() && !newer(mark)) {
-                let at = Timestamp(note.at.0.div_euclid(1000));
-                let who = Who { by: &note.by, reason: Some(&note.reason), at };
-                let _ = self.wish_flag(&note.set, &note.key, &Wish::Kill, who);
-            }
-        }
-    }
-
     /// Tells the data plane of one flag. With the first flag it has to open its addresses.
     fn tell_plane(&mut self, act: Act<'_>, changed: &Changed) {
         let first = changed.before.is_none() || changed.after.is_none();
@@ -413,12 +367,49 @@ impl Core {
         let sets = flags.sets.values().map(|set| Arc::new(set.definition.clone())).collect();
         // Nobody is asked to make room for what is not used.
         let listen = if flags.has_flags() { flags.listen.clone() } else { vec![] };
-        Table { revision: flags.revision(), listen, sets, ..Table::default() }
+        let tokens = flags.tokens.values().map(|kept| kept.token.clone()).collect();
+        Table { revision: flags.revision(), listen, sets, tokens, ..Table::default() }
     }
 
     /// Takes in what clients have asked for.
     pub(crate) fn flags_counted(&mut self, counts: &Counts) {
         self.flags.uses.take(counts, seconds());
+    }
+
+    /// Makes flags that are not there yet, and what they need of their set.
+    pub(crate) fn import_flags(
+        &mut self,
+        head: SetDefinition,
+        flags: Vec<(FlagKey, Definition)>,
+        who: Who<'_>,
+    ) -> Result<(), FlagError> {
+        let set = head.name.clone();
+        let known = self.flags.set(&set)?;
+        if head.segments != known.definition.segments {
+            self.change_set(head, who, "import")?;
+        }
+        // A flag may need another one that comes later: as long as it gets on it goes on.
+        let mut waiting = flags;
+        while !waiting.is_empty() {
+            let (before, mut refused) = (waiting.len(), None);
+            let mut left = Vec::new();
+            for (key, flag) in waiting {
+                let act = Act { set: &set, key: &key, who, verb: "import" };
+                match self.change_flag(act, Some(flag.clone())) {
+                    Ok(_) => {}
+                    Err(error @ FlagError::Invalid(_)) => {
+                        refused = Some(error);
+                        left.push((key, flag));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if left.len() == before {
+                return refused.map_or(Ok(()), Err);
+            }
+            waiting = left;
+        }
+        Ok(())
     }
 
     /// Stores what clients have asked for. What cannot be stored now is stored with the next.
@@ -441,14 +432,6 @@ impl Flags {
             let _ = push.tells.send(tell);
         }
     }
-
-    fn forget_unwritten(&mut self, store: &mut Store) {
-        if !self.unwritten.is_empty() {
-            self.unwritten.clear();
-            self.kills.clear();
-            let _ = store.note_kills(&[]);
-        }
-    }
 }
 
 /// Puts a flag into its set, or takes it out; the one that was there.
@@ -466,16 +449,6 @@ fn stamp(act: Act<'_>, n: u64) -> Stamp {
 fn stamp_of(who: Who<'_>, n: u64) -> Stamp {
     let reason = who.reason.map(str::to_owned);
     Stamp { n, at: who.at, by: who.by.to_owned(), reason, verb: String::new() }
-}
-
-fn kill_note(act: Act<'_>) -> KillNote {
-    KillNote {
-        set: act.set.to_owned(),
-        key: act.key.to_string(),
-        by: act.who.by.to_owned(),
-        reason: act.who.reason.unwrap_or_default().to_owned(),
-        at: Millis(act.who.at.0 * 1000),
-    }
 }
 
 /// The set was looked up a moment ago.

@@ -54,7 +54,13 @@ pub(super) fn load(store: &Store) -> Result<Flags, Error> {
     for StoredFlag { set, key, text } in found.uses {
         uses.insert((set, key), serde_json::from_str(&text)?);
     }
-    Ok(Flags { sets, n: found.last, uses: Uses::of(uses), ..Flags::default() })
+    let due = found.due.into_iter();
+    let due = due.map(|(id, text)| Ok((id, serde_json::from_str(&text)?)));
+    let due = due.collect::<Result<_, Error>>()?;
+    let tokens = found.tokens.into_iter();
+    let tokens = tokens.map(|(hash, text)| Ok((hash, serde_json::from_str(&text)?)));
+    let tokens = tokens.collect::<Result<_, Error>>()?;
+    Ok(Flags { sets, n: found.last, due, tokens, uses: Uses::of(uses), ..Flags::default() })
 }
 
 /// What a change writes.

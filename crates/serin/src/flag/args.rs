@@ -1,9 +1,11 @@
 //! The words of `serin flag`.
 
+mod carry;
 mod change;
 mod offline;
 mod rollout;
 
+pub use carry::{ExplainArgs, ExportArgs, ImportArgs, ScheduleArgs, TestArgs, TokenArgs};
 pub use change::{ArchiveArgs, FlagKind, KillArgs, RestoreArgs, SetArgs, SetsArgs, VerbArgs};
 pub use offline::{EvalArgs, Hash, ScanArgs};
 pub use rollout::{RolloutArgs, Until};
@@ -43,6 +45,18 @@ pub enum FlagVerb {
     Restore(RestoreArgs),
     /// Put a flag away that no code asks for any more
     Archive(ArchiveArgs),
+    /// Why a user gets what they get
+    Explain(ExplainArgs),
+    /// Changes that are to come at a time
+    Schedule(ScheduleArgs),
+    /// Both paths of a flag, for tests
+    Test(TestArgs),
+    /// A set for elsewhere
+    Export(ExportArgs),
+    /// Flags from elsewhere
+    Import(ImportArgs),
+    /// Who may ask for values
+    Token(TokenArgs),
     /// The sets of flags; one for each environment
     Sets(SetsArgs),
     /// Flags that have had their time, and which can go

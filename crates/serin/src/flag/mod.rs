@@ -1,6 +1,7 @@
 //! `serin flag`: feature flags, with a server and without.
 
 mod args;
+mod carry;
 mod change;
 mod eval;
 mod look;
@@ -46,6 +47,12 @@ async fn asked(context: &Context<'_>, verb: FlagVerb) -> Result<Exit, Failure> {
         FlagVerb::Restore(args) => change::restore(context, args).await,
         FlagVerb::Archive(args) => change::archive(context, args).await,
         FlagVerb::Sets(args) => look::sets(context, args).await,
+        FlagVerb::Explain(args) => carry::explain(context, args).await,
+        FlagVerb::Schedule(args) => carry::schedule(context, args).await,
+        FlagVerb::Test(args) => carry::test(context, args).await,
+        FlagVerb::Export(args) => carry::export(context, args).await,
+        FlagVerb::Import(args) => carry::import(context, args).await,
+        FlagVerb::Token(args) => carry::token(context, args).await,
         FlagVerb::Stale(args) => stale::stale(context, args).await,
         FlagVerb::Ops(args) => stale::ops(context, args).await,
         FlagVerb::Scan(args) => {

@@ -224,7 +224,8 @@ fn stale_flags_are_told_with_all_witnesses() {
     assert_eq!(old["verdicts"], json!(["no-references"]), "{report}");
     // Everybody has it only since a moment ago.
     assert_eq!((&old["ready"], &old["references"]), (&Value::Null, &json!(0)));
-    assert_eq!(flags.flag(&["stale", "--strict"]).code, Some(2));
+    let strict = ["stale", "--strict", "--code", dir.to_str().unwrap()];
+    assert_eq!(flags.flag(&strict).code, Some(2));
     assert_eq!(flags.flag(&["stale"]).code, Some(0));
 }
 
@@ -236,4 +237,73 @@ fn what_is_needed_in_a_hurry_stands_first() {
     let list = flags.json(&["list"]);
     let keys: Vec<_> = list["flags"].as_array().unwrap().iter().map(|flag| &flag["key"]).collect();
     assert_eq!(keys, ["read_only", "a_feature"]);
+}
+
+#[test]
+fn explain_says_which_bucket_and_who_was_last() {
+    let flags = Flags::start();
+    flags.ok(&NEW);
+    flags.ok(&["set", "new_checkout", "--percent", "50", "--reason", "half"]);
+    let said = flags.ok(&["explain", "new_checkout", "--user", "u1"]);
+    for part in ["bucket", "hash v3", "targetingKey", "last change: 2 by tester, set"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let matrix = flags.ok(&["test", "new_checkout", "--matrix"]);
+    assert_eq!(matrix, "{\"FLAG_NEW_CHECKOUT\":[\"true\",\"false\"]}\n");
+}
+
+#[test]
+fn a_set_is_carried_to_another_and_nothing_is_overwritten() {
+    let flags = Flags::start();
+    flags.ok(&NEW);
+    flags.ok(&["set", "new_checkout", "--percent", "25"]);
+    let document = flags.ok(&["export", "--format", "flagd"]);
+    let file = flags.server.file("flags.json", &document);
+    flags.ok(&["sets", "--create", "staging"]);
+    let words = ["import", &file, "--format", "flagd", "--set", "staging"];
+    let dry = flags.json(&[&words[..], &["--dry-run"]].concat());
+    assert_eq!((&dry["new"], &dry["dry_run"]), (&json!(["new_checkout"]), &json!(true)));
+    assert_eq!(flags.json(&["list", "--set", "staging"])["flags"], json!([]));
+    flags.ok(&words);
+    assert_eq!(flags.json(&words)["kept"], json!(["new_checkout"]));
+    let said = flags.flag(&["import", &file, "--format", "unleash", "--set", "staging"]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+}
+
+#[test]
+fn what_is_scheduled_happens_once_and_not_to_a_killed_flag() {
+    let flags = Flags::start();
+    flags.ok(&NEW);
+    let far = flags.ok(&["schedule", "new_checkout", "--on", "--at", "2100-01-01"]);
+    assert!(far.contains("2100"), "{far}");
+    flags.ok(&["schedule", "new_checkout", "--clear"]);
+    // A time that has passed while nobody was there: at the next look.
+    flags.ok(&["schedule", "new_checkout", "--percent", "25", "--at", "2020-01-01"]);
+    let mut view = flags.json(&["get", "new_checkout"]);
+    while view["changed"]["n"] == 1 {
+        view = flags.json(&["get", "new_checkout"]);
+    }
+    assert_eq!((&view["percent"], &view["changed"]["n"]), (&json!(25.0), &json!(2)));
+    assert_eq!(flags.json(&["schedule", "new_checkout"])["due"], json!([]));
+    flags.ok(&["kill", "new_checkout", "--reason", "errors"]);
+    flags.ok(&["schedule", "new_checkout", "--on", "--at", "2020-01-01"]);
+    while flags.json(&["schedule", "new_checkout"])["due"] != json!([]) {}
+    assert_eq!(flags.json(&["get", "new_checkout"])["state"], "killed");
+}
+
+#[test]
+fn a_token_is_shown_once_and_kept_as_its_hash() {
+    let flags = Flags::start();
+    flags.ok(&NEW);
+    let secret = flags.ok(&["token", "--create", "web", "--only", "production"]);
+    assert!(secret.starts_with("*:production."), "{secret}");
+    assert!(!flags.ok(&["token"]).contains(secret.trim()));
+    let bytes = |name: &str| std::fs::read(flags.server.data().join(name)).unwrap_or_default();
+    let part = &secret.trim().as_bytes()[13..];
+    for name in ["serin.db", "serin.db-wal", "flags.json"] {
+        assert!(!bytes(name).windows(part.len()).any(|window| window == part), "{name}");
+    }
+    assert_eq!(flags.flag(&["token", "--create", "web"]).code, Some(6));
+    flags.ok(&["token", "--revoke", "web"]);
+    assert!(flags.ok(&["token"]).contains("there is none"));
 }

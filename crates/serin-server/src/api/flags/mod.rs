@@ -1,11 +1,15 @@
 //! The API of feature flags.
 
+mod carry;
 mod read;
 mod stale;
+mod tokens;
 mod write;
 
+pub(super) use carry::{explain, export, import, planned, schedule, unschedule};
 pub(super) use read::{flag, flags, history, set_history, sets};
 pub(super) use stale::stale;
+pub(super) use tokens::{create_token, drop_token, tokens};
 pub(super) use write::{create_set, delete, patch, put, strategy, verb};
 
 use super::error::ApiError;

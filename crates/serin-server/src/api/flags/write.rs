@@ -26,19 +26,19 @@ const REASON_MAX: usize = 1_000;
 
 /// Who asks and why, kept while the owner is asked.
 #[derive(Debug, Clone)]
-struct Asked {
+pub(super) struct Asked {
     by: String,
     reason: Option<String>,
 }
 
 impl Asked {
-    fn of(asking: &Asking) -> Self {
+    pub(super) fn of(asking: &Asking) -> Self {
         let reason = asking.reason.as_deref().map(str::trim).filter(|text| !text.is_empty());
         let reason = reason.map(|text| text.chars().take(REASON_MAX).collect());
         Self { by: actor(asking.actor.as_deref()).0, reason }
     }
 
-    fn who(&self) -> Who<'_> {
+    pub(super) fn who(&self) -> Who<'_> {
         Who { by: &self.by, reason: self.reason.as_deref(), at: seconds() }
     }
 }
@@ -173,7 +173,7 @@ pub(in crate::api) async fn verb(
     .await
 }
 
-fn wish_of(verb: &str, request: &FlagVerb) -> Result<Wish, ApiError> {
+pub(super) fn wish_of(verb: &str, request: &FlagVerb) -> Result<Wish, ApiError> {
     Ok(match verb {
         "on" => Wish::On,
         "off" => Wish::Off,
@@ -191,7 +191,7 @@ fn wish_of(verb: &str, request: &FlagVerb) -> Result<Wish, ApiError> {
 }
 
 /// The strategy that a verb names.
-fn named_strategy(request: &FlagVerb) -> Result<Strategy, ApiError> {
+pub(super) fn named_strategy(request: &FlagVerb) -> Result<Strategy, ApiError> {
     let strategy = request.strategy.clone().map(|name| ("strategy".to_owned(), name.into()));
     let value = request.value.clone().map(|value| ("value".to_owned(), value));
     strategy_of(Value::Object(strategy.into_iter().chain(value).collect()))

@@ -1,9 +1,10 @@
 //! Documents about feature flags.
 
 pub use crate::flags::stale::{Found, Ready, Verdict};
-pub use crate::flags::{Answered, Constant, Stamp, Used};
+pub use crate::flags::{Answered, Constant, Due, Stamp, Used};
 use serde::{Deserialize, Serialize};
-use serin_flags::Definition;
+use serin_edge::TokenKind;
+use serin_flags::{Definition, Timestamp};
 use std::collections::BTreeMap;
 
 /// One flag, `GET /api/v1/flags/{key}`; also the answer to a change of it.
@@ -246,4 +247,61 @@ pub struct UnknownKey {
     pub key: String,
     /// How often it was asked for since the data plane was started.
     pub count: u64,
+}
+
+/// Changes of a flag that are to come, `GET /api/v1/flags/{key}/schedule`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlagSchedule {
+    /// `serin.flag-schedule/v1`.
+    pub schema: String,
+    /// The set.
+    pub set: String,
+    /// The flag.
+    pub key: String,
+    /// By time.
+    pub due: Vec<Due>,
+}
+
+/// What an import did, `POST /api/v1/flag-import`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Imported {
+    /// `serin.flag-import/v1`.
+    pub schema: String,
+    /// The set.
+    pub set: String,
+    /// Whether nothing was done.
+    pub dry_run: bool,
+    /// Flags that were made.
+    pub new: Vec<String>,
+    /// Flags that were there already, and stay as they are.
+    pub kept: Vec<String>,
+    /// What is not as it was where it came from.
+    pub notes: Vec<String>,
+}
+
+/// Who may ask for values, `GET /api/v1/flag-tokens`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlagTokens {
+    /// `serin.flag-tokens/v1`.
+    pub schema: String,
+    /// All tokens, without their secrets; none: everybody who reaches the address may ask.
+    pub tokens: Vec<FlagToken>,
+    /// Of one that was just made: the token itself. It is shown this once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}
+
+/// A token, without its secret.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlagToken {
+    /// What people call it.
+    pub name: String,
+    /// The only set it is for; none: every set.
+    pub set: Option<String>,
+    /// What it may ask.
+    pub kind: TokenKind,
+    /// When it was made.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: String,
 }

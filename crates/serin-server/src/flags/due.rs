@@ -1,0 +1,110 @@
+//! Changes that are to come at a time. Each leaves the store in the transaction that makes it, so
+//! that it happens once whatever the clock does; one whose time passed while nobody was there is
+//! made as soon as somebody is.
+
+use super::edit::{Who, Wish};
+use super::{Act, FlagError, Refused, edit, seconds};
+use crate::control::Core;
+use serde::{Deserialize, Serialize};
+use serin_flags::Timestamp;
+use serin_store::FlagWrite;
+
+/// Changes to come, at most, of all flags.
+const MOST: usize = 10_000;
+
+/// A change that is to come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Due {
+    /// When.
+    pub at: Timestamp,
+    /// The set.
+    pub set: String,
+    /// The flag.
+    pub key: String,
+    /// What is done then.
+    pub wish: Wish,
+    /// Who asked for it.
+    pub by: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Core {
+    /// Remembers changes to come.
+    ///
+    /// # Errors
+    /// When there are too many, the flag is not there, or they cannot be stored.
+    pub(crate) fn schedule_flag(&mut self, due: Vec<Due>) -> Result<(), FlagError> {
+        let all = &self.flags.due;
+        if all.len() + due.len() > MOST {
+            let why = format!("{} changes are scheduled already", all.len());
+            return Err(
+                Refused::new(why, "take some away: `serin flag schedule KEY --clear`").into()
+            );
+        }
+        let first = all.last_key_value().map_or(1, |(id, _)| id + 1);
+        let mut writes = Vec::new();
+        for (id, one) in (first..).zip(&due) {
+            let (_, flag, _) = self.flags.flag(&one.set, &one.key)?;
+            // What can never be is refused now and not in the night.
+            edit::edit(flag, &one.wish, who(one, one.at))?;
+            let text = serde_json::to_string(one).map_err(serin_store::Error::from)?;
+            writes.push(FlagWrite::Due { id, text });
+        }
+        self.executor.store_mut().commit_flags(&writes)?;
+        self.flags.due.extend((first..).zip(due));
+        Ok(())
+    }
+
+    /// Takes all changes to come of a flag away; how many there were.
+    ///
+    /// # Errors
+    /// When that cannot be stored.
+    pub(crate) fn unschedule_flag(&mut self, set: &str, key: &str) -> Result<usize, FlagError> {
+        let of_it = |due: &&Due| due.set == set && due.key == key;
+        let ids: Vec<u64> =
+            self.flags.due.iter().filter(|(_, due)| of_it(due)).map(|(id, _)| *id).collect();
+        let writes: Vec<_> = ids.iter().map(|id| FlagWrite::DropDue { id: *id }).collect();
+        self.executor.store_mut().commit_flags(&writes)?;
+        self.flags.due.retain(|id, _| !ids.contains(id));
+        Ok(ids.len())
+    }
+
+    /// Makes the changes whose time has come, the earliest first. One that does not fit any more,
+    /// such as for a flag that was killed meanwhile, is dropped and told.
+    pub(crate) fn make_due(&mut self) {
+        let now = seconds();
+        let due = self.flags.due.iter().filter(|(_, due)| due.at <= now);
+        let mut due: Vec<(u64, Due)> = due.map(|(id, due)| (*id, due.clone())).collect();
+        due.sort_by_key(|(id, due)| (due.at, *id));
+        for (id, one) in due {
+            match self.make(id, &one, now) {
+                // It is tried again when there is room.
+                Err(FlagError::Store(_)) => return,
+                Err(error) => {
+                    eprintln!("serin: a scheduled change of {} was dropped: {error}", one.key);
+                    let _ = self.executor.store_mut().commit_flags(&[FlagWrite::DropDue { id }]);
+                }
+                Ok(()) => {}
+            }
+            self.flags.due.remove(&id);
+        }
+    }
+
+    fn make(&mut self, id: u64, due: &Due, now: Timestamp) -> Result<(), FlagError> {
+        let (key, flag, _) = self.flags.flag(&due.set, &due.key)?;
+        if flag.killed.is_some() && due.wish != Wish::Off {
+            let hint = "say `serin flag on KEY`, and schedule it again";
+            return Err(Refused::new("the flag was killed meanwhile", hint).into());
+        }
+        let who = who(due, now);
+        let (key, next) = (key.clone(), edit::edit(flag, &due.wish, who)?);
+        let act = Act { set: &due.set, key: &key, who, verb: due.wish.verb() };
+        self.change_flag_with(act, Some(next), vec![FlagWrite::DropDue { id }]).map(drop)
+    }
+}
+
+fn who(due: &Due, at: Timestamp) -> Who<'_> {
+    Who { by: &due.by, reason: due.reason.as_deref(), at }
+}

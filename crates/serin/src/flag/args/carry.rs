@@ -1,0 +1,126 @@
+//! The words of the verbs that explain, carry and plan.
+
+use super::SetArg;
+use crate::cli::{Why, duration};
+use clap::Args;
+use serin_flags::Timestamp;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  serin flag explain new_checkout --user u1 --context '{\"plan\":\"pro\"}'"
+)]
+pub struct ExplainArgs {
+    /// The flag
+    pub key: String,
+    #[command(flatten)]
+    pub set: SetArg,
+    /// The user: the targeting key
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// What else is known of the user, as JSON
+    #[arg(long, value_name = "JSON")]
+    pub context: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// The flag
+    pub key: String,
+    #[command(flatten)]
+    pub set: SetArg,
+    /// As a matrix for a pipeline: the variable and all its values
+    #[arg(long)]
+    pub matrix: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub set: SetArg,
+    /// `serin`, `flagd` or `unleash`
+    #[arg(long, value_parser = ["serin", "flagd", "unleash"], default_value = "serin", value_name = "FORMAT")]
+    pub format: String,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Flags that are there already stay as they are.\n\nExample:\n  serin flag import unleash.json --format unleash --dry-run"
+)]
+pub struct ImportArgs {
+    /// The file; `-` for standard input
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub set: SetArg,
+    /// Where it comes from
+    #[arg(long, value_parser = ["serin", "flagd", "unleash", "launchdarkly", "growthbook", "mission"], value_name = "FORMAT")]
+    pub format: String,
+    /// The environment in the file; the same as the set unless said
+    #[arg(long, value_name = "NAME")]
+    pub from: Option<String>,
+    /// Say what would be done, change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub why: Why,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What is late, because nobody was there, is done as soon as somebody is. A flag that was killed
+meanwhile stays killed: what was to come is dropped.
+
+Examples:
+  serin flag schedule new_checkout --on --at 2027-01-31T09:00:00Z
+  serin flag schedule new_checkout --ramp 1,5,25,50,100 --every 24h")]
+pub struct ScheduleArgs {
+    /// The flag
+    pub key: String,
+    #[command(flatten)]
+    pub set: SetArg,
+    /// When; a ramp begins now unless said
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<Timestamp>,
+    /// Its rules decide again
+    #[arg(long, group = "what")]
+    pub on: bool,
+    /// Everybody gets the off variant
+    #[arg(long, group = "what")]
+    pub off: bool,
+    /// So many percent of users
+    #[arg(long, group = "what", value_name = "P")]
+    pub percent: Option<f64>,
+    /// Percentages one after the other
+    #[arg(long, group = "what", value_delimiter = ',', value_name = "P,..")]
+    pub ramp: Option<Vec<f64>>,
+    /// Time between two percentages of a ramp; a day unless said
+    #[arg(long, value_parser = duration, requires = "ramp", value_name = "TIME")]
+    pub every: Option<Duration>,
+    /// Take all changes to come away
+    #[arg(long, conflicts_with = "what")]
+    pub clear: bool,
+    #[command(flatten)]
+    pub why: Why,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "With the first token, clients without one are refused.\n\nExample:\n  serin flag token --create web --only production --frontend"
+)]
+pub struct TokenArgs {
+    /// Make one; it is printed this once
+    #[arg(long, value_name = "NAME", conflicts_with = "revoke")]
+    pub create: Option<String>,
+    /// Take one away
+    #[arg(long, value_name = "NAME")]
+    pub revoke: Option<String>,
+    /// Only for this set
+    #[arg(long, value_name = "SET")]
+    pub only: Option<String>,
+    /// For web pages and apps: values for one user only, never whole rules
+    #[arg(long)]
+    pub frontend: bool,
+    #[command(flatten)]
+    pub why: Why,
+}
