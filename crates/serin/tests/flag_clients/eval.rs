@@ -51,13 +51,13 @@ fn asked(cases: &[Case]) -> String {
         let of = |key| case.contexts.iter().map(move |c| json!({"flag": key, "context": c}));
         case.keys().into_iter().flat_map(of)
     });
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.map(|line| line.to_string()).collect::<Vec<_>>().join("\n")
 }
 
 /// OFREP's answer in the words of the comparison.
 fn answer(line: &str) -> Answer {
     let mut said: Value = serde_json::from_str(line).unwrap();
-    let mut text = |name: &str| said[name].as_str().map(str::to_owned);
+    let text = |name: &str| said[name].as_str().map(str::to_owned);
     let (error, reason, variant) = (text("errorCode"), text("reason"), text("variant"));
     let value = said["value"].take();
     Answer { error, reason, variant, value: Some(value).filter(|value| !value.is_null()) }
