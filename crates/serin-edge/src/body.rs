@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 /// The body of an answer.
@@ -15,6 +17,45 @@ pub enum Body {
     Message(Option<Bytes>, Option<HeaderMap>),
     /// As long as it goes on.
     Stream(Pin<Box<dyn Frames>>),
+    /// The first frame of a stream that is carried on without the codec.
+    Lead(Rc<Handover>),
+}
+
+/// A stream on its way from the codec to whoever carries it on.
+#[derive(Default)]
+pub struct Handover {
+    frames: RefCell<Option<Pin<Box<dyn Frames>>>>,
+    led: Cell<bool>,
+    ready: Cell<bool>,
+}
+
+impl Handover {
+    /// Of these frames.
+    pub fn new(frames: Pin<Box<dyn Frames>>) -> Rc<Self> {
+        Rc::new(Self { frames: RefCell::new(Some(frames)), ..Self::default() })
+    }
+
+    /// Whether the codec has taken the first frame and waits for more.
+    pub fn is_ready(&self) -> bool {
+        self.ready.get()
+    }
+
+    /// The rest of it.
+    pub fn take(&self) -> Option<Pin<Box<dyn Frames>>> {
+        self.frames.take()
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
+        if self.led.get() {
+            self.ready.set(true);
+            return Poll::Pending;
+        }
+        let mut frames = self.frames.borrow_mut();
+        let Some(frames) = frames.as_mut() else { return Poll::Ready(None) };
+        let polled = frames.as_mut().poll_next(cx);
+        self.led.set(matches!(polled, Poll::Ready(Some(_))));
+        polled
+    }
 }
 
 impl Body {
@@ -89,6 +130,7 @@ impl http_body::Body for Body {
                 bytes.take().map(Frame::data).or_else(|| trailers.take().map(Frame::trailers))
             }
             Self::Stream(frames) => return frames.as_mut().poll_next(cx).map(|one| one.map(Ok)),
+            Self::Lead(handover) => return handover.poll(cx).map(|one| one.map(Ok)),
         };
         Poll::Ready(frame.map(Ok))
     }
@@ -100,7 +142,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Self::Message(..) | Self::Stream(_) => SizeHint::new(),
+            Self::Message(..) | Self::Stream(_) | Self::Lead(_) => SizeHint::new(),
         }
     }
 }

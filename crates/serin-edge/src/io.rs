@@ -1,8 +1,10 @@
 //! A client's socket as the codec sees it: what was read to tell the protocols apart comes first,
 //! and a small answer is one `send`.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -18,6 +20,8 @@ pub struct Socket {
     stream: TcpStream,
     first: [u8; PREFACE.len()],
     left: usize,
+    /// It took less than it was given last.
+    full: Rc<Cell<bool>>,
 }
 
 impl Socket {
@@ -29,7 +33,17 @@ impl Socket {
         let mut first = [0; PREFACE.len()];
         stream.read_exact(&mut first).await?;
         let is_http2 = first == *PREFACE;
-        Ok((Self { stream, first, left: PREFACE.len() }, is_http2))
+        Ok((Self { stream, first, left: PREFACE.len(), full: Rc::default() }, is_http2))
+    }
+
+    /// Whether what was written is not yet out, from now on.
+    pub fn full(&self) -> Rc<Cell<bool>> {
+        self.full.clone()
+    }
+
+    fn written(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.full.set(poll.is_pending());
+        poll
     }
 }
 
@@ -63,7 +77,8 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.written(poll)
     }
 
     fn poll_write_vectored(
@@ -76,12 +91,14 @@ impl AsyncWrite for Socket {
         let mut at = 0;
         for part in parts {
             let Some(room) = whole.get_mut(at..at + part.len()) else {
-                return stream.poll_write_vectored(cx, parts);
+                let poll = stream.poll_write_vectored(cx, parts);
+                return self.written(poll);
             };
             room.copy_from_slice(part);
             at += part.len();
         }
-        stream.poll_write(cx, &whole[..at])
+        let poll = stream.poll_write(cx, &whole[..at]);
+        self.written(poll)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,6 +1,6 @@
 //! One connection: which protocol it speaks, and when it has been idle for too long.
 
-use crate::body::Body;
+use crate::body::{Body, Frames, Handover};
 use crate::edge::Edge;
 use crate::io::Socket;
 use crate::routes;
@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
@@ -69,6 +70,7 @@ pub struct Life {
     running: Cell<usize>,
     streams: Cell<usize>,
     heard: Cell<Option<Instant>>,
+    lead: RefCell<Option<Rc<Handover>>>,
 }
 
 impl Life {
@@ -80,6 +82,11 @@ impl Life {
     fn end(&self) {
         self.running.set(self.running.get() - 1);
         self.heard.set(Some(Instant::now()));
+    }
+
+    /// The stream that this connection ends with.
+    fn lead(&self) -> Option<Rc<Handover>> {
+        self.lead.borrow().clone()
     }
 
     /// When to look again; none: it is over.
@@ -141,11 +148,50 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream) {
             .max_header_list_size(MAX_HEAD as u32);
         builder.max_send_buf_size(64 * 1024);
         // Apart: it is large, and most connections are of the other kind.
-        Box::pin(guarded(&worker, &life, builder.serve_connection(io, service))).await;
+        let mut connection = builder.serve_connection(io, service);
+        Box::pin(guarded(&worker, &life, &mut connection, || false)).await;
     } else {
         let mut builder = http1::Builder::new();
         builder.max_header_size(MAX_HEAD).half_close(false);
-        guarded(&worker, &life, builder.serve_connection(io, service)).await;
+        let full = io.inner().full();
+        let mut connection = builder.serve_connection(io, service);
+        let lead = || life.lead().filter(|lead| lead.is_ready() && !full.get());
+        guarded(&worker, &life, &mut connection, || lead().is_some()).await;
+        if let Some(frames) = lead().and_then(|lead| lead.take()) {
+            let socket = connection.into_parts().io.into_inner();
+            Box::pin(carry(socket, frames)).await;
+        }
+    }
+}
+
+/// Carries a stream on without the codec, whose buffers are larger than all that an idle stream
+/// has. The head went out with chunks announced.
+async fn carry(mut socket: Socket, mut frames: Pin<Box<dyn Frames>>) {
+    loop {
+        let mut heard = [0; 32];
+        let frame = tokio::select! {
+            frame = std::future::poll_fn(|cx| frames.as_mut().poll_next(cx)) => frame,
+            read = socket.read(&mut heard) => match read {
+                // There is nothing a client could say here.
+                Ok(1..) => continue,
+                _ => return,
+            },
+        };
+        let data = frame.map(|frame| frame.into_data().unwrap_or_default());
+        let is_last = data.is_none();
+        let chunk = match data {
+            Some(data) if data.is_empty() => continue,
+            Some(data) => {
+                let head = format!("{:x}\r\n", data.len());
+                [head.as_bytes(), &data, b"\r\n"].concat()
+            }
+            None => b"0\r\n\r\n".to_vec(),
+        };
+        let written = tokio::time::timeout(UNFINISHED, socket.write_all(&chunk)).await;
+        if is_last || !matches!(written, Ok(Ok(()))) {
+            let _ = socket.shutdown().await;
+            return;
+        }
     }
 }
 
@@ -156,8 +202,17 @@ async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     life.begin();
     // Apart, so that an idle stream does not keep the room of a request.
-    let response = Box::pin(routes::answer(&worker, &life, request)).await;
+    let is_http11 = request.version() == http::Version::HTTP_11;
+    let mut response = Box::pin(routes::answer(&worker, &life, request)).await;
     life.end();
+    if is_http11 && matches!(response.body(), Body::Stream(_)) {
+        let body = std::mem::replace(response.body_mut(), Body::empty());
+        if let Body::Stream(frames) = body {
+            let lead = Handover::new(frames);
+            life.lead.replace(Some(lead.clone()));
+            *response.body_mut() = Body::Lead(lead);
+        }
+    }
     Ok(response)
 }
 
@@ -193,21 +248,25 @@ where
 }
 
 /// Runs a connection until it ends, is idle for too long, or the edge closes.
-async fn guarded(worker: &Worker, life: &Life, connection: impl Connection) {
+async fn guarded<C: Connection + Unpin>(
+    worker: &Worker,
+    life: &Life,
+    connection: &mut C,
+    is_handed_over: impl Fn() -> bool,
+) {
     let opened = Instant::now();
-    let mut connection = pin!(connection);
     let mut closing_edge = worker.edge.closing();
     let mut closed = pin!(closing_edge.wait_for(|closing| *closing));
     let mut alarm: Pin<&mut Sleep> = pin!(tokio::time::sleep(IDLE));
     let mut closing = false;
     std::future::poll_fn(|cx| {
         loop {
-            if connection.as_mut().poll(cx).is_ready() {
+            if Pin::new(&mut *connection).poll(cx).is_ready() || is_handed_over() {
                 return Poll::Ready(());
             }
             if !closing && closed.as_mut().poll(cx).is_ready() {
                 closing = true;
-                connection.as_mut().end();
+                Pin::new(&mut *connection).end();
                 alarm.as_mut().reset(Instant::now() + LINGER);
                 continue;
             }
