@@ -186,6 +186,17 @@ fn an_earlier_state_comes_back_and_archived_flags_go() {
 }
 
 #[test]
+fn what_clients_ask_for_is_not_put_away_by_the_way() {
+    let flags = Flags::start();
+    flags.ok(&NEW);
+    flags.evaluate("new_checkout", "u1");
+    while flags.json(&["get", "new_checkout"])["used"].is_null() {}
+    let said = flags.flag(&["archive", "new_checkout"]);
+    assert!(said.code == Some(6) && said.err.contains("--force"), "{said:?}");
+    flags.ok(&["archive", "new_checkout", "--force"]);
+}
+
+#[test]
 fn each_environment_has_its_own_flags() {
     let flags = Flags::start();
     flags.ok(&NEW);

@@ -6,7 +6,7 @@ use crate::api::view::{Asking, FlagPatch, FlagPut, FlagSets, FlagVerb, FlagView}
 use crate::api::write::actor;
 use crate::control::{Core, Handle};
 use crate::flags::{
-    Act, FlagError, Refused, Strategy, Who, Wish, admitted, apply, past, restored, seconds,
+    Act, FlagError, Refused, Strategy, Used, Who, Wish, admitted, apply, past, restored, seconds,
 };
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -20,6 +20,9 @@ use tokio::time::timeout;
 
 /// Longest wait for the data plane to say that it has a change on its disk and has told clients.
 const TOLD: Duration = Duration::from_secs(5);
+
+/// Days after which a flag nobody asked for may be put away.
+const STILL_ASKED: u32 = 14;
 
 /// Longest reason that is kept, in characters.
 const REASON_MAX: usize = 1_000;
@@ -166,8 +169,12 @@ pub(in crate::api) async fn verb(
         return restore(&handle, place.set(), key, asked, &request).await;
     }
     let wish = wish_of(&verb, &request)?;
+    let force = request.force;
     change(&handle, place.set(), key, move |core, set, key| {
         unchanged(core, set, key, meant)?;
+        if wish == Wish::Archive && !force {
+            unasked(core, set, key)?;
+        }
         core.wish_flag(set, key.as_str(), &wish, asked.who()).map(drop)
     })
     .await
@@ -212,6 +219,18 @@ fn strategy_of(mut sent: Value) -> Result<Strategy, ApiError> {
                     percentage, user_list, attribute, variants";
         ApiError::invalid(format!("that is no strategy: {error}")).hint(hint)
     })
+}
+
+/// Refuses to put away what clients asked for lately: they would get an error.
+fn unasked(core: &Core, set: &str, key: &FlagKey) -> Result<(), FlagError> {
+    let last = core.flags.uses.of_flag(set, key.as_str()).and_then(Used::last);
+    match last.filter(|last| last.plus_days(STILL_ASKED) > seconds()) {
+        None => Ok(()),
+        Some(last) => {
+            let why = format!("clients asked for `{key}` at {last}, and would get an error");
+            Err(Refused::new(why, "take it out of their code first, or add `--force`").into())
+        }
+    }
 }
 
 /// Makes a flag what it was after an earlier change, also one that is gone.
