@@ -166,7 +166,7 @@ pub(crate) fn minds_drops(
 }
 
 /// Whether all instances may be missing at once, by its owner's wish.
-fn may_be_down(service: &Service) -> bool {
+pub(crate) fn may_be_down(service: &Service) -> bool {
     let replicas = service.spec.replicas;
     let rollout = service.rollout.as_ref().map(|rollout| rollout.schedule.capacity);
     let both = rollout.into_iter().chain([service.spec.schedule.capacity]);

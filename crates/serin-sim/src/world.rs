@@ -250,10 +250,23 @@ impl World {
         because: Option<String>,
     ) -> Result<(), String> {
         self.must_be(service)?;
+        self.excuse_what_may_be_down();
         let revision = draw::revision(version.as_str());
         let spec = self.place()?.spec.clone();
         let ask = DeployAsk { spec, revision, allow_bad };
         self.ask(Ask::Deploy(Box::new(ask)), because, None)
+    }
+
+    /// A deploy may promise more than what it finds: all of a service that was allowed to be down
+    /// does not stand up at once.
+    fn excuse_what_may_be_down(&mut self) {
+        let turn = self.turn;
+        let Some(name) = self.current.clone() else { return };
+        let known = self.controller.up().and_then(|executor| executor.service(&name));
+        let may = known.is_some_and(crate::watch::may_be_down);
+        if let Some(place) = self.places.get_mut(&name).filter(|_| may) {
+            place.excuse(turn);
+        }
     }
 
     fn press(

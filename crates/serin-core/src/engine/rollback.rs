@@ -36,7 +36,7 @@ impl Turn {
         }
         let target = self.way_back(to)?;
         self.unqueue(&asked(by));
-        if trade::must_give_back(&self.service) {
+        if trade::must_give_back(&self.service) || trade::gave_places(&self.service) {
             self.enqueue_back(by, reason, &target);
             return Ok(());
         }

@@ -177,6 +177,15 @@ pub(super) fn must_give_back(service: &Service) -> bool {
     begun && !done
 }
 
+/// Whether stable gave places to a candidate that is left for something older: they have to go back
+/// first, also from one that has them all, as it does not become stable.
+pub(super) fn gave_places(service: &Service) -> bool {
+    let tried = |r: &&Rollout| r.is_on_trial() && r.kind != RolloutKind::Rollback;
+    let rollout = service.rollout.as_ref().filter(tried);
+    let places = rollout.and_then(|rollout| rollout.places.as_ref());
+    places.is_some_and(|places| places.candidate > 0 || places.stable < service.spec.replicas)
+}
+
 impl Rollout {
     /// Whether stable has all its places and users are answered; needed before a way back ends.
     pub(crate) fn has_places_back(&self, service: &Service) -> bool {

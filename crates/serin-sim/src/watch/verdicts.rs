@@ -21,7 +21,9 @@ pub(super) fn followed(rollout: &Rollout, service: &Service, scene: &Scene<'_>) 
     if !rollout.is_on_trial() || !decides(rollout, service) {
         return wrong;
     }
-    if rollout.assessment.as_ref().is_some_and(|a| a.outcome == Verdict::Fail) {
+    // A person may have gone on against it, under settings that asked.
+    let fails = rollout.assessment.as_ref().is_some_and(|a| a.outcome == Verdict::Fail);
+    if fails && rollout.overridden.is_empty() {
         wrong.push(format!("{} stays on trial after a FAIL", rollout.candidate));
     }
     let budget = rollout.schedule.analysis.as_ref().and_then(|a| a.max_errors);
@@ -103,7 +105,7 @@ pub(super) fn record(record: &RolloutRecord, scene: &Scene<'_>) -> Vec<String> {
 fn unsound(record: &RolloutRecord) -> Option<String> {
     let assessment = record.assessment.as_ref()?;
     let invalid = assessment.invalid.as_ref().filter(|i| i.guard != Guard::Counts)?;
-    let by_hand = !record.skipped.is_empty();
+    let by_hand = !record.skipped.is_empty() || !record.overridden.is_empty();
     (!by_hand).then(|| format!("{} was promoted although {invalid}", record.to))
 }
 
