@@ -28,6 +28,7 @@ usage: cargo xtask <task>
                           plays seeds in the simulator (docs/simulator.md)
   soak mutants            breaks the engine by hand, bug by bug; the simulator must notice each
   soak strategies         every strategy ships ten versions under load, and everything is killed
+  soak flags              a million mangled documents of flags, contexts and imports
   soak [--minutes N]      long runs: simulation seeds, weight flips, the demo again and again
 ";
 

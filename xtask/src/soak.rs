@@ -15,6 +15,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Simulated seeds in one call of the simulator.
 const SEEDS_PER_CALL: usize = 2_000;
 
+/// Mangled documents in one soak of flags.
+const MANGLED: u64 = 1_000_000;
+
 /// Runs the long runs one after the other, each for a third of the time.
 pub fn run(words: &[&str]) -> Result<()> {
     if let ["mutants", rest @ ..] = words {
@@ -22,6 +25,9 @@ pub fn run(words: &[&str]) -> Result<()> {
     }
     if words == ["strategies"] {
         return strategies();
+    }
+    if words == ["flags"] {
+        return flags();
     }
     let each = Duration::from_secs(parse(words)? * 60 / 3);
     println!("==> simulation, {} s", each.as_secs());
@@ -39,6 +45,16 @@ fn strategies() -> Result<()> {
     command::run(&mut tests)
 }
 
+/// Mangled documents of flags, contexts and imports, with seeds nobody has run yet.
+fn flags() -> Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let words =
+        ["test", "--release", "-p", "serin-flags", "--test", "mangled", "--", "--nocapture"];
+    let mut tests = command::cargo(&words);
+    tests.env("SERIN_SEED", (now.as_secs() * MANGLED).to_string());
+    command::run(tests.env("SERIN_MANGLED", MANGLED.to_string()))
+}
+
 /// Minutes to run for.
 fn parse(words: &[&str]) -> Result<u64> {
     match words {
@@ -47,7 +63,7 @@ fn parse(words: &[&str]) -> Result<u64> {
             Ok(minutes) if minutes > 0 => Ok(minutes),
             _ => Err(Failure::usage(format!("`--minutes` is a number from 1, not `{minutes}`"))),
         },
-        _ => Err(Failure::usage("`soak` takes --minutes N, `mutants` or `strategies`")),
+        _ => Err(Failure::usage("`soak` takes --minutes N, `mutants`, `strategies` or `flags`")),
     }
 }
 
