@@ -6,6 +6,7 @@ use crate::{
         process, report,
         servers::{self, PROXY_CORE, Server},
     },
+    command,
     failure::{Doing, Failure, Result},
 };
 use serde_json::{Value, json};
@@ -23,6 +24,8 @@ const IDLE_STREAMS: usize = 10_000;
 const IDLE_GOAL_MB: f64 = 150.0;
 const TOLD_STREAMS: usize = 1_000;
 const TOLD_GOAL_MS: f64 = 50.0;
+/// Flags in the set of the one that is killed.
+const SET_SIZES: [usize; 2] = [1, 10_000];
 /// How often the flag is killed and set free again.
 const KILLS: usize = 20;
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -31,7 +34,19 @@ const FLAG: &str = "checkout";
 
 /// Measures both.
 pub fn measure(program: &Path) -> Result<Value> {
-    Ok(json!({"idle": idle(program)?, "kill": kill(program)?}))
+    let idle = idle(program)?;
+    let kills = SET_SIZES.iter().map(|flags| kill(program, *flags)).collect::<Result<Vec<_>>>()?;
+    let head =
+        ["flags in the set", "streams", "kills", "p50", "p99", "slowest", "goal: p99", "answered"];
+    let ms = |figure: &Value| format!("{:.1} ms", figure.as_f64().unwrap_or(f64::NAN));
+    let row = |kill: &Value| {
+        let mut row = vec![kill["flags"].to_string(), TOLD_STREAMS.to_string(), KILLS.to_string()];
+        row.extend([&kill["p50_ms"], &kill["p99_ms"], &kill["max_ms"]].map(ms));
+        row.extend([format!("{TOLD_GOAL_MS:.0} ms"), ms(&kill["answered_ms"])]);
+        row
+    };
+    println!("{}", report::table(&head, &kills.iter().map(row).collect::<Vec<_>>()));
+    Ok(json!({"idle": idle, "kills": kills}))
 }
 
 fn idle(program: &Path) -> Result<Value> {
@@ -75,8 +90,9 @@ fn open(address: SocketAddr, uri: &str) -> Result<TcpStream> {
     open().doing(|| format!("opening the event stream {address}{uri}"))
 }
 
-/// The whole of Serin: a kill goes through the control plane to its disk and the data plane.
-fn kill(program: &Path) -> Result<Value> {
+/// The whole of Serin: a kill goes through the control plane to its disk and the data plane, in a
+/// set with so many flags.
+fn kill(program: &Path, flags: usize) -> Result<Value> {
     let folder = servers::scratch("kill")?;
     let (socket, address) = (folder.join("data/serin.sock"), servers::free_address()?);
     let mut serve = Command::new(program);
@@ -84,6 +100,7 @@ fn kill(program: &Path) -> Result<Value> {
     serve.arg("--data-dir").arg(folder.join("data"));
     let ready = socket.clone();
     let _server = Server::start(&serve, PROXY_CORE, || UnixStream::connect(&ready).is_ok())?;
+    import(program, &folder, &socket, flags)?;
     let make = json!({"create": true, "reason": "bench", "strategies": [{"strategy": "all"}]});
     control(&socket, "PATCH", &format!("/api/v1/flags/{FLAG}"), &make)?;
     let uri = uri(address)?;
@@ -108,22 +125,27 @@ fn kill(program: &Path) -> Result<Value> {
     };
     let (p50, p99, all) = (share(0.5), share(0.99), share(1.0));
     let answer = report::median(&answered);
-    let head = ["a kill", "streams", "p50", "p99", "slowest", "goal: p99", "answered"];
-    let ms = |figure: f64| format!("{figure:.1} ms");
-    let row = vec![
-        format!("{KILLS} times"),
-        TOLD_STREAMS.to_string(),
-        ms(p50),
-        ms(p99),
-        ms(all),
-        ms(TOLD_GOAL_MS),
-        ms(answer),
-    ];
-    println!("{}", report::table(&head, &[row]));
     Ok(json!({
-        "kills": KILLS, "streams": TOLD_STREAMS, "p50_ms": p50, "p99_ms": p99, "max_ms": all,
+        "flags": flags, "kills": KILLS, "streams": TOLD_STREAMS, "p50_ms": p50, "p99_ms": p99, "max_ms": all,
         "answered_ms": answer,
     }))
+}
+
+/// Fills the set up to so many flags, the one that is killed among them.
+fn import(program: &Path, folder: &Path, socket: &Path, flags: usize) -> Result<()> {
+    let one = json!({"state": "ENABLED", "variants": {"on": true, "off": false},
+        "defaultVariant": "off"});
+    let all: serde_json::Map<_, _> =
+        (1..flags).map(|at| (format!("flag-{at}"), one.clone())).collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let file = folder.join("import.json");
+    let text = json!({"flags": all}).to_string();
+    std::fs::write(&file, text).doing(|| format!("writing {}", file.display()))?;
+    let mut import = Command::new(program);
+    import.args(["--server", &format!("unix:{}", socket.display()), "flag", "import"]);
+    command::capture(import.args(["--format", "flagd", "--reason", "bench"]).arg(file)).map(|_| ())
 }
 
 /// One kill: when each stream heard of it, and when it was answered; milliseconds after it was
