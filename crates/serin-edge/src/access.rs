@@ -68,6 +68,8 @@ pub struct Grant {
     pub meant: Option<String>,
     /// What it may ask.
     pub kind: TokenKind,
+    /// Hash of the token that was shown, where one is needed.
+    token: Option<String>,
 }
 
 /// Why a client is refused.
@@ -89,9 +91,14 @@ impl Access {
     /// Only these tokens; without any, everybody may ask everything.
     pub fn new(tokens: &[Token]) -> Self {
         let grant = |token: &Token| {
-            let grant =
-                Grant { only: token.set.clone(), meant: token.set.clone(), kind: token.kind };
-            (token.sha256.to_ascii_lowercase(), grant)
+            let hash = token.sha256.to_ascii_lowercase();
+            let grant = Grant {
+                only: token.set.clone(),
+                meant: token.set.clone(),
+                kind: token.kind,
+                token: Some(hash.clone()),
+            };
+            (hash, grant)
         };
         Self { tokens: tokens.iter().map(grant).collect() }
     }
@@ -104,10 +111,20 @@ impl Access {
         let secret = secret(headers);
         if self.tokens.is_empty() {
             let meant = secret.and_then(set_in).map(str::to_owned);
-            return Ok(Grant { only: None, meant, kind: TokenKind::Backend });
+            return Ok(Grant { only: None, meant, kind: TokenKind::Backend, token: None });
         }
         let digest = hex(&Sha256::digest(secret.ok_or(Denied::Unknown)?));
         self.tokens.get(&digest).cloned().ok_or(Denied::Unknown)
+    }
+}
+
+impl Access {
+    /// Whether a client that was let in would still be: a stream does not outlive its token.
+    pub fn still_holds(&self, grant: &Grant) -> bool {
+        match &grant.token {
+            Some(token) => self.tokens.get(token) == Some(grant),
+            None => self.tokens.is_empty(),
+        }
     }
 }
 
@@ -202,6 +219,7 @@ mod tests {
             only: Some("shop".into()),
             meant: Some("shop".into()),
             kind: TokenKind::Frontend,
+            token: Some(Token::of("web", "*:shop.abc", TokenKind::Frontend).sha256),
         };
         for (name, value, wanted) in [
             ("authorization", "Bearer *:shop.abc", Ok(&known)),

@@ -20,8 +20,10 @@ pub fn portable(definition: &SetDefinition) -> Result<Value, Vec<Problem>> {
 }
 
 /// The features that clients of Unleash evaluate; what Unleash cannot express is not among them, but
-/// its frontend API serves it. A set that is served has no problems.
-pub fn unleash(definition: &SetDefinition) -> Value {
-    let exported = unleash::features(definition).map(|exported| exported.document);
-    exported.unwrap_or_else(|_| serde_json::json!({"features": [], "segments": []}))
+/// its frontend API serves it.
+///
+/// # Errors
+/// Everything that is wrong with the set.
+pub fn unleash(definition: &SetDefinition) -> Result<Value, Vec<Problem>> {
+    unleash::features(definition).map(|exported| exported.document)
 }

@@ -5,7 +5,7 @@ use crate::set::Source;
 use crate::signature::Signer;
 use crate::table::{Table, Upsert};
 use crate::tally::{Counts, Tally};
-use crate::world::{Refused, World};
+use crate::world::{Refused, RefusedSet, World};
 use serin_flags::{FlagSet, SetDefinition};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -64,21 +64,26 @@ impl Edge {
     }
 
     /// Makes a table hold for every request from now on, and tells the open streams of sets that
-    /// changed. Nothing is on disk yet.
+    /// changed. Nothing is on disk yet. A set that cannot be used stays as it was, with what its
+    /// new form kills switched off; which ones and why is returned.
     ///
     /// # Errors
     /// [`Refused`]; nothing has changed.
-    pub fn replace(&self, mut table: Table) -> Result<(), Refused> {
+    pub fn replace(&self, mut table: Table) -> Result<Vec<RefusedSet>, Refused> {
         let sources = std::mem::take(&mut table.sets);
-        self.change(|_| Ok((table, sources.into_iter().map(Source::Written).collect())))
+        self.change(|_| Ok((table, sources.into_iter().map(Source::Written).collect())), true)
     }
 
     /// The same with sets that are flagd documents, taken word for word.
     ///
     /// # Errors
     /// [`Refused`]; nothing has changed.
-    pub fn replace_sources(&self, table: Table, sources: Vec<Source>) -> Result<(), Refused> {
-        self.change(|_| Ok((table, sources)))
+    pub fn replace_sources(
+        &self,
+        table: Table,
+        sources: Vec<Source>,
+    ) -> Result<Vec<RefusedSet>, Refused> {
+        self.change(|_| Ok((table, sources)), true)
     }
 
     /// Changes one flag.
@@ -86,7 +91,7 @@ impl Edge {
     /// # Errors
     /// [`Refused`]; nothing has changed.
     pub fn upsert(&self, change: &Upsert) -> Result<(), Refused> {
-        self.change(|world| {
+        let make = |world: &World| {
             if change.base != world.revision {
                 return Err(Refused::Stale(world.revision));
             }
@@ -102,21 +107,27 @@ impl Edge {
             let sets = std::mem::take(&mut table.sets);
             let sources = sets.into_iter().map(Source::Written).chain(documents);
             Ok((table, sources.collect()))
-        })
+        };
+        self.change(make, false).map(drop)
     }
 
-    fn change<F>(&self, make: F) -> Result<(), Refused>
+    /// Makes what `make` says hold. Sets that cannot be taken stay as they were, and are said;
+    /// where only `whole` tables are good for that, they refuse the change.
+    fn change<F>(&self, make: F, whole: bool) -> Result<Vec<RefusedSet>, Refused>
     where
         F: FnOnce(&World) -> Result<(Table, Vec<Source>), Refused>,
     {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.world();
         let (frame, sources) = make(&now)?;
-        let next = now.next(frame, sources, &self.tally)?;
+        let (next, mut refused) = now.next(frame, sources, &self.tally)?;
+        if !whole && let Some(why) = refused.pop() {
+            return Err(why.into());
+        }
         self.world.send_replace(Arc::new(next));
         drop(now);
         self.tally.retire();
-        Ok(())
+        Ok(refused)
     }
 
     /// The table that holds, as a host keeps it.

@@ -53,7 +53,7 @@ impl Stream {
     async fn next(mut self) -> Option<(Frame<Bytes>, Self)> {
         loop {
             let world = self.news.borrow_and_update().clone();
-            if world.closing {
+            if world.closing || !world.access.still_holds(&self.grant) {
                 return None;
             }
             if self.seen.replace(world.revision) != Some(world.revision) {

@@ -31,6 +31,11 @@ pub fn denied(denied: Denied) -> Response<Body> {
     frame::failed(&refused(denied))
 }
 
+/// What a caller is told before there is any flag.
+pub fn unavailable() -> Response<Body> {
+    frame::failed(&Status::new(Code::Unavailable, "there are no flags yet; ask again"))
+}
+
 fn refused(denied: Denied) -> Status {
     match denied {
         Denied::Unknown => Status::new(

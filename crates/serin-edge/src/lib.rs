@@ -6,7 +6,8 @@
 //!
 //! # Invariants
 //! - Nothing here waits for anybody who hands out flags: the last table goes on for ever.
-//! - A table is taken whole or refused whole; a refused one leaves the last one as it was.
+//! - A set is taken whole or refused whole; a refused one goes on as it was, but for its kills.
+//! - Before the first table there is no answer, which is not the answer that there is no flag.
 //! - An older table never replaces a newer one.
 //! - Every stream hears of a change as soon as it holds, before the call that made it returns to
 //!   its caller's disk.
@@ -49,4 +50,4 @@ pub use serve::{Worker, serve};
 pub use set::Source;
 pub use table::{FALLBACK, Table, Upsert};
 pub use tally::{Answer, Counts, Evaluations, Protocol, Unknown};
-pub use world::Refused;
+pub use world::{Refused, RefusedSet};

@@ -16,6 +16,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
+/// Whether the process is there, flags or not.
+const HEALTH: &str = "/healthz";
 /// Largest body of a request, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;
 /// Seconds after which a client that was turned away may come again.
@@ -90,6 +92,9 @@ async fn dispatch(
     parts: Parts,
     body: Incoming,
 ) -> Response<Body> {
+    if !world.loaded && parts.uri.path() != HEALTH {
+        return if grpc::is_call(&parts) { grpc::unavailable() } else { unavailable() };
+    }
     if parts.uri.path() == ofrep::STREAM {
         // Its address is its token.
         return ofrep::stream(worker, life, &parts);
@@ -120,7 +125,7 @@ async fn dispatch(
 
 /// What load balancers ask, without a token.
 fn is_open(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz")
+    matches!(path, HEALTH | "/readyz")
 }
 
 /// The whole body of a request.
@@ -173,6 +178,14 @@ pub fn denied(denied: Denied) -> Response<Body> {
         }
         Denied::Forbidden => status(StatusCode::FORBIDDEN),
     }
+}
+
+/// What a client is told before there is any flag: ask again, and use the default in the code
+/// until then.
+pub fn unavailable() -> Response<Body> {
+    let mut response = status(StatusCode::SERVICE_UNAVAILABLE);
+    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
+    response
 }
 
 /// What a client is told for whom there is no room.

@@ -107,9 +107,10 @@ pub struct Set {
     usual_len: usize,
     required: bool,
     metadata: String,
-    portable: OnceLock<Bytes>,
+    last: Last,
+    portable: OnceLock<Option<Bytes>>,
     sync: OnceLock<Bytes>,
-    unleash: OnceLock<Arc<Value>>,
+    unleash: OnceLock<Option<Arc<Value>>>,
     unleash_text: OnceLock<Bytes>,
 }
 
@@ -145,6 +146,7 @@ impl Set {
             text: writer.text(),
             required: source.requires_targeting_key(),
             metadata: json(flags.metadata()),
+            last: before.map(Last::of).unwrap_or_default(),
             portable: OnceLock::new(),
             sync: OnceLock::new(),
             unleash: OnceLock::new(),
@@ -237,32 +239,31 @@ impl Set {
     }
 
     /// The document that clients evaluate themselves: plain flagd, nothing of Serin's own. What
-    /// flagd cannot say is not in it.
-    pub fn portable(&self) -> Bytes {
+    /// flagd cannot say is not in it. If it cannot be made, it is what it was before; nothing if
+    /// there was none: a set that looks empty would take every flag from its clients.
+    pub fn portable(&self) -> Option<Bytes> {
         let make = || match &self.source {
-            Source::Written(definition) => authored::portable(definition).map_or_else(
-                |_| Bytes::from_static(br#"{"flags":{}}"#),
-                |document| document.to_string().into(),
-            ),
+            Source::Written(definition) => {
+                let document = authored::portable(definition).ok();
+                document.map(|document| document.to_string().into())
+            }
             Source::Document { document, .. } => {
-                crate::merged::merged(document, &self.flags).to_string().into()
+                Some(crate::merged::merged(document, &self.flags).to_string().into())
             }
         };
-        self.portable.get_or_init(make).clone()
+        self.portable.get_or_init(|| make().or_else(|| self.last.portable.clone())).clone()
     }
 
     /// The same as one message of the sync service, made once by `frame`: it goes to every stream.
-    pub fn sync(&self, frame: impl FnOnce(&Bytes) -> Bytes) -> Bytes {
-        self.sync.get_or_init(|| frame(&self.portable())).clone()
+    pub fn sync(&self, frame: impl FnOnce(&Bytes) -> Bytes) -> Option<Bytes> {
+        let portable = self.portable()?;
+        Some(self.sync.get_or_init(|| frame(&portable)).clone())
     }
 
     /// The same as text, made once by `write`.
-    pub fn unleash_text(
-        &self,
-        write: impl FnOnce(Option<&Self>, &str) -> Bytes,
-        tag: &str,
-    ) -> Bytes {
-        self.unleash_text.get_or_init(|| write(Some(self), tag)).clone()
+    pub fn unleash_text(&self, write: impl FnOnce(&Value) -> Bytes) -> Option<Bytes> {
+        let all = self.unleash()?;
+        Some(self.unleash_text.get_or_init(|| write(&all)).clone())
     }
 
     /// The variant of a flag that stands for off.
@@ -284,15 +285,31 @@ impl Set {
         self.usual_len
     }
 
-    /// What Unleash clients evaluate themselves: features and segments.
-    pub fn unleash(&self) -> Arc<Value> {
+    /// What Unleash clients evaluate themselves: features and segments; as [`Self::portable`].
+    pub fn unleash(&self) -> Option<Arc<Value>> {
         let make = || match &self.source {
-            Source::Written(definition) => Arc::new(authored::unleash(definition)),
+            Source::Written(definition) => authored::unleash(definition).ok().map(Arc::new),
             Source::Document { .. } => {
-                Arc::new(serde_json::json!({"features": [], "segments": []}))
+                Some(Arc::new(serde_json::json!({"features": [], "segments": []})))
             }
         };
-        self.unleash.get_or_init(make).clone()
+        self.unleash.get_or_init(|| make().or_else(|| self.last.unleash.clone())).clone()
+    }
+}
+
+/// What clients evaluate themselves, as they had it last.
+#[derive(Default)]
+struct Last {
+    portable: Option<Bytes>,
+    unleash: Option<Arc<Value>>,
+}
+
+impl Last {
+    /// Of a set: what it sends, or would have gone on sending.
+    fn of(set: &Set) -> Self {
+        let portable = set.portable.get().unwrap_or(&set.last.portable);
+        let unleash = set.unleash.get().unwrap_or(&set.last.unleash);
+        Self { portable: portable.clone(), unleash: unleash.clone() }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::revision::Revision;
 use crate::set::{Set, Source};
 use crate::table::Table;
 use crate::tally::Tally;
-use serin_flags::Problem;
+use serin_flags::{Problem, SetDefinition, State};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,17 +15,22 @@ pub enum Refused {
     /// It is older than what is held.
     #[error("the flags are older than {0}, which is held")]
     Stale(Revision),
-    /// A set cannot be compiled; the one before goes on.
-    #[error("the flag set `{set}` cannot be used: {}", said(.problems))]
-    Set {
-        /// Its name.
-        set: String,
-        /// All that is wrong with it.
-        problems: Vec<Problem>,
-    },
     /// Two sets of one name.
     #[error("the flag set `{0}` is there twice; give each its own name")]
     Twice(String),
+    /// The one set that a change is about.
+    #[error(transparent)]
+    Set(#[from] RefusedSet),
+}
+
+/// Why a set is not taken; the one before goes on, with what the new one kills switched off.
+#[derive(Debug, thiserror::Error)]
+#[error("the flag set `{set}` cannot be used: {}", said(.problems))]
+pub struct RefusedSet {
+    /// Its name.
+    pub set: String,
+    /// All that is wrong with it.
+    pub problems: Vec<Problem>,
 }
 
 fn said(problems: &[Problem]) -> String {
@@ -50,6 +55,9 @@ pub struct World {
     pub access: Access,
     /// Origins of web pages that may ask.
     pub origins: Vec<String>,
+    /// Whether anybody has ever said which flags there are. Until then there is no answer, which
+    /// is not the same as no flag.
+    pub loaded: bool,
     /// The process ends: streams do too.
     pub closing: bool,
     /// What it was made of, without the sets.
@@ -57,32 +65,46 @@ pub struct World {
 }
 
 impl World {
-    /// The world after this one.
+    /// The world after this one, and the sets that could not be taken into it.
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn next(&self, frame: Table, sources: Vec<Source>, tally: &Tally) -> Result<Self, Refused> {
+    pub fn next(
+        &self,
+        frame: Table,
+        sources: Vec<Source>,
+        tally: &Tally,
+    ) -> Result<(Self, Vec<RefusedSet>), Refused> {
         let revision = frame.revision;
         if revision < self.revision {
             return Err(Refused::Stale(self.revision));
         }
-        let mut sets = BTreeMap::new();
+        let (mut sets, mut refused) = (BTreeMap::new(), Vec::new());
         for source in sources {
             let name = source.name().to_owned();
-            let set = self.set_of(source, revision, tally)?;
-            if sets.insert(name.clone(), set).is_some() {
+            if sets.contains_key(&name) {
                 return Err(Refused::Twice(name));
             }
+            let set = self.set_of(source.clone(), revision, tally);
+            let set = set.or_else(|why| {
+                refused.push(why);
+                self.kept(&source, revision, tally)
+            });
+            if let Ok(set) = set {
+                sets.insert(name, set);
+            }
         }
-        Ok(Self {
+        let next = Self {
             revision,
             sets,
             fallback: frame.fallback.clone(),
             access: Access::new(&frame.tokens),
             origins: frame.origins.clone(),
+            loaded: true,
             closing: self.closing,
             frame: Arc::new(frame),
-        })
+        };
+        Ok((next, refused))
     }
 
     /// The set as it is if nothing of it changed, else a new one.
@@ -91,14 +113,25 @@ impl World {
         source: Source,
         revision: Revision,
         tally: &Tally,
-    ) -> Result<Arc<Set>, Refused> {
+    ) -> Result<Arc<Set>, RefusedSet> {
         let held = self.sets.get(source.name());
         if let Some(same) = held.filter(|held| held.source.is(&source)) {
             return Ok(same.clone());
         }
         let name = source.name().to_owned();
         let set = Set::compile(source, revision, held.map(Arc::as_ref), tally);
-        set.map(Arc::new).map_err(|problems| Refused::Set { set: name, problems })
+        set.map(Arc::new).map_err(|problems| RefusedSet { set: name, problems })
+    }
+
+    /// The set of before, with what `wanted` kills switched off: a mistake in one flag must not
+    /// keep another one on.
+    fn kept(&self, wanted: &Source, revision: Revision, tally: &Tally) -> Result<Arc<Set>, ()> {
+        let held = self.sets.get(wanted.name()).ok_or(())?;
+        let (Source::Written(before), Source::Written(wanted)) = (&held.source, wanted) else {
+            return Ok(held.clone());
+        };
+        let kept = Source::Written(Arc::new(with_kills(before, wanted)));
+        Ok(self.set_of(kept, revision, tally).unwrap_or_else(|_| held.clone()))
     }
 
     /// The same world in a process that ends.
@@ -109,8 +142,20 @@ impl World {
             fallback: self.fallback.clone(),
             access: Access::new(&self.frame.tokens),
             origins: self.origins.clone(),
+            loaded: self.loaded,
             closing: true,
             frame: self.frame.clone(),
         }
     }
+}
+
+fn with_kills(before: &SetDefinition, wanted: &SetDefinition) -> SetDefinition {
+    let mut kept = before.clone();
+    for (key, flag) in &mut kept.flags {
+        let Some(new) = wanted.flags.get(key) else { continue };
+        if new.killed.is_some() || new.state != State::On {
+            (flag.killed, flag.state) = (new.killed.clone(), new.state);
+        }
+    }
+    kept
 }

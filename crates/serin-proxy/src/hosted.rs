@@ -4,7 +4,7 @@ use crate::disk;
 use crate::flags::Compiled;
 use crate::table::Shared;
 use crate::wire::FlagsReply;
-use serin_edge::{Edge, Refused, Revision, Settings, Table, Upsert};
+use serin_edge::{Edge, Refused, RefusedSet, Revision, Settings, Table, Upsert};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -74,32 +74,37 @@ impl Hosted {
 
     /// Changes one flag of the table that the change was made for, then puts it on disk.
     pub fn upsert(&self, change: &Upsert) -> FlagsReply {
-        self.done(self.edge.upsert(change))
+        self.done(self.edge.upsert(change).map(|()| Vec::new()))
     }
 
-    fn done(&self, changed: Result<(), Refused>) -> FlagsReply {
-        match changed {
-            Ok(()) => self.tell_workers(),
+    fn done(&self, changed: Result<Vec<RefusedSet>, Refused>) -> FlagsReply {
+        let refused = match changed {
+            Ok(refused) => refused,
             Err(Refused::Stale(have)) => return FlagsReply::Stale { have },
             Err(refused) => return FlagsReply::Refused(refused.to_string()),
+        };
+        let refused = refused.first().map(ToString::to_string);
+        match self.save() {
+            Ok(revision) => FlagsReply::Held { revision, durable: true, error: refused },
+            Err(error) => FlagsReply::Held {
+                revision: self.edge.revision(),
+                durable: false,
+                error: Some(format!("the flags are not on disk: {error}")),
+            },
         }
-        let saved = self.save();
-        let revision = self.edge.revision();
-        let error = saved.err().map(|error| format!("the flags are not on disk: {error}"));
-        FlagsReply::Held { revision, durable: error.is_none(), error }
     }
 
-    /// Puts the flags as they are now on disk, unless somebody else just has.
-    fn save(&self) -> io::Result<()> {
+    /// Puts the flags as they are now on disk, unless somebody else just has. What is there then.
+    fn save(&self) -> io::Result<Revision> {
         let wanted = self.edge.revision();
         let mut on_disk = self.on_disk.lock().unwrap_or_else(PoisonError::into_inner);
-        if on_disk.is_some_and(|held| held > wanted) {
-            return Ok(());
+        if let Some(held) = on_disk.filter(|held| *held > wanted) {
+            return Ok(held);
         }
         let table = self.edge.table();
         disk::write(&self.path, &serde_json::to_vec(&table)?)?;
         *on_disk = Some(table.revision);
-        Ok(())
+        Ok(table.revision)
     }
 }
 

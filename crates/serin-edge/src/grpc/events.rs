@@ -3,6 +3,7 @@
 use super::frame::{self, Code, Status};
 use super::wire::{Event, Kind, Struct, Value};
 use super::{refused, selected};
+use crate::access::Grant;
 use crate::body::Body;
 use crate::edge::Seat;
 use crate::revision::Revision;
@@ -39,6 +40,7 @@ pub struct Line {
     pub news: watch::Receiver<Arc<World>>,
     pub set: String,
     pub seen: Option<Revision>,
+    grant: Grant,
     deadline: Instant,
     ended: bool,
     _seat: Seat,
@@ -57,6 +59,7 @@ impl Line {
             news: call.worker.edge.watch(),
             set: set.to_owned(),
             seen: None,
+            grant: call.grant.clone(),
             deadline: Instant::now() + frame::timeout(&call.parts.headers).unwrap_or(FAR),
             ended: false,
             _seat: seat,
@@ -79,9 +82,10 @@ impl Line {
         }
     }
 
-    /// Whether the process ends.
+    /// Whether the process ends, or the client may not listen any more.
     pub fn is_closing(&self) -> bool {
-        self.news.borrow().closing
+        let world = self.news.borrow();
+        world.closing || !world.access.still_holds(&self.grant)
     }
 
     /// The last frame, once.

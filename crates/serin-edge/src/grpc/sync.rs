@@ -34,7 +34,11 @@ pub fn answer(call: &Call<'_>, method: &str, body: &Bytes) -> Result<Response<Bo
 fn fetch(call: &Call<'_>, body: &Bytes) -> Result<Response<Body>, Status> {
     let request: SyncRequest = frame::decode(body)?;
     let set = chosen(call, &request.selector)?;
-    Ok(frame::answer(whole(set.map(Arc::as_ref))))
+    let document = whole(set.map(Arc::as_ref));
+    let document = document.ok_or_else(|| {
+        Status::new(Code::Unavailable, "the set cannot be written for clients; ask over OFREP")
+    })?;
+    Ok(frame::answer(document))
 }
 
 fn follow(call: &Call<'_>, body: &Bytes) -> Result<Response<Body>, Status> {
@@ -70,11 +74,11 @@ fn news(line: &mut Line) -> Option<Bytes> {
     if line.seen.replace(since) == Some(since) {
         return None;
     }
-    Some(whole(held.map(Arc::as_ref)))
+    whole(held.map(Arc::as_ref))
 }
 
-fn whole(set: Option<&Set>) -> Bytes {
-    set.map_or_else(|| message(&Bytes::from_static(EMPTY)), |set| set.sync(message))
+fn whole(set: Option<&Set>) -> Option<Bytes> {
+    set.map_or_else(|| Some(message(&Bytes::from_static(EMPTY))), |set| set.sync(message))
 }
 
 fn message(document: &Bytes) -> Bytes {

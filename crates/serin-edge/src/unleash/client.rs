@@ -3,7 +3,7 @@
 use super::{query_hash, stream, tag, tagged};
 use crate::body::Body;
 use crate::etag;
-use crate::routes::{Call, json, status};
+use crate::routes::{Call, json, status, unavailable};
 use crate::set::Set;
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -16,19 +16,20 @@ pub fn features(call: &Call<'_>, set: Option<&Arc<Set>>) -> Response<Body> {
     if etag::matches(&call.parts.headers, &tag) {
         return tagged(status(StatusCode::NOT_MODIFIED), &tag);
     }
-    let text = set.map_or_else(|| document(None, &tag), |set| set.unleash_text(document, &tag));
-    tagged(json(StatusCode::OK, text), &tag)
+    let text = match set {
+        None => Some(document(None, &tag, &object!({"features": [], "segments": []}))),
+        Some(set) => set.unleash_text(|all| document(Some(set), &tag, all)),
+    };
+    text.map_or_else(unavailable, |text| tagged(json(StatusCode::OK, text), &tag))
 }
 
 /// The whole answer for a set.
-fn document(set: Option<&Set>, tag: &str) -> Bytes {
-    let name = set.map_or("", Set::name);
-    let all = set.map(Set::unleash);
-    let list = |key: &str| all.as_ref().map_or_else(|| object!([]), |all| all[key].clone());
+fn document(set: Option<&Arc<Set>>, tag: &str, all: &Value) -> Bytes {
+    let name = set.map_or("", |set| set.name());
     let text = object!({
         "version": 2,
-        "features": list("features"),
-        "segments": list("segments"),
+        "features": all["features"],
+        "segments": all["segments"],
         "query": {"environment": name},
         "meta": {
             "revisionId": set.map_or(0, |set| set.since.n),
@@ -41,7 +42,7 @@ fn document(set: Option<&Set>, tag: &str) -> Bytes {
 
 /// `GET /api/client/features/NAME`.
 pub fn feature(set: Option<&Arc<Set>>, name: &str) -> Response<Body> {
-    let all = set.map(|set| set.unleash());
+    let all = set.and_then(|set| set.unleash());
     let found = all
         .as_ref()
         .and_then(|all| all["features"].as_array()?.iter().find(|one| one["name"] == name));

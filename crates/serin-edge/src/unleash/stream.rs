@@ -1,5 +1,6 @@
 //! Changes as they happen: everything first, then only what is new.
 
+use crate::access::Grant;
 use crate::body::Body;
 use crate::edge::Seat;
 use crate::revision::Revision;
@@ -27,6 +28,7 @@ pub fn open(call: &Call<'_>) -> Response<Body> {
     let stream = Stream {
         news: call.worker.edge.watch(),
         set,
+        grant: call.grant.clone(),
         seen: None,
         _seat: seat,
         _life: Streaming::begin(call.life),
@@ -37,6 +39,7 @@ pub fn open(call: &Call<'_>) -> Response<Body> {
 struct Stream {
     news: watch::Receiver<Arc<World>>,
     set: String,
+    grant: Grant,
     seen: Option<Revision>,
     _seat: Seat,
     _life: Streaming,
@@ -46,7 +49,7 @@ impl Stream {
     async fn next(mut self) -> Option<(Frame<Bytes>, Self)> {
         loop {
             let world = self.news.borrow_and_update().clone();
-            if world.closing {
+            if world.closing || !world.access.still_holds(&self.grant) {
                 return None;
             }
             let set = world.sets.get(&self.set).map(Arc::as_ref);
@@ -84,7 +87,7 @@ pub fn seen(headers: &HeaderMap) -> Option<Revision> {
 
 /// Everything.
 pub fn hydration(set: Option<&Set>) -> Value {
-    let all = set.map(Set::unleash);
+    let all = set.and_then(Set::unleash);
     let list = |key: &str| all.as_ref().map_or_else(|| json!([]), |all| all[key].clone());
     json!({
         "type": "hydration",
@@ -96,7 +99,8 @@ pub fn hydration(set: Option<&Set>) -> Value {
 
 /// What is new since a revision. Segments never are: features carry theirs.
 pub fn updates(set: &Set, seen: Revision) -> Vec<Value> {
-    let (id, all, news) = (set.since.n, set.unleash(), set.news.after(seen));
+    let (id, news) = (set.since.n, set.news.after(seen));
+    let Some(all) = set.unleash() else { return Vec::new() };
     let features = || all["features"].as_array().into_iter().flatten();
     let changed = features().filter(|feature| {
         let change = feature["name"].as_str().and_then(|name| news.get(name));

@@ -104,3 +104,16 @@ fn another_serin_follows_what_its_token_is_for() {
         assert_eq!((table.sets.len(), table.tokens.len()), (sets, tokens));
     }
 }
+
+#[test]
+fn a_stream_ends_with_its_token() {
+    let rig = guarded();
+    let mut client = rig.client();
+    client.open("/api/client/streaming", "Authorization: *:production.abc\r\n");
+    assert!(client.event().is_some());
+    let mut table = rig.edge.table();
+    table.tokens.retain(|token| token.name != "app");
+    table.revision.n += 1;
+    rig.edge.replace(table).unwrap();
+    assert_eq!(client.event(), None);
+}

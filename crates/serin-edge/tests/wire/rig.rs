@@ -18,7 +18,7 @@ pub struct Rig {
 impl Rig {
     /// With this table.
     pub fn new(table: Table) -> Self {
-        Self::with(&Settings::new([7; 32]), |edge| edge.replace(table).unwrap())
+        Self::with(&Settings::new([7; 32]), |edge| drop(edge.replace(table).unwrap()))
     }
 
     /// With one flagd document as the set `production`.

@@ -11,6 +11,7 @@ mod split;
 use crate::{Definition, FlagKey, Method, Problem, SetDefinition, validate};
 use expression::Size;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub(crate) use probe::probes;
@@ -53,6 +54,7 @@ const NODES: usize = 4_000_000;
 /// key and the client's version), every prerequisite and segment is inlined, and a killed flag is
 /// its off variant without any rule. An archived flag is not in the document.
 pub fn compile(set: &SetDefinition, form: Form) -> Result<Compiled, Vec<Problem>> {
+    let set = &*decided(set);
     let problems = validate(set);
     if !problems.is_empty() {
         return Err(problems);
@@ -67,6 +69,29 @@ pub fn compile(set: &SetDefinition, form: Form) -> Result<Compiled, Vec<Problem>
     }
     let flags = compiled.into_iter().map(|(key, flag)| (key.to_string(), flag)).collect();
     Ok(Compiled { document: document::whole(set, flags), left_out: compiler.left_out })
+}
+
+/// The set without what a flag that is killed or off does not read any more: a mistake in there
+/// must not keep anybody from switching a flag off.
+pub(crate) fn decided(set: &SetDefinition) -> Cow<'_, SetDefinition> {
+    let reads = |flag: &Definition| {
+        !flag.rules.is_empty()
+            || !flag.prerequisites.is_empty()
+            || !flag.targets.is_empty()
+            || flag.raw.is_some()
+            || flag.release.is_some()
+    };
+    if !set.flags.values().any(|flag| is_forced_off(flag) && reads(flag)) {
+        return Cow::Borrowed(set);
+    }
+    let mut set = set.clone();
+    for flag in set.flags.values_mut().filter(|flag| is_forced_off(flag)) {
+        flag.rules.clear();
+        flag.prerequisites.clear();
+        flag.targets.clear();
+        (flag.raw, flag.release) = (None, None);
+    }
+    Cow::Owned(set)
 }
 
 /// Compiles one flag of a set, with what it refers to. `Ok(None)`: it is archived, or not portable.

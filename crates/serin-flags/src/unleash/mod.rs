@@ -24,6 +24,7 @@ pub struct Exported {
 
 /// The features of a set. A set with any problem is refused whole.
 pub fn features(set: &SetDefinition) -> Result<Exported, Vec<Problem>> {
+    let set = &*crate::compile::decided(set);
     let problems = validate(set);
     if !problems.is_empty() {
         return Err(problems);

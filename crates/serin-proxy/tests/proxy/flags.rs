@@ -138,3 +138,23 @@ fn stream(addr: SocketAddr) -> BufReader<TcpStream> {
     }
     reader
 }
+
+#[test]
+fn a_set_that_is_refused_is_named_and_its_kills_hold() {
+    let (mut proxy, addr) = (Proxy::start(), free_addr());
+    assert_eq!(told(&proxy, &Request::Flags(table(1, true, addr))), held(1));
+    let mut next = table(2, true, addr);
+    let mut set = SetDefinition::clone(&next.sets[0]);
+    set.flags.insert(key(), Definition { state: State::Off, ..definition(true) });
+    let bad = Definition { default_variant: Some("purple".to_owned()), ..definition(true) };
+    set.flags.insert("bad".parse().unwrap(), bad);
+    next.sets = vec![Arc::new(set)];
+    let reply = told(&proxy, &Request::Flags(next));
+    let FlagsReply::Held { revision, durable: true, error: Some(why) } = reply else {
+        panic!("{reply:?}")
+    };
+    assert!(revision == at(2) && why.contains("purple"), "{why}");
+    assert_eq!(value(addr), "false");
+    proxy.restart();
+    assert_eq!(value(addr), "false");
+}

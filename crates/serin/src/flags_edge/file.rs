@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::printer::Printer;
 use serde_json::Value;
-use serin_edge::{Edge, Refused, Revision, Source, Table, Token};
+use serin_edge::{Edge, Refused, RefusedSet, Revision, Source, Table, Token};
 use serin_flags::{Bucketing, SetDefinition};
 use std::fs::Metadata;
 use std::io;
@@ -39,7 +39,11 @@ impl File {
     }
 
     fn take(&self, edge: &Edge, document: Value, n: u64) -> Result<(), Failure> {
-        let refused = |refused: Refused| self.bad(&refused.to_string());
+        let taken = |result: Result<Vec<RefusedSet>, Refused>| match result {
+            Ok(refused) if refused.is_empty() => Ok(()),
+            Ok(refused) => Err(self.bad(&refused[0].to_string())),
+            Err(refused) => Err(self.bad(&refused.to_string())),
+        };
         let malformed = |error: serde_json::Error| self.bad(&error.to_string());
         let frame = Table {
             revision: Revision { epoch: epoch(), n },
@@ -50,18 +54,18 @@ impl File {
         };
         if document.get("sets").is_some() {
             let table: Table = serde_json::from_value(document).map_err(malformed)?;
-            return edge.replace(Table { revision: frame.revision, ..table }).map_err(refused);
+            return taken(edge.replace(Table { revision: frame.revision, ..table }));
         }
         if document.get("name").is_some() {
             let set: SetDefinition = serde_json::from_value(document).map_err(malformed)?;
             let frame = Table { fallback: set.name.clone(), sets: vec![Arc::new(set)], ..frame };
-            return edge.replace(frame).map_err(refused);
+            return taken(edge.replace(frame));
         }
         let name = document["metadata"]["flagSetId"].as_str().unwrap_or(&self.set).to_owned();
         let frame = Table { fallback: name.clone(), ..frame };
         let document = Arc::new(document);
         let source = Source::Document { name, document, bucketing: self.bucketing };
-        edge.replace_sources(frame, vec![source]).map_err(refused)
+        taken(edge.replace_sources(frame, vec![source]))
     }
 
     /// Takes the file anew whenever it changes. A bad one changes nothing.

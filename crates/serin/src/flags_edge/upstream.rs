@@ -71,10 +71,13 @@ impl Upstream {
         let mut held = BytesMut::new();
         while let Some(frame) = timeout(SILENCE, body.frame()).await? {
             let Ok(data) = frame.map_err(io::Error::other)?.into_data() else { continue };
+            // What was held before has no end in it.
+            let mut from = held.len();
             held.extend_from_slice(&data);
-            while let Some(end) = held.iter().position(|byte| *byte == b'\n') {
-                let line = held.split_to(end);
+            while let Some(end) = held[from..].iter().position(|byte| *byte == b'\n') {
+                let line = held.split_to(from + end);
                 held.advance(1);
+                from = 0;
                 if !line.is_empty() {
                     take(printer, edge, copy, &line)?;
                     *tables += 1;
@@ -112,9 +115,12 @@ impl Upstream {
 fn take(printer: &Printer, edge: &Edge, copy: Option<&Copy>, line: &[u8]) -> io::Result<()> {
     let table: Table = serde_json::from_slice(line)?;
     let revision = table.revision;
-    if let Err(refused) = edge.replace(table) {
-        warn(printer, &format!("{refused}; the last flags go on"));
-        return Ok(());
+    match edge.replace(table) {
+        Ok(refused) => refused.iter().for_each(|set| warn(printer, &set.to_string())),
+        Err(refused) => {
+            warn(printer, &format!("{refused}; the last flags go on"));
+            return Ok(());
+        }
     }
     printer.trace(&format!("flags at revision {revision}"));
     if let Some(copy) = copy
