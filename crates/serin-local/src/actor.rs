@@ -7,7 +7,7 @@ mod hear;
 use crate::clock::Clock;
 use crate::keeper::{Keeper, KeeperFact};
 use crate::launch::Launched;
-use crate::local::{Report, Settings, Shared};
+use crate::local::{FlagAddress, Report, Settings, Shared};
 use crate::observe::{observation, views};
 use crate::plane::{Plane, PlaneFact};
 use crate::ports::Ports;
@@ -105,6 +105,7 @@ pub(crate) struct Actor {
     ports: Ports,
     services: BTreeMap<ServiceName, Served>,
     shared: Arc<Shared>,
+    flags: FlagAddress,
     /// Services that something happened to.
     touched: BTreeSet<ServiceName>,
     seq: u64,
@@ -126,6 +127,7 @@ pub(crate) struct Parts {
     pub(crate) keeper: Keeper,
     pub(crate) plane: Plane,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) flags: FlagAddress,
     pub(crate) facts: (mpsc::UnboundedSender<Fact>, mpsc::UnboundedReceiver<Fact>),
     pub(crate) ports: Ports,
 }
@@ -146,6 +148,7 @@ impl Actor {
             ports: parts.ports,
             services: BTreeMap::new(),
             shared: parts.shared,
+            flags: parts.flags,
             touched: BTreeSet::new(),
             seq: 0,
             listed: false,

@@ -44,7 +44,7 @@ pub use crew::{Crew, Wanted};
 pub use error::Error;
 pub use kept::{keep, sweep};
 pub use label::{Label, instance_name};
-pub use local::{InstanceUsage, Local, Report, Settings, start};
+pub use local::{FlagAddress, InstanceUsage, Local, Report, Settings, start};
 pub use observe::{InstanceView, observation, views};
 pub use reconcile::{Action, reconcile, wake_at};
 pub use serin_proxy::{client, wire};

@@ -34,8 +34,22 @@ pub struct Settings {
     pub epoch: u64,
     /// Time requests on a leaving instance get to finish.
     pub drain_deadline: Millis,
-    /// Where instances find the flags.
-    pub flags: Option<SocketAddr>,
+}
+
+/// Where instances find the flags; nowhere as long as nobody answers there. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct FlagAddress(Arc<Mutex<Option<SocketAddr>>>);
+
+impl FlagAddress {
+    /// From now on it is this.
+    pub fn set(&self, at: Option<SocketAddr>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    /// What it is now.
+    pub fn get(&self) -> Option<SocketAddr> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the platform says unasked.
@@ -68,6 +82,7 @@ pub struct Local {
     keeper: Keeper,
     plane: Plane,
     shared: Arc<Shared>,
+    flags: FlagAddress,
     data: PathBuf,
 }
 
@@ -89,17 +104,20 @@ pub async fn start(settings: Settings) -> Result<(Local, mpsc::Receiver<Report>)
     let from_plane = tell.clone();
     let plane = Plane::start(&settings.data, move |f| from_plane.send(Fact::Plane(f)).is_ok());
     let shared = Arc::new(Shared::default());
+    let flags = FlagAddress::default();
     let data = settings.data.clone();
     let local = Local {
         commands,
         keeper: keeper.clone(),
         plane: plane.clone(),
         shared: Arc::clone(&shared),
+        flags: flags.clone(),
         data,
     };
     let ports = ports();
     let facts = (tell, facts);
-    let parts = Parts { settings, commands: orders, reports, keeper, plane, shared, facts, ports };
+    let parts =
+        Parts { settings, commands: orders, reports, keeper, plane, shared, flags, facts, ports };
     tokio::spawn(Actor::new(parts).run());
     Ok((local, receiver))
 }
@@ -116,6 +134,11 @@ impl Local {
     /// Makes `plan` true, and keeps it true. May be repeated; an older generation is ignored.
     pub fn apply(&self, plan: Plan) {
         let _ = self.commands.send(Command::Apply(Box::new(plan)));
+    }
+
+    /// Where instances that are started are told to find the flags.
+    pub fn flags(&self) -> &FlagAddress {
+        &self.flags
     }
 
     /// Takes the service out of the data plane, drains its instances and stops them.

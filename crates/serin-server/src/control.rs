@@ -2,7 +2,7 @@
 //! answer back, so there is no lock and no second copy of the truth.
 
 use crate::executor::{Effect, Error, Executor, Fact, Outcome};
-use crate::flags::{self, Flags, Told};
+use crate::flags::{self, Flags, FlagsListen, Told};
 use crate::hooks::{Ended, Hooks};
 use crate::release::Releases;
 use crate::{drill, machine, views};
@@ -10,7 +10,6 @@ use serin_core::{Event, Observation, Plan, ServiceName, Timestamp};
 use serin_local::wire::Counters;
 use serin_local::{Local, Report, counts_where};
 use serin_store::{Ballast, Store};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -117,7 +116,7 @@ impl Opened {
 pub(crate) fn open(
     store: Store,
     ballast: Ballast,
-    flags_listen: Vec<SocketAddr>,
+    flags_listen: FlagsListen,
 ) -> Result<Opened, Error> {
     let _ = ballast.hold();
     let opened = Executor::open(store, Some(ballast.clone()), now()).or_else(|failed| {
@@ -145,7 +144,7 @@ pub(crate) fn spawn(
 ) -> Handle {
     let at = data.clone();
     let (questions, tells) = begin(opened, data, Arc::new(local.clone()), reports);
-    let push = flags::start_push(&at, &questions);
+    let push = flags::start_push(&at, &questions, local.flags().clone());
     let told = push.told.clone();
     let hand_over: Question = Box::new(move |core| core.flags.tell_to(push));
     // There is room: nobody has asked anything yet.

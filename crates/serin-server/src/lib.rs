@@ -23,5 +23,6 @@ mod run;
 mod token;
 mod views;
 
+pub use flags::FlagsListen;
 pub use machine::has;
 pub use run::{Options, run};

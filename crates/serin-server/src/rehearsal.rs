@@ -5,6 +5,7 @@ pub use serin_local::Report;
 
 use crate::control::{self, Question};
 use crate::executor::Error;
+use crate::flags::FlagsListen;
 use serin_core::{Event, ServiceName};
 use serin_store::{Ballast, Store};
 use std::path::PathBuf;
@@ -28,8 +29,12 @@ pub fn start(
     reports: mpsc::Receiver<Report>,
 ) -> Result<Rehearsal, Error> {
     let ballast = Ballast::new(data.join("ballast"));
-    let (questions, _) =
-        control::begin(control::open(store, ballast, vec![])?, data, platform, reports);
+    let (questions, _) = control::begin(
+        control::open(store, ballast, FlagsListen::default())?,
+        data,
+        platform,
+        reports,
+    );
     Ok(Rehearsal { questions })
 }
 

@@ -1,5 +1,6 @@
 //! Life of the control plane: open everything, serve, end on a signal.
 
+use crate::flags::FlagsListen;
 use crate::{api, control, token};
 use serin_core::Millis;
 use serin_local::Settings;
@@ -20,9 +21,8 @@ pub struct Options {
     pub data: PathBuf,
     /// Address of the API beside its socket; off unless given.
     pub api_listen: Option<SocketAddr>,
-    /// Where flags are served, as soon as there is one; the first address is the one that apps are
-    /// told.
-    pub flags_listen: Vec<SocketAddr>,
+    /// Where flags are served.
+    pub flags_listen: FlagsListen,
 }
 
 /// Why the control plane could not start.
@@ -80,12 +80,8 @@ async fn serve(options: &Options) -> Result<(), Error> {
     let store = Store::open(&path).map_err(|source| Error::Store { path, source })?;
     let ballast = Ballast::new(data.join("ballast"));
     let opened = control::open(store, ballast, options.flags_listen.clone())?;
-    let settings = Settings {
-        data: data.clone(),
-        epoch: opened.epoch(),
-        drain_deadline: DRAIN_DEADLINE,
-        flags: options.flags_listen.first().copied(),
-    };
+    let settings =
+        Settings { data: data.clone(), epoch: opened.epoch(), drain_deadline: DRAIN_DEADLINE };
     let (local, reports) = serin_local::start(settings).await?;
     let handle = control::spawn(opened, data.clone(), local, reports);
     let token = token::load_or_create(&data.join("token"))

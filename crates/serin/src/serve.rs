@@ -41,6 +41,8 @@ struct PlaneArgs {
     api_listen: Option<SocketAddr>,
     #[arg(long)]
     flags_listen: Vec<SocketAddr>,
+    #[arg(long)]
+    flags_asked: bool,
 }
 
 /// `serin serve`: becomes the keeper.
@@ -87,6 +89,9 @@ fn options(data: &Path, args: &ServeArgs) -> Result<serin_keeper::Options, Failu
     }
     for address in flag_addresses(args) {
         control_args.extend(["--flags-listen".to_owned(), address.to_string()]);
+    }
+    if args.flags_listen.is_some() || args.flagd_compat {
+        control_args.push("--flags-asked".to_owned());
     }
     let proxy_args = plane("__proxy");
     Ok(serin_keeper::Options { data: data.to_path_buf(), exe, control_args, proxy_args })
@@ -165,7 +170,9 @@ fn answers(socket: &Path) -> bool {
 
 /// `serin __control`: the control plane.
 pub fn control_main(words: &[OsString]) -> ExitCode {
-    let PlaneArgs { data_dir, api_listen, flags_listen } = PlaneArgs::parse_from(&words[1..]);
+    let PlaneArgs { data_dir, api_listen, flags_listen, flags_asked } =
+        PlaneArgs::parse_from(&words[1..]);
+    let flags_listen = serin_server::FlagsListen { at: flags_listen, asked: flags_asked };
     let options = serin_server::Options { data: data_dir, api_listen, flags_listen };
     ended(serin_server::run(&options))
 }

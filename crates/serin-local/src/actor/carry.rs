@@ -86,7 +86,7 @@ impl Actor {
         }
         let log = log::path(&self.settings.data, instance);
         let (instance, run, colour) = (instance.into(), wanted.run.clone(), wanted.colour);
-        let (data, flags) = (self.settings.data.clone(), self.settings.flags);
+        let (data, flags) = (self.settings.data.clone(), self.flags.get());
         let job = Job { instance, label, run, colour, log, data, flags };
         let (keeper, tell) = (self.keeper.clone(), self.tell.clone());
         tokio::spawn(async move {

@@ -215,7 +215,7 @@ fn start_keeper(data: &std::path::Path) -> Child {
 }
 
 async fn platform(data: PathBuf, epoch: u64) -> (Local, mpsc::Receiver<Report>) {
-    start(Settings { data, epoch, drain_deadline: Millis::secs(30), flags: None }).await.unwrap()
+    start(Settings { data, epoch, drain_deadline: Millis::secs(30) }).await.unwrap()
 }
 
 pub async fn get(addr: SocketAddr, path: &str) -> (u16, String) {

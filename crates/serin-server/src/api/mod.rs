@@ -19,7 +19,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, post};
 use error::ApiError;
 use serin_core::ServiceName;
 use std::sync::Arc;
@@ -84,7 +84,13 @@ fn routes(handle: Handle) -> Router {
         .route("/api/v1/flag-tokens/{name}", delete(flags::drop_token))
         .route("/api/v1/flag-stale", post(flags::stale))
         .route("/api/v1/flag-sets", get(flags::sets))
-        .route("/api/v1/flag-sets/{name}", put(flags::create_set))
+        .route(
+            "/api/v1/flag-sets/{name}",
+            get(flags::get_set)
+                .put(flags::create_set)
+                .patch(flags::patch_set)
+                .delete(flags::drop_set),
+        )
         .route("/api/flags/{key}", post(flags::strategy))
         .route("/api/v1/plan", post(plan::plan_file))
         .route("/api/v1/apply", post(write::apply))

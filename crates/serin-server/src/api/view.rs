@@ -10,8 +10,9 @@ mod rollout;
 pub use back::{DrillRecord, Drills, KnownRevision, MeasuredWay, Runbook};
 pub use flags::{
     Answered, Asking, Constant, Due, FlagHistory, FlagList, FlagPast, FlagPatch, FlagPut,
-    FlagRollout, FlagSchedule, FlagSetRow, FlagSets, FlagToken, FlagTokens, FlagVerb, FlagView,
-    Found, Imported, Ready, StaleFlag, StaleReport, StaleRequest, Stamp, UnknownKey, Used, Verdict,
+    FlagRollout, FlagSchedule, FlagSetPatch, FlagSetRow, FlagSets, FlagToken, FlagTokens, FlagVerb,
+    FlagView, Found, Imported, Ready, StaleFlag, StaleReport, StaleRequest, Stamp, UnknownKey,
+    Used, Verdict,
 };
 pub use life::{
     ApprovalView, LeftoverView, Leftovers, QueuedView, TestView, VariantView, WayBackView,

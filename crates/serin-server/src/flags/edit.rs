@@ -55,12 +55,19 @@ pub struct Refused {
     pub why: String,
     /// What to do.
     pub hint: String,
+    /// Whether it could never be, whatever the flag is.
+    pub never: bool,
 }
 
 impl Refused {
+    /// A wish that can never be.
+    pub fn never(why: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { never: true, ..Self::new(why, hint) }
+    }
+
     /// A refusal.
     pub fn new(why: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { why: why.into(), hint: hint.into() }
+        Self { why: why.into(), hint: hint.into(), never: false }
     }
 }
 

@@ -80,7 +80,12 @@ impl From<FlagError> for ApiError {
                 Self::new(StatusCode::NOT_FOUND, "unknown-flag", title).hint(hint)
             }
             FlagError::Refused(refused) => {
-                Self::new(StatusCode::CONFLICT, "refused", title).hint(refused.hint)
+                let status = if refused.never {
+                    StatusCode::UNPROCESSABLE_ENTITY
+                } else {
+                    StatusCode::CONFLICT
+                };
+                Self::new(status, "refused", title).hint(refused.hint)
             }
             FlagError::Unreadable(_) => Self::invalid(title),
             FlagError::Invalid(problems) => {

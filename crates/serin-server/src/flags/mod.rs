@@ -15,6 +15,7 @@ mod error;
 mod held;
 mod push;
 mod room;
+mod sets;
 pub(crate) mod stale;
 mod stored;
 mod strategy;
@@ -36,7 +37,7 @@ pub use used::{Answered, Used};
 use crate::control::{Core, now};
 use push::{Push, Tell};
 use serin_edge::{Counts, Revision, Table, Upsert};
-use serin_flags::{Definition, FlagKey, Problem, SetDefinition, Timestamp, validate_flag};
+use serin_flags::{Definition, FlagKey, FlagSet, Form, Problem, SetDefinition, Timestamp, compile};
 use serin_store::{FlagChange, FlagWrite, KillNote, Store};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -70,8 +71,19 @@ pub(crate) struct Flags {
     push: Option<Push>,
     /// Where the protocols are served.
     listen: Vec<SocketAddr>,
+    /// Whether somebody asked for that address: then it is open without a flag too.
+    asked: bool,
     /// This controller's epoch.
     epoch: u64,
+}
+
+/// Where flags are served.
+#[derive(Debug, Clone, Default)]
+pub struct FlagsListen {
+    /// Addresses; the first is the one that apps are told.
+    pub at: Vec<SocketAddr>,
+    /// Whether somebody asked for them; otherwise they are opened with the first flag.
+    pub asked: bool,
 }
 
 /// One set.
@@ -119,15 +131,15 @@ impl Set {
         let (key, definition) = self.definition.flags.get_key_value(key)?;
         Some((key, definition, self.marks.get(key)?))
     }
+}
 
-    /// What is wrong with a flag of it, and with those that need it.
-    fn problems(&self, key: &FlagKey) -> Vec<Problem> {
-        let set = &self.definition;
-        let needs = |flag: &Definition| flag.prerequisites.iter().any(|one| one.flag == *key);
-        let needing = set.flags.iter().filter(|(_, flag)| needs(flag)).map(|(other, _)| other);
-        let own = set.flags.contains_key(key).then_some(key);
-        own.into_iter().chain(needing).flat_map(|key| validate_flag(set, key)).collect()
-    }
+/// What is wrong with a set: exactly what would keep the data plane from serving it.
+fn problems(set: &SetDefinition) -> Vec<Problem> {
+    let compiled = match compile(set, Form::Server) {
+        Ok(compiled) => compiled.document.to_string(),
+        Err(problems) => return problems,
+    };
+    FlagSet::parse(compiled.as_bytes(), set.bucketing).err().unwrap_or_default()
 }
 
 impl Flags {
@@ -180,8 +192,8 @@ impl Flags {
     }
 
     /// Where the protocols are served, and under which epoch.
-    pub(crate) fn serve(&mut self, listen: Vec<SocketAddr>, epoch: u64) {
-        (self.listen, self.epoch) = (listen, epoch);
+    pub(crate) fn serve(&mut self, listen: FlagsListen, epoch: u64) {
+        (self.listen, self.asked, self.epoch) = (listen.at, listen.asked, epoch);
     }
 
     /// Changes of a flag that are to come.
@@ -189,9 +201,31 @@ impl Flags {
         self.due.values().filter(move |due| due.set == set && due.key == key)
     }
 
-    /// What the data plane complains of.
+    /// What keeps clients from being served: what the data plane complains of, or an address that
+    /// is not opened without a token.
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.push.as_ref().and_then(|push| push.told.borrow().trouble.clone())
+        let told = self.push.as_ref().and_then(|push| push.told.borrow().trouble.clone());
+        told.or_else(|| {
+            let shut = self.listen.iter().find(|at| !self.may_open(at))?;
+            Some(format!(
+                "{shut} can be reached from elsewhere and is not opened without a token: make one \
+                 with `serin flag token --create NAME`"
+            ))
+        })
+    }
+
+    /// Beyond this machine only whoever has a token may ask.
+    fn may_open(&self, at: &SocketAddr) -> bool {
+        at.ip().is_loopback() || !self.tokens.is_empty()
+    }
+
+    /// Where the protocols are served now. Nobody is asked to make room for what is not used,
+    /// unless it was asked for.
+    fn open_at(&self) -> Vec<SocketAddr> {
+        if !self.has_flags() && !self.asked {
+            return vec![];
+        }
+        self.listen.iter().filter(|at| self.may_open(at)).copied().collect()
     }
 
     /// What the data plane shall hold.
@@ -260,7 +294,7 @@ impl Core {
         let Some(set) = self.flags.sets.get_mut(act.set) else { return Err(lost()) };
         let before = put(set, act.key, next.clone());
         // A kill holds whatever else is wrong with the flag.
-        let problems = if act.verb == "kill" { vec![] } else { set.problems(act.key) };
+        let problems = if act.verb == "kill" { vec![] } else { problems(&set.definition) };
         if !problems.is_empty() {
             put(set, act.key, before);
             return Err(FlagError::Invalid(problems));
@@ -334,7 +368,7 @@ impl Core {
         let name = head.name.clone();
         let known = self.flags.sets.get(&name).map(|set| set.definition.flags.clone());
         let whole = SetDefinition { flags: known.unwrap_or_default(), ..head };
-        let problems = serin_flags::validate(&whole);
+        let problems = problems(&whole);
         if !problems.is_empty() {
             return Err(FlagError::Invalid(problems));
         }
@@ -365,8 +399,7 @@ impl Core {
     pub(crate) fn flag_table(&mut self) -> Table {
         let flags = &self.flags;
         let sets = flags.sets.values().map(|set| Arc::new(set.definition.clone())).collect();
-        // Nobody is asked to make room for what is not used.
-        let listen = if flags.has_flags() { flags.listen.clone() } else { vec![] };
+        let listen = flags.open_at();
         let tokens = flags.tokens.values().map(|kept| kept.token.clone()).collect();
         Table { revision: flags.revision(), listen, sets, tokens, ..Table::default() }
     }

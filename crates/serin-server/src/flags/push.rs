@@ -3,8 +3,10 @@
 
 use crate::control::{Core, Question};
 use serin_edge::{Revision, Upsert};
+use serin_local::FlagAddress;
 use serin_local::client::{Client, ClientError};
 use serin_local::wire::FlagsReply;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -56,11 +58,17 @@ pub(crate) struct Push {
 }
 
 /// Starts to tell. Ends when nobody has anything to tell any more.
-pub(crate) fn start(data: &std::path::Path, questions: &mpsc::Sender<Question>) -> Push {
+pub(crate) fn start(
+    data: &std::path::Path,
+    questions: &mpsc::Sender<Question>,
+    address: FlagAddress,
+) -> Push {
     let (tells, inbox) = mpsc::unbounded_channel();
     let (said, told) = watch::channel(Told::default());
     let questions = questions.downgrade();
-    tokio::spawn(Task { socket: data.join(SOCKET), questions, inbox, said }.run());
+    tokio::spawn(
+        Task { socket: data.join(SOCKET), questions, inbox, said, address, first: None }.run(),
+    );
     Push { tells, told }
 }
 
@@ -70,6 +78,10 @@ struct Task {
     questions: mpsc::WeakSender<Question>,
     inbox: mpsc::UnboundedReceiver<Tell>,
     said: watch::Sender<Told>,
+    /// Where apps are told to ask, as long as somebody answers there.
+    address: FlagAddress,
+    /// The first address of the table that was sent last.
+    first: Option<SocketAddr>,
 }
 
 impl Task {
@@ -92,10 +104,13 @@ impl Task {
     /// Tells until the connection breaks; `Ok` when there is nothing to tell any more.
     async fn serve(&mut self, mut client: Client) -> Result<(), ClientError> {
         let mut whole = true;
+        // Before anything is answered: what was counted for another control plane is known.
+        self.count(&mut client).await?;
         loop {
             // What did not get there goes again with the next change, or after a while.
             if whole {
                 let Some(table) = self.ask(Core::flag_table).await else { return Ok(()) };
+                self.first = table.listen.first().copied();
                 let reply = client.flags(&table).await?;
                 whole = !self.hear(reply, table.revision);
             }
@@ -103,14 +118,17 @@ impl Task {
                 Ok(None) => return Ok(()),
                 Ok(Some(_)) if whole => {}
                 Ok(Some(first)) => whole = self.tell(&mut client, first).await?,
-                Err(_) => {
-                    let counts = client.flag_counts().await?;
-                    if self.ask(move |core| core.flags_counted(&counts)).await.is_none() {
-                        return Ok(());
-                    }
-                }
+                Err(_) => self.count(&mut client).await?,
             }
         }
+    }
+
+    /// Has the owner take in what clients asked for.
+    async fn count(&self, client: &mut Client) -> Result<(), ClientError> {
+        let counts = client.flag_counts().await?;
+        // Without an owner the next thing that is asked says so.
+        self.ask(move |core| core.flags_counted(&counts)).await;
+        Ok(())
     }
 
     /// Tells what waits; whether the whole table has to follow.
@@ -140,11 +158,14 @@ impl Task {
                 (Told { revision: Some(revision), durable, trouble: error }, durable)
             }
             // It came back with what it was told before.
-            FlagsReply::Stale { have } if have == sent => {
+            FlagsReply::Stale { have } if have.epoch == sent.epoch && have >= sent => {
                 (Told { revision: Some(have), durable: true, trouble: None }, true)
             }
             FlagsReply::Stale { have } => {
-                (Told { revision: Some(have), durable: false, trouble: None }, false)
+                let newer =
+                    format!("the data plane follows a newer control plane ({})", have.epoch);
+                let trouble = (have.epoch > sent.epoch).then_some(newer);
+                (Told { revision: Some(have), durable: false, trouble }, false)
             }
             FlagsReply::Refused(why) => {
                 eprintln!("serin: the data plane does not take the flags: {why}");
@@ -152,6 +173,9 @@ impl Task {
                 (Told { revision, durable: false, trouble: Some(why) }, true)
             }
         };
+        // An address that is taken is answered by somebody else.
+        let open = told.trouble.is_none() && told.revision.is_some();
+        self.address.set(self.first.filter(|_| open));
         self.said.send_replace(told);
         done
     }

@@ -101,7 +101,7 @@ pub fn has_no_rules(flag: &Definition) -> bool {
 pub fn parts(percent: f64) -> Result<u32, Refused> {
     if !(0.0..=100.0).contains(&percent) {
         let why = format!("{percent} is no percentage");
-        return Err(Refused::new(why, "write a number from 0 to 100, such as 0.5"));
+        return Err(Refused::never(why, "write a number from 0 to 100, such as 0.5"));
     }
     Ok((percent * 1_000.0).round() as u32)
 }
@@ -162,7 +162,7 @@ fn attribute(flag: &mut Definition, on: String, wanted: &AttributeValue) -> Resu
         one => Scalar::from_json(one).map(|one| vec![one]),
     };
     let values = values.ok_or_else(|| {
-        Refused::new("an attribute is compared with texts, numbers or booleans", "write a list")
+        Refused::never("an attribute is compared with texts, numbers or booleans", "write a list")
     })?;
     let word = match wanted.operator.as_str() {
         "greater_than" => "greaterThan",
@@ -173,7 +173,7 @@ fn attribute(flag: &mut Definition, on: String, wanted: &AttributeValue) -> Resu
     };
     let operator: Operator = serde_json::from_value(word.into()).map_err(|_| {
         let why = format!("there is no operator `{}`", wanted.operator);
-        Refused::new(why, "use equals, in, contains, startsWith, greaterThan, lessThan ...")
+        Refused::never(why, "use equals, in, contains, startsWith, greaterThan, lessThan ...")
     })?;
     let clause = Clause {
         attribute: wanted.attribute.clone(),
@@ -206,7 +206,7 @@ fn shares(flag: &Definition, wanted: &BTreeMap<String, f64>) -> Result<Vec<Share
     let sum: u32 = shares.iter().map(|share| share.weight).sum();
     if sum != WHOLE {
         let why = format!("the variants sum to {} %, not to 100 %", f64::from(sum) / 1_000.0);
-        return Err(Refused::new(why, "give what is left to the off variant"));
+        return Err(Refused::never(why, "give what is left to the off variant"));
     }
     Ok(shares)
 }

@@ -79,6 +79,8 @@ pub(crate) struct Uses {
     pub(crate) all: BTreeMap<(String, String), Used>,
     /// Keys that clients ask for and no flag has, by set.
     pub(crate) unknown: BTreeMap<(String, String), u64>,
+    /// Whether the counters were looked at by this control plane.
+    primed: bool,
     /// The counters as they were.
     before: BTreeMap<Answer, u64>,
     /// What changed since it was last stored.
@@ -92,7 +94,14 @@ impl Uses {
     }
 
     /// Takes in the counters, which grow until the data plane is started again.
+    ///
+    /// What was counted before the first look was taken in by the control plane before.
     pub(crate) fn take(&mut self, counts: &Counts, at: Timestamp) {
+        if !std::mem::replace(&mut self.primed, true) {
+            let known = counts.evaluations.iter();
+            self.before = known.map(|one| (one.answer.clone(), one.count)).collect();
+            return;
+        }
         for Evaluations { answer, count } in &counts.evaluations {
             let before = self.before.get(answer).copied().unwrap_or(0);
             let more = if *count >= before { count - before } else { *count };
@@ -143,9 +152,11 @@ mod tests {
     #[test]
     fn counters_are_taken_as_differences_also_after_a_restart() {
         let mut uses = Uses::default();
-        uses.take(&counts(Protocol::Ofrep, "on", 5), Timestamp(10));
-        uses.take(&counts(Protocol::Ofrep, "on", 7), Timestamp(20));
-        uses.take(&counts(Protocol::Ofrep, "on", 7), Timestamp(30));
+        // Counted for the control plane before this one.
+        uses.take(&counts(Protocol::Ofrep, "on", 3), Timestamp(5));
+        uses.take(&counts(Protocol::Ofrep, "on", 8), Timestamp(10));
+        uses.take(&counts(Protocol::Ofrep, "on", 10), Timestamp(20));
+        uses.take(&counts(Protocol::Ofrep, "on", 10), Timestamp(30));
         // The data plane was started again.
         uses.take(&counts(Protocol::Ofrep, "on", 2), Timestamp(40));
         uses.take(&counts(Protocol::Ofrep, "", 1), Timestamp(50));
@@ -161,6 +172,7 @@ mod tests {
     #[test]
     fn what_is_sent_along_is_not_asked_for() {
         let mut uses = Uses::default();
+        uses.take(&Counts::default(), Timestamp(1));
         uses.take(&counts(Protocol::OfrepBulk, "on", 5), Timestamp(10));
         let used = uses.of_flag("production", "a").unwrap();
         assert_eq!((used.asked, used.last()), (None, Some(Timestamp(10))));

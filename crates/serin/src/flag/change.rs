@@ -2,6 +2,7 @@
 
 use super::args::{ArchiveArgs, KillArgs, RestoreArgs, VerbArgs};
 use super::look::path_of;
+use super::render;
 use crate::client::{Document, escaped};
 use crate::context::{Context, query};
 use crate::exit::Exit;
@@ -84,10 +85,18 @@ pub fn changed(context: &Context<'_>, document: &Document) -> Result<Exit, Failu
         let line = Line::toned(Tone::Bold, &view.key).text(format!(" ({}): ", view.set));
         context.printer.data(&line.text(&view.serving));
     }
+    if !context.printer.is_json()
+        && let Some(line) = render::trouble(view.trouble.as_ref())
+    {
+        context.printer.alarm(&line);
+    }
     if view.pushed {
         return Ok(Exit::Reached);
     }
-    let text = ": it is stored, and the data plane has not confirmed it yet; it is told again until it does";
+    let text = match view.trouble {
+        Some(_) => ": it is stored, and does not hold for all clients as long as there is trouble",
+        None => ": it is stored, and the data plane did not answer; it is told again until it does",
+    };
     context.printer.alarm(&Line::toned(Tone::Warn, "warning").text(text));
     Ok(Exit::TimedOut)
 }

@@ -2,6 +2,7 @@
 
 use super::args::{HistoryArgs, KeyArgs, ListArgs, SetsArgs};
 use super::change::{asking, put};
+use super::eval::read_file;
 use super::render;
 use crate::client::escaped;
 use crate::context::{Context, query};
@@ -9,7 +10,8 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::look::show;
 use crate::printer::{Line, Tone};
-use serin_server::api::view::{FlagHistory, FlagList, FlagSets, FlagView};
+use http::Method;
+use serin_server::api::view::{FlagHistory, FlagList, FlagSetPatch, FlagSets, FlagView};
 
 /// Path of a flag's document.
 pub fn path_of(key: &str, rest: &str, set: &str) -> String {
@@ -43,6 +45,9 @@ pub async fn history(context: &Context<'_>, args: HistoryArgs) -> Result<Exit, F
 
 /// `serin flag sets`.
 pub async fn sets(context: &Context<'_>, args: SetsArgs) -> Result<Exit, Failure> {
+    if let Some(name) = &args.name {
+        return one_set(context, name, &args).await;
+    }
     if let Some(name) = args.create {
         let path = format!("/api/v1/flag-sets/{}", escaped(&name));
         put(context, &path, &asking(args.why.reason)).await?;
@@ -65,6 +70,24 @@ pub async fn pinned(context: &Context<'_>, set: &str) -> Result<Exit, Failure> {
             context.printer.data(&line);
         }
     }
+    Ok(Exit::Reached)
+}
+
+async fn one_set(context: &Context<'_>, name: &str, args: &SetsArgs) -> Result<Exit, Failure> {
+    let path = format!("/api/v1/flag-sets/{}", escaped(name));
+    let document = if args.remove {
+        context.client.send(Method::DELETE, &path, &asking(args.why.reason.clone()), None).await?
+    } else if let Some(file) = &args.patch {
+        let patch = serde_json::from_slice(&read_file(file)?).map_err(|error| {
+            Failure::usage("invalid-patch", format!("`{}` is no patch: {error}", file.display()))
+                .hint("write {\"segments\":{\"beta\":{\"users\":[\"ada\"]}}}")
+        })?;
+        let request = FlagSetPatch { asking: asking(args.why.reason.clone()), patch };
+        context.client.send(Method::PATCH, &path, &request, None).await?
+    } else {
+        context.client.document(&path).await?
+    };
+    context.printer.pass(&document);
     Ok(Exit::Reached)
 }
 

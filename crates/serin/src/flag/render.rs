@@ -22,6 +22,11 @@ fn tone(state: &str) -> Tone {
     }
 }
 
+/// What keeps clients from being served.
+pub fn trouble(trouble: Option<&String>) -> Option<Line> {
+    Some(Line::toned(Tone::Warn, "trouble").text(format!(": {}", trouble?)))
+}
+
 /// All flags, one a row.
 pub fn list(list: &FlagList, frame: &Frame) -> Vec<Line> {
     if list.flags.is_empty() {
@@ -35,7 +40,8 @@ pub fn list(list: &FlagList, frame: &Frame) -> Vec<Line> {
     for flag in &list.flags {
         table.row(row(flag));
     }
-    table.lines(frame, "")
+    let told = trouble(list.trouble.as_ref());
+    table.lines(frame, "").into_iter().chain(told).collect()
 }
 
 fn row(flag: &FlagView) -> Vec<Line> {
@@ -83,6 +89,7 @@ pub fn detail(flag: &FlagView, frame: &Frame) -> Vec<Line> {
     );
     fact("tags", definition.tags.join(", "));
     fact("changed", stamp(&flag.changed));
+    lines.extend(trouble(flag.trouble.as_ref()));
     for note in &flag.notes {
         lines.push(Line::plain("  ").add(Tone::Warn, "note").text(format!(": {note}")));
     }

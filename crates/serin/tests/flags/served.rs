@@ -125,7 +125,7 @@ fn what_is_wrong_is_refused_and_changes_nothing() {
     refused(&["set", "new checkout", "--owner", "x", "--kind", "ops"], 2, "is not a flag key");
     flags.ok(&NEW);
     refused(&["on", "new_chekout"], 2, "did you mean `new_checkout`?");
-    refused(&["set", "new_checkout", "--percent", "101"], 6, "no percentage");
+    refused(&["set", "new_checkout", "--percent", "101"], 2, "no percentage");
     refused(&["set", "new_checkout", "--if-at", "9", "--all"], 6, "it is at 1");
     refused(&["list", "--set", "prod"], 2, "sets: production");
     refused(&["archive", "new_checkout", "--delete"], 6, "archive it first");
@@ -317,4 +317,70 @@ fn a_token_is_shown_once_and_kept_as_its_hash() {
     assert_eq!(flags.flag(&["token", "--create", "web"]).code, Some(6));
     flags.ok(&["token", "--revoke", "web"]);
     assert!(flags.ok(&["token"]).contains("there is none"));
+}
+
+#[test]
+fn what_the_data_plane_could_not_serve_is_refused_and_stops_no_kill() {
+    let flags = Flags::start();
+    flags.ok(&NEW);
+    flags.ok(&["set", "new_checkout", "--all"]);
+    let raw = json!({ "kind": "ops", "owner": "x", "defaultVariant": "off",
+        "raw": { "fractional": [["on", 50], ["off", 50]] } });
+    let put = |key: &str, definition: &Value| {
+        let head = format!("PUT /api/v1/flags/{key} HTTP/1.1");
+        flags.api(&head, &json!({ "definition": definition }))
+    };
+    assert_eq!(put("rawb", &raw).0, 200);
+    let needs = json!({ "kind": "ops", "owner": "x", "defaultVariant": "off",
+        "prerequisites": [{ "flag": "rawb", "variants": ["on"] }] });
+    let (status, problem) = put("needs", &needs);
+    assert_eq!((status, &problem["code"]), (422, &json!("invalid-flag")), "{problem}");
+    flags.ok(&["kill", "new_checkout", "--reason", "errors"]);
+    assert_eq!(flags.value("new_checkout", "u1"), json!(false));
+}
+
+#[test]
+fn an_address_beyond_this_machine_needs_a_token() {
+    let at = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap();
+    let server = Server::start_with(&["--flags-listen", &at.to_string()]);
+    let flags = Flags { server, at };
+    flags.ok(&NEW);
+    let trouble = flags.json(&["list"])["trouble"].as_str().unwrap().to_owned();
+    assert!(trouble.contains("serin flag token --create"), "{trouble}");
+    assert!(flags.ok(&["list"]).contains("trouble: "));
+    let local = SocketAddr::from(([127, 0, 0, 1], at.port()));
+    assert!(TcpStream::connect(local).is_err());
+    flags.ok(&["token", "--create", "web"]);
+    while TcpStream::connect(local).is_err() {}
+}
+
+#[test]
+fn an_archived_flag_is_not_restored_by_the_way() {
+    let flags = Flags::start();
+    flags.ok(&NEW);
+    flags.ok(&["archive", "new_checkout"]);
+    assert_eq!(flags.flag(&["restore", "new_checkout", "--to", "1"]).code, Some(6));
+    flags.ok(&["archive", "new_checkout", "--undo"]);
+    let head = "POST /api/v1/flags/new_checkout:restore HTTP/1.1\r\nif-match: \"1\"";
+    assert_eq!(flags.api(head, &json!({ "to": 1 })).0, 412);
+}
+
+#[test]
+fn a_set_has_segments_and_goes_when_it_serves_nothing() {
+    let flags = Flags::start();
+    flags.ok(&["sets", "--create", "staging"]);
+    let patch = r#"{"segments":{"beta":{"users":["ada"]}},"metadata":{"team":"shop"}}"#;
+    let file = flags.server.file("patch.json", patch);
+    flags.ok(&["sets", "staging", "--patch", &file]);
+    let rule = json!({ "kind": "ops", "owner": "x", "defaultVariant": "off",
+        "rules": [{ "segments": ["beta"], "serve": { "variant": "on" } }] });
+    let head = "PUT /api/v1/flags/f?set=staging HTTP/1.1";
+    assert_eq!(flags.api(head, &json!({ "definition": rule })).0, 200);
+    // A segment that a flag needs stays.
+    let bad = flags.server.file("bad.json", r#"{"segments":null}"#);
+    assert_eq!(flags.flag(&["sets", "staging", "--patch", &bad]).code, Some(2));
+    assert_eq!(flags.flag(&["sets", "staging", "--remove"]).code, Some(6));
+    flags.ok(&["archive", "f", "--set", "staging"]);
+    flags.ok(&["sets", "staging", "--remove"]);
+    assert_eq!(flags.flag(&["list", "--set", "staging"]).code, Some(2));
 }

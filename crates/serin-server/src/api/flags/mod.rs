@@ -10,7 +10,9 @@ pub(super) use carry::{explain, export, import, planned, schedule, unschedule};
 pub(super) use read::{flag, flags, history, set_history, sets};
 pub(super) use stale::stale;
 pub(super) use tokens::{create_token, drop_token, tokens};
-pub(super) use write::{create_set, delete, patch, put, strategy, verb};
+pub(super) use write::{
+    create_set, delete, drop_set, get_set, patch, patch_set, put, strategy, verb,
+};
 
 use super::error::ApiError;
 use crate::api::view::{FlagView, schema_of};
@@ -57,6 +59,7 @@ fn view(core: &Core, set: &str, key: &str) -> Result<FlagView, FlagError> {
         constant: mark.constant.clone(),
         used: core.flags.uses.of_flag(set, key.as_str()).cloned(),
         pushed: core.flags.is_pushed(mark.changed.n),
+        trouble: core.flags.trouble(),
     })
 }
 

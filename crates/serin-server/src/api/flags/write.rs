@@ -2,7 +2,7 @@
 
 use super::{Where, ask, key_of, tagged, unchanged, view, wanted};
 use crate::api::error::ApiError;
-use crate::api::view::{Asking, FlagPatch, FlagPut, FlagSets, FlagVerb, FlagView};
+use crate::api::view::{Asking, FlagPatch, FlagPut, FlagSetPatch, FlagSets, FlagVerb, FlagView};
 use crate::api::write::actor;
 use crate::control::{Core, Handle};
 use crate::flags::{
@@ -12,9 +12,10 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use serin_edge::Revision;
-use serin_flags::{Definition, FlagKey, Kind, StrategyBody};
+use serin_flags::{Definition, FlagKey, Kind, SetDefinition};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -166,7 +167,7 @@ pub(in crate::api) async fn verb(
     let (key, meant, verb) = (key_of(key)?, wanted(&headers)?, verb.to_owned());
     let asked = Asked::of(&request.asking);
     if verb == "restore" {
-        return restore(&handle, place.set(), key, asked, &request).await;
+        return restore(&handle, place.set(), key, asked, (request.to, meant)).await;
     }
     let wish = wish_of(&verb, &request)?;
     let force = request.force;
@@ -239,13 +240,14 @@ async fn restore(
     set: String,
     key: FlagKey,
     asked: Asked,
-    request: &FlagVerb,
+    (to, meant): (Option<u64>, Option<u64>),
 ) -> Result<Response, ApiError> {
-    let Some(n) = request.to else {
+    let Some(n) = to else {
         let missing = ApiError::invalid("no change is named");
         return Err(missing.hint("say to which: `serin flag history KEY` has the numbers"));
     };
     change(handle, set, key, move |core, set, key| {
+        unchanged(core, set, key, meant)?;
         let line = core.executor.store().flag_change(n)?;
         let line = line.filter(|line| line.set == set && line.key == key.as_str());
         let then = line.as_ref().and_then(past).and_then(|past| past.after);
@@ -254,6 +256,10 @@ async fn restore(
             return Err(Refused::new(why, "`serin flag history KEY` has the numbers").into());
         };
         let now = core.flags.set(set)?.flag(key.as_str()).map(|(_, flag, _)| flag);
+        if now.is_some_and(|now| now.archived_at.is_some()) {
+            let hint = "take it back first: `serin flag archive KEY --undo`";
+            return Err(Refused::new("the flag is archived", hint).into());
+        }
         let next = restored(now, &then);
         let act = Act { set, key, who: asked.who(), verb: "restore" };
         core.change_flag(act, Some(next)).map(drop)
@@ -287,16 +293,15 @@ pub(in crate::api) async fn strategy(
     State(handle): State<Handle>,
     Path(key): Path<String>,
     Query(place): Query<Where>,
+    headers: HeaderMap,
     Json(request): Json<FlagVerb>,
 ) -> Result<Response, ApiError> {
-    let (key, asked) = (key_of(&key)?, Asked::of(&request.asking));
-    let body = json!({ "strategy": request.strategy, "value": request.value });
-    let body = StrategyBody::from_json(body.to_string().as_bytes());
-    let body = body.map_err(|problem| FlagError::Invalid(vec![problem]))?;
+    let (key, meant) = (key_of(&key)?, wanted(&headers)?);
+    let asked = Asked::of(&request.asking);
+    let wish = Wish::Strategy(named_strategy(&request)?);
     change(&handle, place.set(), key, move |core, set, key| {
-        let (_, flag, _) = core.flags.flag(set, key.as_str())?;
-        let next = body.apply(flag).map_err(|problem| FlagError::Invalid(vec![problem]))?;
-        core.change_flag(Act { set, key, who: asked.who(), verb: "set" }, Some(next)).map(drop)
+        unchanged(core, set, key, meant)?;
+        core.wish_flag(set, key.as_str(), &wish, asked.who()).map(drop)
     })
     .await
 }
@@ -309,6 +314,50 @@ pub(in crate::api) async fn create_set(
 ) -> Result<Json<FlagSets>, ApiError> {
     let asked = Asked::of(&asking);
     ask(&handle, move |core| core.create_set(&name, asked.who())).await?;
+    super::sets(State(handle)).await
+}
+
+/// `PATCH /api/v1/flag-sets/{name}`: what of a set is different from now on beside its flags:
+/// segments, bucketing, metadata, whether every context must name a user.
+pub(in crate::api) async fn patch_set(
+    State(handle): State<Handle>,
+    Path(name): Path<String>,
+    Json(request): Json<FlagSetPatch>,
+) -> Result<Json<SetDefinition>, ApiError> {
+    let asked = Asked::of(&request.asking);
+    let head = ask(&handle, move |core| {
+        let mut whole = serde_json::to_value(head(core, &name)?).map_err(|e| unreadable(&e))?;
+        merge(&mut whole, Value::Object(request.patch));
+        let next: SetDefinition = serde_json::from_value(whole).map_err(|e| unreadable(&e))?;
+        if next.name != name || !next.flags.is_empty() {
+            let why = "a set keeps its name, and flags are changed one by one";
+            return Err(FlagError::Unreadable(why.into()));
+        }
+        core.change_set(next.clone(), asked.who(), "set")?;
+        Ok(next)
+    });
+    Ok(Json(head.await?))
+}
+
+/// `GET /api/v1/flag-sets/{name}`: a set without its flags.
+pub(in crate::api) async fn get_set(
+    State(handle): State<Handle>,
+    Path(name): Path<String>,
+) -> Result<Json<SetDefinition>, ApiError> {
+    Ok(Json(ask(&handle, move |core| head(core, &name)).await?))
+}
+
+fn head(core: &Core, name: &str) -> Result<SetDefinition, FlagError> {
+    let set = &core.flags.set(name)?.definition;
+    Ok(SetDefinition { flags: BTreeMap::new(), ..set.clone() })
+}
+
+/// `DELETE /api/v1/flag-sets/{name}`: a set without flags that are served.
+pub(in crate::api) async fn drop_set(
+    State(handle): State<Handle>,
+    Path(name): Path<String>,
+) -> Result<Json<FlagSets>, ApiError> {
+    ask(&handle, move |core| core.drop_set(&name)).await?;
     super::sets(State(handle)).await
 }
 
@@ -327,5 +376,7 @@ async fn change(
     let mut told = handle.told();
     let has = timeout(TOLD, told.wait_for(|told| told.has(revision)));
     view.pushed = matches!(has.await, Ok(Ok(_)));
+    let said = told.borrow().trouble.clone();
+    view.trouble = said.or(view.trouble);
     Ok(tagged(view))
 }

@@ -37,6 +37,8 @@ pub struct FlagView {
     pub used: Option<Used>,
     /// Whether the data plane has this on its disk and has told its clients.
     pub pushed: bool,
+    /// What keeps clients from being served.
+    pub trouble: Option<String>,
 }
 
 /// All flags of a set, `GET /api/v1/flags`.
@@ -304,4 +306,14 @@ pub struct FlagToken {
     pub at: Timestamp,
     /// By whom.
     pub by: String,
+}
+
+/// `PATCH /api/v1/flag-sets/{name}`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlagSetPatch {
+    /// Who and why.
+    #[serde(flatten)]
+    pub asking: Asking,
+    /// A merge patch (RFC 7396) of the set without its flags.
+    pub patch: serde_json::Map<String, serde_json::Value>,
 }

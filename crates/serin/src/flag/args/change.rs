@@ -182,8 +182,16 @@ pub struct ArchiveArgs {
 
 #[derive(Debug, Args)]
 pub struct SetsArgs {
+    /// Show one set without its flags: segments, bucketing, metadata
+    pub name: Option<String>,
+    /// Change that set by a merge patch (JSON); `-` for standard input
+    #[arg(long, value_name = "FILE", requires = "name")]
+    pub patch: Option<PathBuf>,
+    /// Take that set away; its history stays
+    #[arg(long, requires = "name", conflicts_with = "patch")]
+    pub remove: bool,
     /// Make a new, empty set
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "name")]
     pub create: Option<String>,
     #[command(flatten)]
     pub why: Why,
