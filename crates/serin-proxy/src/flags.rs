@@ -9,13 +9,13 @@ mod token;
 
 use crate::affinity::{self, Salted, User};
 use crate::count::ArmCount;
-use crate::wire::{self, Generation, Role, Source, flag_header};
+use crate::wire::{self, Generation, Role, Source, flag_header, folded_key};
 use fastrand::Rng;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use serin_flags::{Arm, Context, Datum, Definition, FlagSet, Release, SetDefinition};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -164,8 +164,11 @@ impl Carried {
         let mut keys: Vec<String> = counted.keys().cloned().collect();
         let named = wire.keys.iter().filter(|key| !counted.contains_key(*key)).cloned();
         keys.extend(named.collect::<Vec<_>>());
+        // Those under release come first: of two that an app could not tell apart, one is told.
+        let mut seen = BTreeSet::new();
         let one = |key: String| {
-            let (header, counted) = (flag_header(&key)?, counted.remove(&key));
+            let header = flag_header(&key).filter(|_| seen.insert(folded_key(&key)))?;
+            let counted = counted.remove(&key);
             Some(One { key, header, counted })
         };
         let all: Vec<One> = keys.into_iter().filter_map(one).take(MAX_FLAGS).collect();

@@ -43,6 +43,8 @@ impl Seen {
     pub const FORWARDED_HOST: u16 = 1 << 10;
     /// What only Serin says: the variant of a flag.
     pub const FLAG: u16 = 1 << 11;
+    /// `Trailer`.
+    pub const TRAILER: u16 = 1 << 12;
 
     /// Everything that [`strip`] acts on.
     const STRIP: u16 = Self::CONNECTION
@@ -81,7 +83,8 @@ pub fn scan(headers: &HeaderMap) -> Seen {
             "x-forwarded-for" => Seen::FOR,
             "x-forwarded-proto" => Seen::PROTO,
             "x-forwarded-host" => Seen::FORWARDED_HOST,
-            name if name.starts_with(FLAG_PREFIX) => Seen::FLAG,
+            "trailer" => Seen::TRAILER,
+            name if is_of_flag(name) => Seen::FLAG,
             _ => 0,
         };
     }
@@ -116,13 +119,29 @@ pub fn strip(headers: &mut HeaderMap, seen: Seen) {
     headers.remove(header::EXPECT);
 }
 
-/// Removes what a client says about flags: the app believes it.
+/// A header's name as apps may see it: CGI, WSGI and what came after them write every other
+/// character as `_`, so that `X_A` and `X-A` are one name to them.
+pub fn folded(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' })
+}
+
+/// Whether an app may read it as the variant of a flag.
+fn is_of_flag(name: &str) -> bool {
+    name.len() >= FLAG_PREFIX.len() && folded(name).zip(FLAG_PREFIX.bytes()).all(|(a, b)| a == b)
+}
+
+/// Removes what a client says about flags: the app believes it. Trailers that would say it are not
+/// announced, so that the codec drops them.
 pub fn strip_flags(headers: &mut HeaderMap, seen: Seen) {
     if seen.any(Seen::FLAG) {
-        let said = headers.keys().filter(|name| name.as_str().starts_with(FLAG_PREFIX));
+        let said = headers.keys().filter(|name| is_of_flag(name.as_str()));
         for name in said.cloned().collect::<Vec<_>>() {
             headers.remove(name);
         }
+    }
+    if seen.any(Seen::TRAILER) && tokens(headers, &header::TRAILER).any(is_of_flag) {
+        headers.remove(header::TRAILER);
     }
 }
 

@@ -15,7 +15,7 @@ pub use counters::{
     ArmCounters, Copies, Counters, Dropped, InstanceLoad, Judged, MAX_COPIES, MAX_COPY_BODY,
     MAX_INSTANCES, ServiceCounters, Totals,
 };
-pub use flags::{Flags, FlagsError, MAX_CARRIED, Source, flag_header};
+pub use flags::{Flags, FlagsError, MAX_CARRIED, Source, flag_header, folded_key};
 pub use flags_held::FlagsReply;
 pub use rules::{Goal, HeaderMatch, Mirror, Preview, RequestMatch, Rule, RuleError, TextMatch};
 

@@ -95,7 +95,25 @@ fn routes_that_cannot_tell_flags_apart_are_refused() {
     };
     assert_eq!(with(&["a", "b.c", "d_e"]), Ok(()));
     assert!(with(&["New", "new"]).unwrap_err().to_string().contains("X-Serin-Flag-new"));
+    assert!(with(&["new_a", "new-a"]).is_err(), "an app may read both as NEW_A");
+    assert!(with(&["new.a", "new-a"]).is_err());
     assert!(with(&["a:b"]).is_err());
     assert!(with(&["a"; 101]).is_err());
     assert!(flags(Source::Header("x user".into())).check().is_err());
+}
+
+#[test]
+fn of_two_flags_that_an_app_cannot_tell_apart_one_is_told() {
+    let keys = vec!["new_checkout".to_owned(), "new-checkout".to_owned()];
+    let wire = wire::Flags { keys, ..flags(cookie()) };
+    let both = STATIC.replace(
+        r#"{"flags":{"#,
+        r#"{"flags":{"new-checkout":{"state":"ENABLED","defaultVariant":"on",
+            "variants":{"on":true,"off":false}},"#,
+    );
+    let carried = Carried::new(&wire, &compiled(&both), BTreeMap::new()).unwrap();
+    let mut headers = map(&[("cookie", "user=ada")]);
+    carried.evaluate(&mut headers, None, 0);
+    assert_eq!(headers["x-serin-flag-new_checkout"], "off");
+    assert_eq!(headers.len(), 2, "{headers:?}");
 }

@@ -62,7 +62,8 @@ pub enum FlagsError {
     Key(String),
     /// Two keys that make the same header.
     #[error(
-        "two flags would share the header `X-Serin-Flag-{0}`; case does not tell headers apart"
+        "two flags would share the header `X-Serin-Flag-{0}`; neither case nor `_` for `-` tells \
+         headers apart"
     )]
     Twice(String),
     /// A name that is none.
@@ -78,6 +79,11 @@ pub fn flag_header(key: &str) -> Option<HeaderName> {
     HeaderName::from_bytes(format!("x-serin-flag-{key}").as_bytes()).ok()
 }
 
+/// What keys have in common that an app cannot tell apart by their headers.
+pub fn folded_key(key: &str) -> String {
+    crate::headers::folded(key).map(char::from).collect()
+}
+
 impl Flags {
     /// Checks everything that the worker will make of it.
     ///
@@ -90,8 +96,8 @@ impl Flags {
         }
         let mut seen = BTreeSet::new();
         for key in &self.keys {
-            let header = flag_header(key).ok_or_else(|| FlagsError::Key(key.clone()))?;
-            if !seen.insert(header.as_str().to_owned()) {
+            flag_header(key).ok_or_else(|| FlagsError::Key(key.clone()))?;
+            if !seen.insert(folded_key(key)) {
                 return Err(FlagsError::Twice(key.to_ascii_lowercase()));
             }
         }
