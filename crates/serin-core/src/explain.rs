@@ -168,9 +168,26 @@ pub fn waiting_on(service: &Service, now: Timestamp) -> WaitingOn {
         return WaitingOn::Platform { trouble: trouble.clone() };
     }
     match &service.rollout {
-        Some(rollout) => rollout_waits(service, rollout, now),
+        Some(rollout) => of_kind(service, rollout_waits(service, rollout, now)),
         None if service.is_applied() => WaitingOn::Nothing,
         None => acknowledgement(service),
+    }
+}
+
+/// A flag has no instances: what they would be waited for is the data plane's word.
+fn of_kind(service: &Service, waits: WaitingOn) -> WaitingOn {
+    match waits {
+        WaitingOn::Instances { .. }
+        | WaitingOn::FreshBaseline { .. }
+        | WaitingOn::WarmUp { .. }
+        | WaitingOn::Drain { .. }
+        | WaitingOn::Room { .. }
+        | WaitingOn::Down { .. }
+            if service.spec.flag.is_some() =>
+        {
+            acknowledgement(service)
+        }
+        waits => waits,
     }
 }
 

@@ -97,6 +97,17 @@ fn the_old_variant_is_there_without_a_start() {
 }
 
 #[test]
+fn a_flag_waits_for_no_instances() {
+    let mut world = flag(ladder());
+    release(&mut world, on()).unwrap();
+    let waiting = |world: &World| waiting_on(&world.service, world.now).to_string();
+    assert_eq!(waiting(&world), "the data plane to confirm the plan");
+    world.settle();
+    world.ask(Ask::Abort).unwrap();
+    assert!(!waiting(&world).contains("instances"), "{}", waiting(&world));
+}
+
+#[test]
 fn a_good_variant_goes_all_the_way_on_evidence() {
     let mut world = on_trial(ladder());
     let mut seen = vec![];

@@ -138,6 +138,40 @@ pub fn restored(now: Option<&Definition>, then: &Definition) -> Definition {
     Definition { killed, ..then.clone() }
 }
 
+/// What is written over a flag leaves its release alone, which only the engine moves; a flag that is
+/// new has none. While one is under way nobody else says who gets what: its evidence would be of
+/// something else.
+///
+/// # Errors
+/// When it would change who gets what meanwhile.
+pub fn beside_release(before: Option<&Definition>, next: &mut Definition) -> Result<(), Refused> {
+    next.release = before.and_then(|before| before.release.clone());
+    let Some(before) = before.filter(|before| before.release.is_some()) else { return Ok(()) };
+    if served(before) == served(next) {
+        return Ok(());
+    }
+    let hint = "end it first: `serin abort flag:SET:KEY`, or `serin promote` it; `serin flag off` \
+                and `kill` work at once";
+    Err(Refused::new("a guarded release of it is under way, and decides who gets what", hint))
+}
+
+/// Of a flag, what decides who gets what beside its release. Switching it off ends a release.
+fn served(flag: &Definition) -> Definition {
+    Definition {
+        description: String::new(),
+        owner: String::new(),
+        tags: vec![],
+        created_at: None,
+        expires_at: None,
+        archived_at: None,
+        killed: None,
+        state: State::On,
+        requires: None,
+        code_default: None,
+        ..flag.clone()
+    }
+}
+
 /// What a new flag must say about itself.
 ///
 /// # Errors
@@ -221,6 +255,39 @@ mod tests {
         let now = restored(Some(&killed), &then);
         assert_eq!((now.killed.is_some(), &now.rules), (true, &then.rules));
         assert_eq!(restored(None, &killed).killed, None);
+    }
+
+    #[test]
+    fn nobody_but_the_engine_moves_a_release() {
+        let release = |exposure| {
+            let made = serin_flags::Release::new("a", "on", "off");
+            Some(serin_flags::Release { exposure, generation: "3.4".into(), ..made })
+        };
+        let (at_ten, by_hand) = (release(20_000), release(100_000));
+        let under_way = Definition { release: at_ten.clone(), ..flag() };
+        for sent in [None, by_hand.clone()] {
+            let said = Definition { release: sent, description: "new".into(), ..flag() };
+            let mut next = said.clone();
+            beside_release(Some(&under_way), &mut next).unwrap();
+            assert_eq!((&next.release, next.description.as_str()), (&at_ten, "new"));
+            let mut next = Definition { state: State::Off, ..said.clone() };
+            beside_release(Some(&under_way), &mut next).unwrap();
+            let mut new = said.clone();
+            beside_release(None, &mut new).unwrap();
+            assert_eq!(new.release, None, "a new flag has none");
+            let mut over = said;
+            beside_release(Some(&flag()), &mut over).unwrap();
+            assert_eq!(over.release, None, "nor has one whose release is over");
+        }
+        for mut next in [
+            after(&flag(), &[Wish::On]),
+            after(&flag(), &[percent(5.0)]),
+            after(&flag(), &[Wish::Strategy(Strategy::UserList(vec!["u".into()]))]),
+            Definition { salt: Some("b".into()), ..flag() },
+        ] {
+            assert!(beside_release(Some(&under_way), &mut next).is_err(), "{next:?}");
+            assert!(beside_release(Some(&flag()), &mut next).is_ok());
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod used;
 pub(crate) mod words;
 
 pub use due::Due;
-pub(crate) use edit::{Refused, Who, Wish, admitted, restored};
+pub(crate) use edit::{Refused, Who, Wish, admitted, beside_release, restored};
 pub(crate) use error::FlagError;
 pub use held::{Constant, Stamp};
 pub(crate) use held::{Mark, one_for_all};

@@ -58,7 +58,7 @@ pub fn apply(flag: &mut Definition, strategy: &Strategy) -> Result<(), Refused> 
         return Err(Refused::new("its targeting was kept word for word from a file", hint));
     }
     if flag.release.as_ref().is_some_and(|release| !release.generation.is_empty()) {
-        let hint = "`serin flag rollout abort KEY`, or promote it, first";
+        let hint = "end it first: `serin abort flag:SET:KEY`, or `serin promote` it";
         return Err(Refused::new("a guarded release of it is under way", hint));
     }
     let on = || {

@@ -9,6 +9,7 @@
 //! # Invariants
 //! - A plan that gives nobody the new variant is never kept from being true.
 //! - Whoever switches a flag off ends its release; nothing here switches it on again.
+//! - A release that is over leaves the flag to people: what they write stays.
 
 mod code;
 mod start;
@@ -156,7 +157,8 @@ impl Core {
         flag.is_none_or(|(_, flag)| wanted::wanted(flag, service) == *flag)
     }
 
-    /// A flag that somebody switched off is off: its release ends, or goes back.
+    /// A flag that somebody switched off is off: its release ends. One that is over stays over, so
+    /// that `on` brings back what was before.
     fn follow_people(&mut self, name: &ServiceName) {
         let Some(service) = self.executor.service(name) else { return };
         let Some((_, flag)) = flag_of(self, service) else { return };
@@ -168,7 +170,10 @@ impl Core {
     fn follow_code(&mut self, name: &ServiceName) {
         let Some(service) = self.executor.service(name) else { return };
         let Some((key, flag)) = flag_of(self, service) else { return };
-        let Some(why) = self.lacks_code(flag).filter(|_| is_out(service)) else { return };
+        if !is_out(service) || switched_off(flag).is_some() {
+            return;
+        }
+        let Some(why) = self.lacks_code(flag) else { return };
         let (set, key) = (name.as_flag().map(|(set, _)| set.to_owned()), key.clone());
         self.take_back(name, &why);
         let Some(set) = set else { return };
@@ -186,20 +191,15 @@ impl Core {
         code::lacking(needed, service)
     }
 
-    /// Ends a release under way; one that is over goes back.
+    /// Ends a release under way.
     fn take_back(&mut self, name: &ServiceName, reason: &str) {
         let Some(service) = self.executor.service(name) else { return };
         let Some(spec) = service.spec.flag.as_ref() else { return };
-        let ask = match &service.rollout {
-            Some(rollout) if is_on_trial(&rollout.phase) && rollout.candidate != spec.off => {
-                Ask::Abort
-            }
-            None if service.stable.as_ref() != Some(&spec.off) => {
-                Ask::Rollback { to: Some(spec.off.clone()) }
-            }
-            _ => return,
-        };
-        let (by, reason) = (Actor(SELF.into()), Some(reason.to_owned()));
+        let Some(rollout) = &service.rollout else { return };
+        if !is_on_trial(&rollout.phase) || rollout.candidate == spec.off {
+            return;
+        }
+        let (by, reason, ask) = (Actor(SELF.into()), Some(reason.to_owned()), Ask::Abort);
         if let Err(error) = self.submit(name, &Event::Asked { by, reason, ask }) {
             eprintln!("serin: {name}: {error}");
         }

@@ -11,6 +11,7 @@ use serin_core::{
     ServiceName, ServiceSpec, Step, Version,
 };
 use serin_flags::{Definition, FlagKey, State};
+use serin_local::wire;
 use serin_spec::Source;
 use std::path::Path;
 
@@ -138,8 +139,8 @@ impl Core {
         let held = known.and_then(|service| service.spec.flag.as_ref());
         let off = held.map_or_else(|| of(&flag.off_variant), |spec| Ok(spec.off.clone()))?;
         if known.is_some_and(|service| service.stable.as_ref() != Some(&off)) {
-            let title = format!("{key} is released already: everybody gets it");
-            let hint = format!("take it back with `serin rollback {name}`, or switch it off");
+            let title = format!("{key} was released already, and its release was not taken back");
+            let hint = format!("take it back first: `serin rollback {name}`");
             return Err(conflict("released", title).hint(hint));
         }
         let (set, carrier) = (request.set.clone(), carrier.name.clone());
@@ -165,11 +166,26 @@ impl Core {
             );
             return Err(conflict("not-carried", title).hint(hint));
         }
-        if serin_local::wire::flag_header(key.as_str()).is_none() {
+        if wire::flag_header(key.as_str()).is_none() {
             let title = format!("{key} cannot be told to the app: it makes no name of a header");
             return Err(ApiError::invalid(title).hint("use a key of a-z, 0-9, `.`, `_` and `-`"));
         }
+        if let Some(other) = self.alike(service, &request.set, key.as_str()) {
+            let title = format!("an app may take {key} for {other}: their headers are alike");
+            let hint = "give one of them a key that differs in more than case, `.`, `_` or `-`";
+            return Err(conflict("alike", title).hint(hint));
+        }
         Ok(service)
+    }
+
+    /// Another flag that requests of the service carry or have carried, with a header that an app
+    /// may take for that of `key`.
+    fn alike(&self, carrier: &Service, set: &str, key: &str) -> Option<String> {
+        let listed = carrier.spec.traffic.flags.iter().flat_map(|flags| flags.keys.iter());
+        let specs = self.executor.services().filter_map(|service| service.spec.flag.as_ref());
+        let here = specs.filter(|spec| spec.set == set && spec.carrier == carrier.name);
+        let mut others = listed.chain(here.map(|spec| &spec.key)).filter(|other| *other != key);
+        others.find(|other| wire::folded_key(other) == wire::folded_key(key)).cloned()
     }
 
     /// Whoever asks for the very flag means it: what was held after a way back is let in again.

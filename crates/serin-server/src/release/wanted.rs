@@ -3,21 +3,31 @@
 use serin_core::{Exposure, Plan, RevisionId, Role, Service, Weight};
 use serin_flags::{Definition, Judged, Release, WHOLE};
 
-/// The flag as the plan of `service` wants it; the same flag when there is no plan.
+/// The flag as the plan of `service` wants it; the same flag when nothing is wanted.
 ///
 /// While a rollout goes on, users are drawn into a pool and are judged, also with nobody treated:
 /// so it is known what the old variant is like before, and that it is like that again after a way
-/// back. Afterwards everybody gets the variant that was trusted at last.
+/// back. At its end everybody gets the variant that was trusted at last, once: from then on the
+/// flag is people's, and what they write stays.
 pub(crate) fn wanted(flag: &Definition, service: &Service) -> Definition {
     let mut next = flag.clone();
-    let Some((stable, _)) = service.plan.as_ref().and_then(|plan| plan.in_role(Role::Stable))
-    else {
-        next.release = None;
-        return next;
-    };
-    next.default_variant = Some(stable.version.to_string());
-    next.release = service.plan.as_ref().and_then(|plan| release(flag, service, plan, stable));
+    let plan = service.plan.as_ref();
+    let stable = plan.and_then(|plan| plan.in_role(Role::Stable)).map(|(id, _)| id);
+    next.release = plan.zip(stable).and_then(|(plan, stable)| release(flag, service, plan, stable));
+    // A release that the flag still carries is one whose end was not written yet.
+    let is_owed = flag.release.is_some() || next.release.is_some();
+    if let Some(stable) = stable.filter(|_| is_owed) {
+        let back = way_back(service);
+        next.default_variant = Some(back.unwrap_or(stable).version.to_string());
+    }
     next
+}
+
+/// Where a rollout leads that gives everybody the off variant again. Nobody waits for that: who
+/// took the flag away before must not get it back meanwhile.
+fn way_back(service: &Service) -> Option<&RevisionId> {
+    let spec = service.spec.flag.as_ref()?;
+    service.rollout.as_ref().map(|rollout| &rollout.candidate).filter(|to| **to == spec.off)
 }
 
 fn release(
@@ -30,6 +40,7 @@ fn release(
     let tried = plan.in_role(Role::Candidate).map(|(id, planned)| (id, planned.weight));
     let other = if rollout.candidate == *stable { &spec.off } else { &rollout.candidate };
     let (on, weight) = tried.unwrap_or((other, Weight::NONE));
+    let weight = if *on == spec.off { Weight::ALL } else { weight };
     let salt = flag.salt.as_deref().unwrap_or(&spec.key);
     let mut release = Release::new(salt, on.version.as_str(), stable.version.as_str());
     (release.exposure, release.arm) = shares(weight);
@@ -160,5 +171,32 @@ mod tests {
         let back = wanted(&flag(), &aborted);
         assert_eq!(drawn(&back), (WHOLE, 0, "on", "off"), "everybody is off and counted");
         assert_eq!(back.default_variant.as_deref(), Some("off"));
+    }
+
+    #[test]
+    fn what_people_write_after_a_release_stays() {
+        let promoted = settled(&asked(&settled(&begun()), Ask::Promote { full: true }));
+        assert!(promoted.rollout.is_none());
+        for variant in ["on", "off"] {
+            let theirs = Definition { default_variant: Some(variant.into()), ..flag() };
+            assert_eq!(wanted(&theirs, &promoted), theirs, "after a promotion");
+            let aborted = settled(&asked(&settled(&begun()), Ask::Abort));
+            assert!(aborted.rollout.is_none());
+            assert_eq!(wanted(&theirs, &aborted), theirs, "after an abort");
+        }
+    }
+
+    #[test]
+    fn a_way_back_gives_nobody_what_a_person_took_away() {
+        let promoted = settled(&asked(&settled(&begun()), Ask::Promote { full: true }));
+        let back = asked(&promoted, Ask::Rollback { to: Some(id("off@0a")) });
+        assert!(back.rollout.is_some());
+        let theirs = wanted(&flag(), &back);
+        assert_eq!(theirs.default_variant.as_deref(), Some("off"));
+        assert_eq!(drawn(&theirs), (WHOLE, WHOLE, "off", "on"), "all of them are to get off");
+        let done = settled(&back);
+        assert!(done.rollout.is_none());
+        let after = wanted(&theirs, &done);
+        assert_eq!((after.release, after.default_variant.as_deref()), (None, Some("off")));
     }
 }

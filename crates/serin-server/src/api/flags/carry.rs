@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use serin_flags::export::{Format, export as written};
 use serin_flags::import::{flagd, growthbook, launchdarkly, mission, unleash};
-use serin_flags::{Bucketing, Problem, SetDefinition, Timestamp};
+use serin_flags::{Bucketing, Definition, Problem, SetDefinition, Timestamp};
 use std::collections::BTreeMap;
 
 /// Who asks for a flag.
@@ -106,8 +106,11 @@ pub(in crate::api) async fn import(
         let mut head = SetDefinition { flags: BTreeMap::new(), ..known.clone() };
         head.segments.extend(segments.map(|(name, one)| (name.clone(), one.clone())));
         if !dry_run {
-            let all =
-                new.iter().filter_map(|key| Some((key.clone(), found.flags.get(key)?.clone())));
+            // A release under way elsewhere is none here.
+            let all = new.iter().filter_map(|key| {
+                let flag = found.flags.get(key)?.clone();
+                Some((key.clone(), Definition { release: None, ..flag }))
+            });
             core.import_flags(head, all.collect(), asked.who())?;
         }
         let text = |keys: Vec<serin_flags::FlagKey>| keys.iter().map(ToString::to_string).collect();

@@ -6,7 +6,8 @@ use crate::api::view::{Asking, FlagPatch, FlagPut, FlagSetPatch, FlagSets, FlagV
 use crate::api::write::actor;
 use crate::control::{Core, Handle};
 use crate::flags::{
-    Act, FlagError, Refused, Strategy, Used, Who, Wish, admitted, apply, past, restored, seconds,
+    Act, FlagError, Refused, Strategy, Used, Who, Wish, admitted, apply, beside_release, past,
+    restored, seconds,
 };
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -126,8 +127,8 @@ fn merge(whole: &mut Value, patch: Value) {
     }
 }
 
-/// Makes a flag so. What only verbs may change stays as it is: that it was killed, and when it was
-/// made.
+/// Makes a flag so. What only verbs may change stays as it is: that it was killed, when it was made,
+/// and how far its release is.
 fn write(
     core: &mut Core,
     set: &str,
@@ -145,6 +146,7 @@ fn write(
         (next.killed, next.archived_at) = (None, None);
         next.created_at = Some(who.at);
     }
+    beside_release(before.as_ref(), &mut next)?;
     if before.as_ref() == Some(&next) {
         return Ok(());
     }
@@ -260,7 +262,8 @@ async fn restore(
             let hint = "take it back first: `serin flag archive KEY --undo`";
             return Err(Refused::new("the flag is archived", hint).into());
         }
-        let next = restored(now, &then);
+        let mut next = restored(now, &then);
+        beside_release(now, &mut next)?;
         let act = Act { set, key, who: asked.who(), verb: "restore" };
         core.change_flag(act, Some(next)).map(drop)
     })
