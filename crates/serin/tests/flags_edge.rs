@@ -56,16 +56,30 @@ impl Edge {
         self.ask("a", "").1.contains("\"value\":true")
     }
 
-    /// Waits until the flag is so, told by its event stream.
+    /// Waits until the flag is so, told by its stream of tables.
     fn become_on(&self, wanted: bool) {
-        let mut stream = BufReader::new(TcpStream::connect(self.addr).unwrap());
-        stream.get_ref().set_read_timeout(Some(LIMIT)).unwrap();
-        let head = "GET /serin/v1/flags/follow HTTP/1.1\r\nHost: a\r\n\r\n";
-        stream.get_mut().write_all(head.as_bytes()).unwrap();
+        let mut stream = self.follow();
         let mut line = String::new();
         while self.is_on() != wanted {
             line.clear();
             assert_ne!(stream.read_line(&mut line).unwrap(), 0);
+        }
+    }
+
+    /// Its stream of tables, once it has one.
+    fn follow(&self) -> BufReader<TcpStream> {
+        loop {
+            let mut stream = BufReader::new(TcpStream::connect(self.addr).unwrap());
+            stream.get_ref().set_read_timeout(Some(LIMIT)).unwrap();
+            let head = "GET /serin/v1/flags/follow HTTP/1.1\r\nHost: a\r\n\r\n";
+            stream.get_mut().write_all(head.as_bytes()).unwrap();
+            let mut line = String::new();
+            stream.read_line(&mut line).unwrap();
+            if line.contains("200") {
+                return stream;
+            }
+            assert!(line.contains("503"), "{line}");
+            std::thread::yield_now();
         }
     }
 
