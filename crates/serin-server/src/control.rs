@@ -325,7 +325,12 @@ impl Core {
                     // Nobody listening is no error.
                     let _ = self.tells.send(views::journal_line(seq, service, entry));
                 }
-                Effect::Ended(..) => {}
+                Effect::Ended(service, record) => {
+                    if record.outcome == serin_core::Outcome::RolledBack {
+                        let why = record.cause.as_ref().map(|cause| cause.text.as_str());
+                        self.rolled_back(&service, why.unwrap_or("no cause is known"));
+                    }
+                }
                 Effect::Forget(service) => {
                     drill::forget(&self.data, &service);
                     if service.as_flag().is_some() {

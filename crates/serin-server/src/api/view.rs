@@ -11,8 +11,8 @@ pub use back::{DrillRecord, Drills, KnownRevision, MeasuredWay, Runbook};
 pub use flags::{
     Answered, Asking, Constant, Due, FlagHistory, FlagList, FlagPast, FlagPatch, FlagPut,
     FlagRollout, FlagSchedule, FlagSetPatch, FlagSetRow, FlagSets, FlagToken, FlagTokens, FlagVerb,
-    FlagView, Found, Imported, Ready, StaleFlag, StaleReport, StaleRequest, Stamp, UnknownKey,
-    Used, Verdict,
+    FlagView, Found, Imported, Ready, StaleFlag, StaleReport, StaleRequest, Stamp, Trigger,
+    UnknownKey, Used, Verdict,
 };
 pub use life::{
     ApprovalView, LeftoverView, Leftovers, QueuedView, TestView, VariantView, WayBackView,

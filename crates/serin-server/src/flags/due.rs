@@ -6,17 +6,33 @@ use super::edit::{Who, Wish};
 use super::{Act, FlagError, Refused, edit, seconds};
 use crate::control::Core;
 use serde::{Deserialize, Serialize};
+use serin_core::ServiceName;
 use serin_flags::Timestamp;
 use serin_store::FlagWrite;
 
 /// Changes to come, at most, of all flags.
 const MOST: usize = 10_000;
 
+/// What makes a change without a person. A spent error budget and an open breaker will stand here
+/// too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Trigger {
+    /// A rollout of this service was taken back by evidence or health.
+    RolledBack {
+        /// The service.
+        service: String,
+    },
+}
+
 /// A change that is to come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Due {
-    /// When.
+    /// When; with a trigger, when it was asked for.
     pub at: Timestamp,
+    /// What it waits for instead of a time. Such a change stays and is made every time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Trigger>,
     /// The set.
     pub set: String,
     /// The flag.
@@ -75,7 +91,8 @@ impl Core {
     /// such as for a flag that was killed meanwhile, is dropped and told.
     pub(crate) fn make_due(&mut self) {
         let now = seconds();
-        let due = self.flags.due.iter().filter(|(_, due)| due.at <= now);
+        let timed = self.flags.due.iter().filter(|(_, due)| due.trigger.is_none());
+        let due = timed.filter(|(_, due)| due.at <= now);
         let mut due: Vec<(u64, Due)> = due.map(|(id, due)| (*id, due.clone())).collect();
         due.sort_by_key(|(id, due)| (due.at, *id));
         for (id, one) in due {
@@ -89,6 +106,20 @@ impl Core {
                 Ok(()) => {}
             }
             self.flags.due.remove(&id);
+        }
+    }
+
+    /// Makes the changes that wait for a rollout of `service` to be taken back.
+    pub(crate) fn rolled_back(&mut self, service: &ServiceName, why: &str) {
+        let wanted = Some(Trigger::RolledBack { service: service.to_string() });
+        let due = self.flags.due.values().filter(|due| due.trigger == wanted);
+        for one in due.cloned().collect::<Vec<_>>() {
+            let by = format!("serin, for {}", one.by);
+            let reason = format!("{service} was rolled back: {why}");
+            let who = Who { by: &by, reason: Some(&reason), at: seconds() };
+            if let Err(error) = self.wish_flag(&one.set, &one.key, &one.wish, who) {
+                eprintln!("serin: {} was not changed for {service}: {error}", one.key);
+            }
         }
     }
 

@@ -23,7 +23,7 @@ mod tokens;
 mod used;
 pub(crate) mod words;
 
-pub use due::Due;
+pub use due::{Due, Trigger};
 pub(crate) use edit::{Refused, Who, Wish, admitted, beside_release, restored};
 pub(crate) use error::FlagError;
 pub use held::{Constant, Stamp};

@@ -15,7 +15,7 @@ use crate::render::Frame;
 use http::Method;
 use serde_json::{Value, json};
 use serin_flags::matrix;
-use serin_server::api::view::{FlagSchedule, FlagTokens, FlagView, Imported};
+use serin_server::api::view::{FlagSchedule, FlagTokens, FlagView, Imported, Trigger};
 
 /// `serin flag explain`.
 pub async fn explain(context: &Context<'_>, args: ExplainArgs) -> Result<Exit, Failure> {
@@ -124,13 +124,14 @@ pub async fn schedule(context: &Context<'_>, args: ScheduleArgs) -> Result<Exit,
         let document = context.client.send(Method::DELETE, &path, &none, None).await?;
         return planned(context, &document);
     }
-    if args.at.is_none() && args.ramp.is_none() {
+    let timed = args.at.is_some() || args.ramp.is_some();
+    if !timed && args.when_rolled_back.is_none() {
         return show(context, path, schedule_lines).await;
     }
     let asking = asking(args.why.reason);
     let mut request = json!({ "actor": asking.actor, "reason": asking.reason,
         "at": args.at.map(|at| at.to_string()), "ramp": args.ramp.unwrap_or_default(),
-        "every": args.every.map(|every| every.as_secs()) });
+        "whenRolledBack": args.when_rolled_back, "every": args.every.map(|every| every.as_secs()) });
     let (what, value) = match args.percent {
         Some(percent) => ("set", json!({ "strategy": "percentage", "value": percent })),
         None if args.off => ("off", json!({})),
@@ -160,7 +161,11 @@ fn schedule_lines(schedule: &FlagSchedule, _: &Frame) -> Vec<Line> {
     }
     let line = |due: &serin_server::api::view::Due| {
         let wish = serde_json::to_string(&due.wish).unwrap_or_default();
-        Line::toned(Tone::Bold, when(due.at)).text(format!("  {wish}, by {}", due.by))
+        let time = match &due.trigger {
+            None => when(due.at),
+            Some(Trigger::RolledBack { service }) => format!("when {service} is rolled back"),
+        };
+        Line::toned(Tone::Bold, time).text(format!("  {wish}, by {}", due.by))
     };
     schedule.due.iter().map(line).collect()
 }

@@ -1,6 +1,7 @@
 //! Flags that a server keeps and its data plane answers for.
 
-use crate::support::{Server, kill};
+use crate::support::load::{Connections, Load};
+use crate::support::{JUDGED, Server, free_address, kill, shop};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
@@ -383,4 +384,32 @@ fn a_set_has_segments_and_goes_when_it_serves_nothing() {
     flags.ok(&["archive", "f", "--set", "staging"]);
     flags.ok(&["sets", "staging", "--remove"]);
     assert_eq!(flags.flag(&["list", "--set", "staging"]).code, Some(2));
+}
+
+#[test]
+fn a_flag_is_bound_to_a_service_that_is_rolled_back_and_apps_are_told_where_flags_are() {
+    let flags = Flags::start();
+    flags.ok(&["ops", "--create"]);
+    let words = ["schedule", "maintenance_mode", "--on", "--when-rolled-back", "shop"];
+    assert!(flags.ok(&words).contains("when shop is rolled back"));
+    let listen = free_address();
+    let server = &flags.server;
+    let file = server.file("serin.yaml", &shop(listen, "", JUDGED));
+    server.ok(&["apply", "-f", &file]);
+    let environment = std::fs::read(format!("/proc/{}/environ", pid_of(server))).unwrap();
+    let environment = String::from_utf8(environment).unwrap();
+    assert!(environment.contains(&format!("FEATURE_FLAGS_URL=http://{}", flags.at)));
+    let load = Load::start(listen, 4, Connections::Kept);
+    load.wait_for(100);
+    let bad = server.file("bad.yaml", &shop(listen, ", ERROR_RATE: \"0.5\"", JUDGED));
+    assert_eq!(server.run(&["apply", "-f", &bad, "--revision", "v2"]).code, Some(3));
+    load.report();
+    assert_eq!(flags.value("maintenance_mode", "u1"), json!(true));
+    let last = flags.json(&["get", "maintenance_mode"])["changed"].clone();
+    assert_eq!(last["by"], "serin, for tester");
+    assert!(last["reason"].as_str().unwrap().contains("shop was rolled back: "), "{last}");
+}
+
+fn pid_of(server: &Server) -> u64 {
+    server.json(&["status", "shop"])["instances"][0]["pid"].as_u64().unwrap()
 }

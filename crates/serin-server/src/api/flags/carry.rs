@@ -5,7 +5,7 @@ use super::{Where, ask, key_of};
 use crate::api::error::ApiError;
 use crate::api::view::{Asking, FlagSchedule, FlagVerb, Imported, schema_of};
 use crate::control::Handle;
-use crate::flags::{Due, FlagError, seconds};
+use crate::flags::{Due, FlagError, Trigger, seconds};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
@@ -164,6 +164,9 @@ pub(in crate::api) struct ScheduleRequest {
     /// Percentages one after the other, from `at` on.
     #[serde(default)]
     ramp: Vec<f64>,
+    /// Instead of a time: whenever a rollout of this service is taken back.
+    #[serde(default, rename = "whenRolledBack")]
+    when_rolled_back: Option<String>,
     /// Seconds between two of them.
     #[serde(default)]
     every: Option<u32>,
@@ -179,10 +182,13 @@ pub(in crate::api) async fn schedule(
     let (key, set) = (key_of(&key)?, place.set());
     let asked = Asked::of(&request.verb.asking);
     let wishes = wishes(&request)?;
+    let named = request.when_rolled_back.clone();
+    let trigger = named.map(|service| Trigger::RolledBack { service });
     let start = request.at.unwrap_or_else(seconds);
     let every = i64::from(request.every.unwrap_or(86_400));
     let due = wishes.into_iter().zip(0..).map(|(wish, step)| Due {
         at: Timestamp(start.0.saturating_add(every.saturating_mul(step))),
+        trigger: trigger.clone(),
         set: set.clone(),
         key: key.to_string(),
         wish,

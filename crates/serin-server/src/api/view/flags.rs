@@ -1,7 +1,7 @@
 //! Documents about feature flags.
 
 pub use crate::flags::stale::{Found, Ready, Verdict};
-pub use crate::flags::{Answered, Constant, Due, Stamp, Used};
+pub use crate::flags::{Answered, Constant, Due, Stamp, Trigger, Used};
 use serde::{Deserialize, Serialize};
 use serin_edge::TokenKind;
 use serin_flags::{Definition, Timestamp};

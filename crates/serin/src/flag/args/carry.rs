@@ -73,6 +73,7 @@ meanwhile stays killed: what was to come is dropped.
 
 Examples:
   serin flag schedule new_checkout --on --at 2027-01-31T09:00:00Z
+  serin flag schedule maintenance_mode --on --when-rolled-back shop
   serin flag schedule new_checkout --ramp 1,5,25,50,100 --every 24h")]
 pub struct ScheduleArgs {
     /// The flag
@@ -97,6 +98,9 @@ pub struct ScheduleArgs {
     /// Time between two percentages of a ramp; a day unless said
     #[arg(long, value_parser = duration, requires = "ramp", value_name = "TIME")]
     pub every: Option<Duration>,
+    /// Instead of a time: whenever a rollout of this service is taken back
+    #[arg(long, value_name = "SERVICE", conflicts_with_all = ["at", "ramp"])]
+    pub when_rolled_back: Option<String>,
     /// Take all changes to come away
     #[arg(long, conflicts_with = "what")]
     pub clear: bool,
