@@ -33,7 +33,7 @@ use std::{
 pub fn run(words: &[&str]) -> Result<()> {
     match words {
         ["proxy", rest @ ..] => proxy::run(&Options::parse(rest)?),
-        ["flags", rest @ ..] => flags::run(&Options::parse(rest)?),
+        ["flags", rest @ ..] => flags::run(rest),
         ["flips", rest @ ..] => flips::run(&Options::parse(rest)?),
         ["control", rest @ ..] => control::run(&Options::parse(rest)?),
         ["demo", rest @ ..] => demo::run(&Options::parse(rest)?),

@@ -21,7 +21,8 @@ usage: cargo xtask <task>
   clients                 installs the npm and pip packages that tests of feature flags run against
   tidy                    the house rules that no compiler knows
   bench proxy|flips|flags|idle|demo
-                          what docs/benchmarks.md reports (tables, and JSON in target/bench)
+                          what docs/benchmarks.md reports (tables, and JSON in target/bench);
+                          flags also in parts: flags engines|requests|streams
   bench stats [--runs N] [--only NAME] [--quick]
                           the tables and plots of docs/statistics, from simulated traffic
   sim [--seeds N] [--from SEED]

@@ -13,21 +13,30 @@ use std::{fs, path::PathBuf};
 /// Flags in the set that requests are answered from, as many as in Unleash Edge's own benchmark.
 const FLAGS: usize = 350;
 
-/// Measures and reports.
-pub fn run(options: &Options) -> Result<()> {
-    super::prepare(options)?;
+/// Measures and reports: everything, or one part.
+pub fn run(words: &[&str]) -> Result<()> {
+    let (part, rest) = match words {
+        [part @ ("engines" | "requests" | "streams"), rest @ ..] => (Some(*part), rest),
+        _ => (None, words),
+    };
+    let options = Options::parse(rest)?;
+    let wanted = |name: &str| part.is_none_or(|part| part == name);
+    super::prepare(&options)?;
     let machine = machine::describe();
-    let engines = engines::measure()?;
-    let program = super::serin_program(options)?;
-    let requests = requests::measure(&program, options)?;
-    let streams = streams::measure(&program)?;
-    report::save(
-        "flags",
-        &json!({
-            "schema": "serin.bench.flags/v1", "machine": machine, "engines": engines,
-            "requests": requests, "streams": streams,
-        }),
-    )
+    let mut document = json!({"schema": "serin.bench.flags/v1", "machine": machine});
+    if wanted("engines") {
+        document["engines"] = engines::measure()?;
+    }
+    if part != Some("engines") {
+        let program = super::serin_program(&options)?;
+        if wanted("requests") {
+            document["requests"] = requests::measure(&program, &options)?;
+        }
+        if wanted("streams") {
+            document["streams"] = streams::measure(&program)?;
+        }
+    }
+    report::save("flags", &document)
 }
 
 /// A file of flags: every kind of rule, in turn.

@@ -17,7 +17,7 @@ pub fn measure() -> Result<Value> {
     let manifest = manifest.display().to_string();
     let target = root::target().join("bench-peers").display().to_string();
     // A target folder of its own, or cargo would build all of Serin anew afterwards.
-    let words = ["run", "--quiet", "--release", "--locked", "--manifest-path", &manifest];
+    let words = ["run", "--quiet", "--release", "--manifest-path", &manifest];
     let peers = lines(&[&words[..], &["--target-dir", &target]].concat())?;
     println!("{}", peers_table(&peers));
     Ok(json!({"serin": own, "peers": peers}))
