@@ -83,6 +83,7 @@ impl Hosted {
             Err(Refused::Stale(have)) => return FlagsReply::Stale { have },
             Err(refused) => return FlagsReply::Refused(refused.to_string()),
         };
+        self.tell_workers();
         let refused = refused.first().map(ToString::to_string);
         match self.save() {
             Ok(revision) => FlagsReply::Held { revision, durable: true, error: refused },
@@ -117,4 +118,22 @@ fn key(path: &Path) -> io::Result<[u8; 32]> {
     File::open("/dev/urandom")?.read_exact(&mut key)?;
     disk::write(path, &key)?;
     Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serin_flags::SetDefinition;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn workers_hear_of_what_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = Shared::new(BTreeMap::new());
+        let hosted = Hosted::load(folder.path(), &shared).unwrap();
+        let sets = vec![Arc::new(SetDefinition::new("production"))];
+        let revision = Revision { epoch: 1, n: 1 };
+        hosted.replace(Table { revision, sets, ..Table::default() });
+        assert!(shared.flags().contains_key("production"));
+    }
 }

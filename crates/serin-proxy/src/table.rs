@@ -45,7 +45,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    fn new(routes: Routes) -> Arc<Self> {
+    pub fn new(routes: Routes) -> Arc<Self> {
         Arc::new(Self {
             clock: Clock::start(),
             slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
