@@ -61,6 +61,16 @@ pub fn watched<'a>(
     set.flags.iter().filter_map(move |(key, flag)| watch(key.as_str(), flag, carrier))
 }
 
+/// Keys of flags that were released by the requests of `carrier`, over or not: the app relies on
+/// being told of them.
+pub fn carried_by<'a>(
+    set: &'a SetDefinition,
+    carrier: &'a str,
+) -> impl Iterator<Item = String> + 'a {
+    let mine = |flag: &Definition| flag.carried_by.as_deref() == Some(carrier);
+    set.flags.iter().filter(move |(_, flag)| mine(flag)).map(|(key, _)| key.to_string())
+}
+
 fn watch<'a>(key: &'a str, flag: &'a Definition, carrier: &str) -> Option<Watched<'a>> {
     let release = flag.release.as_ref()?;
     let judged = release.judged.as_ref().filter(|judged| judged.carrier == carrier)?;
@@ -155,16 +165,19 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// Of these flags, each with the counters it may have. `None` when there is nothing to carry.
+    /// Of the flags of `carrier`, each with the counters it may have. `None` when there is nothing to
+    /// carry.
     pub fn new(
+        carrier: &str,
         wire: &wire::Flags,
         set: &Compiled,
         mut counted: BTreeMap<String, Counted>,
     ) -> Option<Self> {
         let mut keys: Vec<String> = counted.keys().cloned().collect();
-        let named = wire.keys.iter().filter(|key| !counted.contains_key(*key)).cloned();
-        keys.extend(named.collect::<Vec<_>>());
-        // Those under release come first: of two that an app could not tell apart, one is told.
+        keys.extend(wire.keys.iter().cloned());
+        keys.extend(carried_by(&set.definition, carrier));
+        // Those under release come first; each is told once, and of two that an app could not tell
+        // apart, one.
         let mut seen = BTreeSet::new();
         let one = |key: String| {
             let header = flag_header(&key).filter(|_| seen.insert(folded_key(&key)))?;

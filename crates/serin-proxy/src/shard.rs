@@ -93,7 +93,7 @@ impl Shard {
             (watched.key.to_owned(), Counted::new(&watched, count))
         });
         let counted = counted.collect();
-        Carried::new(wire, set, counted)
+        Carried::new(name, wire, set, counted)
     }
 
     fn take(&mut self, name: &str, wire: &wire::Route) {

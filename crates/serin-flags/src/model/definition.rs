@@ -137,6 +137,9 @@ pub struct Definition {
     /// A guarded release, for users no rule fits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<Release>,
+    /// The service whose requests carry it to the app since it was released by them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried_by: Option<String>,
     /// That it was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub killed: Option<Killed>,
@@ -193,6 +196,7 @@ impl Definition {
             targets: Vec::new(),
             rules: Vec::new(),
             release: None,
+            carried_by: None,
             killed: None,
             salt: None,
             bucket_by: None,

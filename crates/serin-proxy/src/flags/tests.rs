@@ -27,7 +27,7 @@ const STATIC: &str = r#"{"flags":{"new_checkout":{"state":"ENABLED","defaultVari
     "variants":{"on":true,"off":false}}}}"#;
 
 fn carried(user: Source) -> Carried {
-    Carried::new(&flags(user), &compiled(STATIC), BTreeMap::new()).unwrap()
+    Carried::new("shop", &flags(user), &compiled(STATIC), BTreeMap::new()).unwrap()
 }
 
 fn cookie() -> Source {
@@ -111,9 +111,29 @@ fn of_two_flags_that_an_app_cannot_tell_apart_one_is_told() {
         r#"{"flags":{"new-checkout":{"state":"ENABLED","defaultVariant":"on",
             "variants":{"on":true,"off":false}},"#,
     );
-    let carried = Carried::new(&wire, &compiled(&both), BTreeMap::new()).unwrap();
+    let carried = Carried::new("shop", &wire, &compiled(&both), BTreeMap::new()).unwrap();
     let mut headers = map(&[("cookie", "user=ada")]);
     carried.evaluate(&mut headers, None, 0);
     assert_eq!(headers["x-serin-flag-new_checkout"], "off");
     assert_eq!(headers.len(), 2, "{headers:?}");
+}
+
+#[test]
+fn a_flag_whose_release_is_over_is_still_told() {
+    let wire = wire::Flags::new("production", cookie());
+    let mut set = compiled(STATIC);
+    let carried = |carrier, set: &Compiled| {
+        let carried = Carried::new(carrier, &wire, set, BTreeMap::new())?;
+        let mut headers = map(&[("cookie", "user=ada")]);
+        carried.evaluate(&mut headers, None, 0);
+        headers.get("x-serin-flag-new_checkout").cloned()
+    };
+    assert_eq!(carried("shop", &set), None);
+    let mut definition = SetDefinition::new("production");
+    let flag = Definition::boolean(serin_flags::Kind::Release, "shop");
+    let flag = Definition { carried_by: Some("shop".to_owned()), ..flag };
+    definition.flags.insert("new_checkout".parse().unwrap(), flag);
+    set.definition = Arc::new(definition);
+    assert_eq!(carried("shop", &set).unwrap(), "off");
+    assert_eq!(carried("pay", &set), None);
 }

@@ -146,6 +146,7 @@ pub fn restored(now: Option<&Definition>, then: &Definition) -> Definition {
 /// When it would change who gets what meanwhile.
 pub fn beside_release(before: Option<&Definition>, next: &mut Definition) -> Result<(), Refused> {
     next.release = before.and_then(|before| before.release.clone());
+    next.carried_by = before.and_then(|before| before.carried_by.clone());
     let Some(before) = before.filter(|before| before.release.is_some()) else { return Ok(()) };
     if served(before) == served(next) {
         return Ok(());
@@ -264,12 +265,14 @@ mod tests {
             Some(serin_flags::Release { exposure, generation: "3.4".into(), ..made })
         };
         let (at_ten, by_hand) = (release(20_000), release(100_000));
-        let under_way = Definition { release: at_ten.clone(), ..flag() };
+        let carried_by = Some("shop".to_owned());
+        let under_way = Definition { release: at_ten.clone(), carried_by, ..flag() };
         for sent in [None, by_hand.clone()] {
             let said = Definition { release: sent, description: "new".into(), ..flag() };
             let mut next = said.clone();
             beside_release(Some(&under_way), &mut next).unwrap();
             assert_eq!((&next.release, next.description.as_str()), (&at_ten, "new"));
+            assert_eq!(next.carried_by.as_deref(), Some("shop"));
             let mut next = Definition { state: State::Off, ..said.clone() };
             beside_release(Some(&under_way), &mut next).unwrap();
             let mut new = said.clone();

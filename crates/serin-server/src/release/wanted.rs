@@ -20,6 +20,9 @@ pub(crate) fn wanted(flag: &Definition, service: &Service) -> Definition {
         let back = way_back(service);
         next.default_variant = Some(back.unwrap_or(stable).version.to_string());
     }
+    let carrier = next.release.as_ref().and_then(|release| release.judged.as_ref());
+    // The app goes on hearing of it when the release is over.
+    next.carried_by = carrier.map(|judged| judged.carrier.clone()).or(next.carried_by);
     next
 }
 
@@ -166,6 +169,7 @@ mod tests {
         assert!(done.rollout.is_none());
         let after = wanted(&everybody, &done);
         assert_eq!((after.release, after.default_variant.as_deref()), (None, Some("on")));
+        assert_eq!(after.carried_by.as_deref(), Some("shop"), "the app goes on hearing of it");
 
         let aborted = asked(&settled(&begun()), Ask::Abort);
         let back = wanted(&flag(), &aborted);

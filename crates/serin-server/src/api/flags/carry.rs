@@ -109,7 +109,7 @@ pub(in crate::api) async fn import(
             // A release under way elsewhere is none here.
             let all = new.iter().filter_map(|key| {
                 let flag = found.flags.get(key)?.clone();
-                Some((key.clone(), Definition { release: None, ..flag }))
+                Some((key.clone(), Definition { release: None, carried_by: None, ..flag }))
             });
             core.import_flags(head, all.collect(), asked.who())?;
         }
