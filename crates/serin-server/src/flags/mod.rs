@@ -293,8 +293,9 @@ impl Core {
         self.flags.set(act.set)?;
         let Some(set) = self.flags.sets.get_mut(act.set) else { return Err(lost()) };
         let before = put(set, act.key, next.clone());
-        // A kill holds whatever else is wrong with the flag.
-        let problems = if act.verb == "kill" { vec![] } else { problems(&set.definition) };
+        // A kill, or a way back, holds whatever else is wrong with the set.
+        let is_way_back = ["kill", BACK].contains(&act.verb);
+        let problems = if is_way_back { vec![] } else { problems(&set.definition) };
         if !problems.is_empty() {
             put(set, act.key, before);
             return Err(FlagError::Invalid(problems));

@@ -97,7 +97,10 @@ fn flags_outlive_every_process() {
     let mut flags = Flags::start();
     flags.ok(&NEW);
     flags.ok(&["set", "new_checkout", "--all", "--reason", "works"]);
-    kill(flags.server.control_pid(), Signal::KILL);
+    let control = flags.server.control_pid();
+    kill(control, Signal::KILL);
+    // One that is about to die must not be asked any more.
+    while std::path::Path::new(&format!("/proc/{control}")).exists() {}
     // The data plane needs nobody to answer.
     assert_eq!(flags.value("new_checkout", "u1"), json!(true));
     flags.ok(&["kill", "new_checkout", "--reason", "errors"]);
