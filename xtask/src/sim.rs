@@ -19,7 +19,7 @@ pub fn run(words: &[&str]) -> Result<()> {
 /// How the simulator is built.
 #[derive(Clone, Copy)]
 pub enum Built {
-    /// As the tests left it: a fifth as fast, nothing more to build, and sums that overflow are
+    /// As the tests left it: a third as fast, nothing more to build, and sums that overflow are
     /// told.
     AsTested,
     /// As it is shipped.

@@ -22,6 +22,10 @@ impl Turn {
         if index != at || rollout.schedule.step(index) != old.as_ref() {
             rollout.step = StepState::begun(index, now, rollout.counted.judged);
         }
+        // Instances for a step that is no more are no measure for what is compared from here on.
+        if rollout.places.is_none() {
+            rollout.size_for = rollout.weight;
+        }
         if rollout.paused == Some(PauseReason::Inconclusive) {
             rollout.paused = None;
         }
