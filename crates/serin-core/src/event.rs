@@ -1,6 +1,6 @@
 //! Facts that reach the engine, all in the past tense.
 
-use crate::{Counts, Observation, RevisionId, ServiceSpec};
+use crate::{Counts, FlagEnd, FlagOrder, Observation, RevisionId, ServiceSpec};
 use serde::{Deserialize, Serialize};
 
 /// Something that happened. The engine absorbs it and then decides from state alone.
@@ -36,6 +36,13 @@ pub enum Event {
         passed: bool,
         /// What it said, at most 2,000 bytes; the last of it.
         text: String,
+    },
+    /// What became of a flag that a rollout changes.
+    FlagSet {
+        /// What was owed.
+        order: Box<FlagOrder>,
+        /// What became of it.
+        ended: FlagEnd,
     },
     /// The time the engine asked to be woken at has come.
     Woke,

@@ -61,6 +61,8 @@ pub enum WaitingOn {
     Tests { running: Vec<String>, passed: u32, of: u32 },
     /// People who have to agree; `missing` is empty when anybody may.
     Approval { given: Vec<String>, wanted: u32, missing: Vec<String>, left: Option<Millis> },
+    /// A flag that a step changes, and what is in the way.
+    Flag { key: String, why: String },
     /// A winner among the arms of an experiment.
     Experiment { standing: String, missing: String, left: Millis },
 }
@@ -118,6 +120,7 @@ impl fmt::Display for WaitingOn {
                 "instances of {}: {ready} of {wanted} ready; nobody has answered users for {so_far}",
                 revision.version
             ),
+            Self::Flag { key, why } => write!(f, "flag {key}: {why}"),
             Self::Tests { running, passed, of } => {
                 write!(f, "tests: {passed} of {of} passed")?;
                 if running.is_empty() { Ok(()) } else { write!(f, ", {} run", running.join(", ")) }

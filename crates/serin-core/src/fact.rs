@@ -6,7 +6,8 @@ mod places;
 mod steps;
 
 use crate::{
-    Actor, Cause, KeptFor, Millis, Outcome, Recovery, RevisionId, RolloutKind, Timestamp, Weight,
+    Actor, Cause, FlagChange, FlagEnd, KeptFor, Millis, Outcome, Recovery, RevisionId, RolloutKind,
+    Timestamp, Weight,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::Assessment;
@@ -133,6 +134,8 @@ pub enum Fact {
     VariantDropped { revision: RevisionId, cause: Box<Cause> },
     /// The experiment is over, and what it found.
     ExperimentEnded { text: String },
+    /// A flag was changed by a step, or goes back with the code (without a change).
+    Flag { set: String, key: String, change: Option<FlagChange>, ended: FlagEnd },
 }
 
 /// How much a fact asks of people.
@@ -162,6 +165,7 @@ impl Fact {
             | Self::Reported { .. }
             | Self::Formats { .. }
             | Self::Unqueued { .. }
+            | Self::Flag { ended: FlagEnd::Refused { .. } | FlagEnd::Left { .. }, .. }
             | Self::PlaceBack { .. } => Severity::Warn,
             Self::Scaled { from, to, .. } if to * 2 < *from => Severity::Warn,
             _ => Severity::Info,

@@ -32,11 +32,12 @@ mod service;
 mod shared;
 mod spec;
 mod step;
+mod switched;
 mod time;
 
 pub use beside::{Beside, Contest, TestRun, Trial, VariantRun};
 pub use counted::{Counted, CountedAt, Planned};
-pub use engine::{HookOrder, Transition, hooks_wanted, step};
+pub use engine::{HookOrder, Transition, flags_wanted, hooks_wanted, step};
 pub use event::{Actor, Ask, DeployAsk, Event, HookKey, Refusal, RefusalCode};
 pub use explain::{WaitingOn, waiting_on};
 pub use fact::{Entry, Fact, Severity};
@@ -73,4 +74,5 @@ pub use step::{
     Analyse, Approval, Bake, Experiment, Expose, Goal, HeaderMatch, HeaderRoute, Hook, HookKind,
     MirrorRoute, NoWinner, RequestMatch, Scale, Step, TextMatch, Variant, VariantOf, WinnerRule,
 };
+pub use switched::{FlagChange, FlagEnd, FlagOrder, FlagStep, FlagWork, Switched};
 pub use time::{Millis, Timestamp};

@@ -1,7 +1,7 @@
 //! One move from stable to candidate, and the record it leaves.
 
 use crate::{
-    Actor, AffinitySpec, Baseline, Beside, Counted, Downtime, Generation, Millis, Places,
+    Actor, AffinitySpec, Baseline, Beside, Counted, Downtime, FlagEnd, Generation, Millis, Places,
     RevisionId, Scale, Schedule, Shared, StartFailure, TestRun, Timestamp, WayBack, Weight,
 };
 use serde::{Deserialize, Serialize};
@@ -156,6 +156,9 @@ pub struct StepState {
     /// Of a step that waits for approval: who agreed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approved_by: Vec<Actor>,
+    /// Of a step that changes a flag: what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flag: Option<FlagEnd>,
 }
 
 impl StepState {
@@ -171,6 +174,7 @@ impl StepState {
             judged_at_move,
             tests: vec![],
             approved_by: vec![],
+            flag: None,
         }
     }
 }

@@ -4,7 +4,8 @@ use crate::engine::trade;
 use crate::flag::old_variant;
 use crate::{
     Actor, Colour, DataFormats, Generation, Hold, Kept, Millis, Observation, Phase, Plan, Queued,
-    RevisionId, Rollout, RolloutRecord, RunSpec, ServiceName, ServiceSpec, Shared, Timestamp,
+    RevisionId, Rollout, RolloutRecord, RunSpec, ServiceName, ServiceSpec, Shared, Switched,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::Judge;
@@ -47,6 +48,9 @@ pub struct Service {
     /// What is not deployed again by itself since the last way back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// Flags that rollouts changed, oldest first; they go back with the code.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub switched: Vec<Switched>,
 }
 
 /// Evidence that a later rollout of the same pair takes up again.
@@ -148,6 +152,7 @@ impl Service {
             removing: false,
             queued: None,
             kept: None,
+            switched: vec![],
             hold: None,
         }
     }

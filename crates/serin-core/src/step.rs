@@ -1,6 +1,6 @@
 //! The steps a rollout is made of.
 
-use crate::{EnvValue, Millis, Weight};
+use crate::{EnvValue, FlagStep, Millis, Weight};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -30,6 +30,8 @@ pub enum Step {
     Run(Vec<Hook>),
     /// Run variants beside stable for a time.
     Experiment(Experiment),
+    /// Change who gets a flag; it goes back with the code.
+    Flag(FlagStep),
 }
 
 /// A step that chooses the shares itself: each is as large as the harm that is still possible

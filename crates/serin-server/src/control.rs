@@ -270,9 +270,8 @@ async fn own(
 impl Core {
     /// Gives one event to the engine and has the outcome carried out.
     pub(crate) fn submit(&mut self, service: &ServiceName, event: &Event) -> Result<(), Error> {
-        let effects = self.executor.submit(service, event, now())?;
-        self.carry_out(effects);
-        self.hooks.tend(service, self.executor.service(service));
+        self.follow_up(service, event)?;
+        self.tend_flags(service);
         Ok(())
     }
 
@@ -299,6 +298,7 @@ impl Core {
                 self.hooks.delivered(&ended);
                 self.carry_out(told.unwrap_or_default());
                 self.hooks.tend(&ended.service, self.executor.service(&ended.service));
+                self.tend_flags(&ended.service);
             }
         }
     }
@@ -315,6 +315,14 @@ impl Core {
         } else {
             self.platform.apply(plan);
         }
+    }
+
+    /// Gives one event to the engine that follows from another one.
+    pub(crate) fn follow_up(&mut self, service: &ServiceName, event: &Event) -> Result<(), Error> {
+        let effects = self.executor.submit(service, event, now())?;
+        self.carry_out(effects);
+        self.hooks.tend(service, self.executor.service(service));
+        Ok(())
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
@@ -349,6 +357,7 @@ impl Core {
         self.carry_out(effects);
         for (service, _) in facts {
             self.hooks.tend(service, self.executor.service(service));
+            self.tend_flags(service);
         }
         for (service, error) in failed {
             if let Error::Store(error) = error {
@@ -410,7 +419,10 @@ impl Core {
         for plan in self.executor.owed() {
             self.apply(plan.into_inner());
         }
-        tokio::task::block_in_place(|| self.tend_releases());
+        tokio::task::block_in_place(|| {
+            self.tend_releases();
+            self.tend_all_flags();
+        });
         if self.looks.is_multiple_of(IDLE_LOOKS) && machine::is_disk_full(&self.data) {
             self.executor.note_full_disk();
         } else if self.executor.trouble().is_some() {

@@ -1,6 +1,7 @@
 //! The steps of a rollout: each by itself, then the ladder they form.
 
 pub(crate) mod experiment;
+mod flag;
 mod hook;
 mod people;
 mod route;
@@ -38,7 +39,7 @@ const WORDS: [&str; 14] = [
     "chaos",
 ];
 /// What still means something when the candidate has all traffic.
-const AFTER_ALL: [&str; 6] = ["pause", "bake", "expose", "analysis", "approval", "run"];
+const AFTER_ALL: [&str; 7] = ["pause", "bake", "expose", "analysis", "approval", "run", "flag"];
 
 /// What the analysis can give evidence on.
 #[derive(Clone)]
@@ -206,6 +207,7 @@ impl<'a, 'c> Ladder<'a, 'c> {
             "experiment" => self.experiment(&field),
             "approval" => approval(&field).map(Step::Approve),
             "run" => self.run(&field),
+            "flag" => self.flag(&field),
             _ => not_yet(&field, word),
         }
     }
@@ -294,7 +296,6 @@ fn unreachable(field: &Field<'_>, word: &str) {
 /// A word that will mean something: it is known, and refused.
 fn not_yet(field: &Field<'_>, word: &str) -> Option<Step> {
     let (what, hint) = match word {
-        "flag" => ("flags", "switch the flag by hand, behind a `pause: {}`"),
         "migrate" => ("migrations", "expand the schema with `run: { command: [...] }`"),
         _ => ("faults", "put faults in with `run: { command: [...] }`"),
     };

@@ -1,8 +1,9 @@
 //! A schedule as text: the steps that a strategy or a preset comes to, in the user's own words.
 
 use serin_core::{
-    Analyse, Approval, EnvValue, Experiment, HeaderMatch, Hook, HookKind, Millis, MirrorRoute,
-    RequestMatch, Scale, Schedule, Step, TextMatch, Variant, VariantOf, Weight,
+    Analyse, Approval, EnvValue, Experiment, FlagChange, FlagStep, HeaderMatch, Hook, HookKind,
+    Millis, MirrorRoute, RequestMatch, Scale, Schedule, Step, TextMatch, Variant, VariantOf,
+    Weight,
 };
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -67,7 +68,18 @@ fn written(step: &Step) -> String {
         Step::Approve(approval) => approve(approval),
         Step::Run(hooks) => format!("run: {}", list(hooks, hook)),
         Step::Experiment(trial) => experiment(trial),
+        Step::Flag(step) => flag(step),
     }
+}
+
+fn flag(step: &FlagStep) -> String {
+    let does = match &step.change {
+        FlagChange::On => "to: on".into(),
+        FlagChange::Off => "to: off".into(),
+        FlagChange::Variant(name) => format!("to: {}", quoted(name)),
+        FlagChange::Percent(share) => format!("percent: {}", percent(*share)),
+    };
+    format!("flag: {{ key: {}, set: {}, {does} }}", quoted(&step.key), quoted(&step.set))
 }
 
 fn mirror(route: &MirrorRoute) -> String {

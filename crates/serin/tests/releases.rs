@@ -15,14 +15,22 @@ const FLAG: &str = "flag:production:new_checkout";
 /// A shop whose requests carry flags, and a flag that is off.
 fn site(env: &str) -> (Server, SocketAddr) {
     let (server, listen) = (Server::start(), free_address());
-    let file = format!(
+    let file = server.file("serin.yaml", &shop("v1", listen, env));
+    server.ok(&["apply", "-f", &file, "--timeout", "1m"]);
+    server.ok(&["flag", "set", "new_checkout", "--owner", "shop", "--expires", "40d"]);
+    (server, listen)
+}
+
+/// The shop's file.
+fn shop(version: &str, listen: SocketAddr, env: &str) -> String {
+    format!(
         "\
 apiVersion: serin.dev/v1alpha1
 kind: Service
 metadata: {{ name: shop }}
 spec:
   replicas: 2
-  revision: v1
+  revision: {version}
   run:
     command: [\"{SERIN}\", __demo-app]
     env: {{ PORT: $(PORT), VERSION: $(REVISION), INSTANCE: $(INSTANCE), LATENCY_MS: \"1\", {env} }}
@@ -30,11 +38,22 @@ spec:
     terminationGracePeriodSeconds: 3
   traffic: {{ listen: \"{listen}\", flags: {{ targetingKey: {{ cookie: serin }} }} }}
 "
-    );
-    let file = server.file("serin.yaml", &file);
-    server.ok(&["apply", "-f", &file, "--timeout", "1m"]);
-    server.ok(&["flag", "set", "new_checkout", "--owner", "shop", "--expires", "40d"]);
-    (server, listen)
+    )
+}
+
+/// The file of v2 with these steps.
+fn second(server: &Server, listen: SocketAddr, steps: &str) -> String {
+    let text = shop("v2", listen, "BAD_FLAG: other=on");
+    let steps = format!("  strategy: {{ canary: {{ steps: [{steps}], keepWarm: 0s }} }}\n");
+    server.file("second.yaml", &(text + &steps))
+}
+
+/// What the flag's history says first: verb, who, why.
+fn last_change(server: &Server) -> (String, String, String) {
+    let history = server.json(&["flag", "history", "new_checkout"]);
+    let last = &history["changes"][0];
+    let word = |name: &str| last[name].as_str().unwrap_or_default().to_owned();
+    (word("verb"), word("by"), word("reason"))
 }
 
 /// The status that a user of this name gets.
@@ -185,4 +204,81 @@ fn what_does_not_fit_is_refused_with_what_to_do() {
         early.err.contains("it needs shop v2 or newer to serve everything, and v1 serves"),
         "{early:?}"
     );
+}
+
+#[test]
+fn a_bad_version_takes_the_flags_of_its_steps_back() {
+    let (server, listen) = site("BAD_FLAG: other=on");
+    server.ok(&["flag", "set", "new_checkout", "--percent", "5"]);
+    let before = server.json(&["flag", "get", "new_checkout"])["definition"].clone();
+    let steps = "setCanaryScale: { replicas: 1 }, flag: { key: new_checkout, percent: 50 }, \
+                 run: { command: [\"false\"] }, setWeight: 100";
+    let file = second(&server, listen, steps);
+    let plan = server.run(&["plan", "-f", &file]);
+    assert!(plan.out.contains("flag new_checkout of production: on for 50 % of users"), "{plan:?}");
+    let said = server.run(&["apply", "-f", &file, "--timeout", "1m"]);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    let after = server.json(&["flag", "get", "new_checkout"])["definition"].clone();
+    assert_eq!(after, before);
+    let (verb, by, why) = last_change(&server);
+    assert_eq!((verb.as_str(), by.as_str()), ("back", "serin"), "{why}");
+    assert_eq!(why, "rollout 2 of shop, step 2 went back");
+}
+
+#[test]
+fn a_flag_that_a_person_changed_meanwhile_is_theirs() {
+    let (server, listen) = site("BAD_FLAG: other=on");
+    let steps = "setCanaryScale: { replicas: 1 }, flag: { key: new_checkout, percent: 50 }, \
+                 pause: {}, setWeight: 100";
+    let file = second(&server, listen, steps);
+    server.ok(&["apply", "-f", &file, "--detach"]);
+    server.ok(&["wait", "shop", "--for", "step=3", "--timeout", "1m"]);
+    assert_eq!(last_change(&server).2, "rollout 2 of shop, step 2");
+    server.ok(&["flag", "set", "new_checkout", "--percent", "70", "--reason", "sale"]);
+    server.ok(&["abort", "shop"]);
+    let said = server.run(&["wait", "shop", "--timeout", "1m"]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert_eq!(server.json(&["flag", "get", "new_checkout"])["percent"], 70.0);
+    assert_eq!(last_change(&server).2, "sale");
+}
+
+#[test]
+fn a_flag_waits_for_the_code_it_needs_and_goes_back_with_it() {
+    let (server, listen) = site("BAD_FLAG: other=on");
+    server.ok(&["flag", "set", "new_checkout", "--requires", "shop@v2"]);
+    for words in [&["on", "new_checkout"][..], &["set", "new_checkout", "--percent", "1"][..]] {
+        let refused = server.run(&[&["flag"][..], words].concat());
+        let why = "it needs shop v2 or newer to serve everything, and v1 serves";
+        assert!(refused.err.contains(why), "{refused:?}");
+    }
+    let steps = "setWeight: 100, flag: { key: new_checkout, to: on }";
+    let file = second(&server, listen, steps);
+    server.ok(&["apply", "-f", &file, "--timeout", "2m"]);
+    let get = || server.json(&["flag", "get", "new_checkout"])["definition"].clone();
+    assert_eq!(get()["defaultVariant"], "on");
+    server.ok(&["rollback", "shop", "--timeout", "1m"]);
+    assert_eq!(get()["defaultVariant"], "off");
+    assert_eq!(last_change(&server).0, "back");
+}
+
+#[test]
+fn a_flag_switched_off_at_ten_percent_begins_with_nobody_again() {
+    let (server, listen) = site("BAD_FLAG: new_checkout=on");
+    let steps = "canary: { steps: [{ pause: {} }, { setWeight: 10 }, { pause: {} }, \
+                 { setWeight: 100 }], keepWarm: 0s }";
+    let file = server.file("release.yaml", steps);
+    let words = ["flag", "rollout", "new_checkout", "--service", "shop", "-f", &file, "--detach"];
+    for _ in 0..2 {
+        server.ok(&words);
+        server.ok(&["wait", FLAG, "--for", "step=1", "--timeout", "1m"]);
+        assert_eq!(broken(listen, 200), 0, "users are drawn and counted, nobody is treated");
+        server.ok(&["promote", FLAG]);
+        server.ok(&["wait", FLAG, "--for", "step=3", "--timeout", "1m"]);
+        let treated = broken(listen, 200);
+        assert!((5..=40).contains(&treated), "{treated} of 200 at 10 %");
+        server.ok(&["flag", "off", "new_checkout"]);
+        assert_eq!(broken(listen, 200), 0, "the old path when the command has returned");
+        let said = server.run(&["wait", FLAG, "--timeout", "1m"]);
+        assert_eq!(said.code, Some(4), "{said:?}");
+    }
 }

@@ -11,6 +11,7 @@ impl Turn {
             Event::Observed(observation) => self.observe(observation),
             Event::Counted(counts) => self.count(counts),
             Event::HookEnded { hook, passed, text } => self.hook_ended(hook, *passed, text),
+            Event::FlagSet { order, ended } => self.flag_ended(order, ended),
             Event::Woke => {}
         }
         Ok(())

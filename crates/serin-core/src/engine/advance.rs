@@ -115,6 +115,7 @@ impl Turn {
         rollout.paused = None;
         rollout.phase = Phase::Reverting { outcome, cause: cause.clone() };
         let (kind, candidate) = (rollout.kind, rollout.candidate.clone());
+        self.take_flags_back();
         self.tell(Fact::Reverting { outcome, cause: cause.clone() });
         match kind {
             RolloutKind::Rollback => self.rollback_failed(outcome, cause),
@@ -170,6 +171,7 @@ impl Turn {
             Some(Step::SetMirror(route)) => self.mirror_route(&route),
             Some(Step::Experiment(step)) => self.experiment_step(&step),
             Some(Step::SetScale(scale)) => self.set_scale(scale),
+            Some(Step::Flag(_)) => self.flag_step(),
             None => self.end_steps(),
         }
     }

@@ -243,6 +243,9 @@ impl Turn {
             downtime: Downtime::default(),
             schedule,
         };
+        if kind.is_way_back() {
+            self.take_flags_back_to(to);
+        }
         self.service.next_rollout += 1;
         self.announce(&rollout);
         self.tell_fast_track(&rollout);

@@ -13,6 +13,7 @@ mod desired;
 mod downtime;
 pub(crate) mod experiment;
 mod expose;
+mod flags;
 pub(crate) mod fresh;
 mod hold;
 mod hooks;
@@ -29,6 +30,7 @@ mod steps;
 pub(crate) mod trade;
 mod wake;
 
+pub use flags::flags_wanted;
 pub use hooks::{HookOrder, hooks_wanted};
 
 use crate::{

@@ -4,8 +4,8 @@ use super::{WaitingOn, acknowledgement, left};
 use crate::engine::experiment::standing;
 use crate::engine::{analyse, convict};
 use crate::{
-    Analyse, Approval, Experiment, Hook, Millis, Rollout, Service, Step, Timestamp, VariantRun,
-    Weight,
+    Analyse, Approval, Experiment, FlagEnd, FlagStep, Hook, Millis, Rollout, Service, Step,
+    Timestamp, VariantRun, Weight,
 };
 use serin_stats::winner::{Missing, WinnerVerdict};
 
@@ -17,8 +17,17 @@ pub(super) fn waits(service: &Service, r: &Rollout, step: &Step, now: Timestamp)
         Step::Analyse(step) => checks(r, step, now),
         Step::SetHeaderRoute(_) | Step::SetMirror(_) => route(service, r, now),
         Step::Experiment(step) => experiment(service, r, step, now),
+        Step::Flag(step) => flag(r, step),
         _ => acknowledgement(service),
     }
+}
+
+fn flag(rollout: &Rollout, step: &FlagStep) -> WaitingOn {
+    let why = match &rollout.step.flag {
+        Some(FlagEnd::Refused { why }) => why.clone(),
+        _ => format!("to be {}", step.change),
+    };
+    WaitingOn::Flag { key: step.key.clone(), why }
 }
 
 fn tests(service: &Service, rollout: &Rollout, hooks: &[Hook]) -> WaitingOn {

@@ -1,7 +1,7 @@
 //! What tests, approvals, routes and experiments tell.
 
 use super::Fact;
-use crate::Weight;
+use crate::{FlagChange, FlagEnd, Weight};
 use std::fmt;
 
 pub(super) fn fmt(fact: &Fact, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,7 +37,22 @@ pub(super) fn fmt(fact: &Fact, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "{} left the experiment: {}", revision.version, cause.text)
         }
         Fact::ExperimentEnded { text } => f.write_str(text),
+        Fact::Flag { set, key, change, ended } => {
+            write!(f, "flag {key} of {set}")?;
+            flag(f, change.as_ref(), ended)
+        }
         // Every other fact is told elsewhere.
         _ => Ok(()),
+    }
+}
+
+fn flag(f: &mut fmt::Formatter<'_>, change: Option<&FlagChange>, ended: &FlagEnd) -> fmt::Result {
+    match (ended, change) {
+        (FlagEnd::Changed { .. }, Some(change)) => write!(f, " is {change}"),
+        (FlagEnd::Changed { .. } | FlagEnd::Back, _) => f.write_str(" is as it was before"),
+        (FlagEnd::Refused { why }, Some(change)) => write!(f, " cannot be {change} yet: {why}"),
+        (FlagEnd::Refused { why } | FlagEnd::Left { why }, _) => {
+            write!(f, " was left alone: {why}")
+        }
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn describe(step: &Step) -> String {
         Step::Approve(asked) => approval(asked),
         Step::Run(hooks) => format!("run tests: {}; all must pass", list(hooks)),
         Step::Experiment(step) => experiment(step),
+        Step::Flag(step) => format!("flag {} of {}: {}", step.key, step.set, step.change),
         // Said by whoever asks.
         Step::SetWeight(_) | Step::Pause(_) | Step::Bake(_) | Step::Expose(_) => String::new(),
     }

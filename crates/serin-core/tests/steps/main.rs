@@ -8,6 +8,7 @@ mod approve;
 mod blue_green;
 mod checks;
 mod experiment;
+mod flags;
 mod routes;
 mod tests;
 

@@ -23,7 +23,7 @@ pub enum Wish {
     Archive,
     /// It is served again.
     Unarchive,
-    /// It is put away at once when it was archived.
+    /// Nobody gets it before this code serves everything.
     Requires {
         /// The service whose code it needs.
         service: String,
@@ -33,6 +33,15 @@ pub enum Wish {
 }
 
 impl Wish {
+    /// Whether somebody may get the flag by it who did not before.
+    pub fn gives(&self) -> bool {
+        match self {
+            Self::On | Self::Unarchive => true,
+            Self::Strategy(strategy) => *strategy != Strategy::None,
+            _ => false,
+        }
+    }
+
     /// Its word in the history.
     pub fn verb(&self) -> &'static str {
         match self {

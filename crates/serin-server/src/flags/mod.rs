@@ -14,6 +14,7 @@ mod edit;
 mod error;
 mod held;
 mod push;
+mod rollout;
 mod room;
 mod sets;
 pub(crate) mod stale;
@@ -29,6 +30,7 @@ pub(crate) use error::FlagError;
 pub use held::{Constant, Stamp};
 pub(crate) use held::{Mark, one_for_all};
 pub(crate) use push::{Told, start as start_push};
+pub(crate) use rollout::gives_somebody;
 pub(crate) use stored::Past;
 pub(crate) use strategy::{Strategy, apply, on_variant, percent};
 pub use tokens::KeptToken;
@@ -336,6 +338,9 @@ impl Core {
     ) -> Result<Changed, FlagError> {
         let (key, flag, _) = self.flags.flag(set, key)?;
         let (key, next) = (key.clone(), edit::edit(flag, wish, who)?);
+        if wish.gives() {
+            self.refuse_without_code(&next)?;
+        }
         self.change_flag(Act { set, key: &key, who, verb: wish.verb() }, Some(next))
     }
 

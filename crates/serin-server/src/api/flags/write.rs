@@ -6,8 +6,8 @@ use crate::api::view::{Asking, FlagPatch, FlagPut, FlagSetPatch, FlagSets, FlagV
 use crate::api::write::actor;
 use crate::control::{Core, Handle};
 use crate::flags::{
-    Act, FlagError, Refused, Strategy, Used, Who, Wish, admitted, apply, beside_release, past,
-    restored, seconds,
+    Act, FlagError, Refused, Strategy, Used, Who, Wish, admitted, apply, beside_release,
+    gives_somebody, past, restored, seconds,
 };
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -149,6 +149,9 @@ fn write(
     beside_release(before.as_ref(), &mut next)?;
     if before.as_ref() == Some(&next) {
         return Ok(());
+    }
+    if !before.as_ref().is_some_and(gives_somebody) {
+        core.refuse_without_code(&next)?;
     }
     let verb = if before.is_some() { "set" } else { "create" };
     core.change_flag(Act { set, key, who, verb }, Some(next)).map(drop)
