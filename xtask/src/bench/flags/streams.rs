@@ -25,7 +25,7 @@ const IDLE_GOAL_MB: f64 = 150.0;
 const TOLD_STREAMS: usize = 1_000;
 const TOLD_GOAL_MS: f64 = 50.0;
 /// Flags in the set of the one that is killed.
-const SET_SIZES: [usize; 2] = [1, 10_000];
+const SET_SIZES: [usize; 2] = [1, 350];
 /// How often the flag is killed and set free again.
 const KILLS: usize = 20;
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -101,7 +101,7 @@ fn kill(program: &Path, flags: usize) -> Result<Value> {
     let ready = socket.clone();
     let _server = Server::start(&serve, PROXY_CORE, || UnixStream::connect(&ready).is_ok())?;
     import(program, &folder, &socket, flags)?;
-    let make = json!({"create": true, "reason": "bench", "strategies": [{"strategy": "all"}]});
+    let make = json!({"create": true, "reason": "bench", "patch": {"owner": "bench", "kind": "ops"}, "strategies": [{"strategy": "all"}]});
     control(&socket, "PATCH", &format!("/api/v1/flags/{FLAG}"), &make)?;
     let uri = uri(address)?;
     let mut streams = (0..TOLD_STREAMS).map(|_| open(address, &uri)).collect::<Result<Vec<_>>>()?;
