@@ -41,8 +41,12 @@ fn release(
 ) -> Option<Release> {
     let (spec, rollout) = (plan.flag.as_ref()?, service.rollout.as_ref()?);
     let tried = plan.in_role(Role::Candidate).map(|(id, planned)| (id, planned.weight));
-    let other = if rollout.candidate == *stable { &spec.off } else { &rollout.candidate };
+    let left = rollout.baseline.as_ref().unwrap_or(&spec.off);
+    let other = if rollout.candidate == *stable { left } else { &rollout.candidate };
     let (on, weight) = tried.unwrap_or((other, Weight::NONE));
+    if on.version == stable.version {
+        return None;
+    }
     let weight = if *on == spec.off { Weight::ALL } else { weight };
     let salt = flag.salt.as_deref().unwrap_or(&spec.key);
     let mut release = Release::new(salt, on.version.as_str(), stable.version.as_str());
@@ -120,24 +124,26 @@ mod tests {
 
     /// The platform has made the plan true, again and again.
     fn settled(service: &Service) -> Service {
-        (0..8).fold(service.clone(), |service, n| {
-            let plan = service.plan.as_ref().unwrap();
-            let ready = |id: &RevisionId| {
-                let seen = RevisionObservation {
-                    ready: 1,
-                    youngest_ready_at: Some(Timestamp(0)),
-                    ..RevisionObservation::default()
-                };
-                (id.clone(), seen)
+        (0..8).fold(service.clone(), made_true)
+    }
+
+    fn made_true(service: Service, n: i64) -> Service {
+        let plan = service.plan.as_ref().unwrap();
+        let ready = |id: &RevisionId| {
+            let seen = RevisionObservation {
+                ready: 1,
+                youngest_ready_at: Some(Timestamp(0)),
+                ..RevisionObservation::default()
             };
-            let seen = Observation {
-                seq: (3, service.observed.seq.1 + 1),
-                applied: Some(plan.generation),
-                revisions: plan.revisions.keys().map(ready).collect(),
-                ..Observation::default()
-            };
-            step(&service, &Event::Observed(seen), Timestamp(20_000 + n * 1_000)).next.into_inner()
-        })
+            (id.clone(), seen)
+        };
+        let seen = Observation {
+            seq: (3, service.observed.seq.1 + 1),
+            applied: Some(plan.generation),
+            revisions: plan.revisions.keys().map(ready).collect(),
+            ..Observation::default()
+        };
+        step(&service, &Event::Observed(seen), Timestamp(20_000 + n * 1_000)).next.into_inner()
     }
 
     fn drawn(flag: &Definition) -> (u32, u32, &str, &str) {
@@ -198,7 +204,14 @@ mod tests {
         let theirs = wanted(&flag(), &back);
         assert_eq!(theirs.default_variant.as_deref(), Some("off"));
         assert_eq!(drawn(&theirs), (WHOLE, WHOLE, "off", "on"), "all of them are to get off");
-        let done = settled(&back);
+        let (mut done, mut flag) = (back, theirs.clone());
+        for n in 0..8 {
+            flag = wanted(&flag, &done);
+            assert_eq!(flag.default_variant.as_deref(), Some("off"));
+            let drawn = flag.release.as_ref().map(|release| (&release.on, &release.off));
+            assert!(drawn.is_none_or(|(on, off)| on != off), "{drawn:?} at look {n}");
+            done = made_true(done, n);
+        }
         assert!(done.rollout.is_none());
         let after = wanted(&theirs, &done);
         assert_eq!((after.release, after.default_variant.as_deref()), (None, Some("off")));
