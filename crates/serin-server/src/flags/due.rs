@@ -131,9 +131,7 @@ impl Core {
         }
         let who = who(due, now);
         let (key, next) = (key.clone(), edit::edit(flag, &due.wish, who)?);
-        if due.wish.gives() {
-            self.refuse_without_code(&next)?;
-        }
+        self.refuse_wish(&due.wish, &next)?;
         let act = Act { set: &due.set, key: &key, who, verb: due.wish.verb() };
         self.change_flag_with(act, Some(next), vec![FlagWrite::DropDue { id }]).map(drop)
     }

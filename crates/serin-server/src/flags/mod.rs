@@ -338,9 +338,7 @@ impl Core {
     ) -> Result<Changed, FlagError> {
         let (key, flag, _) = self.flags.flag(set, key)?;
         let (key, next) = (key.clone(), edit::edit(flag, wish, who)?);
-        if wish.gives() {
-            self.refuse_without_code(&next)?;
-        }
+        self.refuse_wish(wish, &next)?;
         self.change_flag(Act { set, key: &key, who, verb: wish.verb() }, Some(next))
     }
 

@@ -42,6 +42,14 @@ impl Core {
         }
     }
 
+    /// The same for a wish, unless it only takes the flag from users.
+    ///
+    /// # Errors
+    /// As [`Self::refuse_without_code`].
+    pub(super) fn refuse_wish(&self, wish: &Wish, next: &Definition) -> Result<(), FlagError> {
+        if wish.gives() { self.refuse_without_code(next) } else { Ok(()) }
+    }
+
     /// Does what is owed of flags for all services.
     pub(crate) fn tend_all_flags(&mut self) {
         let owing = |service: &&Service| !flags_wanted(service).is_empty();
