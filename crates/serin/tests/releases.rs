@@ -170,6 +170,59 @@ fn whoever_switches_a_flag_off_ends_its_release() {
     assert_eq!(status["rollout"]["step"], 1, "from the first step again: {status:#}");
 }
 
+/// Begins a release that ends when it is promoted.
+fn begin(server: &Server, key: &str) {
+    let steps = "canary: { steps: [{ setWeight: 50 }, { pause: {} }, { setWeight: 100 }], \
+                 analysis: { metrics: [errors] }, keepWarm: 0s }";
+    let file = server.file("release.yaml", steps);
+    server.ok(&["flag", "rollout", key, "--service", "shop", "-f", &file, "--detach"]);
+    let name = format!("flag:production:{key}");
+    server.ok(&["wait", &name, "--for", "step=2", "--timeout", "1m"]);
+}
+
+/// Waits until whoever looks after releases has looked again: it made another one true.
+fn looked_after(server: &Server, other: &str) {
+    server.ok(&["flag", "set", other, "--owner", "shop", "--expires", "40d"]);
+    begin(server, other);
+}
+
+#[test]
+fn after_its_release_a_flag_is_peoples() {
+    let (server, listen) = site("BAD_FLAG: new_checkout=on");
+    begin(&server, "new_checkout");
+    let meanwhile = server.run(&["flag", "set", "new_checkout", "--percent", "5"]);
+    assert!(meanwhile.err.contains("serin abort flag:SET:KEY"), "{meanwhile:?}");
+    let early = server.json(&["flag", "get", "new_checkout"]);
+    let mut put = early["definition"].clone();
+    put["description"] = "the new one".into();
+    put["release"]["exposure"] = 100_000.into();
+    let file = server.file("flag.json", &put.to_string());
+    server.ok(&["flag", "set", "new_checkout", "-f", &file]);
+    let kept = server.json(&["flag", "get", "new_checkout"]);
+    assert_eq!(kept["definition"]["description"], "the new one");
+    assert_eq!(kept["definition"]["release"], early["definition"]["release"], "not by hand");
+    server.ok(&["promote", FLAG, "--full", "--reason", "a test"]);
+    server.ok(&["wait", FLAG, "--timeout", "1m"]);
+    assert_eq!(broken(listen, 100), 100, "everybody has it");
+    server.ok(&["flag", "kill", "new_checkout", "--reason", "support is flooded"]);
+    looked_after(&server, "x1");
+    assert_eq!(broken(listen, 100), 0);
+    server.ok(&["flag", "on", "new_checkout"]);
+    assert_eq!(broken(listen, 100), 100, "on brings back what was before");
+    server.ok(&["flag", "set", "new_checkout", "--none"]);
+    looked_after(&server, "x2");
+    assert_eq!(broken(listen, 100), 0, "what a person says stays");
+    server.ok(&["rollback", FLAG, "--reason", "a test", "--timeout", "1m"]);
+    assert_eq!(broken(listen, 100), 0);
+    server.ok(&["flag", "on", "new_checkout"]);
+    looked_after(&server, "x3");
+    assert_eq!(broken(listen, 100), 100, "also after a way back");
+    let change = early["changed"]["n"].to_string();
+    server.ok(&["flag", "restore", "new_checkout", "--to", &change]);
+    let restored = server.json(&["flag", "get", "new_checkout"]);
+    assert!(restored["definition"]["release"].is_null(), "no second ladder: {restored:#}");
+}
+
 #[test]
 fn what_does_not_fit_is_refused_with_what_to_do() {
     let (server, _) = site("BAD_FLAG: new_checkout=on");
