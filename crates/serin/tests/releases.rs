@@ -221,6 +221,10 @@ fn after_its_release_a_flag_is_peoples() {
     server.ok(&["flag", "restore", "new_checkout", "--to", &change]);
     let restored = server.json(&["flag", "get", "new_checkout"]);
     assert!(restored["definition"]["release"].is_null(), "no second ladder: {restored:#}");
+    let removed = server.ok(&["remove", FLAG, "--yes"]);
+    assert!(removed.out.contains("removed"), "{removed:?}");
+    assert_eq!(server.run(&["status", FLAG]).code, Some(2), "its release is forgotten");
+    assert_eq!(server.json(&["flag", "get", "new_checkout"])["key"], "new_checkout", "it stays");
 }
 
 #[test]

@@ -22,8 +22,12 @@ pub async fn remove(context: &Context<'_>, args: RemoveArgs) -> Result<Exit, Fai
         return Err(Failure::usage("not-confirmed", "nothing was changed"));
     }
     let request = VerbRequest { reason: args.why.reason, ..asked() };
-    let document = context.client.submit(&verb_path(&service, "remove"), &request).await?;
-    document.read::<ServiceView>()?;
+    match context.client.submit(&verb_path(&service, "remove"), &request).await {
+        Ok(document) => drop(document.read::<ServiceView>()?),
+        // It was there just now: what nothing runs for is gone before the answer.
+        Err(failure) if is_unknown(&failure) => return Ok(said(context, &service)),
+        Err(failure) => return Err(failure),
+    }
     if args.stay.detach {
         context.printer.note(&Line::plain(format!("{service}: removing")));
         return Ok(Exit::Reached);
@@ -58,11 +62,16 @@ fn said(context: &Context<'_>, service: &str) -> Exit {
 async fn gone(context: &Context<'_>, service: &str) -> Result<(), Failure> {
     loop {
         match context.view(service).await {
-            Err(failure) if failure.exit == Exit::Usage => return Ok(()),
+            Err(failure) if is_unknown(&failure) => return Ok(()),
             Err(failure) => return Err(failure),
             Ok(_) => sleep(PACE).await,
         }
     }
+}
+
+/// Whether the server says that it does not know the service.
+fn is_unknown(failure: &Failure) -> bool {
+    failure.exit == Exit::Usage && failure.code == "unknown-service"
 }
 
 /// Asks with the effect in the question.
