@@ -145,6 +145,9 @@ fn a_bad_flag_is_switched_off_and_users_have_the_old_path_at_once() {
     crowd.end();
     let record = server.json(&["history", FLAG])["rollouts"][0].clone();
     assert_eq!(record["outcome"], "rolled-back", "{record:#}");
+    let (_, by, why) = last_change(&server);
+    let verdict = record["cause"]["text"].as_str().unwrap();
+    assert_eq!((by, why), ("serin".into(), format!("release 1 was taken back: {verdict}")));
     let again = server.run(&[&words[..], &["--detach"]].concat());
     assert_eq!(again.code, Some(6), "the same code is not tried again: {again:?}");
 }
@@ -204,6 +207,8 @@ fn after_its_release_a_flag_is_peoples() {
     server.ok(&["promote", FLAG, "--full", "--reason", "a test"]);
     server.ok(&["wait", FLAG, "--timeout", "1m"]);
     assert_eq!(broken(listen, 100), 100, "everybody has it");
+    let (_, by, why) = last_change(&server);
+    assert_eq!((by.as_str(), why.as_str()), ("serin", "release 1 is over: everybody has `on`"));
     server.ok(&["flag", "kill", "new_checkout", "--reason", "support is flooded"]);
     looked_after(&server, "x1");
     assert_eq!(broken(listen, 100), 0);

@@ -13,6 +13,7 @@
 
 mod code;
 mod start;
+mod told;
 mod wanted;
 
 pub(crate) use start::start;
@@ -20,7 +21,7 @@ pub(crate) use start::start;
 use crate::control::Core;
 use crate::flags::{Act, Changed, FlagError, Who, Wish, seconds};
 use serin_core::{
-    Actor, Ask, Event, Generation, Observation, Phase, Plan, RevisionObservation, Role, Service,
+    Actor, Ask, Event, Generation, Observation, Phase, Plan, RevisionObservation, Service,
     ServiceName, Timestamp, Weight,
 };
 use serin_flags::{Definition, FlagKey, State};
@@ -77,9 +78,8 @@ impl Core {
             return Ok(known);
         }
         let (key, set) = (key.clone(), set.to_owned());
-        let who = service.rollout.as_ref().map_or(SELF, |rollout| rollout.by.0.as_str());
-        let reason = why(service);
-        let who = Who { by: who, reason: Some(&reason), at: seconds() };
+        let reason = told::why(service, flag.release.is_none());
+        let who = Who { by: SELF, reason: Some(&reason), at: seconds() };
         let act = Act { set: &set, key: &key, who, verb: verb(service) };
         self.change_flag(act, Some(next)).map(|Changed { n, .. }| n)
     }
@@ -241,17 +241,4 @@ fn is_out(service: &Service) -> bool {
 /// The word in the flag's history: a way back has one of its own, as it is never refused.
 fn verb(service: &Service) -> &'static str {
     if is_out(service) { "release" } else { crate::flags::BACK }
-}
-
-/// What the flag's history says about the change.
-fn why(service: &Service) -> String {
-    let Some(rollout) = &service.rollout else { return "the release is over".to_owned() };
-    let plan = service.plan.as_ref();
-    let tried = plan.and_then(|plan| plan.in_role(Role::Candidate));
-    match tried {
-        Some((id, planned)) => {
-            format!("release {}: {} for {} of users", rollout.id, id.version, planned.weight)
-        }
-        None => format!("release {}: back, or over", rollout.id),
-    }
 }

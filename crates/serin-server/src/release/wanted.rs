@@ -79,6 +79,7 @@ fn window_s(service: &Service) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::told::why;
     use super::*;
     use serin_core::{
         Actor, Ask, DeployAsk, Event, FlagSpec, Millis, Observation, RevisionObservation, Schedule,
@@ -124,10 +125,10 @@ mod tests {
 
     /// The platform has made the plan true, again and again.
     fn settled(service: &Service) -> Service {
-        (0..8).fold(service.clone(), made_true)
+        (0..8).fold(service.clone(), |service, n| made_true(&service, n))
     }
 
-    fn made_true(service: Service, n: i64) -> Service {
+    fn made_true(service: &Service, n: i64) -> Service {
         let plan = service.plan.as_ref().unwrap();
         let ready = |id: &RevisionId| {
             let seen = RevisionObservation {
@@ -143,7 +144,7 @@ mod tests {
             revisions: plan.revisions.keys().map(ready).collect(),
             ..Observation::default()
         };
-        step(&service, &Event::Observed(seen), Timestamp(20_000 + n * 1_000)).next.into_inner()
+        step(service, &Event::Observed(seen), Timestamp(20_000 + n * 1_000)).next.into_inner()
     }
 
     fn drawn(flag: &Definition) -> (u32, u32, &str, &str) {
@@ -184,6 +185,25 @@ mod tests {
     }
 
     #[test]
+    fn the_history_tells_who_began_and_how_it_went() {
+        let (first, running) = (begun(), settled(&begun()));
+        let promoted = asked(&running, Ask::Promote { full: true });
+        let aborted = asked(&running, Ask::Abort);
+        let back = asked(&settled(&promoted), Ask::Rollback { to: Some(id("off@0a")) });
+        let cases = [
+            (why(&first, true), "release 1 began: asked for by ada"),
+            (why(&running, false), "release 1 gives `on` to 10 % of users"),
+            (why(&settled(&promoted), false), "release 1 is over: everybody has `on`"),
+            (why(&aborted, false), "release 1 was taken back: aborted by ada"),
+            (why(&settled(&aborted), false), "release 1 was taken back: aborted by ada"),
+            (why(&back, true), "release 2 gives everybody `off` again: asked for by ada"),
+        ];
+        for (found, expected) in cases {
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
     fn what_people_write_after_a_release_stays() {
         let promoted = settled(&asked(&settled(&begun()), Ask::Promote { full: true }));
         assert!(promoted.rollout.is_none());
@@ -210,7 +230,7 @@ mod tests {
             assert_eq!(flag.default_variant.as_deref(), Some("off"));
             let drawn = flag.release.as_ref().map(|release| (&release.on, &release.off));
             assert!(drawn.is_none_or(|(on, off)| on != off), "{drawn:?} at look {n}");
-            done = made_true(done, n);
+            done = made_true(&done, n);
         }
         assert!(done.rollout.is_none());
         let after = wanted(&theirs, &done);
