@@ -39,7 +39,7 @@ pub mod unleash;
 mod value;
 
 pub use check::{validate, validate_flag};
-pub use compile::{Compiled, Form, LeftOut, compile, compile_flag};
+pub use compile::{Compiled, Form, LeftOut, compile, compile_flag, not_portable};
 pub use context::{Context, ContextError, ContextLimits, Datum};
 pub use explain::{Bucket, Explanation, explain};
 pub use key::{FlagKey, KeyError};

@@ -111,6 +111,18 @@ pub fn compile_flag(
     if compiler.problems.is_empty() { Ok(flag) } else { Err(compiler.problems) }
 }
 
+/// Why clients that evaluate flagd's format themselves do not get a flag of a set that is in order;
+/// none when they do, or when nobody does because it is archived or unknown.
+pub fn not_portable(set: &SetDefinition, key: &FlagKey) -> Option<String> {
+    let (key, definition) = set.flags.get_key_value(key)?;
+    if definition.archived_at.is_some() {
+        return None;
+    }
+    let mut compiler = Compiler::new(set, Form::Portable);
+    compiler.entry(key, definition);
+    compiler.left_out.pop().map(|left| left.reason)
+}
+
 /// Why an expression cannot be written.
 #[derive(Debug)]
 enum Stop {

@@ -1,7 +1,7 @@
 use crate::{
     Anonymous, Clause, Definition, Form, Killed, Kind, Method, Operator, Prerequisite, Release,
     Rule, Scalar, Segment, Serve, SetDefinition, Share, State, Target, Timestamp, compile,
-    compile_flag,
+    compile_flag, not_portable,
 };
 use serde_json::{Value, json};
 
@@ -187,6 +187,11 @@ fn what_only_serin_can_evaluate_is_left_out_with_the_reason() {
         ("regex", "it uses a regular expression"),
     ];
     assert_eq!(left, expected);
+    for key in set.flags.keys() {
+        let reason = expected.iter().find(|(name, _)| *name == key.as_str());
+        let reason = reason.map(|(_, reason)| (*reason).to_owned());
+        assert_eq!(not_portable(&set, key), reason, "{key}: one alone as in its set");
+    }
     let kept: Vec<_> = compiled.document["flags"].as_object().unwrap().keys().collect();
     assert_eq!(kept, ["now", "same"]);
     let server = compile(&set, Form::Server).unwrap();

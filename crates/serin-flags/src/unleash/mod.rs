@@ -47,6 +47,13 @@ pub fn features(set: &SetDefinition) -> Result<Exported, Vec<Problem>> {
     Ok(exported)
 }
 
+/// Why clients of Unleash do not get a flag of a set that is in order; none when they do, or when
+/// nobody does because it is archived or unknown.
+pub fn not_representable(set: &SetDefinition, key: &FlagKey) -> Option<String> {
+    let definition = set.flags.get(key).filter(|definition| definition.archived_at.is_none())?;
+    feature::feature(set, key, definition).err()
+}
+
 fn said(key: &FlagKey, reason: String) -> LeftOut {
     LeftOut { flag: key.clone(), reason }
 }

@@ -1,4 +1,4 @@
-use super::features;
+use super::{features, not_representable};
 use crate::{
     Clause, Definition, Kind, Method, Operator, Prerequisite, Release, Rule, Segment, Serve,
     SetDefinition, Share, State, Target, Timestamp, Variant, Variants, WHOLE,
@@ -42,7 +42,10 @@ fn set(flags: &[(&str, Definition)]) -> SetDefinition {
 
 /// The only feature, or why there is none.
 fn exported(flag: Definition) -> Result<Value, String> {
-    let exported = features(&set(&[("shop", flag)])).unwrap();
+    let whole = set(&[("shop", flag)]);
+    let exported = features(&whole).unwrap();
+    let alone = not_representable(&whole, &"shop".parse().unwrap());
+    assert_eq!(alone.as_ref(), exported.left_out.first().map(|left| &left.reason));
     match exported.left_out.first() {
         Some(left) => Err(left.reason.clone()),
         None => Ok(exported.document["features"][0].clone()),

@@ -84,6 +84,9 @@ pub fn changed(context: &Context<'_>, document: &Document) -> Result<Exit, Failu
     } else {
         let line = Line::toned(Tone::Bold, &view.key).text(format!(" ({}): ", view.set));
         context.printer.data(&line.text(&view.serving));
+        for note in &view.notes {
+            context.printer.alarm(&Line::toned(Tone::Warn, "note").text(format!(": {note}")));
+        }
     }
     if !context.printer.is_json()
         && let Some(line) = render::trouble(view.trouble.as_ref())

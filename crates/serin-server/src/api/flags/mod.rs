@@ -22,7 +22,7 @@ use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serin_flags::{Definition, FlagKey};
+use serin_flags::{Definition, FlagKey, SetDefinition};
 
 /// Which set is meant.
 #[derive(Debug, Deserialize)]
@@ -61,6 +61,23 @@ fn view(core: &Core, set: &str, key: &str) -> Result<FlagView, FlagError> {
         pushed: core.flags.is_pushed(mark.changed.n),
         trouble: core.flags.trouble(),
     })
+}
+
+/// The view of one flag, also with which clients do not get it: they know flags by other rules.
+fn whole_view(core: &Core, set: &str, key: &str) -> Result<FlagView, FlagError> {
+    let mut whole = view(core, set, key)?;
+    let (key, _, _) = core.flags.flag(set, key)?;
+    whole.notes.extend(unseen(&core.flags.set(set)?.definition, key));
+    Ok(whole)
+}
+
+/// Which clients that evaluate flags themselves do not get this one, and why.
+fn unseen(set: &SetDefinition, key: &FlagKey) -> Vec<String> {
+    let of_flagd = serin_flags::not_portable(set, key).map(|why| ("flagd in-process", why));
+    let of_unleash = serin_flags::unleash::not_representable(set, key);
+    let of_unleash = of_unleash.map(|why| ("Unleash", why));
+    let said = |(who, why)| format!("clients of {who} do not get it: {why}");
+    of_flagd.into_iter().chain(of_unleash).map(said).collect()
 }
 
 /// The share of users that get the on variant, where lists and rules do not matter.

@@ -1,6 +1,6 @@
 //! Looking at flags.
 
-use super::{Where, ask, tagged, view};
+use super::{Where, ask, tagged, view, whole_view};
 use crate::api::error::ApiError;
 use crate::api::view::{FlagHistory, FlagList, FlagPast, FlagSetRow, FlagSets, schema_of};
 use crate::control::{Core, Handle};
@@ -48,7 +48,7 @@ pub(in crate::api) async fn flag(
     Path(key): Path<String>,
     Query(place): Query<Where>,
 ) -> Result<Response, ApiError> {
-    Ok(tagged(ask(&handle, move |core| view(core, &place.set(), &key)).await?))
+    Ok(tagged(ask(&handle, move |core| whole_view(core, &place.set(), &key)).await?))
 }
 
 /// Which page of a history.

@@ -1,6 +1,6 @@
 //! Changing flags.
 
-use super::{Where, ask, key_of, tagged, unchanged, view, wanted};
+use super::{Where, ask, key_of, tagged, unchanged, wanted, whole_view};
 use crate::api::error::ApiError;
 use crate::api::view::{Asking, FlagPatch, FlagPut, FlagSetPatch, FlagSets, FlagVerb, FlagView};
 use crate::api::write::actor;
@@ -376,7 +376,7 @@ async fn change(
 ) -> Result<Response, ApiError> {
     let done = ask(handle, move |core| -> Result<(FlagView, Revision), FlagError> {
         edit(core, &set, &key)?;
-        Ok((view(core, &set, key.as_str())?, core.flags.revision()))
+        Ok((whole_view(core, &set, key.as_str())?, core.flags.revision()))
     });
     let (mut view, revision) = done.await?;
     let mut told = handle.told();
