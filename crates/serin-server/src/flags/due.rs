@@ -7,9 +7,11 @@ use super::{Act, FlagError, Refused, edit, seconds};
 use crate::control::Core;
 use serde::{Deserialize, Serialize};
 use serin_core::ServiceName;
-use serin_flags::Timestamp;
+use serin_flags::{Definition, State, Timestamp};
 use serin_store::FlagWrite;
 
+/// Who makes a change that nobody makes at that moment.
+const SELF: &str = "serin";
 /// Changes to come, at most, of all flags.
 const MOST: usize = 10_000;
 
@@ -96,12 +98,15 @@ impl Core {
         let mut due: Vec<(u64, Due)> = due.map(|(id, due)| (*id, due.clone())).collect();
         due.sort_by_key(|(id, due)| (due.at, *id));
         for (id, one) in due {
+            if !self.flags.due.contains_key(&id) {
+                continue;
+            }
             match self.make(id, &one, now) {
                 // It is tried again when there is room.
                 Err(FlagError::Store(_)) => return,
                 Err(error) => {
                     eprintln!("serin: a scheduled change of {} was dropped: {error}", one.key);
-                    let _ = self.executor.store_mut().commit_flags(&[FlagWrite::DropDue { id }]);
+                    self.drop_due(id, &one);
                 }
                 Ok(()) => {}
             }
@@ -109,14 +114,27 @@ impl Core {
         }
     }
 
+    /// Drops a change that does not fit any more. When somebody stopped the flag, the later steps of
+    /// its ramp go with it: whoever switches it on again means what it was then.
+    fn drop_due(&mut self, id: u64, one: &Due) {
+        let flag = self.flags.flag(&one.set, &one.key);
+        let is_stopped = flag.is_ok_and(|(_, flag, _)| stopped(flag, &one.wish).is_some());
+        let is_step = |due: &Due| due.trigger.is_none() && matches!(due.wish, Wish::Strategy(_));
+        let of_it = |due: &Due| due.set == one.set && due.key == one.key && is_step(due);
+        let gone = self.flags.due.iter().filter(|(n, due)| **n == id || is_stopped && of_it(due));
+        let gone: Vec<u64> = gone.map(|(n, _)| *n).collect();
+        let writes: Vec<_> = gone.iter().map(|id| FlagWrite::DropDue { id: *id }).collect();
+        let _ = self.executor.store_mut().commit_flags(&writes);
+        self.flags.due.retain(|n, _| !gone.contains(n));
+    }
+
     /// Makes the changes that wait for a rollout of `service` to be taken back.
     pub(crate) fn rolled_back(&mut self, service: &ServiceName, why: &str) {
         let wanted = Some(Trigger::RolledBack { service: service.to_string() });
         let due = self.flags.due.values().filter(|due| due.trigger == wanted);
         for one in due.cloned().collect::<Vec<_>>() {
-            let by = format!("serin, for {}", one.by);
-            let reason = format!("{service} was rolled back: {why}");
-            let who = Who { by: &by, reason: Some(&reason), at: seconds() };
+            let reason = format!("{service} was rolled back: {why} ({})", asked(&one));
+            let who = Who { by: SELF, reason: Some(&reason), at: seconds() };
             if let Err(error) = self.wish_flag(&one.set, &one.key, &one.wish, who) {
                 eprintln!("serin: {} was not changed for {service}: {error}", one.key);
             }
@@ -125,16 +143,34 @@ impl Core {
 
     fn make(&mut self, id: u64, due: &Due, now: Timestamp) -> Result<(), FlagError> {
         let (key, flag, _) = self.flags.flag(&due.set, &due.key)?;
-        if flag.killed.is_some() && due.wish != Wish::Off {
+        if let Some(what) = stopped(flag, &due.wish) {
             let hint = "say `serin flag on KEY`, and schedule it again";
-            return Err(Refused::new("the flag was killed meanwhile", hint).into());
+            return Err(Refused::new(format!("the flag was {what} meanwhile"), hint).into());
         }
-        let who = who(due, now);
+        let reason = asked(due);
+        let who = Who { by: SELF, reason: Some(&reason), at: now };
         let (key, next) = (key.clone(), edit::edit(flag, &due.wish, who)?);
         self.refuse_wish(&due.wish, &next)?;
         let act = Act { set: &due.set, key: &key, who, verb: due.wish.verb() };
         self.change_flag_with(act, Some(next), vec![FlagWrite::DropDue { id }]).map(drop)
     }
+}
+
+/// What somebody did to the flag that keeps this from being done to it. A flag that is off takes
+/// no step of a ramp: the next who switches it on would give it to more users than anybody saw.
+fn stopped(flag: &Definition, wish: &Wish) -> Option<&'static str> {
+    match (wish, flag.state) {
+        (Wish::Off, _) => None,
+        _ if flag.killed.is_some() => Some("killed"),
+        (Wish::Strategy(_), State::Off | State::Disabled) => Some("switched off"),
+        _ => None,
+    }
+}
+
+/// Who asked for the change, and why.
+fn asked(due: &Due) -> String {
+    let why = due.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    format!("scheduled by {}{why}", due.by)
 }
 
 fn who(due: &Due, at: Timestamp) -> Who<'_> {

@@ -4,6 +4,7 @@ use crate::support::load::{Connections, Load};
 use crate::support::{JUDGED, Server, free_address, kill, shop};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use serin_flags::Timestamp;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
@@ -286,6 +287,53 @@ fn a_set_is_carried_to_another_and_nothing_is_overwritten() {
 }
 
 #[test]
+fn a_ramp_stops_at_off_and_an_end_in_the_past_is_told() {
+    let flags = Flags::start();
+    flags.ok(&NEW);
+    let due = || flags.json(&["schedule", "new_checkout"])["due"].clone();
+    flags.ok(&["set", "new_checkout", "--percent", "5"]);
+    flags.ok(&["off", "new_checkout"]);
+    flags.ok(&["schedule", "new_checkout", "--percent", "50", "--at", "2100-01-01"]);
+    flags.ok(&["schedule", "new_checkout", "--percent", "25", "--at", "2020-01-01"]);
+    while due() != json!([]) {}
+    flags.ok(&["on", "new_checkout"]);
+    let view = flags.json(&["get", "new_checkout"]);
+    assert_eq!((&view["percent"], &view["changed"]["verb"]), (&json!(5.0), &json!("on")));
+    let mut brief = view["definition"].clone();
+    let made: Timestamp = serde_json::from_value(brief["createdAt"].clone()).unwrap();
+    brief["expiresAt"] = json!(Timestamp(made.0 + 1));
+    let file = flags.server.file("brief.json", &brief.to_string());
+    flags.ok(&["set", "new_checkout", "-f", &file]);
+    while flags.json(&["get", "new_checkout"])["notes"] == json!([]) {}
+    let past = flags.flag(&["set", "new_checkout", "--description", "late"]);
+    assert!(past.code == Some(0) && past.err.contains("note: expired: "), "{past:?}");
+}
+
+#[test]
+fn clients_that_do_not_get_a_flag_are_named_with_the_reason() {
+    let flags = Flags::start();
+    flags.ok(&NEW);
+    assert!(!flags.ok(&["get", "new_checkout"]).contains("clients of"));
+    let mut definition = flags.json(&["get", "new_checkout"])["definition"].clone();
+    definition["rules"] = json!([{ "serve": { "variant": "on" }, "clauses": [
+        { "attribute": "plan.name", "operator": "equals", "values": ["pro"], "ignoreCase": true },
+    ] }]);
+    let file = flags.server.file("flag.json", &definition.to_string());
+    let set = flags.flag(&["set", "new_checkout", "-f", &file]);
+    let why = "clients of flagd in-process do not get it: it compares text without regard to case";
+    assert!(set.err.contains(why), "{set:?}");
+    let notes = flags.json(&["get", "new_checkout"])["notes"].clone();
+    assert_eq!(notes[0], why, "{notes}");
+    assert!(
+        notes[1].as_str().unwrap().starts_with("clients of Unleash do not get it: "),
+        "{notes}"
+    );
+    flags.ok(&["kill", "new_checkout", "--reason", "errors"]);
+    let killed = flags.json(&["get", "new_checkout"])["notes"].clone();
+    assert!(!killed.to_string().contains("clients of"), "off is off for everybody: {killed}");
+}
+
+#[test]
 fn what_is_scheduled_happens_once_and_not_to_a_killed_flag() {
     let flags = Flags::start();
     flags.ok(&NEW);
@@ -299,6 +347,10 @@ fn what_is_scheduled_happens_once_and_not_to_a_killed_flag() {
         view = flags.json(&["get", "new_checkout"]);
     }
     assert_eq!((&view["percent"], &view["changed"]["n"]), (&json!(25.0), &json!(2)));
+    assert_eq!(
+        (&view["changed"]["by"], &view["changed"]["reason"]),
+        (&json!("serin"), &json!("scheduled by tester"))
+    );
     assert_eq!(flags.json(&["schedule", "new_checkout"])["due"], json!([]));
     flags.ok(&["kill", "new_checkout", "--reason", "errors"]);
     flags.ok(&["schedule", "new_checkout", "--on", "--at", "2020-01-01"]);
@@ -409,8 +461,9 @@ fn a_flag_is_bound_to_a_service_that_is_rolled_back_and_apps_are_told_where_flag
     load.report();
     assert_eq!(flags.value("maintenance_mode", "u1"), json!(true));
     let last = flags.json(&["get", "maintenance_mode"])["changed"].clone();
-    assert_eq!(last["by"], "serin, for tester");
-    assert!(last["reason"].as_str().unwrap().contains("shop was rolled back: "), "{last}");
+    assert_eq!(last["by"], "serin");
+    let why = last["reason"].as_str().unwrap();
+    assert!(why.starts_with("shop was rolled back: ") && why.contains("by tester"), "{why}");
 }
 
 fn pid_of(server: &Server) -> u64 {
