@@ -52,7 +52,6 @@ pub use outcome::{Arm, ErrorCode, EvalError, Reason, Resolution};
 pub use problem::Problem;
 pub use rule::Draw;
 pub use set::{Flag, FlagSet, Limits};
-pub use strategy::{Strategy, StrategyBody, parts_of_percent};
 pub use timestamp::Timestamp;
 pub use trace::TraceStep;
 pub use value::{FlagType, FlagValue, Metadata, Scalar};

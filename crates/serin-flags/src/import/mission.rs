@@ -3,13 +3,12 @@
 
 use super::Imported;
 use crate::{
-    Definition, FlagKey, Kind, Method, Problem, Rule, Serve, SetDefinition, Share, State, Strategy,
-    Target, Timestamp, Variant, Variants, WHOLE,
+    Definition, FlagKey, Kind, Method, Problem, Rule, Serve, SetDefinition, Share, State, Target,
+    Timestamp, Variant, Variants, WHOLE,
     check::shown,
     entries::Entries,
     model::read::told,
-    parts_of_percent,
-    strategy::{attribute_rule, fitting, rule, share},
+    strategy::{Strategy, attribute_rule, fitting, parts_of_percent, rule, share},
 };
 use serde::Deserialize;
 use serde_json::Value;
