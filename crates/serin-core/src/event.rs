@@ -1,6 +1,6 @@
 //! Facts that reach the engine, all in the past tense.
 
-use crate::{Counts, FlagEnd, FlagOrder, Observation, RevisionId, ServiceSpec};
+use crate::{Counts, FlagEnd, FlagOrder, Observation, RevisionId, ServiceSpec, Weight};
 use serde::{Deserialize, Serialize};
 
 /// Something that happened. The engine absorbs it and then decides from state alone.
@@ -44,8 +44,32 @@ pub enum Event {
         /// What became of it.
         ended: FlagEnd,
     },
+    /// The controller before went back and could not write it down.
+    WentBack(WentBack),
     /// The time the engine asked to be woken at has come.
     Woke,
+}
+
+/// How far a way back came that could not be written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WentBack {
+    /// The rollout's number within its service.
+    pub rollout: u64,
+    /// The candidate's share when it was noted.
+    #[serde(default)]
+    pub weight: Weight,
+    /// Instances ordered then, where both sides trade places.
+    #[serde(default)]
+    pub places: Option<PlacesLeft>,
+}
+
+/// Instances ordered of both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacesLeft {
+    /// Of the candidate.
+    pub candidate: u32,
+    /// Of stable.
+    pub stable: u32,
 }
 
 /// One try of one test; the same key always means the same try.

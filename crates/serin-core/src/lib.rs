@@ -38,7 +38,9 @@ mod time;
 pub use beside::{Beside, Contest, TestRun, Trial, VariantRun};
 pub use counted::{Counted, CountedAt, Planned};
 pub use engine::{HookOrder, Transition, flags_wanted, hooks_wanted, step};
-pub use event::{Actor, Ask, DeployAsk, Event, HookKey, Refusal, RefusalCode};
+pub use event::{
+    Actor, Ask, DeployAsk, Event, HookKey, PlacesLeft, Refusal, RefusalCode, WentBack,
+};
 pub use explain::{WaitingOn, waiting_on};
 pub use fact::{Entry, Fact, Severity};
 pub use flag::{CarriedFlags, Exposure, FlagSource, FlagSpec};

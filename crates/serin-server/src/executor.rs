@@ -7,8 +7,8 @@ mod batch;
 pub use batch::{Fact, Outcome};
 
 use serin_core::{
-    Actor, Ask, DeployAsk, Entry, Event, Phase, Plan, Refusal, RolloutRecord, Service, ServiceName,
-    Shared, Timestamp, Transition, moves_only_to_stable, step,
+    Ask, DeployAsk, Entry, Event, Phase, Places, PlacesLeft, Plan, Refusal, Rollout, RolloutRecord,
+    Service, ServiceName, Shared, Timestamp, Transition, WentBack, moves_only_to_stable, step,
 };
 use serin_store::{Ballast, Commit, Error as StoreError, Store, WayBackNote};
 use std::collections::BTreeMap;
@@ -160,27 +160,23 @@ impl<L: Log> Executor<L> {
     /// else is decided. Their plans are issued with all the others, under the new epoch.
     fn go_back_again(&mut self, now: Timestamp) -> Vec<Effect> {
         let mut told = Vec::new();
-        for WayBackNote { service, rollout } in self.store.ways_back() {
-            let known = self.services.get(&service).and_then(|held| held.service.rollout.as_ref());
-            if known.is_none_or(|r| r.id != rollout || !r.is_on_trial()) {
-                continue;
-            }
-            let reason = "it went back while nothing could be stored".to_owned();
-            let by = Actor("serin".into());
-            let event = Event::Asked { by, reason: Some(reason), ask: Ask::Abort };
+        for WayBackNote { service, back } in self.store.ways_back() {
+            let event = Event::WentBack(back);
             let effects = self.submit(&service, &event, now).unwrap_or_default();
             told.extend(effects.into_iter().filter(|e| !matches!(e, Effect::Apply(_))));
         }
         told
     }
 
+    /// Notes how far each way back came; the newest counts.
     fn note_ways_back(&mut self) {
         let turned = |(_, _, t): &(Timestamp, Event, Transition)| {
-            let rollout = t.next.rollout.as_ref()?.id;
-            Some(WayBackNote { service: t.next.name.clone(), rollout })
+            let back = how_far(t.next.rollout.as_ref()?);
+            Some((t.next.name.clone(), back))
         };
-        let notes: Vec<_> = self.unwritten.iter().filter_map(turned).collect();
-        self.store.note_ways_back(&notes);
+        let newest: BTreeMap<_, _> = self.unwritten.iter().filter_map(turned).collect();
+        let notes = newest.into_iter().map(|(service, back)| WayBackNote { service, back });
+        self.store.note_ways_back(&notes.collect::<Vec<_>>());
     }
 
     /// This controller's epoch.
@@ -442,6 +438,12 @@ fn commit_of<'a>(at: Timestamp, event: &'a Event, transition: &'a Transition) ->
         records: &transition.records,
         ticks: &transition.ticks,
     }
+}
+
+fn how_far(rollout: &Rollout) -> WentBack {
+    let places = rollout.places.as_ref();
+    let left = |p: &Places| PlacesLeft { candidate: p.candidate, stable: p.stable };
+    WentBack { rollout: rollout.id, weight: rollout.weight, places: places.map(left) }
 }
 
 fn deploy_of(event: &Event) -> Option<&DeployAsk> {

@@ -15,8 +15,11 @@ const STORE_EVERY: u64 = 50;
 /// Of so many seeds one has its log played again, and every rule checked at every event.
 const THOROUGH_EVERY: u64 = 8;
 
-/// Seeds with broken rules that are told.
+/// Seeds with broken rules that are told with the rule.
 const TOLD: usize = 10;
+
+/// Seeds with broken rules of which at least the number is told.
+const NUMBERED: usize = 1000;
 
 /// A false rollback in so many judged good revisions is what the judge promises at most.
 const ALPHA: f64 = 0.01;
@@ -119,10 +122,7 @@ fn processor_time() -> Option<Duration> {
 impl Report {
     /// For people; the first broken seed as short as it can be made.
     pub fn text(&self) -> String {
-        let mut out = String::new();
-        for broken in self.broken.iter().take(TOLD) {
-            let _ = writeln!(out, "seed {} line {}: {}", broken.seed, broken.line, broken.what);
-        }
+        let mut out = self.broken_text();
         if let Some(first) = self.broken.first().filter(|_| !self.campaign.until_broken) {
             let short = shrink::shrink(&seed::script(first.seed), mode(first.seed));
             let _ = writeln!(out, "\nseed {} made short:\n{short}", first.seed);
@@ -148,6 +148,23 @@ impl Report {
             100.0 * ALPHA,
             self.broken.len()
         );
+        out
+    }
+
+    /// What some of them broke, and the numbers of all, to be played again one by one.
+    fn broken_text(&self) -> String {
+        let mut out = String::new();
+        for broken in self.broken.iter().take(TOLD) {
+            let _ = writeln!(out, "seed {} line {}: {}", broken.seed, broken.line, broken.what);
+        }
+        if self.broken.len() > TOLD {
+            out.push_str("all that broke a rule:");
+            for broken in self.broken.iter().take(NUMBERED) {
+                let _ = write!(out, " {}", broken.seed);
+            }
+            let left = self.broken.len().saturating_sub(NUMBERED);
+            out.push_str(&if left > 0 { format!(" and {left} more\n") } else { "\n".to_owned() });
+        }
         out
     }
 }

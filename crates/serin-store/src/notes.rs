@@ -2,7 +2,7 @@
 //! written in place, so that even on a full disk the next controller hears of it.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serin_core::{ServiceName, Timestamp};
+use serin_core::{ServiceName, Timestamp, WentBack};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -15,8 +15,9 @@ const SIZE: usize = 64 << 10;
 pub struct WayBackNote {
     /// Its service.
     pub service: ServiceName,
-    /// Its number within the service.
-    pub rollout: u64,
+    /// How far it came.
+    #[serde(flatten)]
+    pub back: WentBack,
 }
 
 /// A flag that was killed.
@@ -96,10 +97,16 @@ fn padded<T: Serialize>(notes: &[T]) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serin_core::{PlacesLeft, Weight};
 
     fn notes(n: u64) -> Vec<WayBackNote> {
         let service: ServiceName = "shop".parse().unwrap();
-        (0..n).map(|rollout| WayBackNote { service: service.clone(), rollout }).collect()
+        let back = |rollout| WentBack {
+            rollout,
+            weight: Weight::ALL,
+            places: Some(PlacesLeft { candidate: 1, stable: 2 }),
+        };
+        (0..n).map(|n| WayBackNote { service: service.clone(), back: back(n) }).collect()
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Takes a fact into the state, without deciding anything yet.
 
 use super::Turn;
-use crate::{Event, Observation, Refusal};
+use super::hold::ENGINE;
+use crate::{Actor, Event, Observation, Refusal, WentBack};
 
 impl Turn {
     pub(super) fn absorb(&mut self, event: &Event) -> Result<(), Refusal> {
@@ -12,6 +13,7 @@ impl Turn {
             Event::Counted(counts) => self.count(counts),
             Event::HookEnded { hook, passed, text } => self.hook_ended(hook, *passed, text),
             Event::FlagSet { order, ended } => self.flag_ended(order, ended),
+            Event::WentBack(back) => return self.went_back(back),
             Event::Woke => {}
         }
         Ok(())
@@ -35,6 +37,23 @@ impl Turn {
             // being able to write it down. Nothing goes on before the plan is confirmed again.
             self.service.observed.applied = None;
         }
+    }
+
+    /// Takes the way back of the controller before, from where that one left both sides: an order
+    /// from what it wrote down last would lead users where nobody is any more.
+    fn went_back(&mut self, back: &WentBack) -> Result<(), Refusal> {
+        let rollout = self.service.rollout.as_ref();
+        if rollout.is_none_or(|r| r.id != back.rollout) {
+            return Ok(());
+        }
+        let by = Actor(ENGINE.into());
+        self.abort(&by, Some("it went back while nothing could be stored"))?;
+        let Some(rollout) = self.service.rollout.as_mut() else { return Ok(()) };
+        if let Some((places, left)) = rollout.places.as_mut().zip(back.places) {
+            (places.candidate, places.stable) = (left.candidate, left.stable);
+            rollout.weight = back.weight;
+        }
+        Ok(())
     }
 
     fn observe(&mut self, seen: &Observation) {

@@ -2,7 +2,8 @@
 
 use super::{Turn, trade};
 use crate::{
-    Actor, DeployAsk, Fact, OnNewRevision, Queued, Refusal, RefusalCode as Code, RevisionId,
+    Actor, DeployAsk, Fact, OnNewRevision, Outcome, Queued, Refusal, RefusalCode as Code,
+    RevisionId,
 };
 
 impl Turn {
@@ -62,9 +63,19 @@ impl Turn {
         self.tell(Fact::Unqueued { revision, by, why: why.into() });
     }
 
+    /// Whether the turn ends a way back. What waited begins with the next one: on a full disk
+    /// nothing new can begin, and the way back must not be refused for it.
+    fn has_just_gone_back(&self, queued: &Queued) -> bool {
+        let back = self.records.last().is_some_and(|r| r.outcome != Outcome::Promoted);
+        back && !queued.back && queued.at < self.now
+    }
+
     /// Starts the deploy that waited, now that no rollout is under way.
     pub(super) fn dequeue(&mut self) -> bool {
         let Some(queued) = self.service.queued.clone() else { return false };
+        if self.has_just_gone_back(&queued) {
+            return false;
+        }
         if queued.back {
             self.service.queued = None;
             self.go_back(&queued.by, queued.reason.as_deref(), &queued.deploy.revision);

@@ -9,7 +9,9 @@ use crate::{PauseReason, Phase, Rollout, Service, Step, Timestamp};
 pub(super) fn next_wake(service: &Service, now: Timestamp) -> Option<Timestamp> {
     let rollout = service.rollout.as_ref();
     let rollout = rollout.map_or(vec![], |rollout| wakes(service, rollout));
-    rollout.into_iter().chain(next_change(service)).filter(|at| *at > now).min()
+    let later = rollout.into_iter().chain(next_change(service)).filter(|at| *at > now);
+    let begins = service.queued.is_some() && service.rollout.is_none();
+    later.chain(begins.then_some(now)).min()
 }
 
 fn wakes(service: &Service, rollout: &Rollout) -> Vec<Timestamp> {
