@@ -163,7 +163,10 @@ impl Report {
                 let _ = write!(out, " {}", broken.seed);
             }
             let left = self.broken.len().saturating_sub(NUMBERED);
-            out.push_str(&if left > 0 { format!(" and {left} more\n") } else { "\n".to_owned() });
+            if left > 0 {
+                let _ = write!(out, " and {left} more");
+            }
+            out.push('\n');
         }
         out
     }
