@@ -99,10 +99,12 @@ fn copy(data: &Path, program: &ArtefactFile) -> Result<(), Error> {
     let write = || {
         fs::create_dir_all(path.parent().unwrap_or(data))?;
         let _ = fs::remove_file(&part);
-        if fs::hard_link(&program.path, &part).is_ok() {
+        // A second name for a symbolic link would lead somewhere else from there.
+        let file = fs::canonicalize(&program.path)?;
+        if fs::hard_link(&file, &part).is_ok() {
             return Ok(());
         }
-        fs::copy(&program.path, &part)?;
+        fs::copy(&file, &part)?;
         fs::File::open(&part)?.sync_all()
     };
     write().map_err(|source| Error::NotKept { path: program.path.clone(), source })?;

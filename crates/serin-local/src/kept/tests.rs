@@ -127,3 +127,17 @@ fn a_kept_program_that_was_written_into_is_not_run() {
     assert_eq!(found.program, None);
     assert!(found.digest.starts_with(CHANGED));
 }
+
+#[test]
+fn the_program_behind_a_symbolic_link_is_kept() {
+    let (app, data) = places();
+    let program = elf(app.path(), "one");
+    std::os::unix::fs::symlink("shop", app.path().join("current")).unwrap();
+    let run = run(app.path(), &["./current"]);
+    let v1 = revision(&run);
+    keep(data.path(), &run, &v1).unwrap();
+    fs::remove_file(&program).unwrap();
+    elf(app.path(), "two");
+    let kept = as_deployed(data.path(), &run, &v1).unwrap().program.unwrap();
+    assert_eq!(fs::read(&kept).unwrap(), b"\x7fELFone");
+}
