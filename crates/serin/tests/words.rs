@@ -4,7 +4,9 @@
 mod support;
 
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use support::{said, serin};
 
 fn run(words: &[&str]) -> support::Said {
@@ -228,4 +230,52 @@ fn what_is_piped_has_no_control_codes() {
     }
     let colored = run(&["--color", "always", "check", "/nonexistent"]);
     assert!(colored.err.contains("\x1b["), "{}", colored.err);
+}
+
+/// What texts in sources say between backquotes after `serin`.
+fn named_commands(dir: &Path, found: &mut BTreeSet<Vec<String>>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            named_commands(&path, found);
+        } else if path.extension().is_some_and(|end| end == "rs" || end == "md") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            // A text may go on in the next line of a source.
+            let text = text.replace("\\\n", "").replace("\n//", " ");
+            let named = text.split("`serin ").skip(1).filter_map(|rest| rest.split('`').next());
+            let words = named.filter(|words| words.len() < 80 && !words.contains(['{', '\n']));
+            found.extend(words.map(|text| text.split_whitespace().map(str::to_owned).collect()));
+        }
+    }
+}
+
+#[test]
+fn texts_name_only_commands_and_options_that_exist() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut named = BTreeSet::new();
+    named_commands(&crates.join("serin/src"), &mut named);
+    named_commands(&crates.join("serin-server/src"), &mut named);
+    assert!(named.len() > 50, "{}", named.len());
+    let mut helps = BTreeMap::new();
+    let mut help_of = |words: &[&str]| -> Option<String> {
+        let key = words.join(" ");
+        let ask = || Some(run(&[words, &["--help"]].concat())).filter(|said| said.code == Some(0));
+        helps.entry(key).or_insert_with(|| ask().map(|said| said.out)).clone()
+    };
+    let mut wrong = Vec::new();
+    for words in named {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let verbs = if ["flag", "stats", "analysis"].contains(&words[0]) { 2 } else { 1 };
+        let verb: Vec<_> = words.iter().take(verbs).copied().collect();
+        if verb[0].starts_with(['-', '_']) || verb[0] == "help" || verb.concat().contains('|') {
+            continue;
+        }
+        let help = help_of(&verb);
+        let options = words.iter().filter(|word| word.starts_with("--"));
+        let lacks = |word: &&&str| !help.as_ref().is_some_and(|help| help.contains(**word));
+        if help.is_none() || options.filter(lacks).count() > 0 {
+            wrong.push(words.join(" "));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
 }

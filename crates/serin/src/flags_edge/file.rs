@@ -100,7 +100,7 @@ impl File {
     fn bad(&self, why: &str) -> Failure {
         let message = format!("{} is no file of flags: {why}", self.path.display());
         Failure::new(Exit::Usage, "invalid-file", message)
-            .hint("allowed are flagd's format and what `serin flag export` writes")
+            .hint("take what `serin flag export` writes as `serin` or `flagd`")
     }
 }
 
