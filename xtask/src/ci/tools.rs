@@ -28,6 +28,12 @@ const TOOLS: &[Tool] = &[
         package: "nodejs",
         needed_for: "the Node example and the test that ships it",
     },
+    Tool {
+        // The server's own programs are not on the path of Debian.
+        programs: &["pg_ctlcluster", "initdb"],
+        package: "postgresql",
+        needed_for: "the tests on a real Postgres",
+    },
 ];
 
 impl Tool {
