@@ -6,7 +6,7 @@ use serin_core::{
     ExitCause, Millis, Outcome, RevisionStanding, Rollout, RolloutKind, RolloutRecord, Service,
     Timestamp, Weight,
 };
-use serin_stats::{Guard, Metric, Outcome as Verdict};
+use serin_stats::{Assessment, Guard, Metric, Outcome as Verdict};
 
 /// Within this an engine has looked again at what it knows.
 const GRACE: Millis = Millis::secs(15);
@@ -21,13 +21,14 @@ pub(super) fn followed(rollout: &Rollout, service: &Service, scene: &Scene<'_>) 
     if !rollout.is_on_trial() || !decides(rollout, service) {
         return wrong;
     }
-    // A person may have gone on against it, under settings that asked.
-    let fails = rollout.assessment.as_ref().is_some_and(|a| a.outcome == Verdict::Fail);
-    if fails && rollout.overridden.is_empty() {
+    // A person may have gone on against this very verdict, under settings that asked.
+    let overruled = |code: &str| rollout.overridden.contains(code);
+    let fails = rollout.assessment.as_ref().filter(|a| a.outcome == Verdict::Fail);
+    if fails.is_some_and(|a| !overruled(&verdict_code(a))) {
         wrong.push(format!("{} stays on trial after a FAIL", rollout.candidate));
     }
     let budget = rollout.schedule.analysis.as_ref().and_then(|a| a.max_errors);
-    if budget.is_some_and(|most| rollout.counted.errors >= most) {
+    if budget.is_some_and(|most| rollout.counted.errors >= most) && !overruled("budget") {
         wrong.push(format!("{} stays on trial after its budget", rollout.candidate));
     }
     if rollout.kind != RolloutKind::Rollback && !is_settling(rollout, scene.now) {
@@ -105,8 +106,16 @@ pub(super) fn record(record: &RolloutRecord, scene: &Scene<'_>) -> Vec<String> {
 fn unsound(record: &RolloutRecord) -> Option<String> {
     let assessment = record.assessment.as_ref()?;
     let invalid = assessment.invalid.as_ref().filter(|i| i.guard != Guard::Counts)?;
-    let by_hand = !record.skipped.is_empty() || !record.overridden.is_empty();
+    // Of a FAIL that a person overruled it is not asked whether it was sound.
+    let fails = assessment.outcome == Verdict::Fail;
+    let overruled = fails && record.overridden.contains(&verdict_code(assessment));
+    let by_hand = !record.skipped.is_empty() || overruled;
     (!by_hand).then(|| format!("{} was promoted although {invalid}", record.to))
+}
+
+/// What a person overrules when going on against this FAIL.
+fn verdict_code(assessment: &Assessment) -> String {
+    assessment.blame.first().map_or("evidence".to_owned(), ToString::to_string)
 }
 
 /// What evidence or health decided against does not count as good afterwards.
