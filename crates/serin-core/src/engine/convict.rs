@@ -119,8 +119,11 @@ pub(super) fn health(service: &Service, rollout: &Rollout, now: Timestamp) -> Op
     let failure = seen.and_then(|r| r.failure.clone()).filter(|failure| Some(failure) != known);
     let story = failure.as_ref().or_else(|| seen.and_then(|r| r.lost.as_ref()));
     if rollout.kind != RolloutKind::Rollback && !rollout.is_settling(now) {
+        // What a person went on against does not hide what comes after it.
+        let open = |cause: &Cause| !rollout.overridden.contains(&cause.code);
         let lost = not_started(rollout, failure.as_ref())
-            .or_else(|| crashed(service, rollout, story))
+            .filter(open)
+            .or_else(|| crashed(service, rollout, story).filter(open))
             .or_else(|| all_lost(service, rollout, story));
         if lost.is_some() {
             return lost;

@@ -4,7 +4,7 @@ use super::{Scene, decides};
 use crate::draw::Truth;
 use serin_core::{
     ExitCause, Millis, Outcome, RevisionStanding, Rollout, RolloutKind, RolloutRecord, Service,
-    Timestamp, Weight,
+    Weight,
 };
 use serin_stats::{Assessment, Guard, Metric, Outcome as Verdict};
 
@@ -31,16 +31,18 @@ pub(super) fn followed(rollout: &Rollout, service: &Service, scene: &Scene<'_>) 
     if budget.is_some_and(|most| rollout.counted.errors >= most) && !overruled("budget") {
         wrong.push(format!("{} stays on trial after its budget", rollout.candidate));
     }
-    if rollout.kind != RolloutKind::Rollback && !is_settling(rollout, scene.now) {
+    if rollout.kind != RolloutKind::Rollback && !is_settling(rollout, scene) {
         wrong.extend(unhealthy(rollout, service));
     }
     wrong
 }
 
-fn is_settling(rollout: &Rollout, now: Timestamp) -> bool {
-    let deadline = rollout.schedule.progress_deadline;
-    // A while longer: what is known already is looked at again when the engine wakes.
-    rollout.took_over_at.is_some_and(|at| now < at.plus(deadline).plus(GRACE))
+fn is_settling(rollout: &Rollout, scene: &Scene<'_>) -> bool {
+    let (now, deadline) = (scene.now, rollout.schedule.progress_deadline);
+    // What is known already is looked at again when the engine wakes: a while later, or in this
+    // very second where the clock was set over that time.
+    let wakes_now = scene.effects.is_empty() && scene.wake_at.is_some_and(|at| at <= now);
+    rollout.took_over_at.is_some_and(|at| wakes_now || now < at.plus(deadline).plus(GRACE))
 }
 
 fn unhealthy(rollout: &Rollout, service: &Service) -> Option<String> {
@@ -52,7 +54,8 @@ fn unhealthy(rollout: &Rollout, service: &Service) -> Option<String> {
         return Some(format!("{candidate} has traffic and nobody is there"));
     }
     let restarts = seen.restarts.saturating_sub(rollout.restarts_before);
-    if restarts >= RESTARTS_MAX {
+    // A person may have gone on against the crashes; against nobody being there nobody does.
+    if restarts >= RESTARTS_MAX && !rollout.overridden.contains("crash") {
         return Some(format!("{candidate} stays on trial after {restarts} crashes"));
     }
     // A place that went back alone was answered for.
