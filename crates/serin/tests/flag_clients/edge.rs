@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A serving edge.
@@ -44,7 +45,10 @@ impl Edge {
 
     /// Waits until this flag is off for those who ask.
     pub fn await_off(&self, flag: &str) {
-        while !self.answer(flag).contains(r#""variant":"off""#) {}
+        let until = Instant::now() + Duration::from_secs(60);
+        while !self.answer(flag).contains(r#""variant":"off""#) {
+            assert!(Instant::now() < until, "{flag} is not off after 60 s");
+        }
     }
 
     /// OFREP's answer for nobody in particular, with its head.
