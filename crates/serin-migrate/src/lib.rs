@@ -12,6 +12,7 @@
 mod flaw;
 mod ident;
 mod model;
+mod plan;
 mod read;
 
 pub use flaw::{Flaw, Flaws};
@@ -22,4 +23,5 @@ pub use model::{
     Identity, IndexColumn, IndexMethod, IndexParameters, LossyDown, Migration, Operation, RawSql,
     ReplicaIdentity, Settings, TableForeignKey,
 };
+pub use plan::{Action, Derive, Input, Key, Plan, Stage, Step, TableSync};
 pub use read::migration;

@@ -24,7 +24,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("serin-spec", &["serin-core", "serin-flags"]),
     ("serin-store", &["serin-core"]),
     ("serin-metrics", &["serin-core"]),
-    ("serin-migrate", &["serin-core"]),
+    ("serin-migrate", &[]),
+    ("serin-lint", &["serin-migrate"]),
+    ("serin-dual", &[]),
     ("serin-kube", &["serin-core"]),
     ("serin-local", &["serin-core", "serin-proxy", "serin-keeper"]),
     ("serin-server", SERVER_USES),
@@ -49,6 +51,8 @@ const SERVER_USES: &[&str] = &[
     "serin-local",
     "serin-kube",
     "serin-migrate",
+    "serin-lint",
+    "serin-dual",
 ];
 
 /// The binary is also the entry point of the processes it starts itself as.
@@ -61,6 +65,9 @@ const BINARY_USES: &[&str] = &[
     "serin-proxy",
     "serin-edge",
     "serin-flags",
+    "serin-migrate",
+    "serin-lint",
+    "serin-dual",
 ];
 
 /// What a crate must not reach, however many steps away.

@@ -1,0 +1,1 @@
+//! What a migration of Postgres would lock, rewrite or break, before it runs.
