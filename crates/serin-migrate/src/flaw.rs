@@ -1,10 +1,10 @@
 //! What is wrong with a migration.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// One thing that is wrong, and where in the document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flaw {
     /// Where, such as `operations[0].add_column.column.type`; empty for the whole document.
     pub path: String,
