@@ -14,6 +14,8 @@ mod ident;
 mod model;
 mod plan;
 mod read;
+mod run;
+pub mod trigger;
 
 pub use flaw::{Flaw, Flaws};
 pub use ident::{Ident, IdentError, literal};
@@ -25,3 +27,7 @@ pub use model::{
 };
 pub use plan::{Action, Derive, Input, Key, Plan, Stage, Step, TableSync};
 pub use read::migration;
+pub use run::{
+    Alone, Database, Deed, Drift, Error, Health, Limits, Past, Patience, Progress, Promotion,
+    Runner, Say, Signals, State, Status, StepStatus, Throttle, Verdict, Wish, World,
+};

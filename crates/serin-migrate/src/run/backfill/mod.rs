@@ -1,0 +1,148 @@
+//! Rows that were there before: filled in batch by batch.
+//!
+//! A batch is one transaction that also moves the cursor, so that a crash repeats at most the
+//! batch that was under way. Who writes a row in the meantime fills it in through the trigger;
+//! a batch passes over rows that are filled in.
+
+mod batch;
+mod look;
+mod pass;
+mod sql;
+mod sweep;
+
+pub(crate) use pass::is_about_data;
+
+use super::error::{Error, Result};
+use super::session::Session;
+use super::store::Kept;
+use crate::{Key, TableSync, literal};
+use sql::Text;
+
+/// Rows up to which they are counted; of more, the server's estimate is taken.
+const COUNTED: f64 = 50_000_000.0;
+
+/// A table that holds rows of its own: the table itself, a partition or a child.
+#[derive(Debug, Clone)]
+pub(crate) struct Leaf {
+    /// Quoted, with its schema.
+    pub name: String,
+    /// Rows it has, by the server's estimate; negative when it has none.
+    estimate: f64,
+    /// Its pages.
+    pages: i64,
+}
+
+/// Fills in what is left of a table and all its partitions.
+pub(crate) async fn run(session: &Session<'_>, kept: &Kept, sync: usize) -> Result<()> {
+    let this = of(kept, sync)?;
+    let leaves = leaves(session, this).await?;
+    for leaf in &leaves {
+        begin(session, kept, sync, leaf).await?;
+    }
+    for leaf in &leaves {
+        pass::run(session, kept, sync, leaf).await?;
+    }
+    Ok(())
+}
+
+/// Fills in what the pass did not see (rows whose key moved, partitions that came), and looks that
+/// no row is left. Notes how many rows there are.
+///
+/// # Errors
+/// [`Error::Rows`] with those that cannot be filled in.
+pub(crate) async fn complete(session: &Session<'_>, kept: &Kept, sync: usize) -> Result<()> {
+    let this = of(kept, sync)?;
+    for _ in 0..sweep::ROUNDS {
+        let (all, left) = count(session, kept, this).await?;
+        if left == 0 {
+            return note_count(session, kept, this, all).await;
+        }
+        for leaf in leaves(session, this).await? {
+            sweep::run(session, kept, sync, &leaf).await?;
+        }
+    }
+    let what = format!("filling in {}", this.table);
+    Err(Error::Rows { what, said: "rows come that are not filled in".into(), rows: Vec::new() })
+}
+
+pub(crate) fn of(kept: &Kept, sync: usize) -> Result<&TableSync> {
+    let found = kept.plan.syncs.get(sync);
+    found.ok_or_else(|| Error::Kept(format!("its plan has no table number {sync}")))
+}
+
+/// The table, its partitions and children, as they are now: some may have come.
+pub(crate) async fn leaves(session: &Session<'_>, sync: &TableSync) -> Result<Vec<Leaf>> {
+    let sql = "WITH RECURSIVE all_of AS ( \
+           SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+           WHERE n.nspname = $1 AND c.relname = $2 \
+           UNION SELECT i.inhrelid FROM pg_inherits i JOIN all_of ON i.inhparent = all_of.oid) \
+         SELECT format('%I.%I', n.nspname, c.relname), c.reltuples::float8, \
+           pg_relation_size(c.oid) / current_setting('block_size')::bigint \
+         FROM all_of JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.relkind = 'r' ORDER BY 1";
+    let (schema, table) = (session.database.schema().as_str(), sync.table.as_str());
+    let rows = session.look.query(sql, &[&schema, &table]).await;
+    let rows = rows.map_err(Error::sql("looking for partitions"))?;
+    let leaf = |row: &tokio_postgres::Row| Leaf {
+        name: row.get(0),
+        estimate: row.get(1),
+        pages: row.get(2),
+    };
+    Ok(rows.iter().map(leaf).collect())
+}
+
+/// Notes where the pass over a table ends: at the last row there is now. Later rows come through
+/// the trigger.
+async fn begin(session: &Session<'_>, kept: &Kept, sync: usize, leaf: &Leaf) -> Result<()> {
+    let known =
+        "SELECT count(*) FROM serin.progress WHERE migration = $1 AND sync = $2 AND leaf = $3";
+    let number = sync as i32;
+    let row = session.look.query_one(known, &[&kept.id, &number, &leaf.name]).await;
+    if row.map_err(Error::sql("reading the progress"))?.get::<_, i64>(0) > 0 {
+        return Ok(());
+    }
+    let text = Text::of(of(kept, sync)?, &leaf.name);
+    let high = match &text.sync.key {
+        Key::Place => Some(vec![leaf.pages.to_string()]),
+        Key::Columns { .. } => batch::row(session, &text.high()).await?,
+    };
+    let total = total(session, leaf).await?;
+    let high = high.map_or("NULL".into(), |high| sql::array(&high));
+    let insert = format!(
+        "INSERT INTO serin.progress (migration, sync, leaf, high, rows_total) \
+         VALUES ({}, {sync}, {}, {high}, {total}) ON CONFLICT DO NOTHING",
+        kept.id,
+        literal(&leaf.name),
+    );
+    session.transaction("beginning the backfill", 1_000, &[insert]).await.map(drop)
+}
+
+async fn total(session: &Session<'_>, leaf: &Leaf) -> Result<i64> {
+    if leaf.estimate > COUNTED {
+        return Ok(leaf.estimate as i64);
+    }
+    let sql = format!("SELECT count(*) FROM ONLY {}", leaf.name);
+    let row = session.look.query_one(&sql, &[]).await;
+    Ok(row.map_err(Error::sql(format!("counting the rows of {}", leaf.name)))?.get(0))
+}
+
+/// All rows, and those not filled in.
+async fn count(session: &Session<'_>, kept: &Kept, sync: &TableSync) -> Result<(i64, i64)> {
+    let sql = format!(
+        "SELECT count(*), count(*) FILTER (WHERE {} IS NOT TRUE) FROM {}.{}",
+        sync.done, kept.plan.schema, sync.table,
+    );
+    let row = session.client.query_one(&sql, &[]).await;
+    let row = row.map_err(Error::sql(format!("counting the rows of {}", sync.table)))?;
+    Ok((row.get(0), row.get(1)))
+}
+
+/// How many rows there were when both shapes came into use: what later counts are held against.
+async fn note_count(session: &Session<'_>, kept: &Kept, sync: &TableSync, all: i64) -> Result<()> {
+    let update = format!(
+        "UPDATE serin.migration SET counts = counts || jsonb_build_object({}, {all}) WHERE id = {}",
+        literal(sync.table.as_str()),
+        kept.id,
+    );
+    session.transaction("noting how many rows there are", 1_000, &[update]).await.map(drop)
+}

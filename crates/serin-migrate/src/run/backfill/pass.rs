@@ -1,0 +1,210 @@
+//! One pass over a table, from its first row to the last it had when the pass began.
+
+use super::super::error::{Error, Result};
+use super::super::session::Session;
+use super::super::store::Kept;
+use super::super::throttle::{Limits, Throttle};
+use super::batch::{self, Batch};
+use super::sql::{Range, Text};
+use super::{Leaf, look, of};
+use crate::{Key, literal};
+use std::time::{Duration, Instant};
+
+/// Time between two looks at who waits for a batch.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// Batches of which the rate is an average.
+const SMOOTH: f64 = 0.1;
+
+/// A pass under way.
+struct Pass<'a> {
+    text: Text<'a>,
+    cursor: Option<Vec<String>>,
+    high: Vec<String>,
+    throttle: Throttle,
+    /// Rows a page has, for tables without a key.
+    rows_a_page: f64,
+    /// Rows a second, all waits counted in.
+    rate: f64,
+    /// Lost a row to somebody else last time: takes only what is free now.
+    only_free: bool,
+    watched: Instant,
+}
+
+/// What is next.
+struct Next {
+    range: Range,
+    rows: i64,
+    is_last: bool,
+}
+
+/// Does what is left of the pass.
+pub(crate) async fn run(
+    session: &Session<'_>,
+    kept: &Kept,
+    sync: usize,
+    leaf: &Leaf,
+) -> Result<()> {
+    let text = Text::of(of(kept, sync)?, &leaf.name);
+    let Some(mut pass) = load(session, kept, sync, text).await? else { return Ok(()) };
+    loop {
+        let began = Instant::now();
+        let size = look::may_go(session, kept, &mut pass.throttle).await?;
+        let Some(next) = pass.next(session, size).await? else { break };
+        session.world.reached("batch");
+        pass.one(session, kept, sync, &next, began).await?;
+        if next.is_last && pass.cursor.as_ref() == Some(&next.range.to) {
+            break;
+        }
+    }
+    let finished = format!(
+        "UPDATE serin.progress SET finished = true, rows_done = rows_total \
+         WHERE migration = {} AND sync = {sync} AND leaf = {}",
+        kept.id,
+        literal(&leaf.name),
+    );
+    session.transaction("ending a pass", 1_000, &[finished]).await.map(drop)
+}
+
+/// Where it stands; `None` when it is finished or has no row.
+async fn load<'a>(
+    session: &Session<'_>,
+    kept: &Kept,
+    sync: usize,
+    text: Text<'a>,
+) -> Result<Option<Pass<'a>>> {
+    let sql = "SELECT cursor, high, batch_rows, rate, rows_total::float8 FROM serin.progress \
+         WHERE migration = $1 AND sync = $2 AND leaf = $3 AND NOT finished";
+    let row = session.look.query_opt(sql, &[&kept.id, &(sync as i32), &text.leaf]).await;
+    let Some(row) = row.map_err(Error::sql("reading the progress"))? else { return Ok(None) };
+    let Some(high) = row.get::<_, Option<Vec<String>>>(1) else { return Ok(None) };
+    let size = row.get::<_, i32>(2);
+    let limits = Limits::of(&kept.plan.migration.settings.backfill);
+    let pages: f64 = high.first().and_then(|pages| pages.parse().ok()).unwrap_or(1.0);
+    Ok(Some(Pass {
+        text,
+        cursor: row.get(0),
+        high,
+        throttle: Throttle::new(limits, (size > 0).then_some(size as u32)),
+        rows_a_page: (row.get::<_, f64>(4) / pages.max(1.0)).max(1.0),
+        rate: row.get(3),
+        only_free: false,
+        watched: Instant::now(),
+    }))
+}
+
+impl Pass<'_> {
+    /// The next range; `None` at the end.
+    async fn next(&self, session: &Session<'_>, size: u32) -> Result<Option<Next>> {
+        let left = Range { after: self.cursor.clone(), to: self.high.clone() };
+        if self.text.sync.key == Key::Place {
+            return Ok(self.next_pages(size));
+        }
+        if left.after.as_ref() == Some(&left.to) {
+            return Ok(None);
+        }
+        let boundary = batch::row(session, &self.text.boundary(&left, size)).await?;
+        Ok(Some(match boundary {
+            Some(to) => Next { range: Range { to, ..left }, rows: i64::from(size), is_last: false },
+            None => Next { range: left, rows: 0, is_last: true },
+        }))
+    }
+
+    fn next_pages(&self, size: u32) -> Option<Next> {
+        let number = |key: &[String]| key.first().and_then(|page| page.parse::<i64>().ok());
+        let from = self.cursor.as_deref().and_then(number).unwrap_or(0);
+        let end = number(&self.high).unwrap_or(0);
+        if from >= end {
+            return None;
+        }
+        let pages = ((f64::from(size) / self.rows_a_page) as i64).max(1);
+        let to = (from + pages).min(end);
+        let rows = ((to - from) as f64 * self.rows_a_page) as i64;
+        let range = Range { after: Some(vec![from.to_string()]), to: vec![to.to_string()] };
+        Some(Next { range, rows, is_last: to == end })
+    }
+
+    /// One batch, or what its failure teaches.
+    async fn one(
+        &mut self,
+        session: &Session<'_>,
+        kept: &Kept,
+        sync: usize,
+        next: &Next,
+        began: Instant,
+    ) -> Result<()> {
+        let update = if self.only_free {
+            self.text.fill_free(&next.range)
+        } else {
+            self.text.fill(&next.range)
+        };
+        let watch = self.watched.elapsed() > WATCH;
+        match batch::run(session, &self.batch(kept, sync, next, update), watch).await {
+            Ok(done) => {
+                self.moved(next, done, began, watch).await;
+            }
+            Err(error) if error.is_conflict() => {
+                self.only_free = true;
+                self.throttle.halve();
+            }
+            Err(error) if is_about_data(&error) && self.throttle.size() > 1 => {
+                self.throttle.halve();
+            }
+
+            // The row is left to the sweep at the end, which tells it.
+            Err(error) if is_about_data(&error) => {
+                self.pass_over(session, kept, sync, next).await?
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn batch(&self, kept: &Kept, sync: usize, next: &Next, update: String) -> Batch<'_> {
+        Batch {
+            migration: kept.id,
+            sync,
+            leaf: self.text.leaf,
+            update,
+            cursor: Some(next.range.to.clone()),
+            rows: next.rows,
+            size: self.throttle.size(),
+            rate: self.rate,
+        }
+    }
+
+    async fn moved(&mut self, next: &Next, done: batch::Done, began: Instant, watched: bool) {
+        self.cursor = Some(next.range.to.clone());
+        self.only_free = false;
+        if watched {
+            self.watched = Instant::now();
+        }
+        let rest = self.throttle.took(done.ms, done.waiters);
+        tokio::time::sleep(Duration::from_millis(rest)).await;
+        let rows = if next.is_last { done.changed } else { next.rows };
+        let now = rows as f64 / began.elapsed().as_secs_f64().max(1e-6);
+        self.rate = match self.rate {
+            0.0 => now,
+            rate => rate + (now - rate) * SMOOTH,
+        };
+    }
+
+    async fn pass_over(
+        &mut self,
+        session: &Session<'_>,
+        kept: &Kept,
+        sync: usize,
+        next: &Next,
+    ) -> Result<()> {
+        let nothing = "SELECT 1 WHERE false".to_owned();
+        batch::run(session, &self.batch(kept, sync, next, nothing), false).await?;
+        self.cursor = Some(next.range.to.clone());
+        self.throttle.took(1.0, 0);
+        Ok(())
+    }
+}
+
+/// A value that cannot be worked out, or breaks a rule.
+pub(crate) fn is_about_data(error: &Error) -> bool {
+    error.code().is_some_and(|code| ["22", "23", "P0"].contains(&code.get(..2).unwrap_or("")))
+}

@@ -1,0 +1,191 @@
+//! Connections: to a server that this works with, or the reason why not.
+
+use super::error::{Error, Result, chain};
+use crate::{Ident, literal};
+use std::time::Duration;
+use tokio_postgres::{Client, Config, NoTls};
+
+/// Oldest server: the first with range scans over places and replaceable triggers.
+const OLDEST: i32 = 14;
+
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Bytes of an application name that Postgres keeps, with room for what tells schemas apart.
+const NAMED: usize = 40;
+
+/// Where the database is, and which schema of it.
+#[derive(Clone)]
+pub struct Database {
+    config: Config,
+    schema: Ident,
+}
+
+/// Without the password.
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.config.get_dbname().unwrap_or_default();
+        f.debug_struct("Database").field("name", &name).field("schema", &self.schema).finish()
+    }
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Holds the lock.
+    Lease,
+    /// Does the steps.
+    Work,
+    /// Looks.
+    Look,
+}
+
+impl Database {
+    /// From an address such as `postgres://user@host:5432/name`.
+    ///
+    /// # Errors
+    /// [`Error::Address`].
+    pub fn new(url: &str, schema: Ident) -> Result<Self> {
+        let mut config: Config =
+            url.parse().map_err(|error| Error::Address { said: chain(&error) })?;
+        config.connect_timeout(CONNECT).keepalives_idle(Duration::from_secs(15));
+        Ok(Self { config, schema })
+    }
+
+    /// The schema whose tables change.
+    pub fn schema(&self) -> &Ident {
+        &self.schema
+    }
+
+    /// Two numbers that stand for the schema in advisory locks.
+    pub(crate) fn key(&self) -> (i32, i32) {
+        use sha2::{Digest, Sha256};
+        let hash = Sha256::digest(self.schema.as_str().as_bytes());
+        let number = |at: usize| i32::from_be_bytes([0, 1, 2, 3].map(|byte| hash[at + byte]));
+        // The first is ours: `seri` in ASCII.
+        (0x7365_7269, number(0))
+    }
+
+    /// The name under which a connection is seen.
+    pub(crate) fn application(&self, purpose: Purpose) -> String {
+        let schema: String = self.schema.as_str().chars().filter(char::is_ascii).collect();
+        let schema: String = schema.chars().take(NAMED).collect();
+        let word = match purpose {
+            Purpose::Lease => "lease",
+            Purpose::Work => "work",
+            Purpose::Look => "look",
+        };
+        format!("serin-migrate-{word}/{schema}/{:x}", self.key().1)
+    }
+
+    /// A connection, set up so that nobody's settings of the role or database come in between.
+    pub(crate) async fn connect(&self, purpose: Purpose) -> Result<Client> {
+        let mut config = self.config.clone();
+        config.application_name(self.application(purpose));
+        let refused = |error: tokio_postgres::Error| Error::Connect { said: chain(&error) };
+        let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
+        tokio::spawn(connection);
+        self.settle(&client).await?;
+        Ok(client)
+    }
+
+    async fn settle(&self, client: &Client) -> Result<()> {
+        // A runner that stops dead in a transaction must not hold its locks for long; a statement
+        // whose runner is gone must not go on for hours.
+        let settings = format!(
+            "SET statement_timeout = 0; SET lock_timeout = 0; \
+             SET idle_in_transaction_session_timeout = '10s'; \
+             SET client_connection_check_interval = '2s'; \
+             SET default_transaction_isolation = 'read committed'; \
+             SET row_security = off; SET client_min_messages = warning; \
+             SET search_path = {}",
+            self.search_path(),
+        );
+        client.batch_execute(&settings).await.map_err(Error::sql("setting up a connection"))
+    }
+
+    /// Where names without a schema are looked up: in the schema itself, then where extensions are.
+    pub fn search_path(&self) -> String {
+        match self.schema.as_str() {
+            "public" => self.schema.to_string(),
+            _ => format!("{}, public", self.schema),
+        }
+    }
+
+    /// Whether the server, the way to it and the role are fit for a migration.
+    pub(crate) async fn check(&self, client: &Client, beside: &Client) -> Result<()> {
+        pooled(client, beside).await?;
+        let sql = format!(
+            "SELECT current_setting('server_version_num')::integer / 10000, pg_is_in_recovery(), \
+             current_setting('transaction_read_only')::boolean, \
+             has_database_privilege(current_database(), 'CREATE'), current_user::text, \
+             to_regnamespace({}) IS NOT NULL",
+            literal(&self.schema.to_string()),
+        );
+        let row = client.query_one(&sql, &[]).await.map_err(Error::sql("looking at the server"))?;
+        let (version, user): (i32, String) = (row.get(0), row.get(4));
+        if version < OLDEST {
+            return unfit(format!("this is Postgres {version}; migrations need {OLDEST} or later"));
+        }
+        if row.get(1) || row.get(2) {
+            return unfit("this server only reads (a replica, or set so); give the address of the one that writes".into());
+        }
+        if !row.get::<_, bool>(3) {
+            return unfit(format!(
+                "role {user} may not create schemas in this database; a migration needs `GRANT CREATE ON DATABASE` for its views"
+            ));
+        }
+        if row.get(5) {
+            return Ok(());
+        }
+        unfit(format!("there is no schema {} in this database", self.schema))
+    }
+
+    /// The tables must be the role's own.
+    pub(crate) async fn check_owner(&self, client: &Client, tables: &[Ident]) -> Result<()> {
+        let names: Vec<&str> = tables.iter().map(Ident::as_str).collect();
+        let sql = "SELECT c.relname::text, pg_get_userbyid(c.relowner)::text, current_user::text \
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = $1 AND c.relname = ANY ($2) \
+             AND NOT pg_has_role(c.relowner, 'USAGE') ORDER BY 1 LIMIT 1";
+        let rows = client.query(sql, &[&self.schema.as_str(), &names]).await;
+        let rows = rows.map_err(Error::sql("looking at the owners of the tables"))?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        let (table, owner, user): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+        unfit(format!(
+            "table {table} belongs to role {owner}, and {user} is not of it; run as the owner, or `GRANT {owner} TO {user}`"
+        ))
+    }
+}
+
+fn unfit<T>(reason: String) -> Result<T> {
+    Err(Error::Unfit(reason))
+}
+
+/// A pooler that gives each transaction whatever server process is free loses locks and settings
+/// of a session. Then this connection meets several processes, or two connections meet one.
+async fn pooled(client: &Client, beside: &Client) -> Result<()> {
+    let mark = format!("{:016x}", fastrand::u64(..));
+    let set = format!("SET serin.session = '{mark}'");
+    client.batch_execute(&set).await.map_err(Error::sql("looking at the connection"))?;
+    let first = session(client).await?.0;
+    for _ in 0..4 {
+        let (other, _) = session(beside).await?;
+        let (pid, marked) = session(client).await?;
+        if marked != mark || pid != first || pid == other {
+            return unfit(POOLED.into());
+        }
+    }
+    Ok(())
+}
+
+const POOLED: &str = "the connection does not keep its session: it goes through a pooler such as \
+    PgBouncer in transaction mode, which loses locks; give the address of Postgres itself";
+
+async fn session(client: &Client) -> Result<(i32, String)> {
+    let sql = "SELECT pg_backend_pid(), coalesce(current_setting('serin.session', true), '')";
+    // Prepared on one server process and run on another, it fails.
+    let row = client.query_one(sql, &[]).await;
+    let row = row.map_err(|error| Error::Unfit(format!("{POOLED} ({})", chain(&error))))?;
+    Ok((row.get(0), row.get(1)))
+}

@@ -1,0 +1,135 @@
+//! One runner a schema: a lock of its session, and a number that rises with each new holder.
+//!
+//! The lock keeps others out while this runner lives. The number is asked for in the transaction
+//! of every step, so that a runner that was thought dead and wakes up does nothing more.
+
+use super::connect::{Database, Purpose};
+use super::error::{Error, Result};
+use super::options::Patience;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_postgres::Client;
+
+/// Longest wait for a server process that was told to end, ms.
+const END_MS: i64 = 5_000;
+
+/// The right to work on a schema, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    /// Rises with each holder.
+    pub epoch: i64,
+    lost: Arc<AtomicBool>,
+    pulse: JoinHandle<()>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // With the task goes the connection, and with that the lock.
+        self.pulse.abort();
+    }
+}
+
+impl Lease {
+    /// Takes it, or says who has it. One whose holder has been silent for too long is taken from
+    /// it; the server processes it left behind are ended first.
+    pub async fn take(database: &Database, client: Client, patience: Patience) -> Result<Self> {
+        if !locked(database, &client).await? {
+            oust(database, &client, patience).await?;
+        }
+        end_orphans(database, &client).await?;
+        let epoch = next_epoch(database, &client).await?;
+        let lost = Arc::new(AtomicBool::new(false));
+        let every = Duration::from_millis(patience.lease_ms / 6).max(Duration::from_millis(50));
+        let beat = beat(client, database.schema().as_str().to_owned(), epoch, every, lost.clone());
+        Ok(Self { epoch, lost, pulse: tokio::spawn(beat) })
+    }
+
+    /// Its connection has ended or somebody else has it.
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+async fn locked(database: &Database, client: &Client) -> Result<bool> {
+    let (ours, key) = database.key();
+    let sql = "SELECT pg_try_advisory_lock($1, $2)";
+    let row = client.query_one(sql, &[&ours, &key]).await.map_err(Error::sql("taking the lock"))?;
+    Ok(row.get(0))
+}
+
+/// Ends the session of a holder that has not shown a sign of life for so long.
+async fn oust(database: &Database, client: &Client, patience: Patience) -> Result<()> {
+    let (ours, key) = database.key();
+    let sql = "SELECT l.pid, coalesce(extract(epoch FROM clock_timestamp() - p.seen_at) * 1000, \
+         extract(epoch FROM clock_timestamp() - a.backend_start) * 1000)::bigint, \
+         coalesce(s.holder, a.application_name, '') \
+         FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid \
+         LEFT JOIN serin.lease s ON s.schema = $3 LEFT JOIN serin.pulse p ON p.schema = $3 \
+         WHERE l.locktype = 'advisory' AND l.classid = $1::integer::oid \
+         AND l.objid = ($2::integer::bigint & 4294967295)::oid AND l.objsubid = 2 AND l.granted \
+         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let schema = database.schema().as_str();
+    let row = client.query_opt(sql, &[&ours, &key, &schema]).await;
+    if let Some(row) = row.map_err(Error::sql("looking at who has the lock"))? {
+        let (pid, silent_ms, holder): (i32, i64, String) = (row.get(0), row.get(1), row.get(2));
+        if silent_ms < patience.lease_ms as i64 {
+            let holder = format!("{holder}, seen {} s ago", silent_ms / 1_000);
+            return Err(Error::Held { schema: schema.into(), holder });
+        }
+        end(client, pid).await?;
+    }
+    if locked(database, client).await? {
+        return Ok(());
+    }
+    Err(Error::Held { schema: schema.into(), holder: "one that just came".into() })
+}
+
+async fn end(client: &Client, pid: i32) -> Result<()> {
+    let sql = "SELECT pg_terminate_backend($1, $2)";
+    let ended = client.query(sql, &[&pid, &END_MS]).await;
+    ended.map(drop).map_err(Error::sql("ending the session of a runner that is silent"))
+}
+
+/// A runner that was killed can leave a server process in the middle of a long statement.
+async fn end_orphans(database: &Database, client: &Client) -> Result<()> {
+    let sql = "SELECT pid FROM pg_stat_activity WHERE application_name = $1 \
+         AND datname = current_database() AND usename = current_user";
+    let name = database.application(Purpose::Work);
+    let rows = client.query(sql, &[&name]).await;
+    for row in rows.map_err(Error::sql("looking for what a runner left behind"))? {
+        end(client, row.get(0)).await?;
+    }
+    Ok(())
+}
+
+async fn next_epoch(database: &Database, client: &Client) -> Result<i64> {
+    let sql = "WITH taken AS (INSERT INTO serin.lease AS l (schema, epoch, holder) \
+         VALUES ($1, 1, $2) ON CONFLICT (schema) DO UPDATE SET epoch = l.epoch + 1, \
+         holder = excluded.holder RETURNING epoch), \
+         beat AS (INSERT INTO serin.pulse (schema, epoch, seen_at) \
+         SELECT $1, epoch, clock_timestamp() FROM taken ON CONFLICT (schema) DO UPDATE \
+         SET epoch = excluded.epoch, seen_at = excluded.seen_at) SELECT epoch FROM taken";
+    let schema = database.schema().as_str();
+    let row = client.query_one(sql, &[&schema, &holder()]).await;
+    Ok(row.map_err(Error::sql("taking the lease"))?.get(0))
+}
+
+/// This process, for people.
+pub(crate) fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("process {} on {}", std::process::id(), host.trim())
+}
+
+/// Signs of life, by the clock of the database.
+async fn beat(client: Client, schema: String, epoch: i64, every: Duration, lost: Arc<AtomicBool>) {
+    let sql = "UPDATE serin.pulse SET seen_at = clock_timestamp() WHERE schema = $1 AND epoch = $2";
+    loop {
+        tokio::time::sleep(every).await;
+        if !matches!(client.execute(sql, &[&schema, &epoch]).await, Ok(1)) {
+            lost.store(true, Ordering::Relaxed);
+            return;
+        }
+    }
+}

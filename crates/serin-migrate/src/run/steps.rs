@@ -1,0 +1,107 @@
+//! The steps of a part, one after the other, each done once.
+
+use super::error::{Error, Result};
+use super::session::Session;
+use super::store::{self, Kept, Part, finish};
+use super::{backfill, ddl, index, salvage, shape, verify};
+use crate::{Action, Ident, Stage, Step};
+
+/// Times a step is tried again after its connection was lost without anything getting done.
+const LOSSES: u32 = 5;
+
+/// Does what is left of a part; what is hidden for the grace time stays.
+pub(crate) async fn part(session: &mut Session<'_>, kept: &mut Kept, part: Part) -> Result<()> {
+    let steps = part.steps(&kept.plan).to_vec();
+    let done = store::done(&session.look, kept.id, part).await?;
+    let open = |(seq, step): &(usize, Step)| !done.contains(seq) && step.stage != Stage::Grace;
+    let open: Vec<(usize, Step)> = steps.into_iter().enumerate().filter(open).collect();
+    for (seq, step) in open {
+        one(session, kept, part, seq, &step).await?;
+    }
+    Ok(())
+}
+
+/// Does one step, over lost connections and a server that ends and comes back.
+pub(crate) async fn one(
+    session: &mut Session<'_>,
+    kept: &mut Kept,
+    part: Part,
+    seq: usize,
+    step: &Step,
+) -> Result<()> {
+    let mut losses = 0;
+    loop {
+        let Err(error) = attempt(session, kept, part, seq, step).await else { return Ok(()) };
+        losses += 1;
+        if !matches!(error, Error::Lost(_) | Error::Connect { .. }) || losses > LOSSES {
+            return Err(error);
+        }
+        session.renew().await?;
+        // What was under way may have been done when the connection ended.
+        if store::done(&session.look, kept.id, part).await?.contains(&seq) {
+            return shape::note(session, kept).await;
+        }
+    }
+}
+
+async fn attempt(
+    session: &Session<'_>,
+    kept: &mut Kept,
+    part: Part,
+    seq: usize,
+    step: &Step,
+) -> Result<()> {
+    let reached = |point: &str| {
+        session.world.reached(&format!("{}/{seq}/{point}", part.word()));
+    };
+    shape::compare(session, kept).await?;
+    reached("before");
+    session.begin(kept, part, seq).await?;
+    reached("begun");
+    act(session, kept, part, seq, step).await?;
+    reached("after");
+    shape::note(session, kept).await
+}
+
+async fn act(
+    session: &Session<'_>,
+    kept: &Kept,
+    part: Part,
+    seq: usize,
+    step: &Step,
+) -> Result<()> {
+    match &step.action {
+        Action::Transaction { sql, tables } => {
+            let all = |waits| locked_first(kept, step, sql, finish(kept, part, seq, waits));
+            let work = ddl::Work { what: &step.title, tables, sql: &all };
+            return ddl::run(session, kept, work).await.map(drop);
+        }
+        Action::IndexConcurrently { .. } | Action::DropIndexConcurrently { .. } => {
+            return index::run(session, kept, part, seq, &step.action).await;
+        }
+        Action::Backfill { sync } => backfill::run(session, kept, *sync).await?,
+        Action::AllDone { sync } => backfill::complete(session, kept, *sync).await?,
+        Action::Violations { rule, query } => verify::violations(session, rule, query).await?,
+        Action::Check { sql } => verify::check(session, sql).await?,
+        Action::Salvage { sync } => salvage::keep(session, kept, *sync).await?,
+        Action::Restore { sync } => salvage::restore(session, kept, *sync).await?,
+    }
+    session.transaction("noting a step", 1_000, &finish(kept, part, seq, 0)).await.map(drop)
+}
+
+/// The swap takes all its locks at the beginning: it waits for the first, and gives up when
+/// another is taken, so that nobody waits for it while it waits itself.
+fn locked_first(kept: &Kept, step: &Step, sql: &[String], finish: Vec<String>) -> Vec<String> {
+    let Action::Transaction { tables, .. } = &step.action else { return finish };
+    let mut all = Vec::new();
+    if step.stage == Stage::Swap {
+        let lock = |table: &Ident| {
+            format!("LOCK TABLE {}.{table} IN ACCESS EXCLUSIVE MODE", kept.plan.schema)
+        };
+        all.extend(tables.iter().take(1).map(lock));
+        all.extend(tables.iter().skip(1).map(|table| format!("{} NOWAIT", lock(table))));
+    }
+    all.extend(sql.iter().cloned());
+    all.extend(finish);
+    all
+}

@@ -1,0 +1,374 @@
+//! How hard the backfill works: a controller that sees numbers and gives numbers.
+//!
+//! Batches have the size that takes the time they should take. Between batches it rests, so that
+//! others have the rest of the time. Beyond a limit it holds, and lets go only well below it, so
+//! that it does not flutter.
+
+use super::world::Health;
+use crate::BackfillSettings;
+
+/// Rows of the first batch.
+const FIRST: u32 = 500;
+
+/// Most rows of a batch.
+const MOST: u32 = 50_000;
+
+/// What a limit must be below, as a share, before a hold ends.
+const RELEASE: f64 = 0.8;
+
+/// Longest rest between two batches, ms.
+const LONGEST_REST_MS: f64 = 10_000.0;
+
+/// Time after which a hold looks again, ms.
+const LOOK_MS: u64 = 250;
+
+/// Smallest share of its duty to which the service's trouble brings it.
+const LEAST_EASE: f64 = 1.0 / 16.0;
+
+/// Bytes.
+const GIB: u64 = 1 << 30;
+
+/// What it keeps to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Time one batch should take, ms.
+    pub batch_ms: f64,
+    /// Share of the time it works, 0 to 1.
+    pub duty: f64,
+    /// Lag of a replica, ms.
+    pub lag_ms: u64,
+    /// Bytes a replica is behind.
+    pub lag_bytes: u64,
+    /// Bytes of log that a slot keeps back.
+    pub kept_bytes: u64,
+    /// The service's 99th percentile, as a multiple of what is usual.
+    pub p99_factor: f64,
+    /// The service's share of failures above what is usual.
+    pub more_errors: f64,
+    /// Bytes that stay free on the disk.
+    pub disk_bytes: u64,
+    /// Share of the server's connections in use.
+    pub connections: f64,
+}
+
+impl Limits {
+    /// Those a migration sets, the others as they are usual.
+    pub fn of(settings: &BackfillSettings) -> Self {
+        Self {
+            batch_ms: settings.batch_ms.max(1) as f64,
+            duty: settings.duty.clamp(0.01, 1.0),
+            lag_ms: settings.max_lag_ms,
+            lag_bytes: GIB / 8,
+            kept_bytes: 8 * GIB,
+            p99_factor: settings.max_p99_factor.max(1.0),
+            more_errors: 0.01,
+            disk_bytes: 2 * GIB,
+            connections: 0.95,
+        }
+    }
+}
+
+/// What is seen before a batch.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Signals {
+    /// Largest lag of a replica, ms.
+    pub lag_ms: u64,
+    /// Most bytes a replica is behind.
+    pub lag_bytes: u64,
+    /// Most bytes of log a slot keeps back.
+    pub kept_bytes: u64,
+    /// Share of the server's connections in use.
+    pub connections: f64,
+    /// How the service fares.
+    pub health: Option<Health>,
+    /// Bytes free on the disk.
+    pub disk_free: Option<u64>,
+    /// Somebody asked for a pause.
+    pub paused: bool,
+    /// The share of the time that somebody set.
+    pub duty: Option<f64>,
+    /// The hours are not those it may run in.
+    pub is_outside_hours: bool,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// A batch of so many rows.
+    Go(u32),
+    /// Nothing for so many ms, for this reason.
+    Hold(u64, String),
+}
+
+/// A number, its limit, and what is said when it is passed.
+type Passed = (f64, f64, fn(f64, f64) -> String);
+
+/// The controller.
+#[derive(Debug, Clone)]
+pub struct Throttle {
+    limits: Limits,
+    size: u32,
+    is_growing_fast: bool,
+    duty: f64,
+    /// Share of its duty that the service's fare leaves it.
+    ease: f64,
+    /// Which limit it waits for, by its place.
+    held: Option<usize>,
+}
+
+impl Throttle {
+    /// With nothing seen yet; `size` rows when it has worked before.
+    pub fn new(limits: Limits, size: Option<u32>) -> Self {
+        let is_growing_fast = size.is_none();
+        let size = size.unwrap_or(FIRST).clamp(1, MOST);
+        let duty = limits.duty;
+        Self { limits, size, is_growing_fast, duty, ease: 1.0, held: None }
+    }
+
+    /// Rows of the next batch.
+    pub fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// What to do with what is seen.
+    pub fn look(&mut self, signals: &Signals) -> Verdict {
+        self.duty = signals.duty.unwrap_or(self.limits.duty).clamp(0.01, 1.0);
+        if signals.paused {
+            return Verdict::Hold(LOOK_MS, "somebody paused it; `resume` lets it go on".into());
+        }
+        if signals.is_outside_hours {
+            return Verdict::Hold(LOOK_MS, "it runs only in the hours of `backfill.window`".into());
+        }
+        let over = self.over(signals);
+        self.held = over.as_ref().map(|(at, _)| *at);
+        if let Some((_, why)) = over {
+            return Verdict::Hold(LOOK_MS, why);
+        }
+        self.follow(signals.health);
+        Verdict::Go(self.size)
+    }
+
+    /// The first limit that is passed; one that holds it already, until well below.
+    fn over(&self, signals: &Signals) -> Option<(usize, String)> {
+        let limits = &self.limits;
+        let all: [Passed; 6] = [
+            (signals.lag_ms as f64, limits.lag_ms as f64, |is, limit| {
+                format!("a replica lags {is:.0} ms behind; {limit:.0} ms are allowed")
+            }),
+            (signals.lag_bytes as f64, limits.lag_bytes as f64, |is, limit| {
+                format!("a replica is {} MB behind; {} MB are allowed", mib(is), mib(limit))
+            }),
+            (signals.kept_bytes as f64, limits.kept_bytes as f64, |is, limit| {
+                format!(
+                    "a replication slot keeps {} MB of log; {} MB are allowed",
+                    mib(is),
+                    mib(limit)
+                )
+            }),
+            (signals.connections, limits.connections, |is, _| {
+                format!("{:.0} % of the server's connections are in use", is * 100.0)
+            }),
+            (self.trouble(signals.health), 1.0, |_, _| {
+                "the service answers more slowly or fails more often than usual".into()
+            }),
+            (scarce(signals.disk_free, limits.disk_bytes), 1.0, |_, _| {
+                "the disk of the database is nearly full".into()
+            }),
+        ];
+        let passed = |at: usize, is: f64, limit: f64| {
+            let limit = if self.held == Some(at) { limit * RELEASE } else { limit };
+            is > limit
+        };
+        let first = all.iter().enumerate().find(|(at, (is, limit, _))| passed(*at, *is, *limit));
+        first.map(|(at, (is, limit, text))| (at, text(*is, *limit)))
+    }
+
+    /// The service's trouble as a share of what makes it hold: twice the margin it has.
+    fn trouble(&self, health: Option<Health>) -> f64 {
+        health.map_or(0.0, |health| self.margin_used(health) / 2.0)
+    }
+
+    /// The share of its margin that the service has used up.
+    fn margin_used(&self, health: Health) -> f64 {
+        let factor = match health.usual_p99_ms {
+            usual if usual > 0.0 => health.p99_ms / usual,
+            _ => 1.0,
+        };
+        let slow = (factor - 1.0) / (self.limits.p99_factor - 1.0).max(0.01);
+        let more = (health.error_rate - health.usual_error_rate) / self.limits.more_errors;
+        slow.max(more).max(0.0)
+    }
+
+    /// Works less while the service has trouble, then slowly more again.
+    fn follow(&mut self, health: Option<Health>) {
+        let used = health.map_or(0.0, |health| self.margin_used(health));
+        self.ease = match used {
+            used if used > 1.0 => (self.ease / 2.0).max(LEAST_EASE),
+            used if used < RELEASE => (self.ease * 1.1).min(1.0),
+            _ => self.ease,
+        };
+    }
+
+    /// A batch of this size took so long, and so many others waited for its locks. Gives the rest
+    /// before the next one, ms.
+    pub fn took(&mut self, elapsed_ms: f64, waiters: u32) -> u64 {
+        let elapsed = elapsed_ms.max(0.1);
+        let ratio = self.limits.batch_ms / elapsed;
+        let growth = if self.is_growing_fast { 2.0 } else { 1.1 };
+        if ratio < 1.0 || waiters > 0 {
+            self.is_growing_fast = false;
+        }
+        let factor = if waiters > 0 { 0.5 } else { ratio.clamp(0.5, growth) };
+        self.resize(factor);
+        let duty = self.duty * self.ease;
+        (elapsed * (1.0 - duty) / duty).min(LONGEST_REST_MS) as u64
+    }
+
+    /// A batch met somebody else's lock, or a row it cannot fill in: half as many next time.
+    pub fn halve(&mut self) {
+        self.is_growing_fast = false;
+        self.size = (self.size / 2).max(1);
+    }
+
+    fn resize(&mut self, factor: f64) {
+        let size = f64::from(self.size) * factor;
+        // From a single row, too, it grows.
+        let size = if factor > 1.0 { size.ceil() } else { size.floor() };
+        self.size = (size as u32).clamp(1, MOST);
+    }
+}
+
+fn mib(bytes: f64) -> String {
+    format!("{:.0}", bytes / 1_048_576.0)
+}
+
+/// Above 1 when less is free than must stay free.
+fn scarce(free: Option<u64>, least: u64) -> f64 {
+    free.map_or(0.0, |free| least as f64 / free.max(1) as f64)
+}
+
+/// Whether a minute of the day, 0 to 1439, is within hours such as `22:00-06:00`. Hours that
+/// cannot be read are none: reading the document refuses them.
+pub(crate) fn is_within(hours: Option<&str>, minute: u32) -> bool {
+    let minute_of = |text: &str| {
+        let (hour, rest) = text.trim().split_once(':')?;
+        Some(hour.parse::<u32>().ok()? * 60 + rest.parse::<u32>().ok()?)
+    };
+    let Some((from, to)) = hours.and_then(|hours| hours.split_once('-')) else { return true };
+    let (Some(from), Some(to)) = (minute_of(from), minute_of(to)) else { return true };
+    if from <= to {
+        return (from..to).contains(&minute);
+    }
+    minute >= from || minute < to
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn throttle() -> Throttle {
+        Throttle::new(Limits::of(&BackfillSettings::default()), None)
+    }
+
+    fn held(verdict: &Verdict) -> bool {
+        matches!(verdict, Verdict::Hold(..))
+    }
+
+    #[test]
+    fn batches_come_to_the_time_they_should_take() {
+        for micros_a_row in [2.0, 17.0, 400.0, 30_000.0] {
+            let mut throttle = throttle();
+            for _ in 0..200 {
+                throttle.took(f64::from(throttle.size()) * micros_a_row / 1_000.0, 0);
+            }
+            let wanted = (20_000.0 / micros_a_row).clamp(1.0, f64::from(MOST));
+            let share = f64::from(throttle.size()) / wanted;
+            assert!((0.85..=1.15).contains(&share) || throttle.size() == 1, "{micros_a_row}");
+        }
+    }
+
+    #[test]
+    fn it_rests_as_its_duty_says() {
+        let mut throttle = throttle();
+        assert_eq!(throttle.took(20.0, 0), 20);
+        throttle.look(&Signals { duty: Some(0.25), ..Signals::default() });
+        assert_eq!(throttle.took(20.0, 0), 60);
+        throttle.look(&Signals { duty: Some(1.0), ..Signals::default() });
+        assert_eq!(throttle.took(20.0, 0), 0);
+    }
+
+    #[test]
+    fn a_hold_ends_well_below_its_limit() {
+        let mut throttle = throttle();
+        let mut at = |lag_ms| held(&throttle.look(&Signals { lag_ms, ..Signals::default() }));
+        let seen: Vec<bool> = [1_900, 2_100, 1_900, 1_700, 1_500, 1_900].map(&mut at).into();
+        assert_eq!(seen, [false, true, true, true, false, false]);
+    }
+
+    #[test]
+    fn each_limit_holds_and_says_why() {
+        let health =
+            Health { p99_ms: 200.0, usual_p99_ms: 100.0, error_rate: 0.0, usual_error_rate: 0.0 };
+        let errors = Health { p99_ms: 100.0, error_rate: 0.05, ..health };
+        let none = Signals::default;
+        let cases = [
+            (Signals { lag_bytes: GIB, ..none() }, "MB behind"),
+            (Signals { kept_bytes: 9 * GIB, ..none() }, "slot"),
+            (Signals { connections: 0.97, ..none() }, "97 %"),
+            (Signals { health: Some(health), ..none() }, "the service"),
+            (Signals { health: Some(errors), ..none() }, "the service"),
+            (Signals { disk_free: Some(GIB), ..none() }, "disk"),
+            (Signals { paused: true, ..none() }, "paused"),
+            (Signals { is_outside_hours: true, ..none() }, "hours"),
+        ];
+        for (signals, part) in cases {
+            let verdict = throttle().look(&signals);
+            assert!(matches!(&verdict, Verdict::Hold(_, why) if why.contains(part)), "{verdict:?}");
+        }
+        assert_eq!(throttle().look(&none()), Verdict::Go(FIRST));
+    }
+
+    #[test]
+    fn a_slower_service_makes_it_work_less_before_it_holds() {
+        let mut throttle = throttle();
+        let slow = |p99_ms| {
+            let health =
+                Health { p99_ms, usual_p99_ms: 100.0, error_rate: 0.0, usual_error_rate: 0.0 };
+            Signals { health: Some(health), ..Signals::default() }
+        };
+        assert!(!held(&throttle.look(&slow(140.0))));
+        assert_eq!(throttle.took(20.0, 0), 60);
+        for _ in 0..10 {
+            throttle.look(&slow(100.0));
+        }
+        assert_eq!(throttle.took(20.0, 0), 20);
+    }
+
+    #[test]
+    fn whoever_waits_for_it_makes_it_smaller() {
+        let mut throttle = throttle();
+        throttle.took(1.0, 3);
+        assert_eq!(throttle.size(), FIRST / 2);
+        for _ in 0..20 {
+            throttle.halve();
+        }
+        assert_eq!(throttle.size(), 1);
+        throttle.took(0.1, 0);
+        assert_eq!(throttle.size(), 2);
+    }
+
+    #[test]
+    fn hours_can_go_past_midnight() {
+        let cases = [
+            (None, 0, true),
+            (Some("22:00-06:00"), 23 * 60, true),
+            (Some("22:00-06:00"), 5 * 60 + 59, true),
+            (Some("22:00-06:00"), 6 * 60, false),
+            (Some("01:30-02:00"), 95, true),
+            (Some("01:30-02:00"), 120, false),
+        ];
+        for (hours, minute, within) in cases {
+            assert_eq!(is_within(hours, minute), within, "{hours:?} {minute}");
+        }
+    }
+}
