@@ -84,6 +84,24 @@ pub fn literal(text: &str) -> String {
     format!("'{quoted}'")
 }
 
+/// A block in dollar quotes that do not occur in it.
+pub(crate) fn block(text: &str) -> String {
+    let mut tag = "$serin$".to_owned();
+    while text.contains(&tag) {
+        tag.insert(6, '_');
+    }
+    format!("{tag}{text}{tag}")
+}
+
+/// Where names without a schema are looked up in a user's SQL: in the schema itself, then where
+/// extensions are.
+pub(crate) fn search_path(schema: &Ident) -> String {
+    match schema.as_str() {
+        "public" => schema.to_string(),
+        _ => format!("{schema}, public"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,15 +9,22 @@
 //! - Names of the database reach SQL only through [`Ident`], values only as quoted literals.
 //! - Knows no YAML: documents come as trees of values.
 
+pub mod catalog;
+mod emit;
 mod flaw;
 mod ident;
 mod model;
-mod plan;
+mod ops;
+pub mod plan;
+mod probe;
 mod read;
 mod run;
+mod shape;
 pub mod trigger;
 
+pub use catalog::{Catalog, CatalogError};
 pub use flaw::{Flaw, Flaws};
+pub(crate) use ident::search_path;
 pub use ident::{Ident, IdentError, literal};
 pub use model::{
     AlterColumn, BackfillSettings, Change, Check, Checks, Column, Constraint, ConstraintKind,
@@ -25,7 +32,7 @@ pub use model::{
     Identity, IndexColumn, IndexMethod, IndexParameters, LossyDown, Migration, Operation, RawSql,
     ReplicaIdentity, Settings, TableForeignKey,
 };
-pub use plan::{Action, Derive, Input, Key, Plan, Stage, Step, TableSync};
+pub use plan::{Action, Derive, Input, Key, Plan, PlanError, Stage, Step, TableSync};
 pub use read::migration;
 pub use run::{
     Alone, Database, Deed, Drift, Error, Health, Limits, Past, Patience, Progress, Promotion,

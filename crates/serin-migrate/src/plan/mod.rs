@@ -1,7 +1,9 @@
 //! Plans: a migration against a database as it is.
 
+mod make;
 mod step;
 mod sync;
 
+pub use make::{PlanError, make};
 pub use step::{Action, Plan, Stage, Step};
 pub use sync::{Derive, Input, Key, TableSync};

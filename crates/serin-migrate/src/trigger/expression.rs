@@ -26,7 +26,8 @@ pub fn differs(left: &str, right: &str, data_type: &str) -> String {
     if PLAIN.contains(&data_type.to_ascii_lowercase().as_str()) {
         return format!("{left} IS DISTINCT FROM {right}");
     }
-    format!("ROW({left}) OPERATOR(pg_catalog.*<>) ROW({right})")
+    // Without the casts each column would be compared, and few types have the operator.
+    format!("ROW({left})::record OPERATOR(pg_catalog.*<>) ROW({right})::record")
 }
 
 /// The value of `derives[at]` for a row of the table that the query calls `alias`. What it reads

@@ -1,0 +1,111 @@
+//! Indexes, built while others write. A partitioned table's are built one partition at a time and
+//! joined at the end.
+
+use super::{Context, transaction};
+use crate::shape::{RuleKind, Table, short};
+use crate::{Action, Ident, Stage, Step};
+
+/// One index to be built.
+pub struct Build<'a> {
+    /// Its name while both shapes are in use.
+    pub held: &'a Ident,
+    /// No two rows have the same values.
+    pub unique: bool,
+    /// It becomes a constraint.
+    pub constraint: bool,
+    /// Its columns, as they are now.
+    pub columns: Vec<Ident>,
+    /// All of it behind the table's name.
+    pub tail: String,
+}
+
+/// All indexes of a table that are to be built, unique ones first.
+pub fn builds<'a>(table: &'a Table<'_>) -> Vec<Build<'a>> {
+    let physical = |places: &[usize]| -> Vec<Ident> {
+        places.iter().map(|at| table.columns[*at].physical().clone()).collect()
+    };
+    let rules = table.rules.iter().filter_map(|rule| match &rule.kind {
+        RuleKind::Unique(unique) => {
+            let space = unique.tablespace.as_ref();
+            let space = space.map(|name| format!(" TABLESPACE {name}")).unwrap_or_default();
+            Some(Build {
+                held: &rule.held,
+                unique: true,
+                constraint: true,
+                columns: physical(&unique.columns),
+                tail: format!("{}{space}", unique.tail.as_run()),
+            })
+        }
+        _ => None,
+    });
+    let indexes = table.indexes.iter().map(|index| Build {
+        held: &index.held,
+        unique: index.unique,
+        constraint: false,
+        columns: physical(&index.columns),
+        tail: index.tail.as_run().to_owned(),
+    });
+    rules.chain(indexes).collect()
+}
+
+/// Builds them all.
+pub fn steps(context: &Context<'_>) -> Vec<Step> {
+    let live = context.shape.tables.iter().filter(|table| table.live);
+    live.flat_map(|table| {
+        builds(table).into_iter().flat_map(move |build| one(context, table, &build))
+    })
+    .collect()
+}
+
+fn one(context: &Context<'_>, table: &Table<'_>, build: &Build<'_>) -> Vec<Step> {
+    if table.old.is_none() {
+        let sql = vec![create(context, build, "", (build.held, &table.physical))];
+        let title = format!("build index {} of {}", build.held, table.name);
+        return vec![transaction(Stage::Verify, title, sql, vec![])];
+    }
+    if !table.is_partitioned() {
+        return vec![concurrently(context, build, (build.held, &table.physical))];
+    }
+    let leaves = leaves(table, build.held);
+    let built = leaves.iter().map(|(index, leaf)| concurrently(context, build, (index, leaf)));
+    let mut steps: Vec<Step> = built.collect();
+    // A constraint joins its parts itself, at the swap.
+    if !build.constraint {
+        let sql = vec![create(context, build, "", (build.held, &table.physical))];
+        let title = format!("join the parts of index {} of {}", build.held, table.name);
+        let tables = vec![table.physical.clone()];
+        steps.push(transaction(Stage::Verify, title, sql, tables));
+    }
+    steps
+}
+
+fn create(
+    context: &Context<'_>,
+    build: &Build<'_>,
+    how: &str,
+    (index, table): (&Ident, &Ident),
+) -> String {
+    let unique = if build.unique { "UNIQUE " } else { "" };
+    format!("CREATE {unique}INDEX {how}{index} ON {}{}", context.of(table), build.tail)
+}
+
+fn concurrently(
+    context: &Context<'_>,
+    build: &Build<'_>,
+    (index, table): (&Ident, &Ident),
+) -> Step {
+    let action = Action::IndexConcurrently {
+        create: create(context, build, "CONCURRENTLY ", (index, table)),
+        index: index.clone(),
+        table: table.clone(),
+        unique: if build.unique { build.columns.clone() } else { vec![] },
+    };
+    Step { stage: Stage::Verify, title: format!("build index {index} of {table}"), action }
+}
+
+/// The index of each partition, and the partition.
+pub fn leaves(table: &Table<'_>, held: &Ident) -> Vec<(Ident, Ident)> {
+    let leaves = table.old.into_iter().flat_map(|old| &old.leaves);
+    let of = |leaf: &Ident| short("_serin_ix_", &[held.as_str(), leaf.as_str()]);
+    leaves.map(|leaf| (of(&leaf.name), leaf.name.clone())).collect()
+}

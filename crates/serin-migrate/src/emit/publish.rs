@@ -1,0 +1,137 @@
+//! The views of the new shape, with everything clients expect of a table: defaults, privileges,
+//! comments.
+
+use super::{Context, numbers, settings, transaction};
+use crate::catalog::Grant;
+use crate::shape::{Column, Table};
+use crate::{Stage, Step, literal};
+
+/// Privileges that mean something on a view.
+const ON_VIEWS: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
+
+/// First Postgres whose views look at rows as the client, not as their owner.
+const INVOKER: u32 = 15;
+
+/// One transaction: all views are there, or none.
+pub fn steps(context: &Context<'_>) -> Vec<Step> {
+    let view = &context.new_view;
+    let mut sql = vec![format!("CREATE SCHEMA {view}")];
+    sql.extend(usage(context));
+    for table in context.shape.tables.iter().filter(|table| table.live) {
+        sql.extend(one(context, table));
+    }
+    sql.extend(numbers::grants(context));
+    sql.extend(settings::identities_at_start(context));
+    let title = format!("create the views of {view}");
+    vec![transaction(Stage::Publish, title, sql, vec![])]
+}
+
+/// `TO role`, as SQL.
+pub fn to(grant: &Grant) -> String {
+    let role = grant.grantee.as_ref().map_or_else(|| "PUBLIC".into(), ToString::to_string);
+    let on = if grant.grantable { " WITH GRANT OPTION" } else { "" };
+    format!("TO {role}{on}")
+}
+
+fn usage(context: &Context<'_>) -> Vec<String> {
+    let acl = context.shape.catalog.server.schema_acl.iter();
+    let usage = acl.filter(|grant| grant.privilege == "USAGE" && is_other(context, grant));
+    usage.map(|grant| format!("GRANT USAGE ON SCHEMA {} {}", context.new_view, to(grant))).collect()
+}
+
+/// What the owner of the views has anyway need not be said.
+fn is_other(context: &Context<'_>, grant: &Grant) -> bool {
+    grant.grantee.as_ref() != Some(&context.shape.catalog.server.user)
+}
+
+fn one(context: &Context<'_>, table: &Table<'_>) -> Vec<String> {
+    let (view, name) = (context.view(&table.name), context.of(&table.physical));
+    let column = |column: &Column<'_>| format!("t.{} AS {}", column.physical(), column.name);
+    let columns: Vec<String> = table.live().map(column).collect();
+    let invoker = context.shape.catalog.major() >= INVOKER;
+    let with = if invoker { " WITH (security_invoker = true)" } else { "" };
+    let columns = columns.join(", ");
+    let mut sql = vec![format!("CREATE VIEW {view}{with} AS SELECT {columns} FROM {name} t")];
+    sql.extend(table.live().filter_map(|column| default(&view, column)));
+    sql.extend(comments(&view, table));
+    sql.extend(privileges(context, &view, table));
+    sql
+}
+
+fn default(view: &str, column: &Column<'_>) -> Option<String> {
+    let default = numbers::view_default(column).or_else(|| column.default.clone());
+    let default = default.or_else(|| no_default(column))?;
+    Some(format!("ALTER VIEW {view} ALTER COLUMN {} SET DEFAULT {default}", column.name))
+}
+
+/// The column has a default still, but not for new clients. A plain NULL would be taken for
+/// nothing said.
+fn no_default(column: &Column<'_>) -> Option<String> {
+    column.old.filter(|old| old.default.is_some() && !column.is_moved())?;
+    Some(format!("(CASE WHEN false THEN NULL::{} END)", column.data_type))
+}
+
+/// Defaults of views that stand in the way of the swap, or mean nothing after it.
+pub fn settled(context: &Context<'_>, table: &Table<'_>) -> Vec<String> {
+    let view = context.view(&table.name);
+    let passing = |column: &&Column<'_>| {
+        numbers::view_default(column).is_some()
+            || column.default.is_none() && no_default(column).is_some()
+    };
+    let columns = table.live().filter(passing);
+    columns
+        .map(|column| format!("ALTER VIEW {view} ALTER COLUMN {} DROP DEFAULT", column.name))
+        .collect()
+}
+
+fn comments(view: &str, table: &Table<'_>) -> Vec<String> {
+    let own =
+        table.comment.iter().map(|text| format!("COMMENT ON VIEW {view} IS {}", literal(text)));
+    let columns = table.live().filter_map(|column| {
+        let text = literal(column.comment.as_ref()?);
+        Some(format!("COMMENT ON COLUMN {view}.{} IS {text}", column.name))
+    });
+    own.chain(columns).collect()
+}
+
+fn privileges(context: &Context<'_>, view: &str, table: &Table<'_>) -> Vec<String> {
+    let acl = table.old.map_or(&context.shape.catalog.server.default_acl, |old| &old.acl);
+    let own = acl.iter().filter(|grant| is_other(context, grant) && on_views(grant));
+    let own = own.map(|grant| format!("GRANT {} ON {view} {}", grant.privilege, to(grant)));
+    let columns = table.live().flat_map(|column| {
+        let acl = column.old.into_iter().flat_map(|old| &old.acl).filter(|grant| on_views(grant));
+        let name = &column.name;
+        acl.map(move |grant| format!("GRANT {} ({name}) ON {view} {}", grant.privilege, to(grant)))
+    });
+    own.chain(columns).collect()
+}
+
+fn on_views(grant: &Grant) -> bool {
+    ON_VIEWS.contains(&grant.privilege.as_str())
+}
+
+/// Takes the views away, whether or not they are there. What others put beside them stays, and is
+/// told by the server.
+pub fn unpublish(context: &Context<'_>) -> Vec<String> {
+    let live = context.shape.tables.iter().filter(|table| table.live);
+    let views: Vec<String> = live.map(|table| context.view(&table.name)).collect();
+    let mut sql = vec![];
+    if !views.is_empty() {
+        sql.push(format!("DROP VIEW IF EXISTS {}", views.join(", ")));
+    }
+    sql.push(format!("DROP SCHEMA IF EXISTS {}", context.new_view));
+    sql
+}
+
+/// Takes the views of old clients away.
+pub fn drop_old(context: &Context<'_>) -> Vec<String> {
+    let Some(old) = context.shape.old_view else { return vec![] };
+    let views = context.shape.catalog.server.views.iter().filter(|(schema, _)| schema == old);
+    let views: Vec<String> = views.map(|(schema, name)| format!("{schema}.{name}")).collect();
+    let mut sql = vec![];
+    if !views.is_empty() {
+        sql.push(format!("DROP VIEW IF EXISTS {}", views.join(", ")));
+    }
+    sql.push(format!("DROP SCHEMA IF EXISTS {old}"));
+    sql
+}

@@ -1,0 +1,259 @@
+//! The end of the old shape: one short transaction that changes the catalogue and no row. What
+//! went is only hidden, and dropped when its time of grace is over.
+
+use super::{Context, numbers, publish, settings, transaction};
+use crate::shape::{Column, RuleKind, Table, gone_column, gone_table, short};
+use crate::{Action, Ident, Stage, Step, catalog};
+
+/// The swap, and the drops after the time of grace.
+pub fn steps(context: &Context<'_>) -> Vec<Step> {
+    let mut steps =
+        vec![transaction(Stage::Swap, "the old shape goes", all(context), locked(context))];
+    steps.extend(grace(context));
+    steps
+}
+
+/// Physical tables whose locks it takes.
+fn locked(context: &Context<'_>) -> Vec<Ident> {
+    super::touched(context.shape).map(|table| table.physical.clone()).collect()
+}
+
+fn all(context: &Context<'_>) -> Vec<String> {
+    let mut sql = publish::drop_old(context);
+    let kept: Vec<(&Table<'_>, &catalog::Table)> = context.kept().collect();
+    let each = |part: &dyn Fn(&Table<'_>, &catalog::Table) -> Vec<String>| -> Vec<String> {
+        kept.iter().flat_map(|(table, old)| part(table, old)).collect()
+    };
+    sql.extend(each(&|table, _| publish::settled(context, table)));
+    sql.extend(context.syncs.iter().flat_map(|sync| crate::trigger::drop(sync, context.schema())));
+    sql.extend(loose(context));
+    sql.extend(each(&|table, _| numbers::move_identities(context, table)));
+    sql.extend(each(&|table, _| hide(context, table)));
+    sql.extend(each(&|table, old| take_over(context, table, old)));
+    sql.extend(each(&|table, _| rename_columns(context, table)));
+    sql.extend(each(&|table, _| settings::columns(context, table)));
+    sql.extend(each(&|table, _| numbers::hand_over(context, table)));
+    let live = context.shape.tables.iter().filter(|table| table.live);
+    sql.extend(live.flat_map(|table| rules(context, table)));
+    sql.extend(each(&|table, old| renamed_rules(context, table, old)));
+    sql.extend(settings::identities_at_swap(context));
+    sql.extend(tables(context));
+    let last = context.shape.sql.iter().filter(|sql| sql.on_complete);
+    sql.extend(last.map(|sql| sql.up.clone()));
+    sql
+}
+
+/// Constraints and indexes that go, or whose place another takes; references first, as they need
+/// the others.
+fn loose(context: &Context<'_>) -> Vec<String> {
+    let mut references = vec![];
+    let mut others = vec![];
+    for table in &context.shape.tables {
+        let Some(old) = table.old else { continue };
+        let on = context.of(&table.physical);
+        for rule in &old.constraints {
+            let replaced = table.rules.iter().any(|new| new.replaces.as_ref() == Some(&rule.name));
+            let gone = table.dropped_rules.contains(&rule.name) || replaced;
+            let sql = format!("ALTER TABLE {on} DROP CONSTRAINT {}", rule.name);
+            match (rule.kind.as_str(), table.live) {
+                ("f", false) => references.push(sql),
+                ("f", true) if gone => references.push(sql),
+                (_, true) if gone => others.push(sql),
+                _ => {}
+            }
+        }
+        let replaced = table.indexes.iter().filter_map(|index| index.replaces.as_ref());
+        others.extend(replaced.map(|name| format!("DROP INDEX {}", context.of(name))));
+    }
+    let dropped = context.shape.dropped_indexes.iter();
+    others.extend(dropped.map(|name| format!("DROP INDEX {}", context.of(name))));
+    references.extend(others);
+    references
+}
+
+/// Columns that nothing uses any more get a name that nobody knows; what was only on the way from
+/// one value to another goes.
+fn hide(context: &Context<'_>, table: &Table<'_>) -> Vec<String> {
+    let on = context.of(&table.physical);
+    let mut sql = vec![];
+    for column in &table.columns {
+        let kept = usize::from(column.live);
+        let between = column.made.iter().rev().skip(kept);
+        sql.extend(between.map(|made| format!("ALTER TABLE {on} DROP COLUMN {}", made.physical)));
+        let Some(old) = column.left_behind() else { continue };
+        let name = &old.name;
+        if column.live || old.identity.is_empty() {
+            if old.default.is_some() {
+                sql.push(format!("ALTER TABLE {on} ALTER COLUMN {name} DROP DEFAULT"));
+            }
+        } else {
+            sql.push(format!("ALTER TABLE {on} ALTER COLUMN {name} DROP IDENTITY"));
+        }
+        if old.not_null {
+            sql.push(format!("ALTER TABLE {on} ALTER COLUMN {name} DROP NOT NULL"));
+        }
+        let gone = gone_column(&context.migration.name, &table.physical, name);
+        sql.push(format!("ALTER TABLE {on} RENAME COLUMN {name} TO {gone}"));
+    }
+    sql
+}
+
+/// Columns that moved get the old name first, so that policies and triggers can be made anew by
+/// the text they had.
+fn take_over(context: &Context<'_>, table: &Table<'_>, old: &catalog::Table) -> Vec<String> {
+    let on = context.of(&table.physical);
+    let moved: Vec<(&Ident, &Ident)> = table
+        .live()
+        .filter_map(|column| Some((&column.made.last()?.physical, &column.old?.name)))
+        .collect();
+    let rename =
+        |(from, to): &(&Ident, &Ident)| format!("ALTER TABLE {on} RENAME COLUMN {from} TO {to}");
+    let mut sql: Vec<String> = moved.iter().map(rename).collect();
+    let concerns = |columns: &[Ident]| moved.iter().any(|(_, name)| columns.contains(name));
+    for policy in old.policies.iter().filter(|policy| concerns(&policy.columns)) {
+        let using = policy.using.as_ref().map(|rows| format!(" USING ({rows})"));
+        let check = policy.check.as_ref().map(|rows| format!(" WITH CHECK ({rows})"));
+        let (using, check) = (using.unwrap_or_default(), check.unwrap_or_default());
+        sql.push(format!("ALTER POLICY {} ON {on}{using}{check}", policy.name));
+    }
+    for trigger in old.triggers.iter().filter(|trigger| concerns(&trigger.columns)) {
+        let name = &trigger.name;
+        sql.push(format!("DROP TRIGGER {name} ON {on}"));
+        sql.push(trigger.definition.clone());
+        let how = match trigger.enabled.as_str() {
+            "D" => "DISABLE",
+            "R" => "ENABLE REPLICA",
+            "A" => "ENABLE ALWAYS",
+            _ => continue,
+        };
+        sql.push(format!("ALTER TABLE {on} {how} TRIGGER {name}"));
+    }
+    sql
+}
+
+/// The last names, over names that no column has where two change places.
+fn rename_columns(context: &Context<'_>, table: &Table<'_>) -> Vec<String> {
+    let on = context.of(&table.physical);
+    let now = |column: &Column<'_>| {
+        column.old.map_or_else(|| column.physical().clone(), |old| old.name.clone())
+    };
+    let pairs: Vec<(Ident, Ident)> =
+        table.live().map(|column| (now(column), column.name.clone())).collect();
+    let between = |at: usize| short("_serin_between_", &[&at.to_string()]);
+    let rename =
+        |from: &Ident, to: &Ident| format!("ALTER TABLE {on} RENAME COLUMN {from} TO {to}");
+    renames(&pairs, between, rename)
+}
+
+fn renames(
+    pairs: &[(Ident, Ident)],
+    between: impl Fn(usize) -> Ident,
+    rename: impl Fn(&Ident, &Ident) -> String,
+) -> Vec<String> {
+    let changed: Vec<&(Ident, Ident)> = pairs.iter().filter(|(from, to)| from != to).collect();
+    let cross = changed.iter().any(|(_, to)| changed.iter().any(|(from, _)| from == to));
+    if !cross {
+        return changed.iter().map(|(from, to)| rename(from, to)).collect();
+    }
+    let away = changed.iter().enumerate().map(|(at, (from, _))| rename(from, &between(at)));
+    let back = changed.iter().enumerate().map(|(at, (_, to))| rename(&between(at), to));
+    away.chain(back).collect()
+}
+
+/// New constraints get their names; unique indexes become constraints.
+fn rules(context: &Context<'_>, table: &Table<'_>) -> Vec<String> {
+    let on = context.of(&table.physical);
+    let mut sql = vec![];
+    for rule in &table.rules {
+        let (held, name) = (&rule.held, &rule.name);
+        match &rule.kind {
+            RuleKind::Unique(unique) => {
+                sql.extend(super::unique::attach(context, table, rule, unique));
+            }
+            _ if held != name => {
+                sql.push(format!("ALTER TABLE {on} RENAME CONSTRAINT {held} TO {name}"));
+            }
+            _ => {}
+        }
+        if let Some(comment) = &rule.comment {
+            let text = crate::literal(comment);
+            sql.push(format!("COMMENT ON CONSTRAINT {name} ON {on} IS {text}"));
+        }
+    }
+    for index in &table.indexes {
+        if index.held != index.name {
+            let held = context.of(&index.held);
+            sql.push(format!("ALTER INDEX {held} RENAME TO {}", index.name));
+        }
+        if let Some(comment) = &index.comment {
+            let text = crate::literal(comment);
+            sql.push(format!("COMMENT ON INDEX {} IS {text}", context.of(&index.name)));
+        }
+    }
+    sql
+}
+
+fn renamed_rules(context: &Context<'_>, table: &Table<'_>, old: &catalog::Table) -> Vec<String> {
+    let on = context.of(&table.physical);
+    let replaced =
+        |name: &Ident| table.rules.iter().any(|rule| rule.replaces.as_ref() == Some(name));
+    let kept = old
+        .constraints
+        .iter()
+        .filter(|rule| !table.dropped_rules.contains(&rule.name) && !replaced(&rule.name));
+    let pairs: Vec<(Ident, Ident)> =
+        kept.map(|rule| (rule.name.clone(), table.rule_name(&rule.name).clone())).collect();
+    let between = |at: usize| short("_serin_between_", &[table.physical.as_str(), &at.to_string()]);
+    renames(&pairs, between, |from, to| {
+        format!("ALTER TABLE {on} RENAME CONSTRAINT {from} TO {to}")
+    })
+}
+
+/// Tables that go are hidden with their indexes, and the others get their last names.
+fn tables(context: &Context<'_>) -> Vec<String> {
+    let mut sql = vec![];
+    let gone = |name: &Ident| gone_table(&context.migration.name, name);
+    for table in context.shape.tables.iter().filter(|table| !table.live) {
+        let Some(old) = table.old else { continue };
+        for index in &old.indexes {
+            let name = &index.name;
+            sql.push(format!("ALTER INDEX {} RENAME TO {}", context.of(name), gone(name)));
+        }
+        let name = &old.name;
+        sql.push(format!("ALTER TABLE {} RENAME TO {}", context.of(name), gone(name)));
+    }
+    let live = context.shape.tables.iter().filter(|table| table.live);
+    let pairs: Vec<(Ident, Ident)> =
+        live.map(|table| (table.physical.clone(), table.name.clone())).collect();
+    let between = |at: usize| short("_serin_between_", &["table", &at.to_string()]);
+    let rename =
+        |from: &Ident, to: &Ident| format!("ALTER TABLE {} RENAME TO {to}", context.of(from));
+    sql.extend(renames(&pairs, between, rename));
+    sql
+}
+
+/// What was hidden is dropped.
+fn grace(context: &Context<'_>) -> Vec<Step> {
+    let migration = &context.migration.name;
+    let mut steps = vec![];
+    let mut step = |title: String, sql: String, table: Ident| {
+        let action = Action::transaction(vec![sql], vec![table]);
+        steps.push(Step { stage: Stage::Grace, title, action });
+    };
+    for table in &context.shape.tables {
+        let Some(old) = table.old else { continue };
+        if !table.live {
+            let gone = gone_table(migration, &old.name);
+            let sql = format!("DROP TABLE IF EXISTS {}", context.of(&gone));
+            step(format!("drop table {}", old.name), sql, gone);
+            continue;
+        }
+        for was in table.columns.iter().filter_map(Column::left_behind) {
+            let gone = gone_column(migration, &table.physical, &was.name);
+            let on = context.of(&table.name);
+            let sql = format!("ALTER TABLE IF EXISTS {on} DROP COLUMN IF EXISTS {gone}");
+            step(format!("drop column {} of {}", was.name, table.name), sql, table.name.clone());
+        }
+    }
+    steps
+}

@@ -1,0 +1,109 @@
+//! From a migration and a catalogue to a plan, or everything that is wrong.
+
+use crate::catalog::Catalog;
+use crate::probe::{ProbeError, Session, answer};
+use crate::shape::{Shape, settle};
+use crate::{Flaw, Flaws, Ident, Migration, Plan, emit, ops};
+use tokio_postgres::Client;
+
+/// Oldest Postgres that is served.
+const OLDEST: u32 = 14;
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The migration is wrong for this database.
+    #[error(transparent)]
+    Flaws(#[from] Flaws),
+    /// The database cannot be asked.
+    #[error("the database cannot be asked: {0}")]
+    Database(#[from] tokio_postgres::Error),
+}
+
+/// Plans a migration of the schema that `catalog` shows. `old_view` is the schema of views that
+/// clients use now; `None` when they use the tables. The database is only asked: everything that
+/// is done on the way is rolled back, and the connection must not be in a transaction.
+///
+/// # Errors
+/// All flaws at once, or that the database cannot be asked.
+pub async fn make(
+    client: &Client,
+    catalog: &Catalog,
+    migration: &Migration,
+    old_view: Option<&Ident>,
+) -> Result<Plan, PlanError> {
+    let mut shape = Shape::new(catalog, old_view);
+    let new_view = view_schema(&mut shape, migration);
+    server(&mut shape);
+    ops::apply_all(&mut shape, migration);
+    // What cannot be kept would only be told twice.
+    if shape.flaws.is_empty() {
+        settle(&mut shape);
+    }
+    let session = Session::open(client, &catalog.schema).await.map_err(asked)?;
+    let answered = answer(&mut shape, &session).await;
+    session.close().await.map_err(asked)?;
+    answered.map_err(asked)?;
+    match new_view {
+        Some(view) if shape.flaws.is_empty() => Ok(emit::plan(&shape, migration, view)),
+        _ => Err(Flaws(shape.flaws).into()),
+    }
+}
+
+fn asked(error: ProbeError) -> PlanError {
+    match error {
+        ProbeError::Database(error) => PlanError::Database(error),
+        ProbeError::Refused(said) => Flaws(vec![Flaw::new("", said)]).into(),
+    }
+}
+
+/// The name of the schema of new views.
+fn view_schema(shape: &mut Shape<'_>, migration: &Migration) -> Option<Ident> {
+    let (schema, version) = (&shape.catalog.schema, &migration.version_schema);
+    let name = Ident::new(format!("{}_{}", schema.as_str(), version.as_str()));
+    let flaw = match name {
+        Err(why) => Flaw::new("version_schema", why.to_string()).hint("choose a shorter one"),
+        Ok(name) if shape.catalog.server.schemas.contains(&name) => {
+            let message = format!("the database has a schema {name} already");
+            Flaw::new("version_schema", message).hint("choose another name")
+        }
+        Ok(name) => return Some(name),
+    };
+    shape.flaws.push(flaw);
+    None
+}
+
+/// What the server and the role must be fit for.
+fn server(shape: &mut Shape<'_>) {
+    let (catalog, server) = (shape.catalog, &shape.catalog.server);
+    let mut flaw = |message: String, hint: String| {
+        shape.flaws.push(Flaw::new("", message).hint(hint));
+    };
+    if !server.schema_exists {
+        let message = format!("database {} has no schema {}", server.database, catalog.schema);
+        return flaw(message, format!("CREATE SCHEMA {}", catalog.schema));
+    }
+    if catalog.major() < OLDEST {
+        let message =
+            format!("this is Postgres {}; {OLDEST} is the oldest served", catalog.major());
+        return flaw(message, "upgrade it first".into());
+    }
+    let (user, database) = (&server.user, &server.database);
+    if !server.creates_schemas {
+        let message =
+            format!("role {user} may not make schemas, and each version has one of views");
+        flaw(message, format!("GRANT CREATE ON DATABASE {database} TO {user}"));
+    }
+    if !server.creates_tables {
+        let message = format!("role {user} may not make anything in schema {}", catalog.schema);
+        flaw(message, format!("GRANT CREATE ON SCHEMA {} TO {user}", catalog.schema));
+    }
+    let secured = catalog.user_tables().find(|table| table.row_security);
+    if let Some(table) = secured.filter(|_| catalog.major() < 15) {
+        let message = format!(
+            "table {} has row level security, and views of Postgres 14 look at rows as their owner",
+            table.name
+        );
+        flaw(message, "upgrade to Postgres 15 or later".into());
+    }
+}

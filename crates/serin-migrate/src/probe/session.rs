@@ -1,0 +1,159 @@
+//! The transaction in which questions are asked.
+
+use crate::Ident;
+use crate::shape::Visible;
+use std::collections::BTreeSet;
+use tokio_postgres::Client;
+
+/// Longest that a question may wait for a lock, and may take.
+const LIMITS: &str = "SET LOCAL lock_timeout = '1s'; SET LOCAL statement_timeout = '10s'";
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The question was wrong: what the server says, for people.
+    #[error("{0}")]
+    Refused(String),
+    /// The server cannot be asked.
+    #[error(transparent)]
+    Database(#[from] tokio_postgres::Error),
+}
+
+/// What is known of an expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// Names of the columns it reads.
+    pub reads: BTreeSet<String>,
+    /// It gives something else for each row.
+    pub volatile: bool,
+    /// It gives something else at another time.
+    pub fleeting: bool,
+    /// It reads other tables.
+    pub reads_others: bool,
+}
+
+/// An open transaction in which only questions are asked.
+pub struct Session<'a> {
+    pub(super) client: &'a Client,
+    path: String,
+}
+
+impl<'a> Session<'a> {
+    /// Opens it. Names in expressions are looked up in `schema` first, as when they are run.
+    pub async fn open(client: &'a Client, schema: &Ident) -> Result<Session<'a>, ProbeError> {
+        client.batch_execute(&format!("BEGIN; {LIMITS}")).await?;
+        let session = Self { client, path: crate::search_path(schema) };
+        session.set_path(&session.path).await?;
+        Ok(session)
+    }
+
+    /// Takes everything back.
+    pub async fn close(self) -> Result<(), ProbeError> {
+        self.client.batch_execute("ROLLBACK").await?;
+        Ok(())
+    }
+
+    pub(super) async fn set_path(&self, path: &str) -> Result<(), ProbeError> {
+        let sql = "SELECT pg_catalog.set_config('search_path', $1, true)";
+        self.client.execute(sql, &[&path]).await?;
+        Ok(())
+    }
+
+    /// Names in answers come in full from here on.
+    pub(super) async fn in_full(&self) -> Result<(), ProbeError> {
+        self.set_path("pg_catalog").await
+    }
+
+    /// Begins a question.
+    pub(super) async fn ask(&self) -> Result<(), ProbeError> {
+        self.client.batch_execute("SAVEPOINT question").await?;
+        Ok(())
+    }
+
+    /// Ends a question: nothing of it is left.
+    pub(super) async fn asked<T>(&self, answer: Result<T, ProbeError>) -> Result<T, ProbeError> {
+        self.client.batch_execute("ROLLBACK TO question; RELEASE question").await?;
+        self.set_path(&self.path).await?;
+        answer
+    }
+
+    /// Runs one statement, and only one.
+    pub(super) async fn run(&self, sql: &str) -> Result<(), ProbeError> {
+        self.client.execute(sql, &[]).await.map(|_| ()).map_err(refused)
+    }
+
+    /// A table with these columns and no rows.
+    pub(super) async fn scratch(
+        &self,
+        name: &Ident,
+        columns: &[Visible],
+    ) -> Result<(), ProbeError> {
+        let column = |of: &Visible| format!("{} {}", of.name, of.data_type);
+        let columns: Vec<String> = columns.iter().map(column).collect();
+        self.run(&format!("CREATE TEMP TABLE pg_temp.{name} ({})", columns.join(", "))).await
+    }
+
+    /// What a type is called, `int4` being `integer`.
+    pub async fn data_type(&self, written: &str) -> Result<String, ProbeError> {
+        self.ask().await?;
+        let answer = self.type_of(written).await;
+        self.asked(answer).await
+    }
+
+    async fn type_of(&self, written: &str) -> Result<String, ProbeError> {
+        self.run(&format!("CREATE TEMP TABLE _serin_scratch (c {written}\n)")).await?;
+        self.in_full().await?;
+        let sql = "SELECT format_type(atttypid, atttypmod), count(*) OVER () \
+                   FROM pg_attribute WHERE attrelid = 'pg_temp._serin_scratch'::regclass \
+                   AND attnum > 0";
+        let row = self.client.query_one(sql, &[]).await?;
+        if row.get::<_, i64>(1) != 1 {
+            return Err(ProbeError::Refused(format!("`{written}` is no type")));
+        }
+        Ok(row.get(0))
+    }
+
+    /// What an expression over `visible` reads, where its value goes into a column of `target`.
+    pub async fn expression(
+        &self,
+        (scope, expression): (&Ident, &str),
+        visible: &[Visible],
+        target: &str,
+    ) -> Result<Probed, ProbeError> {
+        self.ask().await?;
+        let answer = self.probed((scope, expression), visible, target).await;
+        self.asked(answer).await
+    }
+
+    async fn probed(
+        &self,
+        (scope, expression): (&Ident, &str),
+        visible: &[Visible],
+        target: &str,
+    ) -> Result<Probed, ProbeError> {
+        let name = Ident::new("_serin_scratch").unwrap_or_else(|_| Ident::unread());
+        self.scratch(&name, visible).await?;
+        self.run(&format!("CREATE TEMP TABLE _serin_target (v {target}\n)")).await?;
+        let select =
+            format!("SELECT (\n{expression}\n) AS v FROM pg_temp._serin_scratch AS {scope}");
+        self.run(&format!("EXPLAIN INSERT INTO pg_temp._serin_target (v) {select}")).await?;
+        self.run(&format!("CREATE TEMP VIEW _serin_view AS {select}")).await?;
+        let row = self.client.query_one(include_str!("reads.sql"), &[]).await?;
+        if row.get::<_, i64>(4) != 1 {
+            return Err(ProbeError::Refused("is not one value".into()));
+        }
+        Ok(Probed {
+            reads: row.get::<_, Vec<String>>(0).into_iter().collect(),
+            volatile: row.get(1),
+            fleeting: row.get(2),
+            reads_others: row.get(3),
+        })
+    }
+}
+
+/// What the server says to a wrong question, or that it cannot be asked.
+pub(super) fn refused(error: tokio_postgres::Error) -> ProbeError {
+    let Some(said) = error.as_db_error() else { return ProbeError::Database(error) };
+    let hint = said.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    ProbeError::Refused(format!("{}{hint}", said.message()))
+}

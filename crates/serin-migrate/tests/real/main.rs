@@ -1,0 +1,7 @@
+//! Migrations of real databases: one server a run, one database a test.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod plan_alter;
+mod plan_kit;
+mod plan_refused;
