@@ -54,7 +54,7 @@ pub(crate) async fn run(session: &Session<'_>, kept: &Kept, work: Work<'_>) -> R
             Err(error) if error.is_conflict() => waits += 1,
             done => return done.map(|_| waits),
         }
-        within_budget(session, &work, began, &[])?;
+        within_budget(session, &work, began).await?;
         session.waits(kept.id, Some("locks of its tables; it tries again shortly")).await?;
         tokio::time::sleep(pause(waits)).await;
     }
@@ -65,16 +65,12 @@ fn pause(tries: u32) -> Duration {
     Duration::from_millis(fastrand::u64(whole / 2..=whole))
 }
 
-fn within_budget(
-    session: &Session<'_>,
-    work: &Work<'_>,
-    began: Instant,
-    blockers: &[Blocker],
-) -> Result<()> {
+async fn within_budget(session: &Session<'_>, work: &Work<'_>, began: Instant) -> Result<()> {
     let budget = Duration::from_millis(session.patience.budget_ms);
     if began.elapsed() < budget {
         return Ok(());
     }
+    let blockers = blockers(session, work.tables, 0).await?;
     let names: Vec<&str> = blockers.iter().map(|blocker| blocker.text.as_str()).collect();
     let blockers = if names.is_empty() {
         "others come and go on its tables".to_owned()
@@ -95,10 +91,10 @@ async fn wait_for_old(
     let since = Instant::now();
     let mut waited = 0;
     loop {
-        let blockers = blockers(session, work.tables).await?;
+        let blockers = blockers(session, work.tables, OLD_MS).await?;
         let Some(first) = blockers.first() else { return Ok(waited) };
         waited = 1;
-        within_budget(session, work, began, &blockers)?;
+        within_budget(session, work, began).await?;
         session.waits(kept.id, Some(&format!("{}, before {}", first.text, work.what))).await?;
         if since.elapsed() > VACUUM {
             ask_to_make_way(session, &blockers).await;
@@ -129,21 +125,26 @@ const BLOCKERS: &str = "\
       (extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared)) * 1000)::bigint,
       a.backend_type = 'autovacuum worker' AND a.query NOT LIKE '%wraparound%'
     FROM held LEFT JOIN pg_stat_activity a ON a.pid = held.pid
-    LEFT JOIN pg_prepared_xacts p ON held.pid IS NULL
-      AND p.transaction::text = split_part(held.virtualtransaction, '/', 2)
+    LEFT JOIN pg_locks x ON held.pid IS NULL AND x.pid IS NULL
+      AND x.locktype = 'transactionid' AND x.virtualtransaction = held.virtualtransaction
+    LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
     WHERE coalesce(a.application_name, '') <> $4
       AND coalesce(a.xact_start, p.prepared) < clock_timestamp() - $3 * interval '1 ms'
     ORDER BY 6 DESC LIMIT 5";
 
-/// Old transactions that hold locks on the tables, oldest first.
-async fn blockers(session: &Session<'_>, tables: &[Ident]) -> Result<Vec<Blocker>> {
+/// Transactions of some age that hold locks on the tables, oldest first.
+async fn blockers(
+    session: &Session<'_>,
+    tables: &[Ident],
+    older_than_ms: i64,
+) -> Result<Vec<Blocker>> {
     if tables.is_empty() {
         return Ok(Vec::new());
     }
     let schema = session.database.schema().as_str();
     let names: Vec<&str> = tables.iter().map(Ident::as_str).collect();
     let ours = session.database.application(super::connect::Purpose::Work);
-    let old = OLD_MS as f64;
+    let old = older_than_ms as f64;
     let rows = session.look.query(BLOCKERS, &[&schema, &names, &old, &ours]).await;
     let rows = rows.map_err(Error::sql("looking at who holds locks"))?;
     Ok(rows.iter().map(blocker).collect())

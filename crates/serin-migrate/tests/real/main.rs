@@ -5,3 +5,9 @@
 mod plan_alter;
 mod plan_kit;
 mod plan_refused;
+mod run_both;
+mod run_crash;
+mod run_kernel;
+mod run_kit;
+mod run_locks;
+mod run_rows;

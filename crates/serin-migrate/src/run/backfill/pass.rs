@@ -153,7 +153,7 @@ impl Pass<'_> {
 
             // The row is left to the sweep at the end, which tells it.
             Err(error) if is_about_data(&error) => {
-                self.pass_over(session, kept, sync, next).await?
+                self.pass_over(session, kept, sync, next).await?;
             }
             Err(error) => return Err(error),
         }
