@@ -15,6 +15,7 @@ mod flaw;
 mod ident;
 mod model;
 mod ops;
+mod phased;
 pub mod plan;
 mod probe;
 mod read;
@@ -32,7 +33,11 @@ pub use model::{
     Identity, IndexColumn, IndexMethod, IndexParameters, LossyDown, Migration, Operation, RawSql,
     ReplicaIdentity, Settings, TableForeignKey,
 };
-pub use plan::{Action, Derive, Input, Key, Plan, PlanError, Stage, Step, TableSync};
+pub use phased::{
+    Annotated, Batch, Phase, PhasedMigration, PhasedSet, annotated, check_in_transaction, is_check,
+    phased, phased_plan, split, words,
+};
+pub use plan::{Action, Derive, Fill, Input, Key, Plan, PlanError, Stage, Step, TableSync};
 pub use read::migration;
 pub use run::{
     Alone, Database, Deed, Drift, Error, Health, Limits, Past, Patience, Progress, Promotion,

@@ -37,6 +37,7 @@ mod service;
 mod steps;
 mod strategy;
 mod traffic;
+mod tree;
 mod variables;
 mod written;
 mod yaml;
@@ -47,6 +48,7 @@ pub use place::{Mark, Span};
 pub use preset::{Preset, presets};
 pub use problem::{Also, Problem, Problems, Severity};
 pub use strategy::guarded;
+pub use tree::document_tree;
 pub use written::written_out;
 
 use reader::Context;

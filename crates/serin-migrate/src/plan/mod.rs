@@ -5,5 +5,5 @@ mod step;
 mod sync;
 
 pub use make::{PlanError, make};
-pub use step::{Action, Plan, Stage, Step};
+pub use step::{Action, Fill, Plan, Stage, Step};
 pub use sync::{Derive, Input, Key, TableSync};

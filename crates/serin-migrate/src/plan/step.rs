@@ -1,6 +1,6 @@
 //! Steps of a migration: what is done to the database, in which order, and what takes it back.
 
-use super::TableSync;
+use super::{Key, TableSync};
 use crate::{Flaw, Ident, Migration};
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +106,9 @@ pub enum Action {
         /// Which of [`Plan::syncs`].
         sync: usize,
     },
+    /// Rows of a table are updated batch by batch in the order of their key, without a trigger of
+    /// ours: what phased SQL asks for with `batch`.
+    Fill(Fill),
     /// No row of the table is left to be filled in.
     AllDone {
         /// Which of [`Plan::syncs`].
@@ -134,6 +137,19 @@ pub enum Action {
         /// Which of [`Plan::syncs`].
         sync: usize,
     },
+}
+
+/// An update of many rows, batch by batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fill {
+    /// The table.
+    pub table: Ident,
+    /// How its rows are walked through.
+    pub key: Key,
+    /// What stands behind `SET`, as SQL.
+    pub set: String,
+    /// Rows it is for, as SQL; all unless said.
+    pub filter: Option<String>,
 }
 
 impl Action {

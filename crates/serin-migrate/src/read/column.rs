@@ -13,7 +13,7 @@ pub fn read(value: &Value, path: &str, found: &Found) -> Option<Column> {
         primary_key: fields.flag("pk").unwrap_or(false),
         nullable: fields.flag("nullable").unwrap_or(false),
         unique: fields.flag("unique").unwrap_or(false),
-        default: fields.text("default"),
+        default: fields.sql("default"),
         comment: fields.text("comment"),
         check: fields.object("check").and_then(check),
         references: fields.object("references").and_then(foreign_key),
@@ -29,8 +29,8 @@ pub fn read(value: &Value, path: &str, found: &Found) -> Option<Column> {
 pub fn alter(fields: Fields<'_>) -> AlterColumn {
     let (table, column) = (fields.required_ident("table"), fields.required_ident("column"));
     let alter = AlterColumn {
-        up: fields.text("up"),
-        down: fields.text("down"),
+        up: fields.sql("up"),
+        down: fields.sql("down"),
         data_type: fields.text("type"),
         nullable: fields.flag("nullable"),
         default: change(&fields, "default"),
@@ -63,7 +63,7 @@ fn changes_nothing(alter: &AlterColumn) -> bool {
 fn change(fields: &Fields<'_>, key: &'static str) -> Option<Change<String>> {
     match fields.raw(key)? {
         Value::Null => Some(Change::Drop),
-        _ => fields.text(key).map(Change::Set),
+        _ => fields.sql(key).map(Change::Set),
     }
 }
 

@@ -75,8 +75,18 @@ impl<'a> Fields<'a> {
     }
 
     fn wrong<T>(&self, key: &str, value: &Value, wanted: &str) -> Option<T> {
-        self.flaw(key, format!("is {}, not {wanted}", kind(value)));
+        let flaw = Flaw::new(self.path(key), format!("is {}, not {wanted}", kind(value)));
+        let word = wanted == "a text" && (value.is_boolean() || value.is_number());
+        self.found.add(if word { flaw.hint("put it in quotes") } else { flaw });
         None
+    }
+
+    /// SQL of one value, which may be a number or a truth as well.
+    pub fn sql(&self, key: &'static str) -> Option<String> {
+        match self.value(key)? {
+            value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
+            _ => self.text(key),
+        }
     }
 
     /// A text.

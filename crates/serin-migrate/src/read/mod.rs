@@ -2,7 +2,7 @@
 
 mod column;
 mod constraint;
-mod fields;
+pub(crate) mod fields;
 mod index;
 mod operation;
 mod settings;
@@ -10,6 +10,7 @@ mod settings;
 use crate::{Flaw, Flaws, Ident, Migration};
 use fields::{Fields, Found};
 use serde_json::Value;
+pub(crate) use settings::read as settings;
 
 /// Operations in one migration.
 const MAX_OPERATIONS: usize = 500;

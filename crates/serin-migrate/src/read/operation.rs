@@ -70,7 +70,7 @@ fn create_table(fields: Fields<'_>) -> Option<Operation> {
 }
 
 fn add_column(fields: Fields<'_>) -> Option<Operation> {
-    let (table, up) = (fields.required_ident("table"), fields.text("up"));
+    let (table, up) = (fields.required_ident("table"), fields.sql("up"));
     let written = fields.missing("column", fields.raw("column"));
     let column =
         written.and_then(|value| column::read(value, &fields.path("column"), fields.found()));
@@ -80,7 +80,7 @@ fn add_column(fields: Fields<'_>) -> Option<Operation> {
 
 fn drop_column(fields: Fields<'_>) -> Option<Operation> {
     let (table, column) = (fields.required_ident("table"), fields.required_ident("column"));
-    let down = fields.text("down");
+    let down = fields.sql("down");
     fields.finish();
     Some(Operation::DropColumn { table: table?, column: column?, down })
 }

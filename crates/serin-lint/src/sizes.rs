@@ -1,0 +1,81 @@
+//! How large the real tables are, and which indexes they have.
+
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use tokio_postgres::{Client, Error};
+
+/// One table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TableSize {
+    /// Bytes of its rows.
+    pub bytes: u64,
+    /// Bytes of its indexes.
+    pub index_bytes: u64,
+    /// Rows, about.
+    pub rows: u64,
+}
+
+/// All tables of a database.
+#[derive(Debug, Clone, Default)]
+pub struct Sizes {
+    /// By name with schema, `public.users`.
+    pub tables: BTreeMap<String, TableSize>,
+    /// Tables and the first column of each of their indexes, without the schema.
+    pub indexes: BTreeSet<(String, String)>,
+    /// Generated columns, as table and column, without the schema.
+    pub generated: BTreeSet<(String, String)>,
+    /// Major version of the server.
+    pub major: u32,
+}
+
+const TABLES: &str = "SELECT n.nspname || '.' || c.relname, pg_table_size(c.oid)::bigint, \
+     pg_indexes_size(c.oid)::bigint, greatest(c.reltuples, 0)::bigint \
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')";
+
+const INDEXES: &str = "SELECT c.relname::text, a.attname::text FROM pg_index i \
+     JOIN pg_class c ON c.oid = i.indrelid \
+     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
+     WHERE i.indisvalid AND i.indpred IS NULL";
+
+const GENERATED: &str = "SELECT c.relname::text, a.attname::text FROM pg_attribute a \
+     JOIN pg_class c ON c.oid = a.attrelid WHERE a.attgenerated <> '' AND NOT a.attisdropped";
+
+impl Sizes {
+    /// Asks the server; changes nothing.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub async fn read(client: &Client) -> Result<Self, Error> {
+        let version = client.query_one("SHOW server_version_num", &[]).await?;
+        let version: String = version.get(0);
+        let mut sizes =
+            Self { major: version.parse::<u32>().unwrap_or(0) / 10_000, ..Self::default() };
+        for row in client.query(TABLES, &[]).await? {
+            let number = |at| u64::try_from(row.get::<_, i64>(at)).unwrap_or(0);
+            let size = TableSize { bytes: number(1), index_bytes: number(2), rows: number(3) };
+            sizes.tables.insert(row.get(0), size);
+        }
+        let pair = |row: &tokio_postgres::Row| (row.get(0), row.get(1));
+        sizes.indexes = client.query(INDEXES, &[]).await?.iter().map(pair).collect();
+        sizes.generated = client.query(GENERATED, &[]).await?.iter().map(pair).collect();
+        Ok(sizes)
+    }
+
+    /// Rows of tables by their names without the schema; the largest of several.
+    pub fn rows(&self) -> BTreeMap<String, u64> {
+        let mut rows = BTreeMap::new();
+        for (name, size) in &self.tables {
+            let bare = name.split_once('.').map_or(name.as_str(), |(_, bare)| bare);
+            let entry = rows.entry(bare.to_owned()).or_insert(0);
+            *entry = size.rows.max(*entry);
+        }
+        rows
+    }
+
+    /// A table, by its name with the schema.
+    pub fn of(&self, table: &str) -> TableSize {
+        self.tables.get(table).copied().unwrap_or_default()
+    }
+}
