@@ -53,6 +53,16 @@ fn make(set: &PhasedSet, schema: Ident, tables: &Tables) -> Result<Plan, Flaws> 
         back.extend(made.back(part));
     }
     back.reverse();
+    // A part without a step would never end.
+    for (part, stage) in [
+        (&mut forward, Stage::Verify),
+        (&mut contract, Stage::Validate),
+        (&mut back, Stage::Revert),
+    ] {
+        if part.is_empty() {
+            part.push(nothing(stage));
+        }
+    }
     let flaws = made.flaws;
     if !flaws.is_empty() {
         return Err(Flaws(flaws));
@@ -82,6 +92,25 @@ fn make(set: &PhasedSet, schema: Ident, tables: &Tables) -> Result<Plan, Flaws> 
     })
 }
 
+/// A step of a part that has nothing to do.
+fn nothing(stage: Stage) -> Step {
+    let action = Action::Check { sql: "SELECT true".into() };
+    Step { stage, title: "nothing is to be done".into(), action }
+}
+
+/// Whether a contract takes all its locks at the beginning.
+fn takes_away(part: &PhasedMigration) -> bool {
+    let words = part.up_sql.as_deref().map(statements::words).unwrap_or_default();
+    words.iter().any(|word| matches!(word.as_str(), "drop" | "truncate" | "rename"))
+        && !words.iter().any(|word| word == "concurrently")
+}
+
+/// A statement that others can follow in one message.
+fn whole(sql: &str) -> String {
+    // Its last line may be a comment.
+    if sql.contains("--") { format!("{sql}\n") } else { sql.to_owned() }
+}
+
 /// Tables that are there and whose names stand in the SQL.
 fn named(set: &PhasedSet, tables: &Tables) -> Vec<Ident> {
     let sql = set.migrations.iter().flat_map(|part| [&part.up_sql, &part.down_sql]).flatten();
@@ -104,7 +133,8 @@ impl Made<'_> {
         let stage = match part.phase {
             Phase::Expand => Stage::Expand,
             Phase::Migrate => Stage::Backfill,
-            Phase::Contract => Stage::Swap,
+            Phase::Contract if takes_away(part) => Stage::Swap,
+            Phase::Contract => Stage::Validate,
         };
         let step = |title: String, action| Step { stage, title, action };
         let mut steps = Vec::new();
@@ -154,7 +184,7 @@ impl Made<'_> {
             .map(|check| check_in_transaction(check, &format!("post_check of {}", part.title())));
         let limit = part.estimated_duration_ms.map(|ms| ms.saturating_mul(PATIENCE));
         let sql = self.settings(limit).into_iter().chain(pre);
-        let sql = sql.chain(statements.iter().map(|sql| (*sql).to_owned())).chain(post).collect();
+        let sql = sql.chain(statements.iter().map(|sql| whole(sql))).chain(post).collect();
         vec![Action::transaction(sql, self.locked(&statements))]
     }
 
@@ -213,7 +243,7 @@ impl Made<'_> {
             return Some(Step { stage: Stage::Revert, title, action });
         }
         let tables = self.locked(&statements);
-        let down = statements.iter().map(|sql| (*sql).to_owned());
+        let down = statements.iter().map(|sql| whole(sql));
         let sql = self.settings(None).into_iter().chain(down).collect();
         Some(Step { stage: Stage::Revert, title, action: Action::transaction(sql, tables) })
     }

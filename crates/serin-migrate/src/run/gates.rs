@@ -5,7 +5,7 @@ use super::options::Say;
 use super::session::Session;
 use super::store::{Kept, array};
 use super::world::Promotion;
-use crate::{Operation, literal};
+use crate::{Action, Operation, Step, literal};
 
 /// The share of the rows there were that must still be there.
 const ROWS_LEFT: f64 = 0.9;
@@ -32,6 +32,14 @@ pub(crate) async fn against_contract(
         );
     }
     Ok(reasons)
+}
+
+/// Whether a step of phased SQL takes something away, by its words.
+fn takes_away(step: &Step) -> bool {
+    let Action::Transaction { sql, .. } = &step.action else { return false };
+    let words = sql.iter().flat_map(|sql| crate::words(sql));
+    let mut words = words.map(|word| word.to_ascii_lowercase());
+    words.any(|word| matches!(word.as_str(), "drop" | "truncate" | "delete"))
 }
 
 /// What speaks against dropping the new shape.
@@ -144,6 +152,10 @@ async fn rows_gone(session: &Session<'_>, kept: &Kept) -> Result<Vec<String>> {
 
 /// Whether the contract drops what cannot be worked out again.
 fn is_destructive(kept: &Kept) -> bool {
+    let phased = kept.plan.migration.operations.is_empty();
+    if phased && kept.plan.contract.iter().any(takes_away) {
+        return true;
+    }
     kept.plan.migration.operations.iter().any(|operation| match operation {
         Operation::DropColumn { .. } | Operation::DropTable { .. } => true,
         Operation::AlterColumn(alter) => alter.data_type.is_some(),

@@ -1,5 +1,6 @@
 //! Status and history, read from the database.
 
+use super::backfill;
 use super::error::{Error, Result};
 use super::status::{Deed, Past, Progress, Status, StepStatus};
 use super::store::{self, Part};
@@ -88,7 +89,7 @@ fn step(plan: &Plan, part: Part, done: usize, lock_waits: i32) -> Option<StepSta
 
 fn progress(plan: &Plan, row: &Row) -> Progress {
     let at = row.get::<_, i32>(0) as usize;
-    let table = plan.syncs.get(at).map_or_else(String::new, |sync| sync.table.as_str().into());
+    let table = backfill::table_of(plan, at).map_or_else(String::new, |name| name.as_str().into());
     let rate = row.get::<_, Option<f64>>(3).unwrap_or(0.0);
     let progress = Progress::new(table, row.get(1), row.get(2), rate);
     Progress { batch_rows: row.get::<_, Option<i32>>(4).unwrap_or(0), ..progress }

@@ -80,6 +80,12 @@ async fn act(
             return index::run(session, kept, part, seq, &step.action).await;
         }
         Action::Backfill { sync } => backfill::run(session, kept, *sync).await?,
+        Action::Fill(fill) => {
+            let before = &part.steps(&kept.plan)[..seq];
+            let is_fill = |step: &&Step| matches!(step.action, Action::Fill(_));
+            let number = before.iter().filter(is_fill).count();
+            backfill::fill(session, kept, number, fill).await?;
+        }
         Action::AllDone { sync } => backfill::complete(session, kept, *sync).await?,
         Action::Violations { rule, query } => verify::violations(session, rule, query).await?,
         Action::Check { sql } => verify::check(session, sql).await?,

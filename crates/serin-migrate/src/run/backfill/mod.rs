@@ -15,11 +15,14 @@ pub(crate) use pass::is_about_data;
 use super::error::{Error, Result};
 use super::session::Session;
 use super::store::Kept;
-use crate::{Key, TableSync, literal};
+use crate::{Action, Fill, Ident, Key, LossyDown, Plan, TableSync, literal};
 use sql::Text;
 
 /// Rows up to which they are counted; of more, the server's estimate is taken.
 const COUNTED: f64 = 50_000_000.0;
+
+/// Numbers of updates of phased SQL begin here; those of tables held in step lie before.
+const FILLS: usize = 100_000;
 
 /// A table that holds rows of its own: the table itself, a partition or a child.
 #[derive(Debug, Clone)]
@@ -34,13 +37,56 @@ pub(crate) struct Leaf {
 
 /// Fills in what is left of a table and all its partitions.
 pub(crate) async fn run(session: &Session<'_>, kept: &Kept, sync: usize) -> Result<()> {
-    let this = of(kept, sync)?;
+    all(session, kept, sync, of(kept, sync)?, None).await
+}
+
+/// Updates rows as phased SQL says, the `number`th of a plan.
+pub(crate) async fn fill(
+    session: &Session<'_>,
+    kept: &Kept,
+    number: usize,
+    fill: &Fill,
+) -> Result<()> {
+    let nothing = || fill.table.clone();
+    let like = TableSync {
+        table: fill.table.clone(),
+        leaves: vec![fill.table.clone()],
+        key: fill.key.clone(),
+        up: Vec::new(),
+        down: Vec::new(),
+        done: nothing(),
+        trigger: nothing(),
+        every_update: false,
+        always: false,
+        lossy: LossyDown::Reject,
+    };
+    all(session, kept, FILLS + number, &like, Some(fill)).await
+}
+
+/// What a progress with such a number is about.
+pub(crate) fn table_of(plan: &Plan, number: usize) -> Option<&Ident> {
+    let fills = plan.forward.iter().filter_map(|step| match &step.action {
+        Action::Fill(fill) => Some(&fill.table),
+        _ => None,
+    });
+    let sync = || plan.syncs.get(number).map(|sync| &sync.table);
+    number.checked_sub(FILLS).map_or_else(sync, |at| fills.into_iter().nth(at))
+}
+
+async fn all(
+    session: &Session<'_>,
+    kept: &Kept,
+    number: usize,
+    this: &TableSync,
+    instead: Option<&Fill>,
+) -> Result<()> {
     let leaves = leaves(session, this).await?;
     for leaf in &leaves {
-        begin(session, kept, sync, leaf).await?;
+        let text = Text { sync: this, leaf: &leaf.name, instead };
+        begin(session, kept, number, text, leaf).await?;
     }
     for leaf in &leaves {
-        pass::run(session, kept, sync, leaf).await?;
+        pass::run(session, kept, number, Text { sync: this, leaf: &leaf.name, instead }).await?;
     }
     Ok(())
 }
@@ -93,7 +139,13 @@ pub(crate) async fn leaves(session: &Session<'_>, sync: &TableSync) -> Result<Ve
 
 /// Notes where the pass over a table ends: at the last row there is now. Later rows come through
 /// the trigger.
-async fn begin(session: &Session<'_>, kept: &Kept, sync: usize, leaf: &Leaf) -> Result<()> {
+async fn begin(
+    session: &Session<'_>,
+    kept: &Kept,
+    sync: usize,
+    text: Text<'_>,
+    leaf: &Leaf,
+) -> Result<()> {
     let known =
         "SELECT count(*) FROM serin.progress WHERE migration = $1 AND sync = $2 AND leaf = $3";
     let number = sync as i32;
@@ -101,7 +153,6 @@ async fn begin(session: &Session<'_>, kept: &Kept, sync: usize, leaf: &Leaf) -> 
     if row.map_err(Error::sql("reading the progress"))?.get::<_, i64>(0) > 0 {
         return Ok(());
     }
-    let text = Text::of(of(kept, sync)?, &leaf.name);
     let high = match &text.sync.key {
         Key::Place => Some(vec![leaf.pages.to_string()]),
         Key::Columns { .. } => batch::row(session, &text.high()).await?,

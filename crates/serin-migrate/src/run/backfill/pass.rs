@@ -5,8 +5,8 @@ use super::super::session::Session;
 use super::super::store::Kept;
 use super::super::throttle::{Limits, Throttle};
 use super::batch::{self, Batch};
+use super::look;
 use super::sql::{Range, Text};
-use super::{Leaf, look, of};
 use crate::{Key, literal};
 use std::time::{Duration, Instant};
 
@@ -43,9 +43,8 @@ pub(crate) async fn run(
     session: &Session<'_>,
     kept: &Kept,
     sync: usize,
-    leaf: &Leaf,
+    text: Text<'_>,
 ) -> Result<()> {
-    let text = Text::of(of(kept, sync)?, &leaf.name);
     let Some(mut pass) = load(session, kept, sync, text).await? else { return Ok(()) };
     loop {
         let began = Instant::now();
@@ -61,7 +60,7 @@ pub(crate) async fn run(
         "UPDATE serin.progress SET finished = true, rows_done = rows_total \
          WHERE migration = {} AND sync = {sync} AND leaf = {}",
         kept.id,
-        literal(&leaf.name),
+        literal(text.leaf),
     );
     session.transaction("ending a pass", 1_000, &[finished]).await.map(drop)
 }
@@ -152,7 +151,7 @@ impl Pass<'_> {
             }
 
             // The row is left to the sweep at the end, which tells it.
-            Err(error) if is_about_data(&error) => {
+            Err(error) if is_about_data(&error) && self.text.instead.is_none() => {
                 self.pass_over(session, kept, sync, next).await?;
             }
             Err(error) => return Err(error),

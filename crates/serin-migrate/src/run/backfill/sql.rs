@@ -1,7 +1,7 @@
 //! The statements of the backfill, as text.
 
 use crate::trigger::{row, value};
-use crate::{Ident, Key, TableSync, literal};
+use crate::{Fill, Ident, Key, TableSync, literal};
 
 /// Statements for one table that holds rows of its own.
 #[derive(Debug, Clone, Copy)]
@@ -9,6 +9,8 @@ pub(crate) struct Text<'a> {
     pub sync: &'a TableSync,
     /// Quoted, with its schema.
     pub leaf: &'a str,
+    /// What is set instead of new values and flag, and where.
+    pub instead: Option<&'a Fill>,
 }
 
 /// From after one row to another, both as text of their keys; pages for a table without a key.
@@ -22,7 +24,15 @@ pub(crate) struct Range {
 
 impl<'a> Text<'a> {
     pub fn of(sync: &'a TableSync, leaf: &'a str) -> Self {
-        Self { sync, leaf }
+        Self { sync, leaf, instead: None }
+    }
+
+    /// The condition that a row is not filled in.
+    fn open(&self) -> String {
+        match self.instead {
+            None => format!("{}.{} IS NOT TRUE", self.alias(), self.sync.done),
+            Some(fill) => format!("({})", fill.filter.as_deref().unwrap_or("true")),
+        }
     }
 
     /// What the statements call the table: the name by which expressions may qualify columns.
@@ -110,6 +120,9 @@ impl<'a> Text<'a> {
 
     /// `SET` with all new values and the flag.
     fn values(&self) -> String {
+        if let Some(fill) = self.instead {
+            return fill.set.clone();
+        }
         let up = &self.sync.up;
         let mut set: Vec<String> = (0..up.len())
             .map(|at| format!("{} = {}", up[at].target, value(up, at, self.alias())))
@@ -120,23 +133,25 @@ impl<'a> Text<'a> {
 
     /// Fills in the rows of a range.
     pub fn fill(&self, range: &Range) -> String {
-        let (alias, done) = (self.alias(), &self.sync.done);
+        let alias = self.alias();
         format!(
-            "UPDATE ONLY {} AS {alias} SET {} WHERE {} AND {alias}.{done} IS NOT TRUE RETURNING 1",
+            "UPDATE ONLY {} AS {alias} SET {} WHERE {} AND {} RETURNING 1",
             self.leaf,
             self.values(),
             self.within(range),
+            self.open(),
         )
     }
 
     /// Fills in those rows of a range that nobody else holds.
     pub fn fill_free(&self, range: &Range) -> String {
-        let (alias, done) = (self.alias(), &self.sync.done);
+        let alias = self.alias();
         self.fill_places(&format!(
-            "SELECT {alias}.ctid FROM ONLY {} AS {alias} WHERE {} AND {alias}.{done} IS NOT TRUE \
+            "SELECT {alias}.ctid FROM ONLY {} AS {alias} WHERE {} AND {} \
              FOR NO KEY UPDATE SKIP LOCKED",
             self.leaf,
             self.within(range),
+            self.open(),
         ))
     }
 
