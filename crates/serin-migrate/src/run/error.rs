@@ -13,6 +13,9 @@ pub enum Error {
         /// What is wrong with it, without the password.
         said: String,
     },
+    /// The migration is wrong for this database.
+    #[error(transparent)]
+    Flaws(#[from] crate::Flaws),
     /// No connection.
     #[error(
         "the database does not answer: {said}; see that it runs and that this host may connect"

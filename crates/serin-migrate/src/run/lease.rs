@@ -8,18 +8,26 @@ use super::error::{Error, Result};
 use super::options::Patience;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
 /// Longest wait for a server process that was told to end, ms.
 const END_MS: i64 = 5_000;
 
+/// Longest wait for a session of this process to close, after it was given up.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Time between two looks.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// The right to work on a schema, given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Lease {
     /// Rises with each holder.
     pub epoch: i64,
+    /// The server process whose session has the lock.
+    pub pid: i32,
     lost: Arc<AtomicBool>,
     pulse: JoinHandle<()>,
 }
@@ -35,6 +43,7 @@ impl Lease {
     /// Takes it, or says who has it. One whose holder has been silent for too long is taken from
     /// it; the server processes it left behind are ended first.
     pub async fn take(database: &Database, client: Client, patience: Patience) -> Result<Self> {
+        let pid = own_pid(&client).await?;
         if !locked(database, &client).await? {
             oust(database, &client, patience).await?;
         }
@@ -43,7 +52,7 @@ impl Lease {
         let lost = Arc::new(AtomicBool::new(false));
         let every = Duration::from_millis(patience.lease_ms / 6).max(Duration::from_millis(50));
         let beat = beat(client, database.schema().as_str().to_owned(), epoch, every, lost.clone());
-        Ok(Self { epoch, lost, pulse: tokio::spawn(beat) })
+        Ok(Self { epoch, pid, lost, pulse: tokio::spawn(beat) })
     }
 
     /// Its connection has ended or somebody else has it.
@@ -59,8 +68,27 @@ async fn locked(database: &Database, client: &Client) -> Result<bool> {
     Ok(row.get(0))
 }
 
-/// Ends the session of a holder that has not shown a sign of life for so long.
+async fn own_pid(client: &Client) -> Result<i32> {
+    let row = client.query_one("SELECT pg_backend_pid()", &[]).await;
+    Ok(row.map_err(Error::sql("taking the lock"))?.get(0))
+}
+
+/// Waits for a session of this process that is about to close; ends that of a holder that has not
+/// shown a sign of life for too long.
 async fn oust(database: &Database, client: &Client, patience: Patience) -> Result<()> {
+    let until = Instant::now() + CLOSING;
+    loop {
+        let held = ousted(database, client, patience).await;
+        let is_own =
+            matches!(&held, Err(Error::Held { holder: by, .. }) if by.starts_with(&holder()));
+        if !is_own || Instant::now() > until {
+            return held;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn ousted(database: &Database, client: &Client, patience: Patience) -> Result<()> {
     let (ours, key) = database.key();
     let sql = "SELECT l.pid, coalesce(extract(epoch FROM clock_timestamp() - p.seen_at) * 1000, \
          extract(epoch FROM clock_timestamp() - a.backend_start) * 1000)::bigint, \
@@ -84,6 +112,15 @@ async fn oust(database: &Database, client: &Client, patience: Patience) -> Resul
         return Ok(());
     }
     Err(Error::Held { schema: schema.into(), holder: "one that just came".into() })
+}
+
+/// Ends the session of a lease that is ours, before it is taken again.
+pub(crate) async fn give_up(database: &Database, client: &Client, pid: i32) -> Result<()> {
+    let sql = "SELECT pg_terminate_backend(pid, $2) FROM pg_stat_activity WHERE pid = $1 \
+         AND application_name = $3";
+    let name = database.application(Purpose::Lease);
+    let ended = client.query(sql, &[&pid, &END_MS, &name]).await;
+    ended.map(drop).map_err(Error::sql("ending a session of its own"))
 }
 
 async fn end(client: &Client, pid: i32) -> Result<()> {

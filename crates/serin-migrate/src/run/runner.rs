@@ -10,7 +10,7 @@ use super::status::{Deed, Past, Status};
 use super::store::{self, Kept, Part};
 use super::world::World;
 use super::{brown, gates, report, shape, steps};
-use crate::{Plan, Stage};
+use crate::{CatalogError, Migration, Plan, PlanError, Stage, catalog, plan};
 use std::sync::Arc;
 use tokio_postgres::Client;
 
@@ -49,6 +49,33 @@ impl Runner {
         self.database.connect(Purpose::Look).await
     }
 
+    /// Plans a migration: the database is only asked. The plan of one that is open already is the
+    /// one that was kept when it started.
+    ///
+    /// # Errors
+    /// [`Error::Flaws`] with everything that is wrong, [`Error::Open`] while another one is open.
+    pub async fn plan(&self, migration: &Migration) -> Result<Plan> {
+        let client = self.connect().await?;
+        let schema = self.database.schema();
+        let mut old_view = None;
+        if session::version(&client).await?.is_some() {
+            if let Some(open) = store::open(&client, schema.as_str()).await? {
+                self.is_same(&open, migration)?;
+                return Ok(open.plan);
+            }
+            old_view = store::view_in_use(&client, schema.as_str()).await?;
+        }
+        let catalog = catalog::read(&client, schema).await.map_err(|error| match error {
+            CatalogError::Database(error) => Error::sql("reading the catalogue")(error),
+            other => Error::Unfit(other.to_string()),
+        })?;
+        let made = plan::make(&client, &catalog, migration, old_view.as_ref()).await;
+        made.map_err(|error| match error {
+            PlanError::Flaws(flaws) => Error::Flaws(flaws),
+            PlanError::Database(error) => Error::sql("planning")(error),
+        })
+    }
+
     /// Starts a migration and takes it to where both shapes are in use. One that was started and
     /// not ended is gone on with.
     ///
@@ -59,7 +86,7 @@ impl Runner {
         let mut session = self.session().await?;
         let schema = self.database.schema().as_str();
         if let Some(open) = store::open(&session.look, schema).await? {
-            self.is_same(&open, plan)?;
+            self.is_same(&open, &plan.migration)?;
             return self.forward(&mut session, open).await;
         }
         let name = plan.migration.name.as_str();
@@ -73,8 +100,8 @@ impl Runner {
         self.forward(&mut session, kept).await
     }
 
-    fn is_same(&self, open: &Kept, plan: &Plan) -> Result<()> {
-        if open.plan.migration == plan.migration {
+    fn is_same(&self, open: &Kept, migration: &Migration) -> Result<()> {
+        if open.plan.migration == *migration {
             return Ok(());
         }
         Err(Error::Open {

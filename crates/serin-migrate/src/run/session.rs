@@ -2,7 +2,7 @@
 
 use super::connect::{Database, Purpose};
 use super::error::{Error, Result};
-use super::lease::Lease;
+use super::lease::{self, Lease};
 use super::options::Patience;
 use super::world::World;
 use crate::literal;
@@ -107,6 +107,7 @@ impl<'a> Session<'a> {
         self.look = self.database.connect(Purpose::Look).await?;
         self.is_still_ours().await?;
         if self.lease.is_lost() || !self.holds_lock().await? {
+            lease::give_up(self.database, &self.look, self.lease.pid).await?;
             let lease = self.database.connect(Purpose::Lease).await?;
             self.lease = Lease::take(self.database, lease, self.patience).await?;
         }

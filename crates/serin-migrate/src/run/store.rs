@@ -4,7 +4,7 @@ use super::error::{Error, Result};
 use super::options::Say;
 use super::session::Session;
 use super::state::State;
-use crate::{Action, Plan, Stage, Step, literal};
+use crate::{Action, Ident, Plan, Stage, Step, literal};
 use std::collections::BTreeSet;
 use tokio_postgres::{Client, Row};
 
@@ -99,6 +99,15 @@ pub(crate) async fn last(
     );
     let row = client.query_opt(&sql, &[&schema, &name]).await.map_err(failed())?;
     row.as_ref().map(read).transpose()
+}
+
+/// The views that clients use now: those of the last migration that is done.
+pub(crate) async fn view_in_use(client: &Client, schema: &str) -> Result<Option<Ident>> {
+    let sql = "SELECT new_view FROM serin.migration WHERE schema = $1 AND state = 'done' \
+         AND to_regnamespace(quote_ident(new_view)) IS NOT NULL ORDER BY id DESC LIMIT 1";
+    let row = client.query_opt(sql, &[&schema]).await.map_err(failed())?;
+    let name = row.map(|row| Ident::new(row.get::<_, String>(0))).transpose();
+    name.map_err(|error| Error::Kept(error.to_string()))
 }
 
 /// Those that are done, whose hidden things wait for the end of their grace time.

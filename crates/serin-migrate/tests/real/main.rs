@@ -10,4 +10,5 @@ mod run_crash;
 mod run_kernel;
 mod run_kit;
 mod run_locks;
+mod run_outside;
 mod run_rows;

@@ -19,15 +19,21 @@ const SQL: &str = "\
         + extract(minute FROM now() AT TIME ZONE 'UTC')::integer
     FROM serin.migration m WHERE m.id = $1";
 
-/// Waits until a batch may be done; gives its size.
+/// Waits until a batch may be done; gives its size. What was seen during the last batch need not
+/// be looked at again.
 pub(crate) async fn may_go(
     session: &Session<'_>,
     kept: &Kept,
     throttle: &mut Throttle,
+    mut seen: Option<Signals>,
 ) -> Result<u32> {
     let mut has_waited = false;
     loop {
-        match throttle.look(&signals(session, kept).await?) {
+        let now = match seen.take() {
+            Some(seen) => seen,
+            None => signals(session, kept).await?,
+        };
+        match throttle.look(&now) {
             Verdict::Go(size) => {
                 if has_waited {
                     session.waits(kept.id, None).await?;
@@ -45,7 +51,8 @@ pub(crate) async fn may_go(
     }
 }
 
-async fn signals(session: &Session<'_>, kept: &Kept) -> Result<Signals> {
+/// What there is to see.
+pub(crate) async fn signals(session: &Session<'_>, kept: &Kept) -> Result<Signals> {
     let row = session.look.query_one(SQL, &[&kept.id]).await;
     let row = row.map_err(Error::sql("looking how the server fares"))?;
     let number = |at: usize| row.get::<_, i64>(at).max(0) as u64;

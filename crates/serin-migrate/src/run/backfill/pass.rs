@@ -3,7 +3,7 @@
 use super::super::error::{Error, Result};
 use super::super::session::Session;
 use super::super::store::Kept;
-use super::super::throttle::{Limits, Throttle};
+use super::super::throttle::{Limits, Signals, Throttle};
 use super::batch::{self, Batch};
 use super::look;
 use super::sql::{Range, Text};
@@ -29,6 +29,8 @@ struct Pass<'a> {
     /// Lost a row to somebody else last time: takes only what is free now.
     only_free: bool,
     watched: Instant,
+    /// What was seen during the last batch.
+    seen: Option<Signals>,
 }
 
 /// What is next.
@@ -48,7 +50,8 @@ pub(crate) async fn run(
     let Some(mut pass) = load(session, kept, sync, text).await? else { return Ok(()) };
     loop {
         let began = Instant::now();
-        let size = look::may_go(session, kept, &mut pass.throttle).await?;
+        let seen = pass.seen.take();
+        let size = look::may_go(session, kept, &mut pass.throttle, seen).await?;
         let Some(next) = pass.next(session, size).await? else { break };
         session.world.reached("batch");
         pass.one(session, kept, sync, &next, began).await?;
@@ -89,6 +92,7 @@ async fn load<'a>(
         rate: row.get(3),
         only_free: false,
         watched: Instant::now(),
+        seen: None,
     }))
 }
 
@@ -138,7 +142,10 @@ impl Pass<'_> {
             self.text.fill(&next.range)
         };
         let watch = self.watched.elapsed() > WATCH;
-        match batch::run(session, &self.batch(kept, sync, next, update), watch).await {
+        let batch = self.batch(kept, sync, next, update);
+        let (done, seen) =
+            tokio::join!(batch::run(session, &batch, watch), look::signals(session, kept));
+        match done {
             Ok(done) => {
                 self.moved(next, done, began, watch).await;
             }
@@ -156,6 +163,7 @@ impl Pass<'_> {
             }
             Err(error) => return Err(error),
         }
+        self.seen = Some(seen?);
         Ok(())
     }
 

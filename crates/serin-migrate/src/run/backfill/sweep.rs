@@ -53,7 +53,7 @@ pub(crate) async fn run(
         stuck: None,
     };
     while sweep.told.len() < TOLD {
-        let size = look::may_go(session, kept, &mut sweep.throttle).await?;
+        let size = look::may_go(session, kept, &mut sweep.throttle, None).await?;
         match batch::run(session, &sweep.batch(kept, sync, size), false).await {
             Ok(Done { changed: 0, .. }) => break,
             Ok(done) => sweep.rest(done).await,
