@@ -75,18 +75,16 @@ impl Shot {
         tables.map(|relation| relation.name.clone()).collect()
     }
 
-    /// Tables and the strongest lock held on each.
-    pub(crate) fn held(&self) -> BTreeMap<String, LockMode> {
-        // In the order of the modes, so that the strongest comes last.
-        self.locks.iter().map(|lock| (lock.table.clone(), lock.mode)).collect()
-    }
-
     /// What happened from here to `after`, to tables that were there in `old`.
     pub(crate) fn change(&self, after: &Self, old: &BTreeSet<String>) -> Change {
         let mut change = Change::default();
+        // A partitioned index has no file.
+        let files: BTreeSet<u32> =
+            self.relations.values().map(|relation| relation.file).chain([0]).collect();
         for (oid, now) in &after.relations {
             match self.relations.get(oid) {
-                None if now.is_index && now.file != 0 => {
+                // An index that takes over the file of another was not built.
+                None if now.is_index && !files.contains(&now.file) => {
                     change.indexed.extend(after.name_of(now.table));
                 }
                 None => {}

@@ -1,7 +1,7 @@
 //! The statements of a plan, run one by one, with what each locked, rewrote and read.
 
 use crate::session::said;
-use crate::shot::Shot;
+use crate::shot::{Change, Shot};
 use crate::{Lock, LockMode};
 use serde::Serialize;
 use serin_migrate::{Action, Plan, Step, is_check, split};
@@ -13,9 +13,11 @@ use tokio_postgres::Client;
 pub enum Where {
     /// On a copy: each step is committed, so that the next one finds it.
     Copy,
-    /// On the real database: everything in one transaction that is rolled back, with 50 ms for
-    /// each lock and each statement.
-    Live,
+    /// On the real database: everything in one transaction that is rolled back.
+    Live {
+        /// Longest wait for a lock, ms; a statement has twice that.
+        limit_ms: u32,
+    },
 }
 
 /// One statement that was run.
@@ -51,10 +53,6 @@ pub struct Trace {
     pub failure: Option<(String, String, String)>,
 }
 
-/// Limits on the real database.
-const CAREFUL: &str =
-    "BEGIN; SET LOCAL lock_timeout = '50ms'; SET LOCAL statement_timeout = '50ms'";
-
 /// Runs the steps of a plan and looks at each statement.
 ///
 /// # Errors
@@ -65,12 +63,16 @@ pub async fn trace(
     place: Where,
 ) -> Result<Trace, tokio_postgres::Error> {
     let old = Shot::take(client).await?.tables();
-    let mut runner = Runner { client, place, old, trace: Trace::default() };
-    if place == Where::Live {
-        client.batch_execute(CAREFUL).await?;
+    let mut runner = Runner { client, place, old, held: BTreeMap::new(), trace: Trace::default() };
+    if let Where::Live { limit_ms } = place {
+        let careful = format!(
+            "BEGIN; SET LOCAL lock_timeout = {limit_ms}; SET LOCAL statement_timeout = {}",
+            limit_ms * 2
+        );
+        client.batch_execute(&careful).await?;
     }
     let ran = runner.steps(steps).await;
-    if place == Where::Live {
+    if place != Where::Copy {
         client.batch_execute("ROLLBACK").await?;
     }
     ran.map(|()| runner.trace)
@@ -137,6 +139,9 @@ struct Runner<'a> {
     place: Where,
     /// Tables that were there before.
     old: BTreeSet<String>,
+    /// Locks that the step under way has taken: all steps of a trace of the real database are one
+    /// transaction, which will not be so.
+    held: BTreeMap<String, LockMode>,
     trace: Trace,
 }
 
@@ -175,6 +180,7 @@ impl Runner<'_> {
     }
 
     async fn transaction(&mut self, step: &Step, sql: &[String]) -> Ran {
+        self.held.clear();
         if self.place == Where::Copy {
             self.client.batch_execute("BEGIN").await?;
         }
@@ -204,12 +210,12 @@ impl Runner<'_> {
         }
         let after = Shot::take(self.client).await?;
         let change = before.change(&after, &self.old);
-        let held = after.held().into_iter().filter(|(table, _)| self.old.contains(table));
+        self.hold(&change);
         let traced = Traced {
             step: step.title.clone(),
             sql: sql.to_owned(),
             locks: strongest(change.taken),
-            held: held.collect(),
+            held: self.held.clone(),
             rewrites: change.rewritten,
             scans: change.read,
             indexes: change.indexed,
@@ -220,6 +226,18 @@ impl Runner<'_> {
             self.trace.statements.push(traced);
         }
         Ok(())
+    }
+
+    /// Adds what a statement locked. A lock that a step before took already is no news to the
+    /// server, but work on rows tells which it needed at least.
+    fn hold(&mut self, change: &Change) {
+        let taken = change.taken.iter().map(|lock| (&lock.table, lock.mode));
+        let rewritten = change.rewritten.iter().map(|table| (table, LockMode::AccessExclusive));
+        let indexed = change.indexed.iter().map(|table| (table, LockMode::Share));
+        for (table, mode) in taken.chain(rewritten).chain(indexed) {
+            let held = self.held.entry(table.clone()).or_insert(mode);
+            *held = mode.max(*held);
+        }
     }
 
     /// Whether SQL can be run at all; what it answers without rows says nothing.
@@ -239,7 +257,7 @@ impl Runner<'_> {
 
     /// What cannot be in a transaction is run on a copy only.
     async fn outside(&mut self, step: &Step, sql: &str) -> Ran {
-        if self.place == Where::Live {
+        if self.place != Where::Copy {
             return Ok(());
         }
         match self.client.batch_execute(sql).await {
