@@ -63,11 +63,14 @@ impl CopyError {
 }
 
 impl Copy {
-    /// Copies the schema of the database that `config` names.
+    /// Copies the schema of the database at `url`.
     ///
     /// # Errors
     /// [`CopyError`]; nothing is left behind then.
-    pub async fn make(config: &Config) -> Result<Self, CopyError> {
+    pub async fn make(url: &str) -> Result<Self, CopyError> {
+        let config: Config =
+            url.parse().map_err(|_| CopyError::Connect("its address is none".into()))?;
+        let config = &config;
         let program = pg_dump().ok_or(CopyError::NoDump)?;
         let dump = dump(&program, config).await?;
         let database = config.get_dbname().or(config.get_user()).unwrap_or("postgres");

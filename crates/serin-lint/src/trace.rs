@@ -70,6 +70,8 @@ pub async fn trace(
             limit_ms * 2
         );
         client.batch_execute(&careful).await?;
+        // Steps use them; here they are gone with everything else.
+        let _ = serin_migrate::prepare(client).await;
     }
     let ran = runner.steps(steps).await;
     if place != Where::Copy {
@@ -78,29 +80,40 @@ pub async fn trace(
     ran.map(|()| runner.trace)
 }
 
-/// Runs a plan forward, back, back once more, and forward again on a copy, which is then as after
-/// `forward`. What is left or missing after the way back, if anything; `Err` with a statement that
-/// fails.
+/// A plan forward, back, back once more and forward again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rehearsal {
+    /// The first way forward.
+    pub forward: Trace,
+    /// What the way back left behind or took too much of, a line each.
+    pub left: Vec<String>,
+    /// What failed after the first way forward: the step, the statement, what the server said.
+    pub failure: Option<(String, String, String)>,
+}
+
+/// Rehearses a plan on a copy, which is then as after `forward`.
 ///
 /// # Errors
 /// When the server does not answer.
-pub async fn rehearse(
-    client: &Client,
-    plan: &Plan,
-) -> Result<Result<Vec<String>, (String, String, String)>, tokio_postgres::Error> {
+pub async fn rehearse(client: &Client, plan: &Plan) -> Result<Rehearsal, tokio_postgres::Error> {
     let before = fingerprint(client).await?;
-    for steps in [&plan.forward, &plan.back, &plan.back] {
-        if let Some(failure) = trace(client, steps, Where::Copy).await?.failure {
-            return Ok(Err(failure));
+    let forward = trace(client, &plan.forward, Where::Copy).await?;
+    let mut rehearsal = Rehearsal { forward, ..Rehearsal::default() };
+    if rehearsal.forward.failure.is_some() {
+        return Ok(rehearsal);
+    }
+    for steps in [&plan.back, &plan.back] {
+        rehearsal.failure = trace(client, steps, Where::Copy).await?.failure;
+        if rehearsal.failure.is_some() {
+            return Ok(rehearsal);
         }
     }
     let after = fingerprint(client).await?;
-    if let Some(failure) = trace(client, &plan.forward, Where::Copy).await?.failure {
-        return Ok(Err(failure));
-    }
     let left = after.difference(&before).map(|line| format!("left behind: {line}"));
     let missing = before.difference(&after).map(|line| format!("missing: {line}"));
-    Ok(Ok(left.chain(missing).collect()))
+    rehearsal.left = left.chain(missing).collect();
+    rehearsal.failure = trace(client, &plan.forward, Where::Copy).await?.failure;
+    Ok(rehearsal)
 }
 
 /// Everything that a schema consists of, a line each.

@@ -89,7 +89,7 @@ fn under_lock(traced: &Traced, time: Option<Duration>) -> Option<Finding> {
 }
 
 fn fails((step, sql, said): &(String, String, String)) -> Finding {
-    let message = format!("`{}` of the step `{step}` fails on the copy: {said}", short(sql));
+    let message = format!("`{}` of the step `{step}` fails when it is tried: {said}", short(sql));
     finding("fails-on-copy", message).hint("correct it; nothing after it was looked at")
 }
 

@@ -140,7 +140,7 @@ impl Lab {
             }
             Action::Violations { rule, query } => look(query, rule),
             Action::Check { sql } => look(&format!("SELECT ({sql})"), sql),
-            Action::Salvage { .. } | Action::Restore { .. } => Ok(()),
+            Action::Fill(_) | Action::Salvage { .. } | Action::Restore { .. } => Ok(()),
         }
     }
 
