@@ -91,7 +91,7 @@ fn index(context: &Context<'_>, table: &Table<'_>, held: &Ident, constraint: boo
         let title = format!("drop index {held} of {}", table.physical);
         steps.push(transaction(Stage::Revert, title, sql, vec![table.physical.clone()]));
     }
-    let leaves = indexes::leaves(table, held);
+    let leaves = indexes::leaves(context, table, held);
     steps.extend(leaves.iter().map(|(index, leaf)| drop(index, leaf)));
     steps
 }

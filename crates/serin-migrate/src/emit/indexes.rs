@@ -2,8 +2,11 @@
 //! joined at the end.
 
 use super::{Context, transaction};
-use crate::shape::{RuleKind, Table, short};
+use crate::shape::{RuleKind, Table, hashed};
 use crate::{Action, Ident, Stage, Step};
+
+/// Names tried for the index of a partition.
+const TRIES: u32 = 50;
 
 /// One index to be built.
 pub struct Build<'a> {
@@ -66,7 +69,7 @@ fn one(context: &Context<'_>, table: &Table<'_>, build: &Build<'_>) -> Vec<Step>
     if !table.is_partitioned() {
         return vec![concurrently(context, build, (build.held, &table.physical))];
     }
-    let leaves = leaves(table, build.held);
+    let leaves = leaves(context, table, build.held);
     let built = leaves.iter().map(|(index, leaf)| concurrently(context, build, (index, leaf)));
     let mut steps: Vec<Step> = built.collect();
     // A constraint joins its parts itself, at the swap.
@@ -104,8 +107,19 @@ fn concurrently(
 }
 
 /// The index of each partition, and the partition.
-pub fn leaves(table: &Table<'_>, held: &Ident) -> Vec<(Ident, Ident)> {
+pub fn leaves(context: &Context<'_>, table: &Table<'_>, held: &Ident) -> Vec<(Ident, Ident)> {
     let leaves = table.old.into_iter().flat_map(|old| &old.leaves);
-    let of = |leaf: &Ident| short("_serin_ix_", &[held.as_str(), leaf.as_str()]);
-    leaves.map(|leaf| (of(&leaf.name), leaf.name.clone())).collect()
+    leaves.map(|leaf| (leaf_index(context, &leaf.name, held), leaf.name.clone())).collect()
+}
+
+/// A name that can stay, as nobody renames it: the first that is free.
+fn leaf_index(context: &Context<'_>, leaf: &Ident, held: &Ident) -> Ident {
+    let base = held.as_str().trim_start_matches(crate::catalog::OURS);
+    let name = |number: u32| {
+        let count = if number < 2 { String::new() } else { format!("_{number}") };
+        let parts = [leaf.as_str(), held.as_str(), &count];
+        hashed("", &format!("{}_{base}{count}", leaf.as_str()), &parts)
+    };
+    let free = (1..TRIES).map(name).find(|name| !context.shape.catalog.is_taken(name));
+    free.unwrap_or_else(|| name(TRIES))
 }

@@ -15,7 +15,7 @@ mod verify;
 
 use crate::catalog;
 use crate::shape::{Column, Shape, Table, short};
-use crate::{Action, Ident, Migration, Plan, Stage, Step, TableSync};
+use crate::{Action, Flaw, Ident, Migration, Plan, Stage, Step, TableSync};
 
 /// The flag column: a row's new values are there.
 const DONE: &str = "_serin_done";
@@ -47,9 +47,25 @@ pub fn plan(shape: &Shape<'_>, migration: &Migration, new_view: Ident) -> Plan {
         forward: forward.concat(),
         contract: contract.concat(),
         back: back::steps(&context),
-        warnings: shape.warnings.clone(),
+        warnings: warnings(shape),
         syncs: context.syncs,
     }
+}
+
+/// What is worth knowing, with what only the steps show.
+fn warnings(shape: &Shape<'_>) -> Vec<Flaw> {
+    let mut warnings = shape.warnings.clone();
+    for table in shape.tables.iter().filter(|table| table.live) {
+        if publish::has_column_acl(table) && table.old.is_some_and(|old| old.row_security) {
+            let message = format!(
+                "table {} has row level security and privileges on single columns: who has only \
+                 those cannot read it through a view",
+                table.name
+            );
+            warnings.push(Flaw::new("", message).hint("grant them the whole table"));
+        }
+    }
+    warnings
 }
 
 /// Tables that the migration changes, or whose constraints it needs.
@@ -127,6 +143,12 @@ impl<'a> Context<'a> {
     pub fn kept(&self) -> impl Iterator<Item = (&'a Table<'a>, &'a catalog::Table)> {
         let live = self.shape.tables.iter().filter(|table| table.live);
         live.filter_map(|table| Some((table, table.old?)))
+    }
+
+    /// Tables that have a view. Who reads a partition or a child reads the table itself.
+    pub fn viewed(&self) -> impl Iterator<Item = &'a Table<'a>> {
+        let live = self.shape.tables.iter().filter(|table| table.live);
+        live.filter(|table| table.old.is_none_or(|old| old.parents.is_empty()))
     }
 
     /// Tables that are new.

@@ -17,7 +17,7 @@ pub fn steps(context: &Context<'_>) -> Vec<Step> {
     let view = &context.new_view;
     let mut sql = vec![format!("CREATE SCHEMA {view}")];
     sql.extend(usage(context));
-    for table in context.shape.tables.iter().filter(|table| table.live) {
+    for table in context.viewed() {
         sql.extend(one(context, table));
     }
     sql.extend(numbers::grants(context));
@@ -48,14 +48,26 @@ fn one(context: &Context<'_>, table: &Table<'_>) -> Vec<String> {
     let (view, name) = (context.view(&table.name), context.of(&table.physical));
     let column = |column: &Column<'_>| format!("t.{} AS {}", column.physical(), column.name);
     let columns: Vec<String> = table.live().map(column).collect();
-    let invoker = context.shape.catalog.major() >= INVOKER;
-    let with = if invoker { " WITH (security_invoker = true)" } else { "" };
+    let with = if looks_as_client(context, table) { " WITH (security_invoker = true)" } else { "" };
     let columns = columns.join(", ");
     let mut sql = vec![format!("CREATE VIEW {view}{with} AS SELECT {columns} FROM {name} t")];
     sql.extend(table.live().filter_map(|column| default(&view, column)));
     sql.extend(comments(&view, table));
     sql.extend(privileges(context, &view, table));
     sql
+}
+
+/// Whether the view looks at rows as the client. It must where rows are hidden from some; it
+/// cannot where some may read single columns only, for then the client would need leave for every
+/// column of the view, and the view's own privileges say the same.
+fn looks_as_client(context: &Context<'_>, table: &Table<'_>) -> bool {
+    let secured = table.old.is_some_and(|old| old.row_security);
+    context.shape.catalog.major() >= INVOKER && (secured || !has_column_acl(table))
+}
+
+/// Whether somebody may do something with single columns only.
+pub fn has_column_acl(table: &Table<'_>) -> bool {
+    table.old.is_some_and(|old| old.user_columns().any(|column| !column.acl.is_empty()))
 }
 
 fn default(view: &str, column: &Column<'_>) -> Option<String> {
@@ -113,8 +125,7 @@ fn on_views(grant: &Grant) -> bool {
 /// Takes the views away, whether or not they are there. What others put beside them stays, and is
 /// told by the server.
 pub fn unpublish(context: &Context<'_>) -> Vec<String> {
-    let live = context.shape.tables.iter().filter(|table| table.live);
-    let views: Vec<String> = live.map(|table| context.view(&table.name)).collect();
+    let views: Vec<String> = context.viewed().map(|table| context.view(&table.name)).collect();
     let mut sql = vec![];
     if !views.is_empty() {
         sql.push(format!("DROP VIEW IF EXISTS {}", views.join(", ")));

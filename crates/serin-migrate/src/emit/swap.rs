@@ -24,17 +24,17 @@ fn all(context: &Context<'_>) -> Vec<String> {
     let each = |part: &dyn Fn(&Table<'_>, &catalog::Table) -> Vec<String>| -> Vec<String> {
         kept.iter().flat_map(|(table, old)| part(table, old)).collect()
     };
-    sql.extend(each(&|table, _| publish::settled(context, table)));
+    sql.extend(context.viewed().flat_map(|table| publish::settled(context, table)));
     sql.extend(context.syncs.iter().flat_map(|sync| crate::trigger::drop(sync, context.schema())));
     sql.extend(loose(context));
     sql.extend(each(&|table, _| numbers::move_identities(context, table)));
     sql.extend(each(&|table, _| hide(context, table)));
     sql.extend(each(&|table, old| take_over(context, table, old)));
-    sql.extend(each(&|table, _| rename_columns(context, table)));
+    let live = || context.shape.tables.iter().filter(|table| table.live);
+    sql.extend(live().flat_map(|table| rename_columns(context, table)));
     sql.extend(each(&|table, _| settings::columns(context, table)));
     sql.extend(each(&|table, _| numbers::hand_over(context, table)));
-    let live = context.shape.tables.iter().filter(|table| table.live);
-    sql.extend(live.flat_map(|table| rules(context, table)));
+    sql.extend(live().flat_map(|table| rules(context, table)));
     sql.extend(each(&|table, old| renamed_rules(context, table, old)));
     sql.extend(settings::identities_at_swap(context));
     sql.extend(tables(context));
@@ -229,7 +229,30 @@ fn tables(context: &Context<'_>) -> Vec<String> {
     let rename =
         |from: &Ident, to: &Ident| format!("ALTER TABLE {} RENAME TO {to}", context.of(from));
     sql.extend(renames(&pairs, between, rename));
+    sql.extend(context.made().filter_map(|table| rename_parts(context, table)));
     sql
+}
+
+/// What the server named after a new table gets its last name, where that is free.
+fn rename_parts(context: &Context<'_>, table: &Table<'_>) -> Option<String> {
+    if table.physical == table.name {
+        return None;
+    }
+    let [was, is] = [&table.physical, &table.name].map(|name| crate::literal(name.as_str()));
+    let [schema, on] = [context.schema().as_str(), &context.of(&table.name)].map(crate::literal);
+    let block = format!(
+        "DECLARE part record; BEGIN FOR part IN \
+         SELECT c.relname, c.relkind, {is} || substr(c.relname, length({was}) + 1) AS name \
+         FROM pg_catalog.pg_class c WHERE starts_with(c.relname, {was} || '_') AND (\
+         c.oid IN (SELECT indexrelid FROM pg_catalog.pg_index WHERE indrelid = {on}::regclass) OR \
+         c.relkind = 'S' AND c.oid IN (SELECT objid FROM pg_catalog.pg_depend \
+         WHERE refobjid = {on}::regclass AND deptype IN ('a', 'i'))) LOOP \
+         IF length(part.name) < 64 AND to_regclass(format('%I.%I', {schema}, part.name)) IS NULL \
+         THEN EXECUTE format('ALTER %s %I.%I RENAME TO %I', CASE part.relkind WHEN 'S' THEN \
+         'SEQUENCE' ELSE 'INDEX' END, {schema}, part.relname, part.name); \
+         END IF; END LOOP; END"
+    );
+    Some(format!("DO {}", crate::ident::block(&block)))
 }
 
 /// What was hidden is dropped.

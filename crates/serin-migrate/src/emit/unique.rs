@@ -20,7 +20,7 @@ pub fn attach(
         )];
     }
     // The parts first: the whole finds them and builds nothing.
-    let parts = indexes::leaves(table, &rule.held).into_iter().map(|(index, leaf)| {
+    let parts = indexes::leaves(context, table, &rule.held).into_iter().map(|(index, leaf)| {
         let readable = format!("{}_{}", leaf.as_str(), name.as_str());
         let part = hashed("", &readable, &["_serin_part", leaf.as_str(), name.as_str()]);
         let on = context.of(&leaf);

@@ -1,6 +1,6 @@
 //! All questions of a shape, asked and answered into it.
 
-use super::session::{ProbeError, Probed, Session};
+use super::session::{ProbeError, Probed, Session, UNKNOWN};
 use super::text::Kind;
 use crate::shape::{Pending, RuleKind, Shape, Table, Text, Visible};
 use crate::{Derive, Flaw, Ident, Input};
@@ -11,14 +11,14 @@ pub async fn answer(shape: &mut Shape<'_>, session: &Session<'_>) -> Result<(), 
     let mut types = Types::default();
     for at in 0..shape.tables.len() {
         let mut table = shape.tables[at].clone();
-        let before = shape.flaws.len();
-        self::types(&mut table, session, &mut types, &mut shape.flaws).await?;
-        defaults(&mut table, session, &mut shape.flaws).await?;
+        let bad = self::types(&mut table, session, &mut types, &mut shape.flaws).await?;
+        let mut flaws = vec![];
+        defaults(&mut table, session, &mut flaws).await?;
+        derives(&mut table, session, &mut flaws).await?;
+        texts(&mut table, session, &mut flaws).await?;
         // What hangs on a type that is none would only be told twice.
-        if shape.flaws.len() == before {
-            derives(&mut table, session, &mut shape.flaws).await?;
-            texts(&mut table, session, &mut shape.flaws).await?;
-        }
+        let hangs = |flaw: &Flaw| bad.iter().any(|name| flaw.message.contains(name));
+        shape.flaws.extend(flaws.into_iter().filter(|flaw| !hangs(flaw)));
         shape.tables[at] = table;
     }
     Ok(())
@@ -42,13 +42,14 @@ fn flaw<T>(
     }
 }
 
-/// What types that the document names are called by the server.
+/// What types that the document names are called by the server; those it does not know.
 async fn types(
     table: &mut Table<'_>,
     session: &Session<'_>,
     types: &mut Types,
     flaws: &mut Vec<Flaw>,
-) -> Result<(), ProbeError> {
+) -> Result<Vec<String>, ProbeError> {
+    let mut bad = vec![];
     let is_new = table.old.is_none();
     for at in 0..table.columns.len() {
         for made in 0..table.columns[at].made.len() {
@@ -64,10 +65,14 @@ async fn types(
             if let Some(known) = known {
                 types.insert(written.clone(), known.clone());
                 call(table, (at, made), &written, &known);
+            } else {
+                call(table, (at, made), &written, UNKNOWN);
+                bad.push(table.columns[at].name.to_string());
+                bad.push(UNKNOWN.to_owned());
             }
         }
     }
-    Ok(())
+    Ok(bad)
 }
 
 /// Calls a type as the server does, everywhere in the table.

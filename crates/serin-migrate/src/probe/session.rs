@@ -8,6 +8,9 @@ use tokio_postgres::Client;
 /// Longest that a question may wait for a lock, and may take.
 const LIMITS: &str = "SET LOCAL lock_timeout = '1s'; SET LOCAL statement_timeout = '10s'";
 
+/// Stands for a type that the server does not know: what needs it is told by this name.
+pub(super) const UNKNOWN: &str = "_serin_unknown";
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
@@ -89,7 +92,8 @@ impl<'a> Session<'a> {
         columns: &[Visible],
     ) -> Result<(), ProbeError> {
         let column = |of: &Visible| format!("{} {}", of.name, of.data_type);
-        let columns: Vec<String> = columns.iter().map(column).collect();
+        let known = columns.iter().filter(|of| of.data_type != UNKNOWN);
+        let columns: Vec<String> = known.map(column).collect();
         self.run(&format!("CREATE TEMP TABLE pg_temp.{name} ({})", columns.join(", "))).await
     }
 

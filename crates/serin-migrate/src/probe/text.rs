@@ -1,7 +1,7 @@
 //! Conditions and indexes under other names: written on a scratch table with the names they were
 //! written for, read back after its columns were renamed. So no SQL is rewritten here.
 
-use super::session::{ProbeError, Session};
+use super::session::{ProbeError, Session, UNKNOWN};
 use crate::Ident;
 use crate::shape::Visible;
 
@@ -63,7 +63,8 @@ impl Session<'_> {
 
     /// Over a name for each that no column has, as two may change places.
     async fn rename(&self, on: &str, columns: &[Visible]) -> Result<(), ProbeError> {
-        let moved = columns.iter().enumerate().filter(|(_, of)| of.name != of.physical);
+        let known = columns.iter().enumerate().filter(|(_, of)| of.data_type != UNKNOWN);
+        let moved = known.filter(|(_, of)| of.name != of.physical);
         for (at, of) in moved.clone() {
             let sql = format!("ALTER TABLE {on} RENAME COLUMN {} TO _serin_between_{at}", of.name);
             self.run(&sql).await?;

@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod plan_alter;
+mod plan_keys;
 mod plan_kit;
 mod plan_refused;
+mod plan_rules;
+mod plan_shape;
+mod plan_tables;
 mod run_both;
 mod run_crash;
 mod run_kernel;

@@ -19,7 +19,12 @@ impl Lab {
     pub fn new(setup: &str) -> Option<Self> {
         let cluster = shared()?;
         let database = cluster.database().unwrap();
-        cluster.sql(&database, &format!("CREATE SCHEMA serin; {setup}")).unwrap();
+        cluster
+            .sql(
+                &database,
+                &format!("CREATE SCHEMA serin; GRANT USAGE ON SCHEMA serin TO PUBLIC; {setup}"),
+            )
+            .unwrap();
         Some(Self { cluster, database })
     }
 
@@ -184,7 +189,7 @@ impl Lab {
         self.sql(
             "SELECT attrelid::regclass || '.' || attname FROM pg_attribute \
              JOIN pg_class r ON r.oid = attrelid WHERE attname LIKE '\\_serin%' \
-             AND NOT attisdropped AND relkind <> 'i' \
+             AND NOT attisdropped AND lower(relkind::text) <> 'i' \
              UNION ALL SELECT relname FROM pg_class WHERE relname LIKE '\\_serin%' \
              UNION ALL SELECT conname FROM pg_constraint WHERE conname LIKE '\\_serin%' \
              UNION ALL SELECT proname FROM pg_proc WHERE proname LIKE 'zzz%' \
