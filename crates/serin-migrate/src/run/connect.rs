@@ -1,7 +1,7 @@
 //! Connections: to a server that this works with, or the reason why not.
 
 use super::error::{Error, Result, chain};
-use crate::{Ident, literal};
+use crate::{Flaw, Ident, literal};
 use std::time::Duration;
 use tokio_postgres::{Client, Config, NoTls};
 
@@ -156,6 +156,20 @@ impl Database {
             "table {table} belongs to role {owner}, and {user} is not of it; run as the owner, or `GRANT {owner} TO {user}`"
         ))
     }
+}
+
+/// What the role cannot see, and so cannot wait for.
+pub(crate) async fn blind(client: &Client) -> Result<Option<Flaw>> {
+    let sql = "SELECT pg_has_role('pg_read_all_stats', 'USAGE'), current_user::text";
+    let row = client.query_one(sql, &[]).await.map_err(Error::sql("looking at the role"))?;
+    let (sees, user): (bool, String) = (row.get(0), row.get(1));
+    Ok((!sees).then(|| {
+        let message = format!(
+            "role {user} sees neither the lag of replicas nor the transactions of other roles: it \
+             does not wait for them"
+        );
+        Flaw::new("", message).hint(format!("GRANT pg_monitor TO {user}"))
+    }))
 }
 
 fn unfit<T>(reason: String) -> Result<T> {

@@ -5,6 +5,10 @@ use super::error::{Error, Result};
 use super::session::Session;
 use super::store::{Kept, Part, finish};
 use crate::{Action, Ident, literal};
+use std::time::Duration;
+
+/// Time between two looks at how far an index is.
+const WATCH: Duration = Duration::from_millis(250);
 
 /// Rows that are told.
 const TOLD: usize = 10;
@@ -19,7 +23,7 @@ pub(crate) async fn run(
 ) -> Result<()> {
     match action {
         Action::IndexConcurrently { create, index, table, unique } => {
-            build(session, create, index, table, unique).await?;
+            build(session, kept, create, index, table, unique).await?;
         }
         Action::DropIndexConcurrently { index, .. } => drop_index(session, index).await?,
         _ => {}
@@ -30,6 +34,7 @@ pub(crate) async fn run(
 
 async fn build(
     session: &Session<'_>,
+    kept: &Kept,
     create: &str,
     index: &Ident,
     table: &Ident,
@@ -42,7 +47,11 @@ async fn build(
     }
     session.world.reached("index");
     // It waits without holding up anybody who reads or writes, so it may wait.
-    let built = session.client.batch_execute(create).await;
+    let built = tokio::select! {
+        built = session.client.batch_execute(create) => built,
+        failed = watch(session, kept) => return failed,
+    };
+    session.waits(kept.id, None).await?;
     let Err(error) = built.map_err(Error::sql(format!("building index {index}"))) else {
         return Ok(());
     };
@@ -57,6 +66,34 @@ async fn build(
         said: "values that must be unique are there more than once".into(),
         rows,
     })
+}
+
+/// Tells how far the index is, until it is dropped; ends only when the database does not answer.
+async fn watch(session: &Session<'_>, kept: &Kept) -> Result<()> {
+    let sql = "SELECT p.phase, p.blocks_done, p.blocks_total, p.current_locker_pid::integer, \
+         coalesce(l.application_name, '') FROM pg_stat_progress_create_index p \
+         JOIN pg_stat_activity a ON a.pid = p.pid \
+         LEFT JOIN pg_stat_activity l ON l.pid = p.current_locker_pid \
+         WHERE a.application_name = $1 AND a.datname = current_database()";
+    let name = session.database.application(super::connect::Purpose::Work);
+    loop {
+        tokio::time::sleep(WATCH).await;
+        let row = session.look.query_opt(sql, &[&name]).await;
+        if let Some(row) = row.map_err(Error::sql("looking how far the index is"))? {
+            session.waits(kept.id, Some(&told(&row))).await?;
+        }
+    }
+}
+
+fn told(row: &tokio_postgres::Row) -> String {
+    let (phase, done, total): (String, i64, i64) = (row.get(0), row.get(1), row.get(2));
+    match row.get::<_, i32>(3) {
+        0 => format!("the index: {phase}, page {done} of {total}"),
+        pid => {
+            let name: String = row.get(4);
+            format!("the index: {phase}; process {pid} ({name}) has a transaction open")
+        }
+    }
 }
 
 async fn is_valid(session: &Session<'_>, index: &Ident) -> Result<Option<bool>> {

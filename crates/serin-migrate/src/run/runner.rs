@@ -9,7 +9,7 @@ use super::state::{State, Wish};
 use super::status::{Deed, Past, Status};
 use super::store::{self, Kept, Part};
 use super::world::World;
-use super::{brown, gates, report, shape, steps};
+use super::{brown, connect, gates, report, shape, steps};
 use crate::{CatalogError, Migration, Plan, PlanError, Stage, catalog, plan};
 use std::sync::Arc;
 use tokio_postgres::Client;
@@ -67,13 +67,15 @@ impl Runner {
         }
         let catalog = catalog::read(&client, schema).await.map_err(|error| match error {
             CatalogError::Database(error) => Error::sql("reading the catalogue")(error),
-            other => Error::Unfit(other.to_string()),
+            answer @ CatalogError::Answer(_) => Error::Unfit(answer.to_string()),
         })?;
         let made = plan::make(&client, &catalog, migration, old_view.as_ref()).await;
-        made.map_err(|error| match error {
+        let mut plan = made.map_err(|error| match error {
             PlanError::Flaws(flaws) => Error::Flaws(flaws),
             PlanError::Database(error) => Error::sql("planning")(error),
-        })
+        })?;
+        plan.warnings.extend(connect::blind(&client).await?);
+        Ok(plan)
     }
 
     /// Starts a migration and takes it to where both shapes are in use. One that was started and
