@@ -1,5 +1,6 @@
 //! The one thing all threads share: what holds, what was counted, how many streams are open.
 
+use crate::follow::Lines;
 use crate::revision::Revision;
 use crate::set::Source;
 use crate::signature::Signer;
@@ -71,7 +72,7 @@ impl Edge {
     /// [`Refused`]; nothing has changed.
     pub fn replace(&self, mut table: Table) -> Result<Vec<RefusedSet>, Refused> {
         let sources = std::mem::take(&mut table.sets);
-        self.change(|_| Ok((table, sources.into_iter().map(Source::Written).collect())), true)
+        self.change(|_| Ok((table, sources.into_iter().map(Source::Written).collect())), None)
     }
 
     /// The same with sets that are flagd documents, taken word for word.
@@ -83,14 +84,15 @@ impl Edge {
         table: Table,
         sources: Vec<Source>,
     ) -> Result<Vec<RefusedSet>, Refused> {
-        self.change(|_| Ok((table, sources)), true)
+        self.change(|_| Ok((table, sources)), None)
     }
 
-    /// Changes one flag.
+    /// Changes one flag; of the others, only those that need it are looked at. If the set cannot be
+    /// used so and the change switches the flag off, that alone holds, and why is returned.
     ///
     /// # Errors
     /// [`Refused`]; nothing has changed.
-    pub fn upsert(&self, change: &Upsert) -> Result<(), Refused> {
+    pub fn upsert(&self, change: &Upsert) -> Result<Vec<RefusedSet>, Refused> {
         let make = |world: &World| {
             if change.base != world.revision {
                 return Err(Refused::Stale(world.revision));
@@ -108,21 +110,26 @@ impl Edge {
             let sources = sets.into_iter().map(Source::Written).chain(documents);
             Ok((table, sources.collect()))
         };
-        self.change(make, false).map(drop)
+        self.change(make, Some(change))
     }
 
-    /// Makes what `make` says hold. Sets that cannot be taken stay as they were, and are said;
-    /// where only `whole` tables are good for that, they refuse the change.
-    fn change<F>(&self, make: F, whole: bool) -> Result<Vec<RefusedSet>, Refused>
+    /// Makes what `make` says hold. Sets that cannot be taken stay as they were, and are said; a
+    /// change of one flag, `step`, is refused for that unless it switches the flag off.
+    fn change<F>(&self, make: F, step: Option<&Upsert>) -> Result<Vec<RefusedSet>, Refused>
     where
         F: FnOnce(&World) -> Result<(Table, Vec<Source>), Refused>,
     {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.world();
         let (frame, sources) = make(&now)?;
-        let (next, mut refused) = now.next(frame, sources, &self.tally)?;
-        if !whole && let Some(why) = refused.pop() {
-            return Err(why.into());
+        let (mut next, mut refused) = now.next(frame, sources, &self.tally)?;
+        if let Some(step) = step {
+            if !step.switches_off()
+                && let Some(why) = refused.pop()
+            {
+                return Err(why.into());
+            }
+            next.lines = Lines::after(step);
         }
         self.world.send_replace(Arc::new(next));
         drop(now);
@@ -172,6 +179,7 @@ impl Edge {
 
     /// Everything counted since the process began.
     pub fn counts(&self) -> Counts {
+        self.world().sets.values().for_each(|set| set.settle());
         Counts { streams: self.streams() as u64, ..self.tally.read() }
     }
 

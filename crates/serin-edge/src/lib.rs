@@ -16,7 +16,6 @@
 //! - Tokens are kept as hashes only. What a web page holds can never see a rule.
 
 mod access;
-mod authored;
 mod body;
 mod clock;
 mod cors;
@@ -42,7 +41,7 @@ mod world;
 
 pub use access::{Token, TokenKind};
 pub use edge::{Edge, Settings};
-pub use follow::{KEEP_ALIVE as FOLLOW_KEEP_ALIVE, PATH as FOLLOW_PATH};
+pub use follow::{CHANGES as FOLLOW_CHANGES, KEEP_ALIVE as FOLLOW_KEEP_ALIVE, PATH as FOLLOW_PATH};
 pub use host::Host;
 pub use metrics::exposition;
 pub use revision::Revision;

@@ -14,8 +14,7 @@ use crate::revision::Revision;
 use crate::routes::{self, Call, denied, json, query, status};
 use crate::set::{Set, not_found};
 use crate::signature::Signer;
-use crate::tally::Protocol;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::json as object;
@@ -91,7 +90,7 @@ fn single(call: &Call<'_>, key: &str, body: &Bytes) -> Response<Body> {
         call.worker.edge.tally.unknown(name, key, 1);
         return failed(Some(key), &not_found(key));
     };
-    match set.answer(place, &context, now_s(), Protocol::Ofrep) {
+    match set.answer(place, &context, now_s(), call.grant.kind) {
         Ok(bytes) => json(StatusCode::OK, bytes),
         Err(error) => failed(Some(key), &error),
     }
@@ -123,7 +122,8 @@ fn bulk(call: &Call<'_>, body: &Bytes) -> Response<Body> {
         Err(response) => return *response,
     };
     let (now_s, period) = (now_s(), Signer::period());
-    let tag = etag::of(set.map(Arc::as_ref), &[body], now_s, period);
+    let audience = [call.grant.kind as u8];
+    let tag = etag::of(set.map(Arc::as_ref), &[body, &audience], now_s, period);
     if etag::matches(&call.parts.headers, &tag) {
         return tagged(status(StatusCode::NOT_MODIFIED), &tag);
     }
@@ -131,39 +131,31 @@ fn bulk(call: &Call<'_>, body: &Bytes) -> Response<Body> {
         Ok(context) => context,
         Err(error) => return failed(None, &error),
     };
-    let mut out = BytesMut::with_capacity(4096);
-    out.put_slice(b"{\"flags\":[");
-    if let Some(set) = set {
-        if let Some(error) = set.refuses(&context) {
-            return failed(None, &error);
-        }
-        out.reserve(set.usual_len());
-        all(set, &context, now_s, &mut out);
+    let Some(set) = set else {
+        return tagged(json(StatusCode::OK, r#"{"flags":[],"metadata":{}}"#), &tag);
+    };
+    if let Some(error) = set.refuses(&context) {
+        return failed(None, &error);
     }
-    out.put_slice(b"],\"metadata\":");
-    out.put_slice(set.map_or("{}", |set| set.metadata()).as_bytes());
-    if let Some(set) = set {
-        let token = call.worker.edge.signer.token(set.name(), period);
-        out.put_slice(stream::offer(set, &token, INACTIVITY_S).as_bytes());
-    }
-    out.put_slice(b"}");
-    tagged(json(StatusCode::OK, out.freeze()), &tag)
+    tagged(json(StatusCode::OK, all(call, set, &context, (now_s, period))), &tag)
 }
 
-/// All answers, with commas between.
-fn all(set: &Set, context: &Context<'_>, now_s: u64, out: &mut BytesMut) {
-    for place in 0..set.flags.flags().len() {
-        if place > 0 {
-            out.put_u8(b',');
-        }
-        match set.line(place, context, now_s, Protocol::OfrepBulk) {
-            Ok(line) => out.put_slice(line),
-            Err(error) => {
-                let key = set.flags.flags()[place].key();
-                out.put_slice(failure(Some(key), &error).as_bytes());
-            }
-        }
+/// All answers, and where to hear of others.
+fn all(call: &Call<'_>, set: &Set, context: &Context<'_>, (now_s, period): (u64, u64)) -> Vec<u8> {
+    let audience = call.grant.kind;
+    let bulk = set.bulk(audience);
+    let offer = set.offer(period, || {
+        stream::offer(set, &call.worker.edge.signer.token(set.name(), period), INACTIVITY_S)
+    });
+    let (start, middle, metadata) = ("{\"flags\":[", "],\"metadata\":", set.metadata(audience));
+    let rest = start.len() + middle.len() + metadata.len() + offer.len() + 1;
+    let mut out = Vec::with_capacity(bulk.usual_len + rest);
+    out.extend_from_slice(start.as_bytes());
+    set.write_all(bulk, context, now_s, &mut out, |key, error| failure(Some(key), error));
+    for piece in [middle.as_bytes(), metadata.as_bytes(), &offer, b"}"] {
+        out.extend_from_slice(piece);
     }
+    out
 }
 
 fn tagged(mut response: Response<Body>, tag: &str) -> Response<Body> {

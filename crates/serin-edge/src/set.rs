@@ -1,22 +1,27 @@
 //! One set, ready to answer: compiled flags, and every answer written out beforehand.
 
+mod bulk;
+mod entry;
+mod forms;
 mod news;
+mod once;
 mod spoken;
 mod strategy;
 
 pub use news::{Change, News};
+pub use spoken::shown;
 
-use crate::authored;
+use crate::access::TokenKind;
 use crate::revision::Revision;
-use crate::tally::{Named, Protocol, Tally};
+use crate::tally::{Protocol, Tally};
+use bulk::Bulk;
 use bytes::Bytes;
+use entry::{Entry, entries};
+use forms::Forms;
+use once::Once;
 use serde_json::Value;
-use serin_flags::{
-    Context, ErrorCode, EvalError, Flag, FlagSet, Problem, Resolution, SetDefinition,
-};
-use spoken::{Spoken, Writer};
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use serin_flags::{Context, ErrorCode, EvalError, FlagSet, Problem, Resolution, SetDefinition};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Where a set comes from.
 #[derive(Clone, Debug)]
@@ -58,15 +63,8 @@ impl Source {
     /// What people wrote of a flag.
     fn written(&self, key: &str) -> Option<&serin_flags::Definition> {
         match self {
-            Self::Written(definition) => definition.flags.get(key),
+            Self::Written(definition) => definition.flags.get(key).map(Arc::as_ref),
             Self::Document { .. } => None,
-        }
-    }
-
-    fn server_form(&self) -> Result<Arc<Value>, Vec<Problem>> {
-        match self {
-            Self::Written(definition) => authored::server(definition).map(Arc::new),
-            Self::Document { document, .. } => Ok(document.clone()),
         }
     }
 
@@ -77,14 +75,15 @@ impl Source {
         }
     }
 
-    fn flags(&self, document: &Value) -> Result<FlagSet, Vec<Problem>> {
-        let bucketing = match self {
-            Self::Written(definition) => definition.bucketing,
-            Self::Document { bucketing, .. } => *bucketing,
-        };
-        let bytes = document.to_string();
-        let flags = FlagSet::parse(bytes.as_bytes(), bucketing)?;
-        Ok(flags.requiring_targeting_key(self.requires_targeting_key()))
+    /// Its flags, ready to be evaluated. What did not change since `before` is shared with it.
+    fn flags(&self, before: Option<&Set>) -> Result<FlagSet, Vec<Problem>> {
+        match (self, before.map(|before| (&before.source, &before.flags))) {
+            (Self::Written(next), Some((Self::Written(held), flags))) => flags.after(held, next),
+            (Self::Written(next), _) => FlagSet::of(next),
+            (Self::Document { document, bucketing, .. }, _) => {
+                FlagSet::parse(document.to_string().as_bytes(), *bucketing)
+            }
+        }
     }
 }
 
@@ -100,18 +99,26 @@ pub struct Set {
     pub reads_time: bool,
     /// What has changed since when.
     pub news: News,
-    places: HashMap<Box<str>, usize>,
-    spoken: Vec<Spoken>,
-    named: Vec<Arc<Named>>,
-    text: Bytes,
-    usual_len: usize,
+    /// What streams are sent of its last change, each written once for all of them.
+    pub told: Told,
+    entries: Box<[Arc<Entry>]>,
+    bulk: [OnceLock<Bulk>; 2],
+    forms: Forms,
     required: bool,
-    metadata: String,
-    last: Last,
-    portable: OnceLock<Option<Bytes>>,
-    sync: OnceLock<Bytes>,
-    unleash: OnceLock<Option<Arc<Value>>>,
-    unleash_text: OnceLock<Bytes>,
+    metadata: [String; 2],
+    /// The period of the last offer of an event stream, and its text.
+    offer: Mutex<(u64, Bytes)>,
+}
+
+/// What the streams of each protocol are sent after a change, by what they had seen before.
+#[derive(Default)]
+pub struct Told {
+    /// OFREP.
+    pub ofrep: Once<()>,
+    /// Unleash.
+    pub unleash: Once<Revision>,
+    /// flagd's events.
+    pub flagd: Once<Revision>,
 }
 
 impl Set {
@@ -125,32 +132,21 @@ impl Set {
         before: Option<&Self>,
         tally: &Tally,
     ) -> Result<Self, Vec<Problem>> {
-        let document = source.server_form()?;
-        let flags = source.flags(&document)?;
-        let mut writer = Writer::default();
-        let spoken = flags.flags().iter();
-        let spoken = spoken.map(|flag| writer.speak(flag, source.written(flag.key()))).collect();
-        let named = flags.flags().iter().map(|flag| {
-            let strategy = strategy::of(flag, source.written(flag.key()));
-            tally.named(spoken::named(source.name(), flag, strategy))
-        });
-        let places = flags.flags().iter().enumerate();
+        let flags = source.flags(before)?;
+        let held = before.map(|before| (&*before.flags, &*before.entries));
+        let news = before.map(|before| before.news.then(since, &before.flags, &flags));
+        let metadata = [TokenKind::Backend, TokenKind::Frontend];
         Ok(Self {
             since,
-            reads_time: flags.flags().iter().any(Flag::reads_time),
-            news: News::of(&document, since, before.map(|before| &before.news)),
-            named: named.collect(),
-            places: places.map(|(place, flag)| (flag.key().into(), place)).collect(),
-            spoken,
-            usual_len: writer.usual_len(),
-            text: writer.text(),
+            reads_time: flags.flags().iter().any(|flag| flag.reads_time()),
+            news: news.unwrap_or_else(|| News::from(since)),
+            told: Told::default(),
+            entries: entries(&source, &flags, held, tally),
+            bulk: Default::default(),
+            forms: before.map(|before| before.forms.next()).unwrap_or_default(),
             required: source.requires_targeting_key(),
-            metadata: json(flags.metadata()),
-            last: before.map(Last::of).unwrap_or_default(),
-            portable: OnceLock::new(),
-            sync: OnceLock::new(),
-            unleash: OnceLock::new(),
-            unleash_text: OnceLock::new(),
+            metadata: metadata.map(|audience| json(&shown(flags.metadata(), audience))),
+            offer: Mutex::default(),
             flags: Arc::new(flags),
             source,
         })
@@ -163,7 +159,7 @@ impl Set {
 
     /// The place of a flag.
     pub fn place(&self, key: &str) -> Option<usize> {
-        self.places.get(key).copied()
+        self.flags.place(key)
     }
 
     /// Evaluates the flag at a place, and counts it.
@@ -177,31 +173,28 @@ impl Set {
         now_s: u64,
         protocol: Protocol,
     ) -> Result<Resolution<'_>, EvalError> {
+        self.numbered(place, context, now_s, protocol).map(|(resolution, _)| resolution)
+    }
+
+    /// The same with the answer's number.
+    fn numbered(
+        &self,
+        place: usize,
+        context: &Context<'_>,
+        now_s: u64,
+        protocol: Protocol,
+    ) -> Result<(Resolution<'_>, usize), EvalError> {
         let flag = &self.flags.flags()[place];
         let result = self.flags.evaluate_flag(flag, context, now_s.cast_signed());
         let outcome = match &result {
             Ok(resolution) => spoken::outcome(flag, resolution),
             Err(error) => spoken::failure(error.code),
         };
-        self.named[place].cells.count(outcome, protocol);
-        result
+        self.entries[place].named.cells.count(outcome, protocol);
+        result.map(|resolution| (resolution, outcome))
     }
 
-    /// The answer of OFREP for the flag at a place, written out, and counted.
-    ///
-    /// # Errors
-    /// What evaluation says.
-    pub fn line(
-        &self,
-        place: usize,
-        context: &Context<'_>,
-        now_s: u64,
-        protocol: Protocol,
-    ) -> Result<&[u8], EvalError> {
-        self.range(place, context, now_s, protocol).map(|range| &self.text[range])
-    }
-
-    /// The same, to keep.
+    /// The answer of OFREP for the flag at a place, written out for an audience, and counted.
     ///
     /// # Errors
     /// What evaluation says.
@@ -210,60 +203,30 @@ impl Set {
         place: usize,
         context: &Context<'_>,
         now_s: u64,
-        protocol: Protocol,
+        audience: TokenKind,
     ) -> Result<Bytes, EvalError> {
-        self.range(place, context, now_s, protocol).map(|range| self.text.slice(range))
+        let (_, outcome) = self.numbered(place, context, now_s, Protocol::Ofrep)?;
+        let (flag, entry) = (&self.flags.flags()[place], &self.entries[place]);
+        Ok(entry.told(&self.source, flag, audience).answer(outcome))
     }
 
-    fn range(
-        &self,
-        place: usize,
-        context: &Context<'_>,
-        now_s: u64,
-        protocol: Protocol,
-    ) -> Result<std::ops::Range<usize>, EvalError> {
-        let flag = &self.flags.flags()[place];
-        let result = self.flags.evaluate_flag(flag, context, now_s.cast_signed());
-        let cells = &self.named[place].cells;
-        let resolution = result.inspect_err(|error| {
-            cells.count(spoken::failure(error.code), protocol);
-        })?;
-        let outcome = spoken::outcome(flag, &resolution);
-        cells.count(outcome, protocol);
-        Ok(self.spoken[place].range(outcome))
+    /// The set's metadata as JSON, for an audience.
+    pub fn metadata(&self, audience: TokenKind) -> &str {
+        &self.metadata[usize::from(audience == TokenKind::Frontend)]
     }
 
-    /// The set's metadata as JSON.
-    pub fn metadata(&self) -> &str {
-        &self.metadata
+    /// Counts for each flag what was given of all together.
+    pub fn settle(&self) {
+        self.bulk.iter().filter_map(OnceLock::get).for_each(Bulk::settle);
     }
 
-    /// The document that clients evaluate themselves: plain flagd, nothing of Serin's own. What
-    /// flagd cannot say is not in it. If it cannot be made, it is what it was before; nothing if
-    /// there was none: a set that looks empty would take every flag from its clients.
-    pub fn portable(&self) -> Option<Bytes> {
-        let make = || match &self.source {
-            Source::Written(definition) => {
-                let document = authored::portable(definition).ok();
-                document.map(|document| document.to_string().into())
-            }
-            Source::Document { document, .. } => {
-                Some(crate::merged::merged(document, &self.flags).to_string().into())
-            }
-        };
-        self.portable.get_or_init(|| make().or_else(|| self.last.portable.clone())).clone()
-    }
-
-    /// The same as one message of the sync service, made once by `frame`: it goes to every stream.
-    pub fn sync(&self, frame: impl FnOnce(&Bytes) -> Bytes) -> Option<Bytes> {
-        let portable = self.portable()?;
-        Some(self.sync.get_or_init(|| frame(&portable)).clone())
-    }
-
-    /// The same as text, made once by `write`.
-    pub fn unleash_text(&self, write: impl FnOnce(&Value) -> Bytes) -> Option<Bytes> {
-        let all = self.unleash()?;
-        Some(self.unleash_text.get_or_init(|| write(&all)).clone())
+    /// What answers say of its event stream in a period, written once by `write`.
+    pub fn offer(&self, period: u64, write: impl FnOnce() -> String) -> Bytes {
+        let mut held = self.offer.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.0 != period || held.1.is_empty() {
+            *held = (period, write().into());
+        }
+        held.1.clone()
     }
 
     /// The variant of a flag that stands for off.
@@ -278,38 +241,6 @@ impl Set {
         }
         let details = "this set needs `targetingKey` in every context; send one";
         Some(EvalError::new(ErrorCode::TargetingKeyMissing, details))
-    }
-
-    /// About how long all answers are, in bytes.
-    pub fn usual_len(&self) -> usize {
-        self.usual_len
-    }
-
-    /// What Unleash clients evaluate themselves: features and segments; as [`Self::portable`].
-    pub fn unleash(&self) -> Option<Arc<Value>> {
-        let make = || match &self.source {
-            Source::Written(definition) => authored::unleash(definition).ok().map(Arc::new),
-            Source::Document { .. } => {
-                Some(Arc::new(serde_json::json!({"features": [], "segments": []})))
-            }
-        };
-        self.unleash.get_or_init(|| make().or_else(|| self.last.unleash.clone())).clone()
-    }
-}
-
-/// What clients evaluate themselves, as they had it last.
-#[derive(Default)]
-struct Last {
-    portable: Option<Bytes>,
-    unleash: Option<Arc<Value>>,
-}
-
-impl Last {
-    /// Of a set: what it sends, or would have gone on sending.
-    fn of(set: &Set) -> Self {
-        let portable = set.portable.get().unwrap_or(&set.last.portable);
-        let unleash = set.unleash.get().unwrap_or(&set.last.unleash);
-        Self { portable: portable.clone(), unleash: unleash.clone() }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::access::Token;
 use crate::revision::Revision;
 use serde::{Deserialize, Serialize};
-use serin_flags::{Definition, FlagKey, SetDefinition};
+use serin_flags::{Definition, FlagKey, SetDefinition, State};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -64,7 +64,15 @@ pub struct Upsert {
     /// The flag.
     pub key: FlagKey,
     /// What it is from now on; none takes it away.
-    pub definition: Option<Box<Definition>>,
+    pub definition: Option<Arc<Definition>>,
+}
+
+impl Upsert {
+    /// Whether it takes the flag from everybody.
+    pub(crate) fn switches_off(&self) -> bool {
+        let off = |flag: &Arc<Definition>| flag.killed.is_some() || flag.state != State::On;
+        self.definition.as_ref().is_some_and(off)
+    }
 }
 
 impl Table {
@@ -76,14 +84,10 @@ impl Table {
             Some(at) => SetDefinition::clone(&next.sets[at]),
             None => SetDefinition::new(&change.set),
         };
-        match &change.definition {
-            Some(definition) => {
-                set.flags.insert(change.key.clone(), Definition::clone(definition));
-            }
-            None => {
-                set.flags.remove(change.key.as_str());
-            }
-        }
+        let _before = match &change.definition {
+            Some(definition) => set.flags.insert(change.key.clone(), definition.clone()),
+            None => set.flags.remove(change.key.as_str()),
+        };
         match held {
             Some(at) => next.sets[at] = Arc::new(set),
             None => next.sets.push(Arc::new(set)),

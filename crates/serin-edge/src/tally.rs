@@ -111,6 +111,16 @@ pub struct Counts {
     pub streams: u64,
 }
 
+impl Counts {
+    /// Leaves only what is another than it was when this was asked with the same `seen` before.
+    pub fn keep_news(&mut self, seen: &mut BTreeMap<Answer, u64>) {
+        self.evaluations.retain(|one| match seen.get_mut(&one.answer) {
+            Some(count) => std::mem::replace(count, one.count) != one.count,
+            None => seen.insert(one.answer.clone(), one.count).is_none(),
+        });
+    }
+}
+
 /// The answers of one flag, counted.
 #[derive(Debug)]
 pub struct Cells {
@@ -126,10 +136,15 @@ impl Cells {
 
     /// Counts an answer.
     pub fn count(&self, outcome: usize, protocol: Protocol) {
+        self.add(outcome, protocol, 1);
+    }
+
+    /// Counts so many answers.
+    pub fn add(&self, outcome: usize, protocol: Protocol, count: u64) {
         let new = || (0..self.outcomes * Protocol::COUNTED).map(|_| AtomicU64::new(0)).collect();
         let at = outcome * Protocol::COUNTED + protocol as usize;
         if let Some(cell) = self.cells.get_or_init(new).get(at) {
-            cell.fetch_add(1, Ordering::Relaxed);
+            cell.fetch_add(count, Ordering::Relaxed);
         }
     }
 

@@ -1,11 +1,12 @@
 //! Everything that holds at one moment: sets, and who may ask for them.
 
 use crate::access::Access;
+use crate::follow::Lines;
 use crate::revision::Revision;
 use crate::set::{Set, Source};
 use crate::table::Table;
 use crate::tally::Tally;
-use serin_flags::{Problem, SetDefinition, State};
+use serin_flags::{Definition, Problem, SetDefinition, State};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -62,6 +63,8 @@ pub struct World {
     pub closing: bool,
     /// What it was made of, without the sets.
     pub frame: Arc<Table>,
+    /// What others who follow it are sent.
+    pub lines: Lines,
 }
 
 impl World {
@@ -103,6 +106,7 @@ impl World {
             loaded: true,
             closing: self.closing,
             frame: Arc::new(frame),
+            lines: Lines::default(),
         };
         Ok((next, refused))
     }
@@ -145,15 +149,16 @@ impl World {
             loaded: self.loaded,
             closing: true,
             frame: self.frame.clone(),
+            lines: Lines::default(),
         }
     }
 }
 
 fn with_kills(before: &SetDefinition, wanted: &SetDefinition) -> SetDefinition {
     let mut kept = before.clone();
-    for (key, flag) in &mut kept.flags {
-        let Some(new) = wanted.flags.get(key) else { continue };
-        if new.killed.is_some() || new.state != State::On {
+    let off = |flag: &Definition| flag.killed.is_some() || flag.state != State::On;
+    for (key, new) in wanted.flags.iter().filter(|(_, new)| off(new)) {
+        if let Some(flag) = kept.flags.get_mut(key) {
             (flag.killed, flag.state) = (new.killed.clone(), new.state);
         }
     }

@@ -1,16 +1,16 @@
 //! The key of a flag.
 
 use serde::{Deserialize, Serialize};
-use std::{borrow::Borrow, fmt, str::FromStr};
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 /// The longest key, in bytes.
 const LONGEST: usize = 200;
 
 /// A flag's key: 1 to 200 of `A-Z a-z 0-9 . _ : -`, so that it needs no escape in any URL. Unique
-/// in its set.
+/// in its set. A copy costs nothing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct FlagKey(String);
+pub struct FlagKey(Arc<str>);
 
 /// A text that is no key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl FromStr for FlagKey {
     fn from_str(text: &str) -> Result<Self, KeyError> {
         let fits = |c: u8| c.is_ascii_alphanumeric() || b"._:-".contains(&c);
         let ok = (1..=LONGEST).contains(&text.len()) && text.bytes().all(fits);
-        if ok { Ok(Self(text.to_owned())) } else { Err(KeyError(text.to_owned())) }
+        if ok { Ok(Self(text.into())) } else { Err(KeyError(text.to_owned())) }
     }
 }
 
@@ -53,7 +53,7 @@ impl TryFrom<String> for FlagKey {
 
 impl From<FlagKey> for String {
     fn from(key: FlagKey) -> Self {
-        key.0
+        key.0.as_ref().to_owned()
     }
 }
 

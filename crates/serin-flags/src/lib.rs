@@ -31,6 +31,7 @@ mod outcome;
 mod problem;
 mod read;
 mod rule;
+mod serve;
 mod set;
 mod strategy;
 mod timestamp;
@@ -39,18 +40,19 @@ pub mod unleash;
 mod value;
 
 pub use check::{validate, validate_flag};
-pub use compile::{Compiled, Form, LeftOut, compile, compile_flag, not_portable};
+pub use compile::{Compiled, Form, LeftOut, Portable, compile, compile_flag, not_portable};
 pub use context::{Context, ContextError, ContextLimits, Datum};
 pub use explain::{Bucket, Explanation, explain};
 pub use key::{FlagKey, KeyError};
 pub use model::{
     Anonymous, Attribute, Bucketing, Clause, CodeVersion, Definition, Judged, Killed, Kind, Method,
-    Operator, Prerequisite, Release, Rule, Segment, Serve, SetDefinition, Share, State, Target,
-    Variant, Variants, WHOLE,
+    Operator, Prerequisite, Release, Rule, Segment, Serve, SetDefinition, Share, Shared, State,
+    Target, Variant, Variants, WHOLE,
 };
 pub use outcome::{Arm, ErrorCode, EvalError, Reason, Resolution};
 pub use problem::Problem;
 pub use rule::Draw;
+pub use serve::problems_of_change;
 pub use set::{Flag, FlagSet, Limits};
 pub use timestamp::Timestamp;
 pub use trace::TraceStep;

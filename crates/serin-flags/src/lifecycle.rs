@@ -303,7 +303,7 @@ pub fn combinations(set: &SetDefinition, now: Timestamp) -> Combinations {
         Some(all) => all.len(),
         None => flag.variants.0.len(),
     };
-    let open = served.map(values).filter(|values| *values > 1);
+    let open = served.map(|flag| values(flag)).filter(|values| *values > 1);
     let none = Combinations { flags: 0, combinations: 1 };
     open.fold(none, |all, values| Combinations {
         flags: all.flags + 1,

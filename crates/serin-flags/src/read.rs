@@ -8,6 +8,7 @@ use crate::{
 };
 use serde_json::{Map, Value, value::RawValue};
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 type Object = Map<String, Value>;
 
@@ -26,22 +27,11 @@ pub(crate) fn document(
     let root = serde_json::from_slice(text).map_err(|error| vec![not_a_document(&error)])?;
     let evaluators = piece(&root, "$evaluators").map_err(|problem| vec![problem])?;
     let metadata = piece(&root, "metadata").map_err(|problem| vec![problem])?;
-    let mut reader = Reader {
-        bucketing,
-        limits,
-        metadata: Metadata::new(),
-        evaluators: Evaluators::new(
-            evaluators.as_ref().and_then(Value::as_object),
-            limits.nodes_per_flag,
-        ),
-        nodes: 0,
-        flags: Vec::new(),
-        problems: Vec::new(),
-    };
-    reader.metadata = reader.metadata(metadata.as_ref(), "metadata");
-    reader.check_evaluators(evaluators.as_ref());
+    let metadata = metadata.unwrap_or_default();
+    let mut reader = Reader::new(bucketing, limits, &metadata, evaluators.as_ref());
     reader.flags(root.get("flags").copied());
-    reader.done()
+    let (flags, metadata) = reader.done()?;
+    Ok(FlagSet::new(flags, metadata, bucketing))
 }
 
 /// The pieces of a document, not read any further yet.
@@ -75,25 +65,59 @@ fn shortened(why: &str) -> Box<str> {
     format!("{start}...").into()
 }
 
+/// A hash of what was read, to tell whether it is another. The same in one process only.
+fn print(what: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Problems that are told at once.
 const PROBLEMS_MAX: usize = 1_000;
 
-struct Reader<'d> {
+/// Reads one flag after the other.
+pub(crate) struct Reader<'d> {
     bucketing: Bucketing,
     limits: &'d Limits,
     metadata: Metadata,
     evaluators: Evaluators<'d>,
+    /// A hash of what all flags share.
+    shared: u64,
     /// Nodes of all rules so far.
     nodes: usize,
     flags: Vec<Flag>,
     problems: Vec<Problem>,
 }
 
-impl Reader<'_> {
-    fn done(self) -> Result<FlagSet, Vec<Problem>> {
+impl<'d> Reader<'d> {
+    /// A reader of flags that share this metadata and these evaluators.
+    pub(crate) fn new(
+        bucketing: Bucketing,
+        limits: &'d Limits,
+        metadata: &Value,
+        evaluators: Option<&'d Value>,
+    ) -> Self {
+        let pieces = Evaluators::new(evaluators.and_then(Value::as_object), limits.nodes_per_flag);
+        let mut reader = Self {
+            bucketing,
+            limits,
+            metadata: Metadata::new(),
+            evaluators: pieces,
+            shared: print(&(metadata, evaluators)),
+            nodes: 0,
+            flags: Vec::new(),
+            problems: Vec::new(),
+        };
+        reader.metadata = reader.metadata(Some(metadata), "metadata");
+        reader.check_evaluators(evaluators);
+        reader
+    }
+
+    /// All flags that were read, and the metadata they share.
+    pub(crate) fn done(self) -> Result<(Vec<Flag>, Metadata), Vec<Problem>> {
         let mut problems = self.problems;
         if problems.is_empty() {
-            return Ok(FlagSet::new(self.flags, self.metadata, self.bucketing));
+            return Ok((self.flags, self.metadata));
         }
         if problems.len() > PROBLEMS_MAX {
             problems.truncate(PROBLEMS_MAX);
@@ -165,7 +189,8 @@ impl Reader<'_> {
         }
     }
 
-    fn add(&mut self, key: &str, body: &Value) {
+    /// Reads one flag.
+    pub(crate) fn add(&mut self, key: &str, body: &Value) {
         if key.is_empty() {
             self.report(Problem::new("flags", "a flag with an empty key"));
         } else if let Some(body) = body.as_object() {
@@ -186,7 +211,9 @@ impl Reader<'_> {
         let rule = self.rule(body.get("targeting"), &place);
         let own = self.metadata(body.get("metadata"), &format!("{place}.metadata"));
         let metadata = self.metadata.clone().into_iter().chain(own).collect();
+        let print = print(&(self.shared, body));
         (self.problems.len() == before).then(|| Flag {
+            print,
             key: key.into(),
             enabled,
             kind,

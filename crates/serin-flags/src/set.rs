@@ -1,14 +1,15 @@
 //! A set of flags, ready to be evaluated.
 
 use crate::{
-    Bucketing, Context, ErrorCode, EvalError, FlagType, FlagValue, Metadata, Problem, Reason,
-    Resolution,
+    Bucketing, Context, ErrorCode, EvalError, FlagKey, FlagType, FlagValue, Metadata, Problem,
+    Reason, Resolution,
     names::{Table, name_hash, same_text},
     outcome::Arm,
     read,
     rule::{Frame, Made, Program, Silent, TooMuch, Tracer, Val, run},
     trace::{Steps, TraceStep},
 };
+use std::{collections::BTreeSet, sync::Arc};
 
 /// How large a document may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +34,10 @@ impl Default for Limits {
 /// Compiled flags of one environment. Never changes.
 #[derive(Debug, Clone, Default)]
 pub struct FlagSet {
-    pub(crate) flags: Box<[Flag]>,
-    pub(crate) table: Table,
+    pub(crate) flags: Box<[Arc<Flag>]>,
+    pub(crate) table: Arc<Table>,
+    /// Nodes of all rules.
+    pub(crate) nodes: usize,
     pub(crate) metadata: Metadata,
     pub(crate) bucketing: Bucketing,
     pub(crate) requires_targeting_key: bool,
@@ -55,11 +58,45 @@ impl FlagSet {
         read::document(document, bucketing, limits)
     }
 
-    pub(crate) fn new(mut flags: Vec<Flag>, metadata: Metadata, bucketing: Bucketing) -> Self {
+    pub(crate) fn new(flags: Vec<Flag>, metadata: Metadata, bucketing: Bucketing) -> Self {
+        let empty = Self { metadata, bucketing, ..Self::default() };
+        empty.holding(flags.into_iter().map(Arc::new).collect())
+    }
+
+    /// The same frame with these flags.
+    fn holding(&self, mut flags: Vec<Arc<Flag>>) -> Self {
         flags.sort_by(|a, b| a.key.cmp(&b.key));
-        let table = Table::new(flags.iter().map(|flag| name_hash(&flag.key)));
-        let flags = flags.into_boxed_slice();
-        Self { flags, table, metadata, bucketing, requires_targeting_key: false }
+        let table = Arc::new(Table::new(flags.iter().map(|flag| name_hash(&flag.key))));
+        let nodes = flags.iter().map(|flag| flag.nodes()).sum();
+        let metadata = self.metadata.clone();
+        Self { flags: flags.into(), table, nodes, metadata, ..*self }
+    }
+
+    /// The same set with flags made anew. Of `changed`, those that were not made are gone.
+    pub(crate) fn with(&self, changed: &BTreeSet<FlagKey>, made: Vec<Flag>) -> Self {
+        let same_place =
+            changed.len() == made.len() && made.iter().all(|flag| self.place(&flag.key).is_some());
+        if !same_place {
+            let rest = self.flags.iter().filter(|flag| !changed.contains(flag.key()));
+            return self.holding(rest.cloned().chain(made.into_iter().map(Arc::new)).collect());
+        }
+        let mut next = self.clone();
+        for flag in made {
+            if let Some(place) = self.place(&flag.key) {
+                next.nodes = next.nodes + flag.nodes() - self.flags[place].nodes();
+                next.flags[place] = Arc::new(flag);
+            }
+        }
+        next
+    }
+
+    /// The same set, if it is not too large.
+    pub(crate) fn within(self, limits: &Limits) -> Result<Self, Vec<Problem>> {
+        if self.nodes <= limits.nodes {
+            return Ok(self);
+        }
+        let problem = Problem::new("flags", format!("{} values in all rules", self.nodes));
+        Err(vec![problem.allowed(format!("at most {}", limits.nodes))])
     }
 
     /// The same set, with or without the demand that every context names a user.
@@ -70,15 +107,18 @@ impl FlagSet {
     }
 
     /// All flags, ordered by key.
-    pub fn flags(&self) -> &[Flag] {
+    pub fn flags(&self) -> &[Arc<Flag>] {
         &self.flags
     }
 
     /// A flag by its key.
     pub fn flag(&self, key: &str) -> Option<&Flag> {
-        let place =
-            self.table.find(name_hash(key), |place| same_text(&self.flags[place].key, key))?;
-        Some(&self.flags[place])
+        Some(&self.flags[self.place(key)?])
+    }
+
+    /// The place of a flag among [`Self::flags`].
+    pub fn place(&self, key: &str) -> Option<usize> {
+        self.table.find(name_hash(key), |place| same_text(&self.flags[place].key, key))
     }
 
     /// What the document says about the set.
@@ -140,16 +180,13 @@ impl FlagSet {
             let details = "this set needs `targetingKey` in every context; send one";
             return Err(EvalError::new(ErrorCode::TargetingKeyMissing, details));
         }
-        if !flag.enabled {
-            return Ok(flag.without_value(Reason::Disabled));
-        }
         match &flag.rule {
-            Rule::None => Ok(flag.default_resolution(Reason::Static)),
-            Rule::Broken(why) => Err(EvalError::new(ErrorCode::ParseError, &**why)),
-            Rule::Program(program) => {
+            Rule::Broken(why) if flag.enabled => Err(EvalError::new(ErrorCode::ParseError, &**why)),
+            Rule::Program(program) if flag.enabled => {
                 let frame = Frame { context, flag_key: &flag.key, now_s };
                 flag.run(program, &frame, tracer)
             }
+            _ => Ok(flag.without_rule()),
         }
     }
 }
@@ -176,6 +213,8 @@ pub(crate) enum Rule {
 #[derive(Debug, Clone)]
 pub struct Flag {
     pub(crate) key: Box<str>,
+    /// A hash of all that it was made of.
+    pub(crate) print: u64,
     pub(crate) enabled: bool,
     pub(crate) kind: Option<FlagType>,
     /// In the document's order of names.
@@ -220,6 +259,33 @@ impl Flag {
     /// The set's metadata, overlaid with the flag's.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// The only answer it can give, where no user and no time changes it.
+    pub fn fixed(&self) -> Option<Resolution<'_>> {
+        let decides = matches!(self.rule, Rule::None) || !self.enabled;
+        decides.then(|| self.without_rule())
+    }
+
+    fn without_rule(&self) -> Resolution<'_> {
+        if self.enabled {
+            self.default_resolution(Reason::Static)
+        } else {
+            self.without_value(Reason::Disabled)
+        }
+    }
+
+    /// Tells it from what it was before: another number, another flag. Two that are alike have the
+    /// same in one process.
+    pub fn print(&self) -> u64 {
+        self.print
+    }
+
+    fn nodes(&self) -> usize {
+        match &self.rule {
+            Rule::Program(program) => program.nodes,
+            Rule::None | Rule::Broken(_) => 0,
+        }
     }
 
     /// Whether the answer may change with time alone.

@@ -7,6 +7,7 @@ use crate::merge::{level, merge};
 use crate::table::{Refused, Table};
 use crate::wire::{Counters, FlagsReply, Held, MAX_FDS, Reply, Request, Route};
 use crate::{Error, Options, worker};
+use serin_edge::Answer;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -186,6 +187,7 @@ impl Control {
     async fn converse(self: Rc<Self>, stream: UnixStream) {
         let mut reader = BufReader::new(stream);
         let mut line = Vec::new();
+        let mut counted = BTreeMap::new();
         loop {
             line.clear();
             let read = (&mut reader).take(MAX_LINE).read_until(b'\n', &mut line).await;
@@ -194,6 +196,10 @@ impl Control {
             }
             let sent = match serde_json::from_slice(&line) {
                 Ok(Request::Listeners) => self.send_listeners(reader.get_mut()).await,
+                Ok(Request::FlagCounts) => {
+                    let reply = self.flag_counts(&mut counted).await;
+                    send(reader.get_mut(), &reply).await
+                }
                 Ok(request) => send(reader.get_mut(), &self.answer(request).await).await,
                 Err(error) => {
                     let reply = Reply::Error(format!("not a request: {error}"));
@@ -222,7 +228,7 @@ impl Control {
             Request::FlagUpsert(change) => {
                 self.flags(Vec::new(), move |hosted| hosted.upsert(&change)).await
             }
-            Request::FlagCounts => Reply::FlagCounts(Box::new(self.hosted.edge.counts())),
+            Request::FlagCounts => self.flag_counts(&mut BTreeMap::new()).await,
             Request::Counters => Reply::Counters(Box::new(self.counters().await)),
             Request::Ping => Reply::Pong {
                 pid: std::process::id(),
@@ -260,11 +266,16 @@ impl Control {
         change: impl FnOnce(&Hosted) -> FlagsReply + Send + 'static,
     ) -> Reply {
         let hosted = self.hosted.clone();
-        let mut reply = match tokio::task::spawn_blocking(move || change(&hosted)).await {
-            Ok(reply) => reply,
+        let changed = move || (change(&hosted), hosted.is_untidy());
+        let (mut reply, is_untidy) = match tokio::task::spawn_blocking(changed).await {
+            Ok(done) => done,
             Err(error) => return Reply::Error(format!("the flags could not be changed: {error}")),
         };
         self.settle().await;
+        if is_untidy {
+            let hosted = self.hosted.clone();
+            tokio::task::spawn_blocking(move || hosted.fold());
+        }
         let failed = self.open_listeners().await;
         if let FlagsReply::Held { error, .. } = &mut reply
             && let Some((addr, why)) = addresses.iter().find_map(|addr| failed.get_key_value(addr))
@@ -272,6 +283,24 @@ impl Control {
             error.get_or_insert(format!("{addr} is not open yet: {why}"));
         }
         Reply::Flags(reply)
+    }
+
+    /// What was counted and `seen` does not have yet, found in a thread of its own: of many flags
+    /// there is a lot.
+    async fn flag_counts(&self, seen: &mut BTreeMap<Answer, u64>) -> Reply {
+        let (edge, mut known) = (self.hosted.edge.clone(), std::mem::take(seen));
+        let found = tokio::task::spawn_blocking(move || {
+            let mut counts = edge.counts();
+            counts.keep_news(&mut known);
+            (counts, known)
+        });
+        match found.await {
+            Ok((counts, known)) => {
+                *seen = known;
+                Reply::FlagCounts(Box::new(counts))
+            }
+            Err(error) => Reply::Error(format!("the evaluations were not counted: {error}")),
+        }
     }
 
     /// Waits until the streams that a change woke have written it to their sockets.

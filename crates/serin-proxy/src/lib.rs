@@ -39,6 +39,7 @@ mod headers;
 mod hist;
 mod hosted;
 mod io;
+mod journal;
 mod merge;
 mod mirror;
 mod pool;

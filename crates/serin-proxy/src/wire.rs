@@ -303,7 +303,8 @@ pub enum Request {
     Flags(serin_edge::Table),
     /// Change one flag of the table that is held. Answered by [`Reply::Flags`].
     FlagUpsert(serin_edge::Upsert),
-    /// Every evaluation counted so far. Answered by [`Reply::FlagCounts`].
+    /// Evaluations counted so far, without those that are as they were when this connection asked
+    /// last. Answered by [`Reply::FlagCounts`].
     FlagCounts,
     /// Is anybody there? Answered by [`Reply::Pong`].
     Ping,
@@ -354,7 +355,7 @@ pub enum Reply {
     Counters(Box<Counters>),
     /// What became of an order about flags.
     Flags(FlagsReply),
-    /// Every evaluation counted.
+    /// Evaluations counted since the process began.
     FlagCounts(Box<serin_edge::Counts>),
     /// The data plane is there.
     Pong {

@@ -6,10 +6,11 @@ use super::wire::{
     ResolveInt, ResolveObject, ResolveRequest, ResolveString, Struct, Value,
 };
 use super::{chosen, events, unimplemented};
+use crate::access::TokenKind;
 use crate::body::Body;
 use crate::clock::now_s;
 use crate::routes::Call;
-use crate::set::not_found;
+use crate::set::{not_found, shown};
 use crate::tally::Protocol;
 use bytes::Bytes;
 use http::Response;
@@ -46,7 +47,7 @@ fn answer(
     body: &Bytes,
     version: Version,
 ) -> Result<Response<Body>, Status> {
-    let encode: fn(&Resolution<'_>) -> Result<Bytes, EvalError> = match method {
+    let encode: fn(&Resolution<'_>, TokenKind) -> Result<Bytes, EvalError> = match method {
         "ResolveBoolean" => boolean,
         "ResolveString" => string,
         "ResolveInt" => int,
@@ -69,7 +70,7 @@ fn answer(
     if version == Version::V1 && resolution.value.is_none() {
         return Err(valueless(key, resolution.reason));
     }
-    encode(&resolution).map(frame::answer).map_err(|error| status(&error))
+    encode(&resolution, call.grant.kind).map(frame::answer).map_err(|error| status(&error))
 }
 
 /// Version 1 has no word for "the code's default": its clients take that for a flag they do not
@@ -100,51 +101,52 @@ fn status(error: &EvalError) -> Status {
     Status::new(code, error.details.clone())
 }
 
-/// Metadata as a struct.
-pub fn metadata(metadata: &Metadata) -> Struct {
+/// Metadata as a struct, for an audience.
+fn metadata(metadata: &Metadata, audience: TokenKind) -> Struct {
     let value = |scalar: &Scalar| match scalar {
         Scalar::Bool(flag) => Json::from(*flag),
         Scalar::Number(number) => Json::Number(number.clone()),
         Scalar::Text(text) => Json::from(text.as_str()),
     };
+    let metadata = shown(metadata, audience);
     let fields = metadata.iter().map(|(key, scalar)| (key.clone(), Value::from(&value(scalar))));
     Struct { fields: fields.collect() }
 }
 
 /// The three fields that every answer has.
 macro_rules! respond {
-    ($name:ident, $resolution:expr, $value:expr) => {
+    ($name:ident, $resolution:expr, $audience:expr, $value:expr) => {
         Ok(frame::encode(&$name {
             value: $value,
             reason: $resolution.reason.as_str().to_owned(),
             variant: $resolution.variant.map(str::to_owned),
-            metadata: Some(metadata($resolution.metadata)),
+            metadata: Some(metadata($resolution.metadata, $audience)),
         }))
     };
 }
 
-fn boolean(resolution: &Resolution<'_>) -> Result<Bytes, EvalError> {
-    respond!(ResolveBoolean, resolution, resolution.boolean()?)
+fn boolean(resolution: &Resolution<'_>, audience: TokenKind) -> Result<Bytes, EvalError> {
+    respond!(ResolveBoolean, resolution, audience, resolution.boolean()?)
 }
 
-fn string(resolution: &Resolution<'_>) -> Result<Bytes, EvalError> {
-    respond!(ResolveString, resolution, resolution.string()?.map(str::to_owned))
+fn string(resolution: &Resolution<'_>, audience: TokenKind) -> Result<Bytes, EvalError> {
+    respond!(ResolveString, resolution, audience, resolution.string()?.map(str::to_owned))
 }
 
-fn int(resolution: &Resolution<'_>) -> Result<Bytes, EvalError> {
-    respond!(ResolveInt, resolution, resolution.integer()?)
+fn int(resolution: &Resolution<'_>, audience: TokenKind) -> Result<Bytes, EvalError> {
+    respond!(ResolveInt, resolution, audience, resolution.integer()?)
 }
 
-fn float(resolution: &Resolution<'_>) -> Result<Bytes, EvalError> {
-    respond!(ResolveFloat, resolution, resolution.float()?)
+fn float(resolution: &Resolution<'_>, audience: TokenKind) -> Result<Bytes, EvalError> {
+    respond!(ResolveFloat, resolution, audience, resolution.float()?)
 }
 
-fn object(resolution: &Resolution<'_>) -> Result<Bytes, EvalError> {
+fn object(resolution: &Resolution<'_>, audience: TokenKind) -> Result<Bytes, EvalError> {
     let value = resolution.object()?.map(|json| match json {
         Json::Object(map) => Ok(map.into()),
         _ => Err(listed()),
     });
-    respond!(ResolveObject, resolution, value.transpose()?)
+    respond!(ResolveObject, resolution, audience, value.transpose()?)
 }
 
 fn listed() -> EvalError {
@@ -161,21 +163,22 @@ fn all(call: &Call<'_>, body: &Bytes) -> Result<Response<Body>, Status> {
     };
     let one = |place: usize| {
         let resolution = set.evaluate(place, &context, now_s, Protocol::FlagdBulk).ok()?;
-        Some((set.flags.flags()[place].key().to_owned(), any(&resolution)?))
+        let answer = any(&resolution, call.grant.kind)?;
+        Some((set.flags.flags()[place].key().to_owned(), answer))
     };
     // What has no value, or an error, is left out: clients then know of no such flag.
     let flags = (0..set.flags.flags().len()).filter_map(one).collect();
-    let metadata = Some(metadata(set.flags.metadata()));
+    let metadata = Some(metadata(set.flags.metadata(), call.grant.kind));
     Ok(frame::answer(frame::encode(&ResolveAllResponse { flags, metadata })))
 }
 
-fn any(resolution: &Resolution<'_>) -> Option<AnyFlag> {
+fn any(resolution: &Resolution<'_>, audience: TokenKind) -> Option<AnyFlag> {
     let value = any_value(resolution.value?)?;
     Some(AnyFlag {
         reason: resolution.reason.as_str().to_owned(),
         variant: resolution.variant.unwrap_or_default().to_owned(),
         value: Some(value),
-        metadata: Some(metadata(resolution.metadata)),
+        metadata: Some(metadata(resolution.metadata, audience)),
     })
 }
 

@@ -119,13 +119,12 @@ async fn next(mut line: Line) -> Option<(Frame<Bytes>, Line)> {
             return line.end(&going());
         }
         if let Some(event) = news(&mut line) {
-            return Some((Frame::data(frame::encode(&event)), line));
+            return Some((Frame::data(event), line));
         }
         match line.wait().await {
             Wake::News => {}
             Wake::Idle => {
-                let event = Event { kind: "keep_alive".to_owned(), data: None };
-                return Some((Frame::data(frame::encode(&event)), line));
+                return Some((Frame::data(event("keep_alive", None)), line));
             }
             Wake::End(status) => return line.end(&status),
         }
@@ -133,19 +132,28 @@ async fn next(mut line: Line) -> Option<(Frame<Bytes>, Line)> {
 }
 
 /// What the client does not know yet.
-fn news(line: &mut Line) -> Option<Event> {
+fn news(line: &mut Line) -> Option<Bytes> {
     let world = line.news.borrow_and_update().clone();
     let held = world.sets.get(&line.set);
     let since = held.map_or(world.revision, |set| set.since);
     let seen = line.seen.replace(since);
     let Some(seen) = seen else {
-        return Some(Event { kind: "provider_ready".to_owned(), data: None });
+        return Some(event("provider_ready", None));
     };
     if since <= seen {
         return None;
     }
-    let changes = held.map(|set| set.news.after(seen)).unwrap_or_default();
-    Some(Event { kind: "configuration_change".to_owned(), data: Some(changed(&changes)) })
+    let change =
+        |changes: &BTreeMap<&str, Change>| event("configuration_change", Some(changed(changes)));
+    Some(match held {
+        None => change(&BTreeMap::new()),
+        // Written once for all who have seen the same.
+        Some(set) => set.told.flagd.get(seen, || change(&set.news.after(seen, &set.flags))),
+    })
+}
+
+fn event(kind: &str, data: Option<Struct>) -> Bytes {
+    frame::encode(&Event { kind: kind.to_owned(), data })
 }
 
 /// `{"flags": {key: {"type": "update"}}}`

@@ -80,13 +80,10 @@ struct Stream {
 impl Stream {
     async fn next(mut self) -> Option<(Frame<Bytes>, Self)> {
         loop {
-            let (closing, since) = self.look();
-            if closing {
-                return None;
-            }
-            if since > self.seen {
-                (self.seen, self.begun) = (since, true);
-                return Some((refetch(since), self));
+            let Some(news) = self.look() else { return None };
+            if let Some(event) = news {
+                self.begun = true;
+                return Some((Frame::data(event), self));
             }
             if !self.begun {
                 self.begun = true;
@@ -101,19 +98,29 @@ impl Stream {
         }
     }
 
-    /// Whether the process ends, and when the set changed last.
-    fn look(&mut self) -> (bool, Revision) {
+    /// What is new; none at the end of the process. The event is written once for all streams.
+    fn look(&mut self) -> Option<Option<Bytes>> {
         let world = self.news.borrow_and_update();
-        let since = world.sets.get(&self.set).map_or(world.revision, |set| set.since);
-        (world.closing, since)
+        if world.closing {
+            return None;
+        }
+        let set = world.sets.get(&self.set);
+        let since = set.map_or(world.revision, |set| set.since);
+        if since <= self.seen {
+            return Some(None);
+        }
+        self.seen = since;
+        Some(Some(
+            set.map_or_else(|| refetch(since), |set| set.told.ofrep.get((), || refetch(since))),
+        ))
     }
 }
 
-fn refetch(since: Revision) -> Frame<Bytes> {
+fn refetch(since: Revision) -> Bytes {
     let data = json!({
         "type": "refetchEvaluation",
         "etag": format!("\"{since}\""),
         "lastModified": now_s(),
     });
-    Frame::data(format!("id: {since}\nevent: message\ndata: {data}\n\n").into())
+    format!("id: {since}\nevent: message\ndata: {data}\n\n").into()
 }

@@ -1,10 +1,9 @@
 //! What has changed in a set since when, so that clients that cache drop only that.
 
 use crate::revision::Revision;
-use serde_json::Value;
+use serin_flags::{Flag, FlagSet};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// So many changes are remembered; whoever missed more is told of every flag.
@@ -33,73 +32,63 @@ impl Change {
 }
 
 /// What happened to flags.
-type Changes = Vec<(Arc<str>, Change)>;
+type Changes = Arc<[(Box<str>, Change)]>;
 
 /// The last changes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct News {
-    /// A hash of what each flag is now.
-    prints: BTreeMap<Arc<str>, u64>,
     changes: Vec<(Revision, Changes)>,
     /// Changes up to this one may be forgotten.
     complete_since: Revision,
 }
 
 impl News {
-    /// The news of a document after what was `before`.
-    pub fn of(document: &Value, since: Revision, before: Option<&Self>) -> Self {
-        let prints = prints(document);
-        let Some(before) = before else {
-            return Self { prints, changes: Vec::new(), complete_since: since };
-        };
-        let mut changes = before.changes.clone();
-        let mut complete_since = before.complete_since;
-        changes.push((since, differences(&before.prints, &prints)));
+    /// Of a set that was not there before.
+    pub fn from(since: Revision) -> Self {
+        Self { changes: Vec::new(), complete_since: since }
+    }
+
+    /// The news after a change.
+    pub fn then(&self, since: Revision, before: &FlagSet, now: &FlagSet) -> Self {
+        let Self { mut changes, mut complete_since } = self.clone();
+        changes.push((since, differences(before.flags(), now.flags())));
         if changes.len() > REMEMBERED {
             complete_since = changes.remove(0).0;
         }
-        Self { prints, changes, complete_since }
+        Self { changes, complete_since }
     }
 
-    /// What has changed after a revision, each flag once, as it is now.
-    pub fn after(&self, seen: Revision) -> BTreeMap<&str, Change> {
+    /// What has changed after a revision, each flag once, as it is `now`.
+    pub fn after<'n>(&'n self, seen: Revision, now: &'n FlagSet) -> BTreeMap<&'n str, Change> {
         if seen < self.complete_since {
-            return self.prints.keys().map(|key| (key.as_ref(), Change::Update)).collect();
+            return now.flags().iter().map(|flag| (flag.key(), Change::Update)).collect();
         }
         let newer = self.changes.iter().filter(|(revision, _)| *revision > seen);
-        newer.flat_map(|(_, all)| all).map(|(key, change)| (key.as_ref(), *change)).collect()
+        newer.flat_map(|(_, all)| all.iter()).map(|(key, change)| (&**key, *change)).collect()
     }
 }
 
-fn differences(before: &BTreeMap<Arc<str>, u64>, now: &BTreeMap<Arc<str>, u64>) -> Changes {
-    let gone = before.keys().filter(|key| !now.contains_key(*key));
-    let gone = gone.map(|key| (key.clone(), Change::Delete));
-    let other = now.iter().filter_map(|(key, print)| match before.get(key) {
-        None => Some((key.clone(), Change::Write)),
-        Some(held) if held != print => Some((key.clone(), Change::Update)),
-        Some(_) => None,
-    });
-    gone.chain(other).collect()
-}
-
-/// References are part of what a flag is, so a change of one changes every flag.
-fn prints(document: &Value) -> BTreeMap<Arc<str>, u64> {
-    let shared = [&document["$evaluators"], &document["metadata"]].map(Value::to_string);
-    let print = |flag: &Value| {
-        let mut hasher = DefaultHasher::new();
-        (&shared, flag.to_string()).hash(&mut hasher);
-        hasher.finish()
-    };
-    match &document["flags"] {
-        Value::Object(map) => {
-            map.iter().map(|(key, flag)| (key.as_str().into(), print(flag))).collect()
-        }
-        Value::Array(list) => {
-            let keyed =
-                list.iter().filter_map(|flag| Some((flag["key"].as_str()?.into(), print(flag))));
-            keyed.collect()
-        }
-        _ => BTreeMap::new(),
+/// Both are ordered by key.
+fn differences(before: &[Arc<Flag>], now: &[Arc<Flag>]) -> Changes {
+    let (mut old, mut new) = (before.iter().peekable(), now.iter().peekable());
+    let mut changes = Vec::new();
+    loop {
+        let order = match (old.peek(), new.peek()) {
+            (None, None) => return changes.into(),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(old), Some(new)) if Arc::ptr_eq(old, new) => Ordering::Equal,
+            (Some(old), Some(new)) => old.key().cmp(new.key()),
+        };
+        let gone = old.next_if(|_| order.is_le());
+        let change = match (gone, new.next_if(|_| order.is_ge())) {
+            (Some(old), Some(new)) if old.print() == new.print() => continue,
+            (Some(_), Some(new)) => (new.key().into(), Change::Update),
+            (None, Some(new)) => (new.key().into(), Change::Write),
+            (Some(old), None) => (old.key().into(), Change::Delete),
+            (None, None) => continue,
+        };
+        changes.push(change);
     }
 }
 
@@ -107,39 +96,60 @@ fn prints(document: &Value) -> BTreeMap<Arc<str>, u64> {
 mod tests {
     use super::Change::{Delete, Update, Write};
     use super::*;
-    use serde_json::json;
+    use serin_flags::Bucketing;
 
     fn at(n: u64) -> Revision {
         Revision { epoch: 1, n }
     }
 
+    /// Flags of these keys, each with a value.
+    fn flags(all: &[(&str, u32)]) -> FlagSet {
+        let flags: Vec<String> = all
+            .iter()
+            .map(|(key, value)| {
+                format!("\"{key}\":{{\"state\":\"ENABLED\",\"variants\":{{\"a\":{value}}}}}")
+            })
+            .collect();
+        let text = format!("{{\"flags\":{{{}}}}}", flags.join(","));
+        FlagSet::parse(text.as_bytes(), Bucketing::V3).unwrap()
+    }
+
     #[test]
     fn clients_hear_what_they_missed_and_no_more() {
-        let first = News::of(&json!({"flags": {"a": 1, "b": 1}}), at(1), None);
-        let second = News::of(&json!({"flags": {"a": 2, "c": 1}}), at(2), Some(&first));
-        let third = News::of(&json!({"flags": {"a": 2, "c": 2}}), at(5), Some(&second));
-        let all = |news: &News, seen| -> Vec<(String, Change)> {
-            news.after(at(seen)).into_iter().map(|(key, change)| (key.to_owned(), change)).collect()
+        let sets = [
+            flags(&[("a", 1), ("b", 1)]),
+            flags(&[("a", 2), ("c", 1)]),
+            flags(&[("a", 2), ("c", 2)]),
+        ];
+        let first = News::from(at(1));
+        let second = first.then(at(2), &sets[0], &sets[1]);
+        let third = second.then(at(5), &sets[1], &sets[2]);
+        let all = |news: &News, now: usize, seen| -> Vec<(String, Change)> {
+            let found = news.after(at(seen), &sets[now]).into_iter();
+            found.map(|(key, change)| (key.to_owned(), change)).collect()
         };
-        assert_eq!(all(&first, 1), []);
+        assert_eq!(all(&first, 0, 1), []);
         assert_eq!(
-            all(&second, 1),
+            all(&second, 1, 1),
             [("a".into(), Update), ("b".into(), Delete), ("c".into(), Write)]
         );
-        assert_eq!(all(&third, 2), [("c".into(), Update)]);
-        assert_eq!(all(&third, 4), [("c".into(), Update)]);
-        assert_eq!(all(&third, 5), []);
+        assert_eq!(all(&third, 2, 2), [("c".into(), Update)]);
+        assert_eq!(all(&third, 2, 4), [("c".into(), Update)]);
+        assert_eq!(all(&third, 2, 5), []);
         // Whoever was here before the first of it hears of everything.
-        assert_eq!(all(&third, 0), [("a".into(), Update), ("c".into(), Update)]);
+        assert_eq!(all(&third, 2, 0), [("a".into(), Update), ("c".into(), Update)]);
     }
 
     #[test]
     fn old_changes_are_forgotten_but_not_unsaid() {
-        let mut news = News::of(&json!({"flags": {"a": 0}}), at(0), None);
+        let mut held = flags(&[("a", 0)]);
+        let mut news = News::from(at(0));
         for n in 1..=100 {
-            news = News::of(&json!({"flags": {"a": n}}), at(n), Some(&news));
+            let next = flags(&[("a", n)]);
+            news = news.then(at(n.into()), &held, &next);
+            held = next;
         }
         assert_eq!(news.changes.len(), REMEMBERED);
-        assert_eq!(news.after(at(3)).len(), 1);
+        assert_eq!(news.after(at(3), &held).len(), 1);
     }
 }

@@ -1,9 +1,11 @@
 //! Every answer a flag can give, numbered, and written out as OFREP wants it.
 
+use crate::access::TokenKind;
 use crate::set::json;
 use crate::tally::{Cells, Named};
 use bytes::Bytes;
-use serin_flags::{Definition, ErrorCode, Flag, FlagType, Reason, Resolution};
+use serin_flags::{Definition, ErrorCode, Flag, FlagType, Metadata, Reason, Resolution};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// No value: the code's own default holds.
@@ -25,7 +27,8 @@ const TARGETED: usize = FIRST_ERROR + ERRORS.len();
 
 /// The number of what came out.
 pub fn outcome(flag: &Flag, resolution: &Resolution<'_>) -> usize {
-    let place = |name: &str| flag.variants().position(|(held, _)| held == name);
+    // The name is the flag's own, so that where it lies tells which one it is.
+    let place = |name: &str| flag.variants().position(|(held, _)| std::ptr::eq(held, name));
     match (resolution.reason, resolution.variant) {
         (Reason::Disabled, _) => DISABLED,
         (_, None) => NOTHING,
@@ -33,6 +36,11 @@ pub fn outcome(flag: &Flag, resolution: &Resolution<'_>) -> usize {
         (Reason::Default, _) => DEFAULT,
         (Reason::TargetingMatch, Some(name)) => TARGETED + place(name).unwrap_or_default(),
     }
+}
+
+/// The number of the only answer a flag can give; none where it is evaluated.
+pub fn fixed(flag: &Flag) -> Option<usize> {
+    flag.fixed().map(|resolution| outcome(flag, &resolution))
 }
 
 /// The number of an error.
@@ -63,69 +71,84 @@ pub fn named(set: &str, flag: &Flag, strategy: String) -> Named {
     Named { set: set.to_owned(), flag: flag.key().to_owned(), strategy, outcomes, cells }
 }
 
-/// Where the answers of a flag stand in the set's text.
-pub struct Spoken(Box<[Range<u32>]>);
+/// What about a flag is only for its owners.
+const FOR_OWNERS: [&str; 2] = ["owner", "expiresAt"];
+
+/// The metadata that an audience may see: web pages need not know who owns a flag, nor until when it
+/// is there.
+pub fn shown(metadata: &Metadata, audience: TokenKind) -> Cow<'_, Metadata> {
+    let hidden = |name: &&str| metadata.contains_key(*name);
+    if audience == TokenKind::Backend || !FOR_OWNERS.iter().any(|name| hidden(&name)) {
+        return Cow::Borrowed(metadata);
+    }
+    let mut shown = metadata.clone();
+    shown.retain(|name, _| !FOR_OWNERS.contains(&name.as_str()));
+    Cow::Owned(shown)
+}
+
+/// The answers of one flag, written out.
+pub struct Spoken {
+    text: Bytes,
+    /// Where the answer of each number stands; errors have none.
+    ranges: Box<[Range<u32>]>,
+}
 
 impl Spoken {
-    /// Where the answer of this number stands; errors have none.
-    pub fn range(&self, outcome: usize) -> Range<usize> {
-        self.0.get(outcome).map_or(0..0, |range| range.start as usize..range.end as usize)
-    }
-}
-
-/// Writes the answers of all flags into one text.
-#[derive(Default)]
-pub struct Writer {
-    text: Vec<u8>,
-    /// Of the longest answer of each flag.
-    usual: usize,
-}
-
-impl Writer {
-    /// Writes the answers of a flag.
-    pub fn speak(&mut self, flag: &Flag, written: Option<&Definition>) -> Spoken {
-        let metadata = json(flag.metadata());
-        let mut say = |variant: Option<(&str, &str)>, reason: Reason| {
-            let start = self.text.len() as u32;
-            self.write(flag.key(), variant, reason, &metadata);
-            start..self.text.len() as u32
-        };
+    /// All answers of a flag, for an audience.
+    pub fn of(flag: &Flag, written: Option<&Definition>, audience: TokenKind) -> Self {
+        let metadata = json(&shown(flag.metadata(), audience));
+        let mut writer = Writer { text: Vec::new(), metadata, flag };
         let known = code_default(flag, written);
         let known = known.as_ref().map(|(name, value)| (name.as_str(), value.as_str()));
         let default = flag.default_variant().map(|(name, value)| (name, value.json()));
         let mut ranges = vec![
-            say(known, Reason::Default),
-            say(None, Reason::Disabled),
-            say(default, Reason::Static),
-            say(default, Reason::Default),
+            writer.say(known, Reason::Default),
+            writer.say(None, Reason::Disabled),
+            writer.say(default, Reason::Static),
+            writer.say(default, Reason::Default),
         ];
         ranges.resize(TARGETED, 0..0);
         for (name, value) in flag.variants() {
-            ranges.push(say(Some((name, value.json())), Reason::TargetingMatch));
+            ranges.push(writer.say(Some((name, value.json())), Reason::TargetingMatch));
         }
-        let longest = ranges.iter().map(|range| range.end - range.start).max();
-        self.usual += longest.unwrap_or_default() as usize + 1;
-        Spoken(ranges.into())
+        Self { text: writer.text.into(), ranges: ranges.into() }
     }
 
-    fn write(&mut self, key: &str, variant: Option<(&str, &str)>, reason: Reason, metadata: &str) {
+    /// The answer of this number.
+    pub fn answer(&self, outcome: usize) -> Bytes {
+        let range = self.ranges.get(outcome);
+        range.map_or_else(Bytes::new, |at| self.text.slice(at.start as usize..at.end as usize))
+    }
+
+    /// The text of all answers, and where each stands.
+    pub fn parts(&self) -> (&[u8], &[Range<u32>]) {
+        (&self.text, &self.ranges)
+    }
+
+    /// How long the longest answer is, in bytes.
+    pub fn longest(&self) -> usize {
+        self.ranges.iter().map(Range::len).max().unwrap_or_default()
+    }
+}
+
+/// Writes the answers of a flag.
+struct Writer<'f> {
+    text: Vec<u8>,
+    metadata: String,
+    flag: &'f Flag,
+}
+
+impl Writer<'_> {
+    fn say(&mut self, variant: Option<(&str, &str)>, reason: Reason) -> Range<u32> {
+        let start = self.text.len() as u32;
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let mut put = |parts: &[&str]| parts.iter().for_each(|p| self.text.extend(p.as_bytes()));
-        put(&["{\"key\":", &quoted(key)]);
+        put(&["{\"key\":", &quoted(self.flag.key())]);
         if let Some((name, value)) = variant {
             put(&[",\"value\":", value, ",\"variant\":", &quoted(name)]);
         }
-        put(&[",\"reason\":\"", reason.as_str(), "\",\"metadata\":", metadata, "}"]);
-    }
-
-    /// At most how long an answer of each flag is, all together, in bytes.
-    pub fn usual_len(&self) -> usize {
-        self.usual
-    }
-
-    /// The whole text.
-    pub fn text(self) -> Bytes {
-        self.text.into()
+        put(&[",\"reason\":\"", reason.as_str(), "\",\"metadata\":", &self.metadata, "}"]);
+        start..self.text.len() as u32
     }
 }
 

@@ -7,7 +7,7 @@ use crate::routes::{Call, json, status, unavailable};
 use crate::set::Set;
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use serde_json::{Value, json as object};
+use serde_json::json as object;
 use std::sync::Arc;
 
 /// `GET /api/client/features`.
@@ -17,37 +17,29 @@ pub fn features(call: &Call<'_>, set: Option<&Arc<Set>>) -> Response<Body> {
         return tagged(status(StatusCode::NOT_MODIFIED), &tag);
     }
     let text = match set {
-        None => Some(document(None, &tag, &object!({"features": [], "segments": []}))),
-        Some(set) => set.unleash_text(|all| document(Some(set), &tag, all)),
+        None => Some(document(None, &tag, b"[]")),
+        Some(set) => set.client_features(|features| document(Some(set), &tag, features)),
     };
     text.map_or_else(unavailable, |text| tagged(json(StatusCode::OK, text), &tag))
 }
 
 /// The whole answer for a set.
-fn document(set: Option<&Arc<Set>>, tag: &str, all: &Value) -> Bytes {
+fn document(set: Option<&Arc<Set>>, tag: &str, features: &[u8]) -> Bytes {
     let name = set.map_or("", |set| set.name());
-    let text = object!({
-        "version": 2,
-        "features": all["features"],
-        "segments": all["segments"],
-        "query": {"environment": name},
-        "meta": {
-            "revisionId": set.map_or(0, |set| set.since.n),
-            "etag": tag,
-            "queryHash": query_hash(name),
-        },
+    let query = object!({"environment": name});
+    let meta = object!({
+        "revisionId": set.map_or(0, |set| set.since.n),
+        "etag": tag,
+        "queryHash": query_hash(name),
     });
-    text.to_string().into()
+    let rest = format!(",\"segments\":[],\"query\":{query},\"meta\":{meta}}}");
+    [b"{\"version\":2,\"features\":", features, rest.as_bytes()].concat().into()
 }
 
 /// `GET /api/client/features/NAME`.
 pub fn feature(set: Option<&Arc<Set>>, name: &str) -> Response<Body> {
-    let all = set.and_then(|set| set.unleash());
-    let found = all
-        .as_ref()
-        .and_then(|all| all["features"].as_array()?.iter().find(|one| one["name"] == name));
-    match found {
-        Some(feature) => json(StatusCode::OK, feature.to_string()),
+    match set.and_then(|set| set.feature(name)) {
+        Some(feature) => json(StatusCode::OK, feature.to_owned()),
         None => status(StatusCode::NOT_FOUND),
     }
 }
@@ -62,5 +54,5 @@ pub fn delta(call: &Call<'_>, set: Option<&Arc<Set>>) -> Response<Body> {
         (Some(set), Some(seen)) if seen < set.since => stream::updates(set, seen),
         (set, _) => vec![stream::hydration(set.map(Arc::as_ref))],
     };
-    tagged(json(StatusCode::OK, object!({"events": Value::from(events)}).to_string()), &tag)
+    tagged(json(StatusCode::OK, stream::listed(&events)), &tag)
 }

@@ -6,12 +6,12 @@ use crate::edge::Seat;
 use crate::revision::Revision;
 use crate::routes::{Call, denied, events, too_many};
 use crate::serve::Streaming;
-use crate::set::{Change, Set};
+use crate::set::Set;
 use crate::world::World;
 use bytes::Bytes;
 use http::{HeaderMap, Response, header};
 use http_body::Frame;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -56,12 +56,15 @@ impl Stream {
             let since = set.map_or(world.revision, |set| set.since);
             match self.seen.replace(since) {
                 None => {
-                    let all = vec![hydration(set)];
-                    return Some((event("unleash-connected", since, &all), self));
+                    let all = event("unleash-connected", since, &[hydration(set)]);
+                    return Some((Frame::data(all), self));
                 }
                 Some(seen) if seen < since => {
-                    let new = set.map_or_else(|| vec![hydration(None)], |set| updates(set, seen));
-                    return Some((event("unleash-updated", since, &new), self));
+                    let new = set.map_or_else(
+                        || event("unleash-updated", since, &[hydration(None)]),
+                        |set| set.told.unleash.get(seen, || updated(set, seen)),
+                    );
+                    return Some((Frame::data(new), self));
                 }
                 Some(_) => drop(world),
             }
@@ -74,9 +77,18 @@ impl Stream {
     }
 }
 
-fn event(name: &str, since: Revision, events: &[Value]) -> Frame<Bytes> {
-    let data = json!({ "events": events });
-    Frame::data(format!("id: {}\nevent: {name}\ndata: {data}\n\n", since.n).into())
+fn updated(set: &Set, seen: Revision) -> Bytes {
+    event("unleash-updated", set.since, &updates(set, seen))
+}
+
+fn event(name: &str, since: Revision, events: &[Vec<u8>]) -> Bytes {
+    let head = format!("id: {}\nevent: {name}\ndata: ", since.n);
+    [head.as_bytes(), &listed(events), b"\n\n"].concat().into()
+}
+
+/// Events in a document.
+pub fn listed(events: &[Vec<u8>]) -> Vec<u8> {
+    [b"{\"events\":[", &*events.join(&b","[..]), b"]}"].concat()
 }
 
 /// What a client of this tag has: its revision.
@@ -86,33 +98,27 @@ pub fn seen(headers: &HeaderMap) -> Option<Revision> {
 }
 
 /// Everything.
-pub fn hydration(set: Option<&Set>) -> Value {
-    let all = set.and_then(Set::unleash);
-    let list = |key: &str| all.as_ref().map_or_else(|| json!([]), |all| all[key].clone());
-    json!({
-        "type": "hydration",
-        "eventId": set.map_or(0, |set| set.since.n),
-        "features": list("features"),
-        "segments": list("segments"),
-    })
+pub fn hydration(set: Option<&Set>) -> Vec<u8> {
+    let id = set.map_or(0, |set| set.since.n);
+    let features = set.and_then(Set::features).unwrap_or(Bytes::from_static(b"[]"));
+    let head = format!("{{\"type\":\"hydration\",\"eventId\":{id},\"features\":");
+    [head.as_bytes(), &features, b",\"segments\":[]}"].concat()
 }
 
 /// What is new since a revision. Segments never are: features carry theirs.
-pub fn updates(set: &Set, seen: Revision) -> Vec<Value> {
-    let (id, news) = (set.since.n, set.news.after(seen));
-    let Some(all) = set.unleash() else { return Vec::new() };
-    let features = || all["features"].as_array().into_iter().flatten();
-    let changed = features().filter(|feature| {
-        let change = feature["name"].as_str().and_then(|name| news.get(name));
-        matches!(change, Some(Change::Write | Change::Update))
-    });
-    let changed = changed
-        .map(|feature| json!({"type": "feature-updated", "eventId": id, "feature": feature}));
-    let has = |name: &str| features().any(|feature| feature["name"] == name);
-    let gone = news.keys().filter(|name| !has(name)).map(|name| {
-        json!({
+pub fn updates(set: &Set, seen: Revision) -> Vec<Vec<u8>> {
+    let (id, news) = (set.since.n, set.news.after(seen, &set.flags));
+    let (changed, gone): (Vec<_>, Vec<_>) =
+        news.keys().map(|name| (*name, set.feature(name))).partition(|(_, now)| now.is_some());
+    let gone = gone.into_iter().map(|(name, _)| {
+        let event = json!({
             "type": "feature-removed", "eventId": id, "featureName": name, "project": "default"
-        })
+        });
+        event.to_string().into_bytes()
+    });
+    let changed = changed.into_iter().filter_map(|(_, feature)| {
+        let head = format!("{{\"type\":\"feature-updated\",\"eventId\":{id},\"feature\":");
+        Some([head.as_bytes(), feature?.as_bytes(), b"}"].concat())
     });
     gone.chain(changed).collect()
 }

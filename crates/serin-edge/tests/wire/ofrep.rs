@@ -297,7 +297,7 @@ fn a_change_of_one_flag_leaves_other_sets_and_their_streams_alone() {
         revision: at(2),
         set: "staging".into(),
         key: "a".parse().unwrap(),
-        definition: Some(Box::new(on)),
+        definition: Some(Arc::new(on)),
     };
     rig.edge.upsert(&upsert).unwrap();
     assert_eq!(tag("production"), before.0);

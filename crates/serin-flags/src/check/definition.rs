@@ -12,6 +12,9 @@ impl Check<'_> {
             self.variant(&format!("{place}.defaultVariant"), definition, name);
         }
         self.variant(&format!("{place}.offVariant"), definition, &definition.off_variant);
+        if !self.reads_rules(definition) {
+            return;
+        }
         self.prerequisites(&place, key, definition);
         self.targets(&place, definition);
         self.rules(&place, definition);

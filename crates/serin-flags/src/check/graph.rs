@@ -1,7 +1,7 @@
 //! References that go in circles, or too deep.
 
 use super::{Check, References, limit};
-use crate::Problem;
+use crate::{Definition, FlagKey, Problem};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Check<'_> {
@@ -15,10 +15,29 @@ impl Check<'_> {
 
     pub(super) fn prerequisite_cycles(&mut self) {
         let flags = self.set.flags.iter();
-        let graph = flags.map(|(key, flag)| {
-            (key.as_str(), flag.prerequisites.iter().map(|needs| needs.flag.as_str()).collect())
-        });
+        let graph = flags.map(|(key, flag)| (key.as_str(), self.needed_by(flag)));
         self.references("flags", &graph.collect());
+    }
+
+    /// The same for these flags and all they need.
+    pub(super) fn prerequisite_cycles_below(&mut self, keys: &BTreeSet<FlagKey>) {
+        let set = self.set;
+        let mut graph = References::new();
+        let mut waiting: Vec<&str> = keys.iter().map(FlagKey::as_str).collect();
+        while let Some(name) = waiting.pop() {
+            let Some((key, flag)) = set.flags.get_key_value(name) else { continue };
+            if !graph.contains_key(key.as_str()) {
+                let needed = self.needed_by(flag);
+                waiting.extend(&needed);
+                graph.insert(key.as_str(), needed);
+            }
+        }
+        self.references("flags", &graph);
+    }
+
+    fn needed_by<'d>(&self, flag: &'d Definition) -> Vec<&'d str> {
+        let needed = flag.prerequisites.iter().filter(|_| self.reads_rules(flag));
+        needed.map(|needs| needs.flag.as_str()).collect()
     }
 
     fn references(&mut self, of: &str, graph: &References<'_>) {

@@ -9,7 +9,7 @@ mod segment;
 mod serve;
 mod variants;
 
-use crate::{FlagKey, Metadata, Problem, SetDefinition};
+use crate::{Definition, FlagKey, Metadata, Problem, SetDefinition, compile::is_forced_off};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// More problems than this are not listed.
@@ -46,16 +46,25 @@ pub(crate) mod limit {
 
 /// All that is wrong with a set; at most 1 000 problems. None: it can be served.
 pub fn validate(set: &SetDefinition) -> Vec<Problem> {
-    let mut check = Check::of(set);
-    check.whole();
-    for (name, segment) in &set.segments {
-        check.segment(name, segment);
-    }
-    for (key, definition) in &set.flags {
+    Check::of(set).everything()
+}
+
+/// What keeps a set from being served: as [`validate`], but what a flag that is killed or off does
+/// not read any more is not looked at. A mistake in there must not keep anybody from switching a
+/// flag off.
+pub(crate) fn validate_served(set: &SetDefinition) -> Vec<Problem> {
+    Check { served: true, ..Check::of(set) }.everything()
+}
+
+/// The same for some flags of a set whose other parts are in order. Who refers to them has to be
+/// among them.
+pub(crate) fn validate_some(set: &SetDefinition, keys: &BTreeSet<FlagKey>) -> Vec<Problem> {
+    let mut check = Check { served: true, ..Check::of(set) };
+    check.at_most("flags", set.flags.len(), limit::FLAGS);
+    for (key, definition) in keys.iter().filter_map(|key| set.flags.get_key_value(key)) {
         check.definition(key, definition);
     }
-    check.segment_cycles();
-    check.prerequisite_cycles();
+    check.prerequisite_cycles_below(keys);
     check.problems
 }
 
@@ -77,12 +86,32 @@ pub fn validate_flag(set: &SetDefinition, key: &FlagKey) -> Vec<Problem> {
 /// A check under way.
 struct Check<'a> {
     set: &'a SetDefinition,
+    /// Whether only what is read when it is served counts.
+    served: bool,
     problems: Vec<Problem>,
 }
 
 impl<'a> Check<'a> {
     fn of(set: &'a SetDefinition) -> Self {
-        Self { set, problems: Vec::new() }
+        Self { set, served: false, problems: Vec::new() }
+    }
+
+    fn everything(mut self) -> Vec<Problem> {
+        self.whole();
+        for (name, segment) in &self.set.segments {
+            self.segment(name, segment);
+        }
+        for (key, definition) in &self.set.flags {
+            self.definition(key, definition);
+        }
+        self.segment_cycles();
+        self.prerequisite_cycles();
+        self.problems
+    }
+
+    /// Whether what this flag says of users counts.
+    fn reads_rules(&self, definition: &Definition) -> bool {
+        !(self.served && is_forced_off(definition))
     }
 
     fn add(&mut self, problem: Problem) {

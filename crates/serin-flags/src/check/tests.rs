@@ -221,7 +221,7 @@ fn references_end_and_are_not_deep() {
     let inside = |name: &str| Segment { segments: vec![name.to_owned()], ..Segment::default() };
     let segments = [("a", inside("b")), ("b", inside("a"))];
     set = SetDefinition::new("prod");
-    set.segments = segments.map(|(name, segment)| (name.to_owned(), segment)).into();
+    set.segments = segments.into_iter().map(|(name, segment)| (name.to_owned(), segment)).collect();
     let expected = "segments.a: refers to itself: a -> b -> a; allowed: references that end; take one of these away\n";
     assert_eq!(said(&set), expected);
 }

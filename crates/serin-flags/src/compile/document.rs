@@ -7,11 +7,16 @@ use serde_json::{Map, Value, json};
 const SCHEMA: &str = "https://flagd.dev/schema/v0/flags.json";
 
 pub(super) fn whole(set: &SetDefinition, flags: Map<String, Value>) -> Value {
-    let mut metadata = metadata(&set.metadata);
-    metadata.entry("flagSetId").or_insert_with(|| set.name.clone().into());
-    let mut document = json!({ "$schema": SCHEMA, "metadata": metadata });
+    let mut document = json!({ "$schema": SCHEMA, "metadata": about_set(set) });
     document["flags"] = Value::Object(flags);
     document
+}
+
+/// A set's metadata.
+pub(crate) fn about_set(set: &SetDefinition) -> Value {
+    let mut metadata = metadata(&set.metadata);
+    metadata.entry("flagSetId").or_insert_with(|| set.name.clone().into());
+    Value::Object(metadata)
 }
 
 pub(super) fn flag(definition: &Definition, targeting: Value) -> Value {

@@ -4,16 +4,18 @@ mod clause;
 mod document;
 mod expression;
 mod flag;
+mod portable;
 mod probe;
 mod segment;
 mod split;
 
-use crate::{Definition, FlagKey, Method, Problem, SetDefinition, validate};
+use crate::{Definition, FlagKey, Method, Problem, SetDefinition, check::validate_served};
 use expression::Size;
 use serde_json::Value;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+pub(crate) use document::about_set;
+pub use portable::Portable;
 pub(crate) use probe::probes;
 pub(crate) use split::is_boolean;
 
@@ -54,8 +56,7 @@ const NODES: usize = 4_000_000;
 /// key and the client's version), every prerequisite and segment is inlined, and a killed flag is
 /// its off variant without any rule. An archived flag is not in the document.
 pub fn compile(set: &SetDefinition, form: Form) -> Result<Compiled, Vec<Problem>> {
-    let set = &*decided(set);
-    let problems = validate(set);
+    let problems = validate_served(set);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -69,29 +70,6 @@ pub fn compile(set: &SetDefinition, form: Form) -> Result<Compiled, Vec<Problem>
     }
     let flags = compiled.into_iter().map(|(key, flag)| (key.to_string(), flag)).collect();
     Ok(Compiled { document: document::whole(set, flags), left_out: compiler.left_out })
-}
-
-/// The set without what a flag that is killed or off does not read any more: a mistake in there
-/// must not keep anybody from switching a flag off.
-pub(crate) fn decided(set: &SetDefinition) -> Cow<'_, SetDefinition> {
-    let reads = |flag: &Definition| {
-        !flag.rules.is_empty()
-            || !flag.prerequisites.is_empty()
-            || !flag.targets.is_empty()
-            || flag.raw.is_some()
-            || flag.release.is_some()
-    };
-    if !set.flags.values().any(|flag| is_forced_off(flag) && reads(flag)) {
-        return Cow::Borrowed(set);
-    }
-    let mut set = set.clone();
-    for flag in set.flags.values_mut().filter(|flag| is_forced_off(flag)) {
-        flag.rules.clear();
-        flag.prerequisites.clear();
-        flag.targets.clear();
-        (flag.raw, flag.release) = (None, None);
-    }
-    Cow::Owned(set)
 }
 
 /// Compiles one flag of a set, with what it refers to. `Ok(None)`: it is archived, or not portable.
@@ -135,24 +113,24 @@ enum Stop {
 type Expression = Result<Value, Stop>;
 
 /// A set being compiled.
-struct Compiler<'a> {
+pub(crate) struct Compiler<'a> {
     set: &'a SetDefinition,
     form: Form,
     segments: BTreeMap<&'a str, (Value, usize)>,
     size: Size,
-    problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
     left_out: Vec<LeftOut>,
 }
 
 impl<'a> Compiler<'a> {
-    fn new(set: &'a SetDefinition, form: Form) -> Self {
+    pub(crate) fn new(set: &'a SetDefinition, form: Form) -> Self {
         let size = Size::new(NODES_PER_FLAG, NODES);
         let (problems, left_out) = (Vec::new(), Vec::new());
         Self { set, form, segments: BTreeMap::new(), size, problems, left_out }
     }
 
     /// A flag's part of the document.
-    fn entry(&mut self, key: &'a FlagKey, definition: &'a Definition) -> Option<Value> {
+    pub(crate) fn entry(&mut self, key: &'a FlagKey, definition: &'a Definition) -> Option<Value> {
         self.size.next_flag();
         match self.targeting(key, definition) {
             Ok(targeting) => Some(document::flag(definition, targeting)),

@@ -5,17 +5,18 @@ mod definition;
 pub(crate) mod read;
 mod release;
 mod rule;
+mod shared;
 mod variants;
 
 pub use clause::{Attribute, Clause, Operator};
 pub use definition::{Anonymous, CodeVersion, Definition, Killed, Kind, Prerequisite, State};
 pub use release::{Judged, Release, WHOLE};
 pub use rule::{Rule, Segment, Serve, Share, Target};
+pub use shared::Shared;
 pub use variants::{Variant, Variants};
 
 use crate::{FlagKey, Metadata};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// The version of the model that this code writes.
 pub(crate) const VERSION: u32 = 1;
@@ -63,10 +64,10 @@ pub struct SetDefinition {
     pub name: String,
     /// Its flags.
     #[serde(default)]
-    pub flags: BTreeMap<FlagKey, Definition>,
+    pub flags: Shared<FlagKey, Definition>,
     /// Groups of users that rules name.
     #[serde(default)]
-    pub segments: BTreeMap<String, Segment>,
+    pub segments: Shared<String, Segment>,
     /// How its users are put into buckets, where a flag does not say otherwise.
     #[serde(default)]
     pub bucketing: Bucketing,
@@ -88,8 +89,8 @@ impl SetDefinition {
         Self {
             version: VERSION,
             name: name.into(),
-            flags: BTreeMap::new(),
-            segments: BTreeMap::new(),
+            flags: Shared::default(),
+            segments: Shared::default(),
             bucketing: Bucketing::default(),
             metadata: Metadata::new(),
             require_targeting_key: false,

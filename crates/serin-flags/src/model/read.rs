@@ -68,7 +68,8 @@ impl Written {
         }
         match set {
             Some(set) if problems.is_empty() => {
-                Ok(SetDefinition { flags: keyed, segments: segments.into_iter().collect(), ..set })
+                let flags = keyed.into_iter().collect();
+                Ok(SetDefinition { flags, segments: segments.into_iter().collect(), ..set })
             }
             _ => Err(problems),
         }

@@ -324,7 +324,7 @@ fn dependency(set: &SetDefinition, needs: &Prerequisite) -> Result<Dependency, S
     if parent.killed.is_none() && parent.state == State::Disabled {
         return Ok(Dependency::Never);
     }
-    if !parent.prerequisites.is_empty() {
+    if !parent.prerequisites.is_empty() && !is_forced_off(parent) {
         return Err("its prerequisite has a prerequisite itself".to_owned());
     }
     feature(set, &needs.flag, parent).map_err(|why| format!("its prerequisite: {why}"))?;

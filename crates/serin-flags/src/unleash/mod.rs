@@ -8,7 +8,7 @@ mod condition;
 mod constraint;
 mod feature;
 
-use crate::{FlagKey, LeftOut, Problem, SetDefinition, validate};
+use crate::{FlagKey, LeftOut, Problem, SetDefinition, check::validate_served};
 use serde_json::{Value, json};
 
 /// A set for clients of Unleash.
@@ -24,8 +24,7 @@ pub struct Exported {
 
 /// The features of a set. A set with any problem is refused whole.
 pub fn features(set: &SetDefinition) -> Result<Exported, Vec<Problem>> {
-    let set = &*crate::compile::decided(set);
-    let problems = validate(set);
+    let problems = validate_served(set);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -45,6 +44,14 @@ pub fn features(set: &SetDefinition) -> Result<Exported, Vec<Problem>> {
     }
     exported.document = json!({ "version": 2, "features": all, "segments": [] });
     Ok(exported)
+}
+
+/// One flag of a set that is in order, as clients of Unleash evaluate it; none when they do not get
+/// it.
+pub fn feature_of(set: &SetDefinition, key: &str) -> Option<Value> {
+    let (key, definition) = set.flags.get_key_value(key)?;
+    let served = Some(definition).filter(|definition| definition.archived_at.is_none())?;
+    feature::feature(set, key, served).ok().map(|written| written.feature)
 }
 
 /// Why clients of Unleash do not get a flag of a set that is in order; none when they do, or when

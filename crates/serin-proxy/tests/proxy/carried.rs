@@ -157,7 +157,7 @@ fn a_kill_is_the_old_path_for_the_very_next_request() {
     assert_eq!(ask(&mut user, "/", 1).text(), "on");
     let killed = Killed { by: "ada".into(), at: Timestamp(1), reason: "errors".into() };
     let flag = Definition { killed: Some(killed), ..definition(Some(release(WEIGHT_TOTAL, 1))) };
-    let (set, definition) = ("production".to_owned(), Some(Box::new(flag)));
+    let (set, definition) = ("production".to_owned(), Some(Arc::new(flag)));
     let change = Upsert {
         base: Revision { epoch: 1, n: 1 },
         revision: Revision { epoch: 1, n: 2 },

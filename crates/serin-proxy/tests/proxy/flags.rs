@@ -82,7 +82,7 @@ fn flags_that_are_wrong_change_nothing() {
         revision: at(base + 1),
         set: "production".to_owned(),
         key: key(),
-        definition: Some(Box::new(definition)),
+        definition: Some(Arc::new(definition)),
     };
     let reply = told(&proxy, &Request::FlagUpsert(upsert(1, bad)));
     let FlagsReply::Refused(why) = reply else { panic!("{reply:?}") };
@@ -106,7 +106,7 @@ fn a_kill_is_on_every_stream_and_on_the_disk_when_it_is_answered() {
         revision: at(2),
         set: "production".to_owned(),
         key: key(),
-        definition: Some(Box::new(killed)),
+        definition: Some(Arc::new(killed)),
     };
     assert_eq!(told(&proxy, &Request::FlagUpsert(change)), held(2));
     proxy.child.kill().unwrap();

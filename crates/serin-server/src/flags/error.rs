@@ -89,9 +89,14 @@ impl From<FlagError> for ApiError {
             }
             FlagError::Unreadable(_) => Self::invalid(title),
             FlagError::Invalid(problems) => {
-                let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
                 let error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-flag", title);
-                error.detail(lines.join("\n")).hint("nothing was changed; fix it and try again")
+                let error = error.hint("nothing was changed; fix it and try again");
+                // One alone is the title already.
+                if problems.len() < 2 {
+                    return error;
+                }
+                let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                error.detail(lines.join("\n"))
             }
             FlagError::Changed { .. } => {
                 let error = Self::new(StatusCode::PRECONDITION_FAILED, "changed", title);

@@ -13,6 +13,7 @@ mod due;
 mod edit;
 mod error;
 mod held;
+mod import;
 mod push;
 mod rollout;
 mod room;
@@ -39,7 +40,7 @@ pub use used::{Answered, Used};
 use crate::control::{Core, now};
 use push::{Push, Tell};
 use serin_edge::{Counts, Revision, Table, Upsert};
-use serin_flags::{Definition, FlagKey, FlagSet, Form, Problem, SetDefinition, Timestamp, compile};
+use serin_flags::{Definition, FlagKey, SetDefinition, Timestamp, problems_of_change};
 use serin_store::{FlagChange, FlagWrite, KillNote, Store};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -133,15 +134,6 @@ impl Set {
         let (key, definition) = self.definition.flags.get_key_value(key)?;
         Some((key, definition, self.marks.get(key)?))
     }
-}
-
-/// What is wrong with a set: exactly what would keep the data plane from serving it.
-fn problems(set: &SetDefinition) -> Vec<Problem> {
-    let compiled = match compile(set, Form::Server) {
-        Ok(compiled) => compiled.document.to_string(),
-        Err(problems) => return problems,
-    };
-    FlagSet::parse(compiled.as_bytes(), set.bucketing).err().unwrap_or_default()
 }
 
 impl Flags {
@@ -294,10 +286,12 @@ impl Core {
     ) -> Result<Changed, FlagError> {
         self.flags.set(act.set)?;
         let Some(set) = self.flags.sets.get_mut(act.set) else { return Err(lost()) };
+        let held = set.definition.clone();
         let before = put(set, act.key, next.clone());
         // A kill, or a way back, holds whatever else is wrong with the set.
         let is_way_back = ["kill", BACK].contains(&act.verb);
-        let problems = if is_way_back { vec![] } else { problems(&set.definition) };
+        let problems =
+            if is_way_back { vec![] } else { problems_of_change(&held, &set.definition) };
         if !problems.is_empty() {
             put(set, act.key, before);
             return Err(FlagError::Invalid(problems));
@@ -370,9 +364,10 @@ impl Core {
         verb: &str,
     ) -> Result<u64, FlagError> {
         let name = head.name.clone();
-        let known = self.flags.sets.get(&name).map(|set| set.definition.flags.clone());
-        let whole = SetDefinition { flags: known.unwrap_or_default(), ..head };
-        let problems = problems(&whole);
+        let held = self.flags.sets.get(&name).map(|set| set.definition.clone());
+        let held = held.unwrap_or_else(|| SetDefinition::new(""));
+        let whole = SetDefinition { flags: held.flags.clone(), ..head };
+        let problems = problems_of_change(&held, &whole);
         if !problems.is_empty() {
             return Err(FlagError::Invalid(problems));
         }
@@ -386,15 +381,18 @@ impl Core {
         Ok(n)
     }
 
-    /// Tells the data plane of one flag. With the first flag it has to open its addresses.
+    /// Tells the data plane of one flag. With the first flag it has to open its addresses, and with
+    /// the last one to close them.
     fn tell_plane(&mut self, act: Act<'_>, changed: &Changed) {
-        let first = changed.before.is_none() || changed.after.is_none();
+        let is_only =
+            self.flags.sets.values().map(|set| set.definition.flags.len()).sum::<usize>() < 2;
+        let first = is_only && (changed.before.is_none() || changed.after.is_none());
         let change = Upsert {
             base: Revision { n: changed.n - 1, ..self.flags.revision() },
             revision: self.flags.revision(),
             set: act.set.to_owned(),
             key: act.key.clone(),
-            definition: changed.after.clone().map(Box::new),
+            definition: changed.after.clone().map(Arc::new),
         };
         self.flags.tell(if first { Tell::All } else { Tell::One(Box::new(change)) });
     }
@@ -411,42 +409,6 @@ impl Core {
     /// Takes in what clients have asked for.
     pub(crate) fn flags_counted(&mut self, counts: &Counts) {
         self.flags.uses.take(counts, seconds());
-    }
-
-    /// Makes flags that are not there yet, and what they need of their set.
-    pub(crate) fn import_flags(
-        &mut self,
-        head: SetDefinition,
-        flags: Vec<(FlagKey, Definition)>,
-        who: Who<'_>,
-    ) -> Result<(), FlagError> {
-        let set = head.name.clone();
-        let known = self.flags.set(&set)?;
-        if head.segments != known.definition.segments {
-            self.change_set(head, who, "import")?;
-        }
-        // A flag may need another one that comes later: as long as it gets on it goes on.
-        let mut waiting = flags;
-        while !waiting.is_empty() {
-            let (before, mut refused) = (waiting.len(), None);
-            let mut left = Vec::new();
-            for (key, flag) in waiting {
-                let act = Act { set: &set, key: &key, who, verb: "import" };
-                match self.change_flag(act, Some(flag.clone())) {
-                    Ok(_) => {}
-                    Err(error @ FlagError::Invalid(_)) => {
-                        refused = Some(error);
-                        left.push((key, flag));
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            if left.len() == before {
-                return refused.map_or(Ok(()), Err);
-            }
-            waiting = left;
-        }
-        Ok(())
     }
 
     /// Stores what clients have asked for. What cannot be stored now is stored with the next.
@@ -473,10 +435,11 @@ impl Flags {
 
 /// Puts a flag into its set, or takes it out; the one that was there.
 fn put(set: &mut Set, key: &FlagKey, flag: Option<Definition>) -> Option<Definition> {
-    match flag {
+    let before = match flag {
         Some(flag) => set.definition.flags.insert(key.clone(), flag),
         None => set.definition.flags.remove(key),
-    }
+    };
+    before.map(Arc::unwrap_or_clone)
 }
 
 fn stamp(act: Act<'_>, n: u64) -> Stamp {

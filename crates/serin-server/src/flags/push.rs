@@ -1,22 +1,24 @@
 //! Tells the data plane what flags there are: each change as it comes, the whole table whenever it
-//! may have missed one. What it confirmed last is there for everybody to look at.
+//! may have missed one. What it confirmed last is there for everybody to look at. What it counts is
+//! asked for over a connection of its own: of many flags that takes a while, and no kill waits.
 
 use crate::control::{Core, Question};
 use serin_edge::{Revision, Upsert};
 use serin_local::FlagAddress;
 use serin_local::client::{Client, ClientError};
-use serin_local::wire::FlagsReply;
+use serin_local::wire::{FlagsReply, Request};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 /// Name of the data plane's socket in the data directory.
 const SOCKET: &str = "proxy.sock";
 /// Time between two tries to connect: doubled from the first to the last.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
-/// Time between two looks at whether it is there, and what clients have asked for.
+/// Time between two looks at whether it is there, and at what clients have asked for.
 const LOOK: Duration = Duration::from_secs(1);
 /// Time it has for an answer: compiling 10 000 flags takes a good part of a second.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -66,16 +68,73 @@ pub(crate) fn start(
     let (tells, inbox) = mpsc::unbounded_channel();
     let (said, told) = watch::channel(Told::default());
     let questions = questions.downgrade();
+    let owner = Owner { questions, counting: Arc::default() };
+    let counting = Counting { socket: data.join(SOCKET), owner: owner.clone() };
+    tokio::spawn(counting.run());
     tokio::spawn(
-        Task { socket: data.join(SOCKET), questions, inbox, said, address, first: None }.run(),
+        Task { socket: data.join(SOCKET), owner, inbox, said, address, first: None }.run(),
     );
     Push { tells, told }
 }
 
+/// The owner of all state. Weak: it ends when nobody else can ask.
+#[derive(Clone)]
+struct Owner {
+    questions: mpsc::WeakSender<Question>,
+    /// Held from the question to the owner's hearing of it: counters must not seem to fall.
+    counting: Arc<Mutex<()>>,
+}
+
+impl Owner {
+    /// Asks it; none when it has ended.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Core) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        let boxed: Question = Box::new(move |core| {
+            let _ = reply.send(question(core));
+        });
+        self.questions.upgrade()?.send(boxed).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Has it take in what clients asked for; none when it has ended.
+    async fn count(&self, client: &mut Client) -> Result<Option<()>, ClientError> {
+        let _counting = self.counting.lock().await;
+        let counts = client.flag_counts().await?;
+        Ok(self.ask(move |core| core.flags_counted(&counts)).await)
+    }
+}
+
+/// Asks what clients have asked for.
+struct Counting {
+    socket: PathBuf,
+    owner: Owner,
+}
+
+impl Counting {
+    async fn run(self) {
+        while self.owner.questions.upgrade().is_some() {
+            sleep(LOOK).await;
+            if let Ok(client) = Client::connect(&self.socket).await {
+                // Whatever broke it: the next one begins with everything.
+                let _ = self.listen(client.with_timeout(ANSWER)).await;
+            }
+        }
+    }
+
+    async fn listen(&self, mut client: Client) -> Result<(), ClientError> {
+        while self.owner.count(&mut client).await?.is_some() {
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+}
+
 struct Task {
     socket: PathBuf,
-    /// Weak: the owner ends when nobody else can ask.
-    questions: mpsc::WeakSender<Question>,
+    owner: Owner,
     inbox: mpsc::UnboundedReceiver<Tell>,
     said: watch::Sender<Told>,
     /// Where apps are told to ask, as long as somebody answers there.
@@ -105,11 +164,11 @@ impl Task {
     async fn serve(&mut self, mut client: Client) -> Result<(), ClientError> {
         let mut whole = true;
         // Before anything is answered: what was counted for another control plane is known.
-        self.count(&mut client).await?;
+        self.owner.count(&mut client).await?;
         loop {
             // What did not get there goes again with the next change, or after a while.
             if whole {
-                let Some(table) = self.ask(Core::flag_table).await else { return Ok(()) };
+                let Some(table) = self.owner.ask(Core::flag_table).await else { return Ok(()) };
                 self.first = table.listen.first().copied();
                 let reply = client.flags(&table).await?;
                 whole = !self.hear(reply, table.revision);
@@ -118,17 +177,9 @@ impl Task {
                 Ok(None) => return Ok(()),
                 Ok(Some(_)) if whole => {}
                 Ok(Some(first)) => whole = self.tell(&mut client, first).await?,
-                Err(_) => self.count(&mut client).await?,
+                Err(_) => drop(client.ask(&Request::Ping).await?),
             }
         }
-    }
-
-    /// Has the owner take in what clients asked for.
-    async fn count(&self, client: &mut Client) -> Result<(), ClientError> {
-        let counts = client.flag_counts().await?;
-        // Without an owner the next thing that is asked says so.
-        self.ask(move |core| core.flags_counted(&counts)).await;
-        Ok(())
     }
 
     /// Tells what waits; whether the whole table has to follow.
@@ -178,17 +229,5 @@ impl Task {
         self.address.set(self.first.filter(|_| open));
         self.said.send_replace(told);
         done
-    }
-
-    async fn ask<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&mut Core) -> T + Send + 'static,
-    ) -> Option<T> {
-        let (reply, answer) = oneshot::channel();
-        let boxed: Question = Box::new(move |core| {
-            let _ = reply.send(question(core));
-        });
-        self.questions.upgrade()?.send(boxed).await.ok()?;
-        answer.await.ok()
     }
 }

@@ -5,7 +5,7 @@ use super::used::Uses;
 use super::{Act, Changed, FIRST, Flags, Set};
 use serde::{Deserialize, Serialize};
 use serin_core::Timestamp;
-use serin_flags::{Definition, FlagKey, SetDefinition};
+use serin_flags::{Definition, FlagKey, SetDefinition, Shared};
 use serin_store::{Error, FlagChange, FlagWrite, Store, StoredFlag};
 use std::collections::BTreeMap;
 
@@ -86,7 +86,7 @@ pub(super) fn writes(
 
 /// What a change of a set itself writes.
 pub(super) fn set_writes(set: &SetDefinition, stamp: &Stamp) -> Result<Vec<FlagWrite>, Error> {
-    let definition = SetDefinition { flags: BTreeMap::new(), ..set.clone() };
+    let definition = SetDefinition { flags: Shared::default(), ..set.clone() };
     let past = Past { stamp: stamp.clone(), before: None, after: None };
     let line = line(&set.name, "", stamp, &past)?;
     let text = serde_json::to_string(&SetHead { definition, changed: stamp.clone() })?;

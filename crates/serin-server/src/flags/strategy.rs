@@ -97,13 +97,19 @@ pub fn has_no_rules(flag: &Definition) -> bool {
 /// Parts per 100 000 of a percentage.
 ///
 /// # Errors
-/// When it is no percentage.
+/// When it is no percentage, or finer than the smallest share.
 pub fn parts(percent: f64) -> Result<u32, Refused> {
     if !(0.0..=100.0).contains(&percent) {
         let why = format!("{percent} is no percentage");
         return Err(Refused::never(why, "write a number from 0 to 100, such as 0.5"));
     }
-    Ok((percent * 1_000.0).round() as u32)
+    // What is in a thousandth is a few units of the last place away from it.
+    let parts = percent * 1_000.0;
+    if (parts - parts.round()).abs() > 1e-6 {
+        let why = format!("{percent} % is finer than 0.001 %, the smallest share there is");
+        return Err(Refused::never(why, "write at most three digits behind the point"));
+    }
+    Ok(parts.round() as u32)
 }
 
 /// The percentage of all users who get the on variant, where the flag says one.

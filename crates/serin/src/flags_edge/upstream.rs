@@ -8,7 +8,7 @@ use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use serin_edge::{Edge, FOLLOW_KEEP_ALIVE, FOLLOW_PATH, Table};
+use serin_edge::{Edge, FOLLOW_CHANGES, FOLLOW_KEEP_ALIVE, FOLLOW_PATH, Refused, Table, Upsert};
 use std::io;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -95,7 +95,8 @@ impl Upstream {
         let shake = hyper::client::conn::http1::handshake::<_, Empty<Bytes>>(TokioIo::new(stream));
         let (mut sender, connection) = shake.await.map_err(io::Error::other)?;
         tokio::spawn(connection);
-        let mut request = Request::get(FOLLOW_PATH).header(header::HOST, &self.host);
+        let path = format!("{FOLLOW_PATH}?{FOLLOW_CHANGES}=1");
+        let mut request = Request::get(path).header(header::HOST, &self.host);
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
@@ -113,16 +114,24 @@ impl Upstream {
 }
 
 fn take(printer: &Printer, edge: &Edge, copy: Option<&Copy>, line: &[u8]) -> io::Result<()> {
-    let table: Table = serde_json::from_slice(line)?;
-    let revision = table.revision;
-    match edge.replace(table) {
+    // Of a change of one flag, and of nothing else, the base comes first.
+    let taken = if line.starts_with(b"{\"base\"") {
+        edge.upsert(&serde_json::from_slice::<Upsert>(line)?)
+    } else {
+        edge.replace(serde_json::from_slice::<Table>(line)?)
+    };
+    match taken {
         Ok(refused) => refused.iter().for_each(|set| warn(printer, &set.to_string())),
+        Err(Refused::Stale(have)) if line.starts_with(b"{\"base\"") => {
+            // Another connection begins with the whole table.
+            return Err(io::Error::other(format!("a change does not fit the flags at {have}")));
+        }
         Err(refused) => {
             warn(printer, &format!("{refused}; the last flags go on"));
             return Ok(());
         }
     }
-    printer.trace(&format!("flags at revision {revision}"));
+    printer.trace(&format!("flags at revision {}", edge.revision()));
     if let Some(copy) = copy
         && let Err(error) = copy.write(&edge.table())
     {

@@ -12,8 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use serin_flags::export::{Format, export as written};
 use serin_flags::import::{flagd, growthbook, launchdarkly, mission, unleash};
-use serin_flags::{Bucketing, Definition, Problem, SetDefinition, Timestamp};
-use std::collections::BTreeMap;
+use serin_flags::{Bucketing, Definition, Problem, SetDefinition, Shared, Timestamp};
 
 /// Who asks for a flag.
 #[derive(Debug, Deserialize)]
@@ -103,12 +102,12 @@ pub(in crate::api) async fn import(
             found.flags.keys().cloned().partition(|key| known.flags.contains_key(key));
         let segments =
             found.segments.iter().filter(|(name, _)| !known.segments.contains_key(*name));
-        let mut head = SetDefinition { flags: BTreeMap::new(), ..known.clone() };
+        let mut head = SetDefinition { flags: Shared::default(), ..known.clone() };
         head.segments.extend(segments.map(|(name, one)| (name.clone(), one.clone())));
         if !dry_run {
             // A release under way elsewhere is none here.
             let all = new.iter().filter_map(|key| {
-                let flag = found.flags.get(key)?.clone();
+                let flag = Definition::clone(found.flags.get(key)?);
                 Some((key.clone(), Definition { release: None, carried_by: None, ..flag }))
             });
             core.import_flags(head, all.collect(), asked.who())?;

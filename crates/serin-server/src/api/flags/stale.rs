@@ -9,6 +9,7 @@ use crate::flags::{self, FlagError, Mark};
 use axum::Json;
 use axum::extract::{Query, State};
 use serin_flags::{Definition, FlagKey, Timestamp};
+use std::sync::Arc;
 
 /// Days that are a while, unless said.
 const DAYS: u32 = 14;
@@ -25,7 +26,7 @@ pub(in crate::api) async fn stale(
 fn report(core: &Core, name: &str, request: &StaleRequest) -> Result<StaleReport, FlagError> {
     let set = core.flags.set(name)?;
     let now = flags::seconds();
-    let one = |(key, flag): (&FlagKey, &Definition)| {
+    let one = |(key, flag): (&FlagKey, &Arc<Definition>)| {
         let mark = set.marks.get(key)?;
         Some(row(core, name, (key, flag, mark), request, now))
     };

@@ -15,8 +15,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Map, Value};
 use serin_edge::Revision;
-use serin_flags::{Definition, FlagKey, Kind, SetDefinition};
-use std::collections::BTreeMap;
+use serin_flags::{Definition, FlagKey, Kind, SetDefinition, Shared};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -355,7 +354,7 @@ pub(in crate::api) async fn get_set(
 
 fn head(core: &Core, name: &str) -> Result<SetDefinition, FlagError> {
     let set = &core.flags.set(name)?.definition;
-    Ok(SetDefinition { flags: BTreeMap::new(), ..set.clone() })
+    Ok(SetDefinition { flags: Shared::default(), ..set.clone() })
 }
 
 /// `DELETE /api/v1/flag-sets/{name}`: a set without flags that are served.
