@@ -23,7 +23,7 @@ use tokio::time::Instant;
 /// Clients are told so often that nothing has happened.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// Stands for "never".
-const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+const FAR: Duration = Duration::from_hours(365 * 24);
 
 /// What wakes a stream of gRPC.
 pub enum Wake {

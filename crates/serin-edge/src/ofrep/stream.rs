@@ -14,6 +14,7 @@ use http::{HeaderMap, Response};
 use http_body::Frame;
 use serde_json::json;
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +81,7 @@ struct Stream {
 impl Stream {
     async fn next(mut self) -> Option<(Frame<Bytes>, Self)> {
         loop {
-            let Some(news) = self.look() else { return None };
+            let ControlFlow::Continue(news) = self.look() else { return None };
             if let Some(event) = news {
                 self.begun = true;
                 return Some((Frame::data(event), self));
@@ -98,21 +99,23 @@ impl Stream {
         }
     }
 
-    /// What is new; none at the end of the process. The event is written once for all streams.
-    fn look(&mut self) -> Option<Option<Bytes>> {
+    /// What is new; nothing more comes at the end of the process. The event is written once for all
+    /// streams.
+    fn look(&mut self) -> ControlFlow<(), Option<Bytes>> {
         let world = self.news.borrow_and_update();
         if world.closing {
-            return None;
+            return ControlFlow::Break(());
         }
         let set = world.sets.get(&self.set);
         let since = set.map_or(world.revision, |set| set.since);
         if since <= self.seen {
-            return Some(None);
+            return ControlFlow::Continue(None);
         }
         self.seen = since;
-        Some(Some(
-            set.map_or_else(|| refetch(since), |set| set.told.ofrep.get((), || refetch(since))),
-        ))
+        ControlFlow::Continue(Some(match set {
+            None => refetch(since),
+            Some(set) => set.told.ofrep.get((), || refetch(since)),
+        }))
     }
 }
 

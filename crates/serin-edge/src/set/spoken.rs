@@ -77,8 +77,8 @@ const FOR_OWNERS: [&str; 2] = ["owner", "expiresAt"];
 /// The metadata that an audience may see: web pages need not know who owns a flag, nor until when it
 /// is there.
 pub fn shown(metadata: &Metadata, audience: TokenKind) -> Cow<'_, Metadata> {
-    let hidden = |name: &&str| metadata.contains_key(*name);
-    if audience == TokenKind::Backend || !FOR_OWNERS.iter().any(|name| hidden(&name)) {
+    let hides = FOR_OWNERS.iter().any(|name| metadata.contains_key(*name));
+    if audience == TokenKind::Backend || !hides {
         return Cow::Borrowed(metadata);
     }
     let mut shown = metadata.clone();
