@@ -11,6 +11,7 @@ mod flips;
 mod hostile;
 mod idle;
 mod machine;
+mod migrate;
 mod options;
 mod process;
 mod proxy;
@@ -38,10 +39,11 @@ pub fn run(words: &[&str]) -> Result<()> {
         ["control", rest @ ..] => control::run(&Options::parse(rest)?),
         ["demo", rest @ ..] => demo::run(&Options::parse(rest)?),
         ["hostile", rest @ ..] => hostile::run(rest),
+        ["migrate", rest @ ..] => migrate::run(rest),
         ["idle", rest @ ..] => idle::run(&Options::parse(rest)?),
         ["stats", rest @ ..] => stats::run(rest),
         _ => Err(Failure::usage(
-            "which benchmark? `bench proxy`, `flips`, `flags`, `idle`, `control`, `demo`, `stats` or `hostile`",
+            "which benchmark? `bench proxy`, `flips`, `flags`, `idle`, `control`, `demo`, `migrate`, `stats` or `hostile`",
         )),
     }
 }

@@ -20,9 +20,10 @@ usage: cargo xtask <task>
   ci [--no-install]       everything a change must pass, in order; the first failure stops it
   clients                 installs the npm and pip packages that tests of feature flags run against
   tidy                    the house rules that no compiler knows
-  bench proxy|flips|flags|idle|demo
+  bench proxy|flips|flags|idle|demo|control|migrate
                           what docs/benchmarks.md reports (tables, and JSON in target/bench);
-                          flags also in parts: flags engines|requests|streams
+                          flags also in parts: flags engines|requests|streams; migrate too:
+                          backfill, trigger, locks, swap, resume, progress
   bench stats [--runs N] [--only NAME] [--quick]
                           the tables and plots of docs/statistics, from simulated traffic
   sim [--seeds N] [--from SEED]

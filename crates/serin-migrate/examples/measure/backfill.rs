@@ -1,0 +1,160 @@
+//! A million rows filled in while clients write: Serin at full speed, Serin with its throttle on,
+//! pgroll's statements, and pgroll itself, each on a fresh table, in turn.
+
+use crate::clients::{Clients, now, pass};
+use crate::{Result, lab::Lab, peer};
+use serde_json::{Value, json};
+use serin_migrate::{Database, Health, Runner, World};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio_postgres::NoTls;
+
+/// Clients alone, before and after.
+const ALONE: Duration = Duration::from_secs(15);
+
+/// Clients go on for so long, so that what pgbench had not written down is not of the window.
+const AFTER: Duration = Duration::from_secs(2);
+
+/// Each is measured so often, in turn.
+const ROUNDS: usize = 2;
+
+/// Requests of the service that are looked at for its 99th percentile.
+const LATELY: usize = 200;
+
+/// Time between two of them.
+const EVERY: Duration = Duration::from_millis(20);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Full,
+    Throttled,
+    Statements,
+    Pgroll,
+}
+
+const WAYS: [(Way, &str); 4] = [
+    (Way::Full, "serin, full speed"),
+    (Way::Statements, "pgroll's statements"),
+    (Way::Throttled, "serin, throttled"),
+    (Way::Pgroll, "pgroll"),
+];
+
+pub fn run(rows: u64) -> Result<Value> {
+    let lab = Lab::start()?;
+    let mut figures = Vec::new();
+    for _ in 0..ROUNDS {
+        for (way, name) in WAYS {
+            figures.extend(measure(&lab, rows, way, name)?);
+        }
+    }
+    Ok(json!(figures))
+}
+
+fn measure(lab: &Lab, rows: u64, way: Way, name: &str) -> Result<Option<Value>> {
+    let database = lab.table(rows)?;
+    let clients = Clients::start(&lab.cluster, &database, rows)?;
+    let service = Service::start(lab, &database)?;
+    pass(AFTER);
+    let before = now();
+    pass(ALONE);
+    service.remember();
+    let from = now();
+    let ran = fill(lab, &database, way, &service)?;
+    let to = now();
+    pass(AFTER);
+    let seen = clients.end()?;
+    service.end();
+    lab.cluster.sql("postgres", &format!("DROP DATABASE {database} WITH (FORCE)"))?;
+    Ok(ran.then(|| {
+        let (alone, during) = (seen.between(before, from), seen.between(from, to));
+        json!({"way": name, "rows": rows, "seconds": to - from,
+            "rowsPerSecond": rows as f64 / (to - from), "alone": alone, "during": during})
+    }))
+}
+
+fn fill(lab: &Lab, database: &str, way: Way, service: &Arc<Service>) -> Result<bool> {
+    match way {
+        Way::Pgroll => return peer::itself(lab, database),
+        Way::Statements => {
+            let client = lab.client(database)?;
+            lab.runtime.block_on(async {
+                peer::expand(&client).await?;
+                peer::fill(&client).await
+            })?;
+        }
+        Way::Full | Way::Throttled => {
+            let duty = if way == Way::Full { 1.0 } else { 0.5 };
+            let plan = lab.plan(database, json!({"backfill": {"duty": duty}}))?;
+            let known: Arc<dyn World> = match way {
+                Way::Full => Arc::new(serin_migrate::Alone),
+                _ => Arc::clone(service) as Arc<dyn World>,
+            };
+            let target = Database::new(&lab.cluster.url(database), crate::lab::public()?)?;
+            lab.runtime.block_on(Runner::new(target, known, "measure").start(&plan))?;
+        }
+    }
+    Ok(true)
+}
+
+/// Requests of a service that uses the table: what Serin's data plane would know of it.
+struct Service {
+    lately: Mutex<VecDeque<f64>>,
+    usual_ms: Mutex<f64>,
+    ended: Mutex<bool>,
+}
+
+impl Service {
+    fn start(lab: &Lab, database: &str) -> Result<Arc<Self>> {
+        let this = Arc::new(Self {
+            lately: Mutex::default(),
+            usual_ms: Mutex::default(),
+            ended: Mutex::default(),
+        });
+        let url = lab.cluster.url(database);
+        let (client, connection) = lab.runtime.block_on(tokio_postgres::connect(&url, NoTls))?;
+        lab.runtime.spawn(connection);
+        let service = Arc::clone(&this);
+        lab.runtime.spawn(async move {
+            let sql = "UPDATE t SET amount = amount + 1 WHERE id = (random() * 1000)::int";
+            let mut due = tokio::time::interval(EVERY);
+            while !*held(&service.ended) {
+                due.tick().await;
+                let began = Instant::now();
+                if client.batch_execute(sql).await.is_err() {
+                    return;
+                }
+                let mut lately = held(&service.lately);
+                lately.push_back(began.elapsed().as_secs_f64() * 1_000.0);
+                let over = lately.len().saturating_sub(LATELY);
+                lately.drain(..over);
+            }
+        });
+        Ok(this)
+    }
+
+    fn p99(&self) -> f64 {
+        let mut sorted: Vec<f64> = held(&self.lately).iter().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        crate::lab::quantile(&sorted, 0.99)
+    }
+
+    fn remember(&self) {
+        *held(&self.usual_ms) = self.p99();
+    }
+
+    fn end(&self) {
+        *held(&self.ended) = true;
+    }
+}
+
+impl World for Service {
+    fn health(&self) -> Option<Health> {
+        let usual_p99_ms = *held(&self.usual_ms);
+        Some(Health { p99_ms: self.p99(), usual_p99_ms, error_rate: 0.0, usual_error_rate: 0.0 })
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

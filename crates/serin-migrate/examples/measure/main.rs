@@ -1,0 +1,39 @@
+//! What a migration costs, on a Postgres of its own: `measure PART [ROWS]` prints figures as JSON.
+//!
+//! Parts: `backfill` (under client load, beside the SQL that pgroll emits), `trigger` (what a
+//! written row costs), `locks` (what clients wait for a change behind a long reader), `swap` (the
+//! contract's one transaction), `resume` (what a killed connection costs), `progress` (whether the
+//! percentage told is right).
+
+#![allow(clippy::print_stdout, reason = "figures")]
+
+mod backfill;
+mod clients;
+mod lab;
+mod locks;
+mod peer;
+mod progress;
+mod resume;
+mod swap;
+mod written;
+
+use std::error::Error;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let part = words.first().map(String::as_str).unwrap_or_default();
+    let rows = words.get(1).map(|rows| rows.parse()).transpose()?;
+    let figures = match part {
+        "backfill" => backfill::run(rows.unwrap_or(1_000_000)),
+        "trigger" => written::run(rows.unwrap_or(100_000)),
+        "locks" => locks::run(),
+        "swap" => swap::run(rows.unwrap_or(500_000)),
+        "resume" => resume::run(rows.unwrap_or(200_000)),
+        "progress" => progress::run(rows.unwrap_or(10_000_000)),
+        _ => Err("which part? backfill, trigger, locks, swap, resume or progress".into()),
+    }?;
+    println!("{figures}");
+    Ok(())
+}
