@@ -40,6 +40,9 @@ pub async fn answer(call: Call<'_>, body: Incoming) -> Response<Body> {
         (&Method::POST, "/api/client/metrics") => {
             metrics::take(&call, set.as_ref(), &body, StatusCode::ACCEPTED)
         }
+        (&Method::POST, "/api/client/metrics/bulk") => {
+            metrics::take_all(&call, set.as_ref(), &body)
+        }
         (&Method::GET | &Method::POST, "/api/frontend") => {
             frontend::answer(&call, set.as_ref(), &body)
         }

@@ -17,7 +17,12 @@ use std::path::Path;
 pub async fn status(context: &Context<'_>, service: Option<String>) -> Result<Exit, Failure> {
     let Some(service) = service else {
         let all = "/api/v1/services".to_owned();
-        return show(context, all, |all: &Services, frame| table(&all.services, frame)).await;
+        return show(context, all, |all: &Services, frame| {
+            let flags = all.flags_trouble.iter();
+            let flags = flags.map(|why| Line::toned(Tone::Warn, "flags").text(format!(": {why}")));
+            table(&all.services, frame).into_iter().chain(flags).collect()
+        })
+        .await;
     };
     let path = path_of(&service, "");
     show(context, path, |view: &ServiceView, frame| render::detail(view, frame)).await

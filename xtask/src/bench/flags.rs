@@ -2,6 +2,7 @@
 //! serves on one core; what open event streams take; how fast a kill switch reaches them.
 
 mod engines;
+mod load;
 mod requests;
 mod streams;
 
@@ -21,7 +22,6 @@ pub fn run(words: &[&str]) -> Result<()> {
     };
     let options = Options::parse(rest)?;
     let wanted = |name: &str| part.is_none_or(|part| part == name);
-    super::prepare(&options)?;
     let machine = machine::describe();
     let mut document = json!({"schema": "serin.bench.flags/v1", "machine": machine});
     if wanted("engines") {

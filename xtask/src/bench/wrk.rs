@@ -4,7 +4,7 @@ use crate::{
     command,
     failure::{Failure, Result},
 };
-use std::{ffi::OsStr, path::Path, process::Command, time::Duration};
+use std::{process::Command, time::Duration};
 
 /// What `wrk` saw.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,25 +23,10 @@ pub struct Seen {
 
 /// Loads `url` from one thread on core `core`.
 pub fn run(url: &str, core: usize, connections: u32, seconds: u32) -> Result<Seen> {
-    load(url, core, connections, seconds, &[])
-}
-
-/// The same with requests as a script of wrk says.
-pub fn run_with(
-    url: &str,
-    core: usize,
-    connections: u32,
-    seconds: u32,
-    script: &Path,
-) -> Result<Seen> {
-    load(url, core, connections, seconds, &["-s".as_ref(), script.as_os_str()])
-}
-
-fn load(url: &str, core: usize, connections: u32, seconds: u32, words: &[&OsStr]) -> Result<Seen> {
     let mut wrk = Command::new("taskset");
     wrk.args(["-c", &core.to_string(), "wrk", "--latency", "-t1"]);
     wrk.args([format!("-c{connections}"), format!("-d{seconds}s"), url.to_owned()]);
-    let output = command::capture(wrk.args(words))?;
+    let output = command::capture(&mut wrk)?;
     parse(&output).ok_or_else(|| Failure::new(format!("cannot read what wrk says:\n{output}")))
 }
 

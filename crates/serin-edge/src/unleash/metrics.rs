@@ -29,6 +29,23 @@ struct Toggle {
     variants: BTreeMap<String, u64>,
 }
 
+/// What a proxy has gathered of many clients. Which applications they are is of no use here.
+#[derive(Deserialize)]
+struct Gathered {
+    #[serde(default)]
+    metrics: Vec<Feature>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Feature {
+    feature_name: String,
+    #[serde(default)]
+    environment: Option<String>,
+    #[serde(flatten)]
+    seen: Toggle,
+}
+
 /// What Unleash calls the variant of a flag that is off.
 const OFF: &str = "disabled";
 
@@ -46,6 +63,19 @@ pub fn take(
         count(call, set, &flag, &toggle);
     }
     status(done)
+}
+
+/// Takes what a proxy has gathered. An environment is the set of its name, if there is one and the
+/// token is for it; else what the token is for.
+pub fn take_all(call: &Call<'_>, set: Option<&Arc<Set>>, body: &Bytes) -> Response<Body> {
+    let Ok(gathered) = serde_json::from_slice::<Gathered>(body) else {
+        return status(StatusCode::BAD_REQUEST);
+    };
+    for feature in gathered.metrics {
+        let named = feature.environment.as_deref().and_then(|name| call.set(Some(name)).ok()?);
+        count(call, named.or(set), &feature.feature_name, &feature.seen);
+    }
+    status(StatusCode::ACCEPTED)
 }
 
 fn count(call: &Call<'_>, set: Option<&Arc<Set>>, flag: &str, toggle: &Toggle) {

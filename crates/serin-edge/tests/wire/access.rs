@@ -1,6 +1,7 @@
 //! Who may ask.
 
 use crate::rig::Rig;
+use serde_json::{Value, json};
 use serin_edge::{Table, Token, TokenKind};
 use serin_flags::{Definition, Kind, SetDefinition};
 use std::sync::Arc;
@@ -116,4 +117,19 @@ fn a_stream_ends_with_its_token() {
     table.revision.n += 1;
     rig.edge.replace(table).unwrap();
     assert_eq!(client.event(), None);
+}
+
+#[test]
+fn a_web_page_is_not_told_who_owns_a_flag_nor_how_long_it_lives() {
+    let rig = guarded();
+    for (token, owner) in [("*:production.abc", json!("shop")), ("*:production.web", Value::Null)] {
+        let one = "/ofrep/v1/evaluate/flags/production";
+        let one = rig.ask(&format!("POST {one}\nX-API-Key: {token}"), "{}").json();
+        let all = rig.ask(&format!("POST /ofrep/v1/evaluate/flags\nX-API-Key: {token}"), "{}");
+        let all = all.json();
+        for flag in [&one, &all["flags"][0]] {
+            assert_eq!((&flag["metadata"]["owner"], &flag["value"]), (&owner, &json!(false)));
+            assert_eq!(flag["metadata"]["type"], "release");
+        }
+    }
 }

@@ -55,6 +55,27 @@ fn counts_go_on_over_changes() {
 }
 
 #[test]
+fn all_at_once_is_counted_for_each_flag() {
+    let rig = Rig::flagd(document());
+    let all = || assert_eq!(rig.ask("POST /ofrep/v1/evaluate/flags", "{}").status, 200);
+    let counted = || {
+        let counts = rig.counts().evaluations;
+        let bulk = counts.iter().filter(|one| one.answer.protocol == Protocol::OfrepBulk);
+        bulk.map(|one| (one.answer.flag.clone(), one.count)).collect::<Vec<_>>()
+    };
+    all();
+    all();
+    let flags = document()["flags"].as_object().unwrap().len();
+    assert_eq!(counted().len(), flags);
+    assert!(counted().iter().all(|(_, count)| *count == 2), "{:?}", counted());
+    // What was given and not looked at goes on over a change.
+    all();
+    rig.put(2, document());
+    all();
+    assert!(counted().iter().all(|(_, count)| *count == 4), "{:?}", counted());
+}
+
+#[test]
 fn opentelemetry_reports_what_clients_evaluated_themselves() {
     let rig = Rig::flagd(document());
     let attribute = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});

@@ -1,6 +1,6 @@
 //! Unleash's APIs.
 
-use crate::rig::{Client, Rig};
+use crate::rig::{Client, Rig, document};
 use serde_json::{Value, json};
 use serin_edge::{Protocol, Revision, Table};
 use serin_flags::{Definition, Kind, SetDefinition, Variant, Variants};
@@ -154,4 +154,26 @@ fn what_clients_report_is_counted_and_what_does_not_exist_is_noticed() {
     assert_eq!((counts.unknown[0].key.as_str(), counts.unknown[0].count), ("typo", 3));
     assert_eq!(rig.ask("POST /api/client/metrics", "{}").status, 400);
     assert_eq!(rig.ask("POST /api/frontend/client/metrics", &body.to_string()).status, 200);
+}
+
+#[test]
+fn a_proxy_reports_for_many_clients_at_once() {
+    let rig = Rig::flagd(document());
+    let one = |name: &str, environment: &str| {
+        json!({"featureName": name, "appName": "shop", "environment": environment,
+            "timestamp": "2026-01-01T00:00:00Z", "yes": 3, "no": 1, "variants": {"hi": 2}})
+    };
+    let metrics = [one("bool", "development"), one("text", "production"), one("nobody", "default")];
+    let body = json!({"applications": [{"appName": "shop"}], "metrics": metrics}).to_string();
+    assert_eq!(rig.ask("POST /api/client/metrics/bulk", &body).status, 202);
+    assert_eq!(rig.ask("POST /api/client/metrics/bulk", "[1]").status, 400);
+    let counts = rig.counts();
+    let of = |flag: &str| {
+        let of_it = counts.evaluations.iter().filter(|one| one.answer.flag == flag);
+        of_it.map(|one| (one.answer.result.as_str(), one.count)).collect::<Vec<_>>()
+    };
+    for flag in ["bool", "text"] {
+        assert_eq!(of(flag), [("false", 1), ("true", 1), ("hi", 2)]);
+    }
+    assert_eq!((counts.unknown[0].key.as_str(), counts.unknown[0].count), ("nobody", 4));
 }

@@ -38,14 +38,17 @@ pub(super) async fn server(State(handle): State<Handle>) -> Answer<ServerView> {
 }
 
 pub(super) async fn services(State(handle): State<Handle>) -> Answer<Services> {
-    let all = handle.ask(|core| core.executor.services().map(|s| s.name.clone()).collect());
-    let names: Vec<ServiceName> = all.await.ok_or_else(ApiError::ending)?;
+    let all = handle.ask(|core| {
+        let names: Vec<_> = core.executor.services().map(|s| s.name.clone()).collect();
+        (names, core.flags.trouble())
+    });
+    let (names, flags_trouble) = all.await.ok_or_else(ApiError::ending)?;
     let mut services = Vec::new();
     for name in names {
         // One that is removed meanwhile is no error here.
         services.extend(view(&handle, name).await.ok());
     }
-    Ok(Json(Services { schema: schema_of("services"), services }))
+    Ok(Json(Services { schema: schema_of("services"), services, flags_trouble }))
 }
 
 pub(super) async fn service(

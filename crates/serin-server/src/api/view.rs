@@ -34,6 +34,9 @@ pub struct Services {
     pub schema: String,
     /// By name.
     pub services: Vec<ServiceView>,
+    /// What keeps clients of feature flags from being served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flags_trouble: Option<String>,
 }
 
 /// One service, `GET /api/v1/services/{name}`.

@@ -92,7 +92,7 @@ impl Core {
     /// Makes the changes whose time has come, the earliest first. One that does not fit any more,
     /// such as for a flag that was killed meanwhile, is dropped and told.
     pub(crate) fn make_due(&mut self) {
-        let now = seconds();
+        let now = self.flags.steady.read(seconds(), std::time::Instant::now());
         let timed = self.flags.due.iter().filter(|(_, due)| due.trigger.is_none());
         let due = timed.filter(|(_, due)| due.at <= now);
         let mut due: Vec<(u64, Due)> = due.map(|(id, due)| (*id, due.clone())).collect();

@@ -19,6 +19,7 @@ mod rollout;
 mod room;
 mod sets;
 pub(crate) mod stale;
+mod steady;
 mod stored;
 mod strategy;
 mod tokens;
@@ -70,6 +71,7 @@ pub(crate) struct Flags {
     pub(crate) tokens: BTreeMap<String, KeptToken>,
     /// Changes to come, by number.
     due: BTreeMap<u64, Due>,
+    steady: steady::Steady,
     pub(crate) uses: Uses,
     push: Option<Push>,
     /// Where the protocols are served.

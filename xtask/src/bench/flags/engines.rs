@@ -11,7 +11,10 @@ use std::collections::BTreeMap;
 
 /// Serin's own figures with their goals, and the same rules in other engines.
 pub fn measure() -> Result<Value> {
-    let own = lines(&["run", "--quiet", "--release", "-p", "serin-flags", "--example", "cost"])?;
+    let mut own = Vec::new();
+    for package in ["serin-flags", "serin-edge"] {
+        own.extend(lines(&["run", "--quiet", "--release", "-p", package, "--example", "cost"])?);
+    }
     println!("\n{}", own_table(&own));
     let manifest = root::path().join("xtask/bench-peers/Cargo.toml");
     let manifest = manifest.display().to_string();

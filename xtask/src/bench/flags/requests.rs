@@ -1,27 +1,28 @@
 //! Requests to the edge, which has one core for itself; the load has the other.
 
-use super::{FLAGS, file};
+use super::{
+    FLAGS, file,
+    load::{self, Load, Seen},
+};
 use crate::{
     bench::{
         options::Options,
         process, report,
-        servers::{self, LOAD_CORE, PROXY_CORE, Server},
-        wrk::{self, Seen},
+        servers::{self, PROXY_CORE, Server},
     },
     failure::{Doing, Failure, Result},
 };
 use serde_json::{Value, json};
 use std::{
-    fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::Path,
     process::Command,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-const CONNECTIONS: u32 = 64;
-const WARM_SECONDS: u32 = 1;
+const CONNECTIONS: usize = 64;
+const WARM: Duration = Duration::from_secs(1);
 /// A user as apps describe one.
 const CONTEXT: &str = r#"{"context":{"targetingKey":"user-4711","email":"ada@example.com","plan":"pro","age":42,"country":"de"}}"#;
 const SINGLE: &str = "/ofrep/v1/evaluate/flags/flag-003";
@@ -55,23 +56,20 @@ pub fn edge(program: &Path, name: &str) -> Result<(Server, SocketAddr)> {
 /// Measures every question in rounds; medians.
 pub fn measure(program: &Path, options: &Options) -> Result<Value> {
     let (server, address) = edge(program, "flags")?;
-    let folder = crate::root::target().join("bench/flags");
     let mut answers = Vec::new();
+    load::pin()?;
     for question in QUESTIONS {
-        let script = folder.join("ask.lua");
-        let text = script_of(question, address)?;
-        fs::write(&script, text).doing(|| format!("writing {}", script.display()))?;
-        let url = format!("http://{address}{}", question.path);
-        let load = |seconds| wrk::run_with(&url, LOAD_CORE, CONNECTIONS, seconds, &script);
-        load(WARM_SECONDS)?;
+        let start = if question.known { "HTTP/1.1 304 " } else { "HTTP/1.1 200 " };
+        let mut load = Load::open(address, CONNECTIONS, request_of(question, address)?, start)?;
+        load.run(WARM)?;
         let mut rounds = Vec::new();
         for _ in 0..options.rounds {
-            let before = process::cpu_of_tree(server.pid())?;
-            let seen = load(options.seconds)?;
+            let (before, started) = (process::cpu_of_tree(server.pid())?, Instant::now());
+            let seen = load.run(Duration::from_secs(options.seconds.into()))?;
             let cpu = process::cpu_of_tree(server.pid())? - before;
-            rounds.push((seen, cpu.total()));
+            rounds.push(Round { seen, cpu: cpu.total(), time: started.elapsed() });
         }
-        answers.push(summary(question, &rounds, options));
+        answers.push(summary(question, &rounds));
     }
     println!("{}", table(&answers));
     let memory = process::resident_bytes(server.pid())? as f64 / 1e6;
@@ -79,23 +77,29 @@ pub fn measure(program: &Path, options: &Options) -> Result<Value> {
     Ok(json!({"flags": FLAGS, "connections": CONNECTIONS, "answers": answers}))
 }
 
+/// One measurement.
+struct Round {
+    seen: Seen,
+    /// Time the server had on its core.
+    cpu: Duration,
+    time: Duration,
+}
+
 /// Of one question: requests a second as they were, and on a core of one's own: what else ran on
 /// the core took time the edge did not have.
-fn summary(question: &Question, rounds: &[(Seen, Duration)], options: &Options) -> Value {
-    let of = |figure: &dyn Fn(&(Seen, Duration)) -> f64| {
+fn summary(question: &Question, rounds: &[Round]) -> Value {
+    let of = |figure: &dyn Fn(&Round) -> f64| {
         report::median(&rounds.iter().map(figure).collect::<Vec<_>>())
     };
-    let each = |(seen, cpu): &(Seen, Duration)| cpu.as_secs_f64() / seen.requests.max(1) as f64;
+    let each = |round: &Round| round.cpu.as_secs_f64() / round.seen.requests.max(1) as f64;
     json!({
         "title": question.title,
         "goal": question.goal,
-        "rate": of(&|(seen, _)| seen.rate),
+        "rate": of(&|round| round.seen.rate),
         "cpu_us": of(&|round| each(round) * 1e6),
         "rate_of_a_core": of(&|round| 1.0 / each(round)),
-        "busy": of(&|(_, cpu)| cpu.as_secs_f64() / f64::from(options.seconds)),
-        "p50_us": of(&|(seen, _)| seen.p50.as_secs_f64() * 1e6),
-        "p99_us": of(&|(seen, _)| seen.p99.as_secs_f64() * 1e6),
-        "errors": rounds.iter().map(|(seen, _)| seen.errors).sum::<u64>(),
+        "busy": of(&|round| round.cpu.as_secs_f64() / round.time.as_secs_f64()),
+        "errors": rounds.iter().map(|round| round.seen.errors).sum::<u64>(),
     })
 }
 
@@ -107,8 +111,6 @@ fn table(answers: &[Value]) -> String {
         "CPU µs/request",
         "requests/s of a whole core",
         "goal",
-        "p50 ms",
-        "p99 ms",
         "errors",
     ];
     let row = |answer: &Value| {
@@ -122,24 +124,24 @@ fn table(answers: &[Value]) -> String {
             number("cpu_us", 1.0, 1),
             number("rate_of_a_core", 1.0, 0),
             number("goal", 1.0, 0),
-            number("p50_us", 1e-3, 2),
-            number("p99_us", 1e-3, 2),
             answer["errors"].to_string(),
         ]
     };
     report::table(&head, &answers.iter().map(row).collect::<Vec<_>>())
 }
 
-/// What wrk sends: always the same request.
-fn script_of(question: &Question, address: SocketAddr) -> Result<String> {
+/// What is sent: always the same.
+fn request_of(question: &Question, address: SocketAddr) -> Result<String> {
     let mut known = String::new();
     if question.known {
         let tag = tag(&post(address, question.path)?)?;
-        known = format!("wrk.headers[\"If-None-Match\"] = '{tag}'\n");
+        known = format!("If-None-Match: {tag}\r\n");
     }
     Ok(format!(
-        "wrk.method = \"POST\"\nwrk.body = '{CONTEXT}'\n\
-         wrk.headers[\"Content-Type\"] = \"application/json\"\n{known}"
+        "POST {} HTTP/1.1\r\nHost: edge\r\nContent-Type: application/json\r\n{known}\
+         Content-Length: {}\r\n\r\n{CONTEXT}",
+        question.path,
+        CONTEXT.len()
     ))
 }
 

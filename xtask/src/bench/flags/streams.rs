@@ -1,5 +1,6 @@
 //! Open event streams: what they take while nothing happens, and how soon they hear of a kill.
 
+use super::load;
 use super::requests::{edge, post};
 use crate::{
     bench::{
@@ -25,7 +26,7 @@ const IDLE_GOAL_MB: f64 = 150.0;
 const TOLD_STREAMS: usize = 1_000;
 const TOLD_GOAL_MS: f64 = 50.0;
 /// Flags in the set of the one that is killed.
-const SET_SIZES: [usize; 2] = [1, 350];
+const SET_SIZES: [usize; 3] = [1, 350, 10_000];
 /// How often the flag is killed and set free again.
 const KILLS: usize = 20;
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -34,15 +35,29 @@ const FLAG: &str = "checkout";
 
 /// Measures both.
 pub fn measure(program: &Path) -> Result<Value> {
+    load::pin()?;
     let idle = idle(program)?;
     let kills = SET_SIZES.iter().map(|flags| kill(program, *flags)).collect::<Result<Vec<_>>>()?;
-    let head =
-        ["flags in the set", "streams", "kills", "p50", "p99", "slowest", "goal: p99", "answered"];
+    let head = [
+        "flags in the set",
+        "streams",
+        "kills",
+        "p50",
+        "p99",
+        "slowest",
+        "goal: p99",
+        "answered",
+        "import",
+    ];
     let ms = |figure: &Value| format!("{:.1} ms", figure.as_f64().unwrap_or(f64::NAN));
     let row = |kill: &Value| {
         let mut row = vec![kill["flags"].to_string(), TOLD_STREAMS.to_string(), KILLS.to_string()];
         row.extend([&kill["p50_ms"], &kill["p99_ms"], &kill["max_ms"]].map(ms));
-        row.extend([format!("{TOLD_GOAL_MS:.0} ms"), ms(&kill["answered_ms"])]);
+        row.extend([
+            format!("{TOLD_GOAL_MS:.0} ms"),
+            ms(&kill["answered_ms"]),
+            ms(&kill["import_ms"]),
+        ]);
         row
     };
     println!("{}", report::table(&head, &kills.iter().map(row).collect::<Vec<_>>()));
@@ -100,7 +115,7 @@ fn kill(program: &Path, flags: usize) -> Result<Value> {
     serve.arg("--data-dir").arg(folder.join("data"));
     let ready = socket.clone();
     let _server = Server::start(&serve, PROXY_CORE, || UnixStream::connect(&ready).is_ok())?;
-    import(program, &folder, &socket, flags)?;
+    let imported = import(program, &folder, &socket, flags)?;
     let make = json!({"create": true, "reason": "bench", "patch": {"owner": "bench", "kind": "ops"}, "strategies": [{"strategy": "all"}]});
     control(&socket, "PATCH", &format!("/api/v1/flags/{FLAG}"), &make)?;
     let uri = uri(address)?;
@@ -127,25 +142,28 @@ fn kill(program: &Path, flags: usize) -> Result<Value> {
     let answer = report::median(&answered);
     Ok(json!({
         "flags": flags, "kills": KILLS, "streams": TOLD_STREAMS, "p50_ms": p50, "p99_ms": p99, "max_ms": all,
-        "answered_ms": answer,
+        "answered_ms": answer, "import_ms": imported,
     }))
 }
 
-/// Fills the set up to so many flags, the one that is killed among them.
-fn import(program: &Path, folder: &Path, socket: &Path, flags: usize) -> Result<()> {
+/// Fills the set up to so many flags, the one that is killed among them; how long that took, in
+/// milliseconds.
+fn import(program: &Path, folder: &Path, socket: &Path, flags: usize) -> Result<f64> {
     let one = json!({"state": "ENABLED", "variants": {"on": true, "off": false},
         "defaultVariant": "off"});
     let all: serde_json::Map<_, _> =
         (1..flags).map(|at| (format!("flag-{at}"), one.clone())).collect();
     if all.is_empty() {
-        return Ok(());
+        return Ok(0.0);
     }
     let file = folder.join("import.json");
     let text = json!({"flags": all}).to_string();
     std::fs::write(&file, text).doing(|| format!("writing {}", file.display()))?;
     let mut import = Command::new(program);
     import.args(["--server", &format!("unix:{}", socket.display()), "flag", "import"]);
-    command::capture(import.args(["--format", "flagd", "--reason", "bench"]).arg(file)).map(|_| ())
+    let started = Instant::now();
+    command::capture(import.args(["--format", "flagd", "--reason", "bench"]).arg(file))?;
+    Ok(started.elapsed().as_secs_f64() * 1e3)
 }
 
 /// One kill: when each stream heard of it, and when it was answered; milliseconds after it was
