@@ -73,7 +73,7 @@ impl Load {
         let Some(stream) = self.streams.first_mut() else { return Ok(0) };
         stream.write_all(&self.request)?;
         let mut answer = Vec::new();
-        let mut piece = [0; 64 * 1024];
+        let mut piece = vec![0; 64 * 1024];
         loop {
             let count = stream.read(&mut piece)?;
             answer.extend_from_slice(&piece[..count]);
