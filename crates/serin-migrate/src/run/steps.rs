@@ -29,19 +29,35 @@ pub(crate) async fn one(
     seq: usize,
     step: &Step,
 ) -> Result<()> {
-    let mut losses = 0;
+    let (mut losses, mut batches) = (0, 0);
+    let mut done = attempt(session, kept, part, seq, step).await.map(|()| true);
     loop {
-        let Err(error) = attempt(session, kept, part, seq, step).await else { return Ok(()) };
+        let error = match done {
+            Ok(true) => return Ok(()),
+            Ok(false) => {
+                done = attempt(session, kept, part, seq, step).await.map(|()| true);
+                continue;
+            }
+            Err(error) => error,
+        };
         losses += 1;
         if !matches!(error, Error::Lost(_) | Error::Connect { .. }) || losses > LOSSES {
             return Err(error);
         }
         session.renew().await?;
-        // What was under way may have been done when the connection ended.
-        if store::done(&session.look, kept.id, part).await?.contains(&seq) {
-            return shape::note(session, kept).await;
+        done = found(session, kept, part, seq).await;
+        let now = store::batches(&session.look, kept.id).await.unwrap_or(batches);
+        if now > batches {
+            (losses, batches) = (0, now);
         }
     }
+}
+
+/// What was under way may have been done when the connection ended.
+async fn found(session: &Session<'_>, kept: &mut Kept, part: Part, seq: usize) -> Result<bool> {
+    let is_done = store::done(&session.look, kept.id, part).await?.contains(&seq);
+    shape::note(session, kept).await?;
+    Ok(is_done)
 }
 
 async fn attempt(

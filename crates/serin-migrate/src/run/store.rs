@@ -135,6 +135,12 @@ pub(crate) async fn done(client: &Client, id: i64, part: Part) -> Result<BTreeSe
     Ok(rows.iter().map(|row| row.get::<_, i32>(0) as usize).collect())
 }
 
+/// Batches that a migration has done so far.
+pub(crate) async fn batches(client: &Client, id: i64) -> Result<i64> {
+    let sql = "SELECT coalesce(sum(batches), 0)::bigint FROM serin.progress WHERE migration = $1";
+    Ok(client.query_one(sql, &[&id]).await.map_err(failed())?.get(0))
+}
+
 impl Session<'_> {
     /// Keeps a new migration.
     pub async fn keep(&self, plan: &Plan) -> Result<()> {

@@ -16,3 +16,4 @@ mod run_kit;
 mod run_locks;
 mod run_outside;
 mod run_rows;
+mod run_stress;

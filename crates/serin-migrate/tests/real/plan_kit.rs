@@ -136,7 +136,6 @@ impl Lab {
                 ))
                 .map(drop)
             }
-            Action::Fill(fill) => panic!("no operation of these tests gives {fill:?}"),
             Action::AllDone { sync } => {
                 let (table, done) = (&plan.syncs[*sync].table, &plan.syncs[*sync].done);
                 look(
