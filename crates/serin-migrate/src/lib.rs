@@ -29,9 +29,9 @@ pub(crate) use ident::search_path;
 pub use ident::{Ident, IdentError, literal};
 pub use model::{
     AlterColumn, BackfillSettings, Change, Check, Checks, Column, Constraint, ConstraintKind,
-    ContractSettings, CreateConstraint, CreateIndex, Deferral, ExcludeRule, ForeignKey, Generated,
-    Identity, IndexColumn, IndexMethod, IndexParameters, LossyDown, Migration, Operation, RawSql,
-    ReplicaIdentity, Settings, TableForeignKey,
+    ContractSettings, CreateConstraint, CreateIndex, Deferral, EnumPlace, ExcludeRule, Extra,
+    ForeignKey, Generated, Grant, Identity, IndexColumn, IndexMethod, IndexParameters, LossyDown,
+    Migration, MoveColumn, Operation, RawSql, ReplicaIdentity, Settings, TableForeignKey,
 };
 pub use phased::{
     Annotated, Batch, Phase, PhasedMigration, PhasedSet, annotated, check_in_transaction, is_check,

@@ -57,8 +57,23 @@ pub struct Server {
     pub types: Vec<String>,
     /// Roles of the cluster.
     pub roles: Vec<Ident>,
-    /// Views of the database's other schemas: schema and name.
-    pub views: Vec<(Ident, Ident)>,
+    /// Views of schemas whose names begin as those of versions do.
+    pub views: Vec<View>,
+}
+
+/// A view of another schema, one of a version perhaps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Its schema.
+    pub schema: Ident,
+    /// Its name.
+    pub name: Ident,
+    /// Its columns, in order.
+    pub columns: Vec<Ident>,
+    /// Its comment.
+    pub comment: Option<String>,
+    /// Its privileges.
+    pub acl: Vec<Grant>,
 }
 
 impl Catalog {

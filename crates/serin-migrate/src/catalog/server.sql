@@ -39,7 +39,18 @@ SELECT jsonb_build_object(
     WHERE n.nspname = $1::text), '[]'),
   'roles', (SELECT jsonb_agg(rolname ORDER BY rolname) FROM pg_roles),
   'views', coalesce((
-    SELECT jsonb_agg(jsonb_build_array(n.nspname, c.relname) ORDER BY n.nspname, c.relname)
+    SELECT jsonb_agg(jsonb_build_object(
+      'schema', n.nspname, 'name', c.relname,
+      'columns', (
+        SELECT coalesce(jsonb_agg(a.attname ORDER BY a.attnum), '[]') FROM pg_attribute a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+      'comment', obj_description(c.oid, 'pg_class'),
+      'acl', coalesce((
+        SELECT jsonb_agg(jsonb_build_object(
+          'grantee', CASE WHEN x.grantee <> 0 THEN pg_get_userbyid(x.grantee) END,
+          'privilege', x.privilege_type, 'grantable', x.is_grantable))
+        FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x), '[]'))
+      ORDER BY n.nspname, c.relname)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema')), '[]')
+    WHERE c.relkind = 'v' AND starts_with(n.nspname, $1::text || '_')), '[]')
 )::text

@@ -1,7 +1,9 @@
 //! The way back to the old shape, from anywhere before the swap: everything is taken away whether
 //! or not it is there.
 
-use super::{Context, indexes, needs_proof, numbers, proof, publish, settings, transaction};
+use super::{
+    Context, cross, extra, indexes, needs_proof, numbers, proof, publish, settings, transaction,
+};
 use crate::shape::{RuleKind, Table};
 use crate::{Action, Ident, Stage, Step, catalog};
 
@@ -9,12 +11,18 @@ use crate::{Action, Ident, Stage, Step, catalog};
 pub fn steps(context: &Context<'_>) -> Vec<Step> {
     let mut sql = publish::unpublish(context);
     sql.extend(numbers::revokes(context));
+    sql.extend(extra::revokes(context));
     sql.extend(settings::identities_back(context));
     let title = format!("drop the views of {}", context.new_view);
     let mut steps = vec![transaction(Stage::Unpublish, title, sql, vec![])];
     for (sync, of) in context.syncs.iter().enumerate() {
         let title = format!("put aside what only the new shape of {} holds", of.table);
         steps.push(Step { stage: Stage::Salvage, title, action: Action::Salvage { sync } });
+    }
+    let crosses = cross::drop(context);
+    if !crosses.is_empty() {
+        let title = "no column moves any more";
+        steps.push(transaction(Stage::Revert, title, crosses, super::swap::locked(context)));
     }
     steps.extend(references(context));
     let kept = context.kept();
@@ -24,10 +32,11 @@ pub fn steps(context: &Context<'_>) -> Vec<Step> {
         let title = format!("drop table {}", table.physical);
         steps.push(transaction(Stage::Revert, title, sql, vec![]));
     }
+    steps.extend(extra::drop_enums(context));
     let down = context.shape.sql.iter().filter(|sql| !sql.on_complete);
     for sql in down.filter_map(|sql| sql.down.clone()) {
         let title = "run SQL of the migration that takes it back";
-        steps.push(transaction(Stage::Revert, title, vec![sql], vec![]));
+        steps.push(transaction(Stage::Revert, title, vec![super::raw(&sql)], vec![]));
     }
     steps
 }

@@ -1,6 +1,6 @@
 //! New columns, tables and triggers beside what is there.
 
-use super::{Context, create, transaction};
+use super::{Context, create, cross, extra, transaction};
 use crate::shape::{Column, Made, Table};
 use crate::{Action, Ident, Stage, Step, catalog};
 use std::fmt::Write;
@@ -12,8 +12,9 @@ pub fn steps(context: &Context<'_>) -> Vec<Step> {
     let started = context.shape.sql.iter().filter(|sql| !sql.on_complete);
     for sql in started {
         let title = "run SQL of the migration";
-        steps.push(transaction(Stage::Expand, title, vec![sql.up.clone()], vec![]));
+        steps.push(transaction(Stage::Expand, title, vec![super::raw(&sql.up)], vec![]));
     }
+    steps.extend(extra::enums(context));
     for table in context.made() {
         let sql = create::table(context, table);
         steps.push(transaction(
@@ -46,6 +47,7 @@ fn expand(context: &Context<'_>, table: &Table<'_>, old: &catalog::Table) -> Opt
     if let Some(at) = sync {
         sql.extend(crate::trigger::create(&context.syncs[at], context.sides()));
     }
+    sql.extend(cross::create(context, &table.physical));
     if sql.is_empty() {
         return None;
     }
@@ -55,7 +57,9 @@ fn expand(context: &Context<'_>, table: &Table<'_>, old: &catalog::Table) -> Opt
         (false, Some(_)) => format!("add {names} to {}, and hold both shapes in step", old.name),
         (true, _) => format!("hold both shapes of {} in step", old.name),
     };
-    Some(transaction(Stage::Expand, title, sql, vec![table.physical.clone()]))
+    let mut tables = vec![table.physical.clone()];
+    tables.extend(cross::sources(context, &table.physical));
+    Some(transaction(Stage::Expand, title, sql, tables))
 }
 
 /// Columns made beside the old ones, with what they are for.

@@ -3,7 +3,9 @@
 mod back;
 mod constraints;
 mod create;
+mod cross;
 mod expand;
+pub mod extra;
 mod indexes;
 mod numbers;
 mod publish;
@@ -50,6 +52,12 @@ pub fn plan(shape: &Shape<'_>, migration: &Migration, new_view: Ident) -> Plan {
         warnings: warnings(shape),
         syncs: context.syncs,
     }
+}
+
+/// SQL of a migration as one statement, which cannot end the transaction it is run in.
+pub fn raw(sql: &str) -> String {
+    let text = crate::literal(sql);
+    format!("DO {}", crate::ident::block(&format!("BEGIN EXECUTE {text}; END")))
 }
 
 /// What is worth knowing, with what only the steps show.

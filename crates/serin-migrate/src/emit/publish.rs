@@ -1,7 +1,7 @@
 //! The views of the new shape, with everything clients expect of a table: defaults, privileges,
 //! comments.
 
-use super::{Context, numbers, settings, transaction};
+use super::{Context, extra, numbers, settings, transaction};
 use crate::catalog::Grant;
 use crate::shape::{Column, Table};
 use crate::{Stage, Step, literal};
@@ -20,6 +20,7 @@ pub fn steps(context: &Context<'_>) -> Vec<Step> {
     for table in context.viewed() {
         sql.extend(one(context, table));
     }
+    sql.extend(extra::publish(context));
     sql.extend(numbers::grants(context));
     sql.extend(settings::identities_at_start(context));
     let title = format!("create the views of {view}");
@@ -125,7 +126,9 @@ fn on_views(grant: &Grant) -> bool {
 /// Takes the views away, whether or not they are there. What others put beside them stays, and is
 /// told by the server.
 pub fn unpublish(context: &Context<'_>) -> Vec<String> {
-    let views: Vec<String> = context.viewed().map(|table| context.view(&table.name)).collect();
+    let more = context.shape.views.iter().map(|view| context.view(&view.name));
+    let views = context.viewed().map(|table| context.view(&table.name)).chain(more);
+    let views: Vec<String> = views.collect();
     let mut sql = vec![];
     if !views.is_empty() {
         sql.push(format!("DROP VIEW IF EXISTS {}", views.join(", ")));
@@ -137,8 +140,8 @@ pub fn unpublish(context: &Context<'_>) -> Vec<String> {
 /// Takes the views of old clients away.
 pub fn drop_old(context: &Context<'_>) -> Vec<String> {
     let Some(old) = context.shape.old_view else { return vec![] };
-    let views = context.shape.catalog.server.views.iter().filter(|(schema, _)| schema == old);
-    let views: Vec<String> = views.map(|(schema, name)| format!("{schema}.{name}")).collect();
+    let views = context.shape.catalog.server.views.iter().filter(|view| view.schema == *old);
+    let views: Vec<String> = views.map(|view| format!("{old}.{}", view.name)).collect();
     let mut sql = vec![];
     if !views.is_empty() {
         sql.push(format!("DROP VIEW IF EXISTS {}", views.join(", ")));

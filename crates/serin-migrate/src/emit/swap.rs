@@ -14,7 +14,7 @@ pub fn steps(context: &Context<'_>) -> Vec<Step> {
 }
 
 /// Physical tables whose locks it takes.
-fn locked(context: &Context<'_>) -> Vec<Ident> {
+pub fn locked(context: &Context<'_>) -> Vec<Ident> {
     super::touched(context.shape).map(|table| table.physical.clone()).collect()
 }
 
@@ -26,6 +26,7 @@ fn all(context: &Context<'_>) -> Vec<String> {
     };
     sql.extend(context.viewed().flat_map(|table| publish::settled(context, table)));
     sql.extend(context.syncs.iter().flat_map(|sync| crate::trigger::drop(sync, context.schema())));
+    sql.extend(super::cross::drop(context));
     sql.extend(loose(context));
     sql.extend(each(&|table, _| numbers::move_identities(context, table)));
     sql.extend(each(&|table, _| hide(context, table)));
@@ -39,7 +40,7 @@ fn all(context: &Context<'_>) -> Vec<String> {
     sql.extend(settings::identities_at_swap(context));
     sql.extend(tables(context));
     let last = context.shape.sql.iter().filter(|sql| sql.on_complete);
-    sql.extend(last.map(|sql| sql.up.clone()));
+    sql.extend(last.map(|sql| super::raw(&sql.up)));
     sql
 }
 

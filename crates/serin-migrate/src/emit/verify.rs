@@ -47,6 +47,7 @@ pub fn broken(context: &Context<'_>, stage: Stage) -> Vec<Step> {
             }
         }
     }
+    steps.extend(super::cross::lost(context, stage));
     steps
 }
 

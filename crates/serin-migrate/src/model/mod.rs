@@ -3,6 +3,7 @@
 
 mod column;
 mod constraint;
+mod extra;
 mod index;
 mod operation;
 mod settings;
@@ -12,6 +13,7 @@ pub use constraint::{
     Constraint, ConstraintKind, CreateConstraint, Deferral, ExcludeRule, IndexParameters,
     TableForeignKey,
 };
+pub use extra::{EnumPlace, Extra, Grant, MoveColumn};
 pub use index::{CreateIndex, IndexColumn, IndexMethod};
 pub use operation::{Operation, RawSql, ReplicaIdentity};
 pub use settings::{BackfillSettings, Checks, ContractSettings, LossyDown, Settings};

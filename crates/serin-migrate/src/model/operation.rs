@@ -1,6 +1,6 @@
 //! What a migration does, one operation each.
 
-use super::{AlterColumn, Column, Constraint, CreateConstraint, CreateIndex};
+use super::{AlterColumn, Column, Constraint, CreateConstraint, CreateIndex, Extra};
 use crate::Ident;
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +99,8 @@ pub enum Operation {
     },
     /// SQL as it stands.
     Sql(RawSql),
+    /// One of our own, under `x_`.
+    Extra(Box<Extra>),
 }
 
 /// SQL as it stands.
@@ -128,7 +130,7 @@ pub enum ReplicaIdentity {
 
 impl Operation {
     /// The words of all operations, as they stand in a file.
-    pub const WORDS: [&'static str; 15] = [
+    pub const WORDS: [&'static str; 21] = [
         "create_table",
         "add_column",
         "alter_column",
@@ -144,5 +146,11 @@ impl Operation {
         "drop_multicolumn_constraint",
         "set_replica_identity",
         "sql",
+        "x_create_view",
+        "x_drop_view",
+        "x_create_enum",
+        "x_add_enum_value",
+        "x_grant",
+        "x_move_column",
     ];
 }

@@ -172,6 +172,10 @@ pub fn far(
     target: &TableForeignKey,
 ) -> Option<Far> {
     let table = shape.known_table(&format!("{key}.table"), &target.table)?;
+    if let Some(flaw) = may_refer(shape, key, table) {
+        shape.flaws.push(flaw);
+        return None;
+    }
     let names =
         if target.columns.is_empty() { key_of(shape, key, table)? } else { target.columns.clone() };
     let places = shape.columns(&format!("{key}.column"), table, &names)?;
@@ -194,6 +198,21 @@ pub fn far(
     let actions = word("MATCH", &target.match_type) + &word("ON UPDATE", &target.on_update);
     let end = End::Here { table, columns: places };
     Some(Far { end, actions, set_on_delete, on_delete: target.on_delete.clone() })
+}
+
+/// A flaw when the role may not refer to a table.
+fn may_refer(shape: &Shape<'_>, key: &str, table: usize) -> Option<Flaw> {
+    let old = shape.tables[table].old?;
+    let user = &shape.catalog.server.user;
+    let allowed = |grant: &crate::catalog::Grant| {
+        grant.privilege == "REFERENCES" && grant.grantee.as_ref().is_none_or(|to| to == user)
+    };
+    if old.owned || old.acl.iter().any(allowed) {
+        return None;
+    }
+    let message = format!("role {user} may not refer to table {}", old.name);
+    let hint = format!("GRANT REFERENCES ON {}.{} TO {user}", shape.catalog.schema, old.name);
+    Some(Flaw::new(shape.path(key), message).hint(hint))
 }
 
 fn key_of(shape: &mut Shape<'_>, key: &str, table: usize) -> Option<Vec<Ident>> {
@@ -223,7 +242,7 @@ fn inline_key(table: &crate::shape::Table<'_>) -> Option<Vec<usize>> {
 
 /// Whether rows of the table are told apart by these columns, in the catalogue or by a rule of
 /// the migration.
-fn is_unique(shape: &Shape<'_>, table: usize, places: &[usize]) -> bool {
+pub fn is_unique(shape: &Shape<'_>, table: usize, places: &[usize]) -> bool {
     let of = &shape.tables[table];
     let old: Vec<Ident> =
         places.iter().filter_map(|at| of.columns[*at].old.map(|old| old.name.clone())).collect();

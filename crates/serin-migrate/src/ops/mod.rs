@@ -7,6 +7,7 @@ mod copy;
 mod create_constraint;
 mod create_table;
 mod drop_constraint;
+mod extra;
 mod indexes;
 mod tables;
 
@@ -52,6 +53,7 @@ fn apply(shape: &mut Shape<'_>, operation: &Operation) {
             tables::identity(shape, table, identity);
         }
         Operation::Sql(sql) => shape.sql.push(sql.clone()),
+        Operation::Extra(extra) => extra::apply(shape, extra),
     }
 }
 
@@ -75,6 +77,7 @@ fn word(operation: &Operation) -> &'static str {
         Operation::DropConstraint { .. } => "drop_constraint",
         Operation::SetReplicaIdentity { .. } => "set_replica_identity",
         Operation::Sql(_) => "sql",
+        Operation::Extra(extra) => extra.word(),
     }
 }
 

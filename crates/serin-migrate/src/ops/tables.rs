@@ -28,6 +28,13 @@ pub fn drop(shape: &mut Shape<'_>, name: &Ident) {
         shape.flaws.push(crate::Flaw::new(operation, message).hint("drop those first"));
         return;
     }
+    if let Some(old) = shape.tables[at].old.filter(|old| !old.partitioned && !old.leaves.is_empty())
+    {
+        let children = old.leaves.iter().map(|leaf| leaf.name.to_string());
+        let children = children.collect::<Vec<_>>().join(", ");
+        let message = format!("{children} inherit from table {name}");
+        return shape.flaw_with("name", message, "drop those first, or end the inheritance");
+    }
     shape.names.free(name);
     shape.tables[at].live = false;
     let at_operation = shape.at.clone();

@@ -1,8 +1,8 @@
 //! From a migration and a catalogue to a plan, or everything that is wrong.
 
-use crate::catalog::Catalog;
-use crate::probe::{ProbeError, Session, answer};
-use crate::shape::{Shape, settle};
+use crate::catalog::{self, Catalog, CatalogError};
+use crate::probe::{ProbeError, Session, answer, order};
+use crate::shape::{NewView, Shape, settle};
 use crate::{Flaw, Flaws, Ident, Migration, Plan, emit, ops};
 use tokio_postgres::Client;
 
@@ -18,6 +18,9 @@ pub enum PlanError {
     /// The database cannot be asked.
     #[error("the database cannot be asked: {0}")]
     Database(#[from] tokio_postgres::Error),
+    /// Its catalogue cannot be read.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
 }
 
 /// Plans a migration of the schema that `catalog` shows. `old_view` is the schema of views that
@@ -32,7 +35,20 @@ pub async fn make(
     migration: &Migration,
     old_view: Option<&Ident>,
 ) -> Result<Plan, PlanError> {
+    let session = Session::open(client, &catalog.schema).await.map_err(asked)?;
+    let planned = planned(&session, (catalog, client), migration, old_view).await;
+    session.close().await.map_err(asked)?;
+    planned
+}
+
+async fn planned(
+    session: &Session<'_>,
+    (catalog, client): (&Catalog, &Client),
+    migration: &Migration,
+    old_view: Option<&Ident>,
+) -> Result<Plan, PlanError> {
     let mut shape = Shape::new(catalog, old_view);
+    carry(&mut shape, session).await.map_err(asked)?;
     let new_view = view_schema(&mut shape, migration);
     server(&mut shape);
     ops::apply_all(&mut shape, migration);
@@ -40,14 +56,74 @@ pub async fn make(
     if shape.flaws.is_empty() {
         settle(&mut shape);
     }
-    let session = Session::open(client, &catalog.schema).await.map_err(asked)?;
-    let answered = answer(&mut shape, &session).await;
-    session.close().await.map_err(asked)?;
-    answered.map_err(asked)?;
+    let after = tried(&mut shape, session, client).await?;
+    if let Some(after) = &after {
+        shape = Shape {
+            sql: shape.sql,
+            views: shape.views,
+            flaws: shape.flaws,
+            ..Shape::new(after, old_view)
+        };
+    }
+    questions(&mut shape, session).await.map_err(asked)?;
     match new_view {
         Some(view) if shape.flaws.is_empty() => Ok(emit::plan(&shape, migration, view)),
         _ => Err(Flaws(shape.flaws).into()),
     }
+}
+
+/// Views of the version before that are more than one table: the new version has them too.
+async fn carry(shape: &mut Shape<'_>, session: &Session<'_>) -> Result<(), ProbeError> {
+    let Some(old) = shape.old_view else { return Ok(()) };
+    let catalog = shape.catalog;
+    let views = catalog.server.views.iter().filter(|view| view.schema == *old);
+    for view in views.filter(|view| catalog.table(&view.name).is_none()) {
+        shape.views.push(NewView {
+            path: String::new(),
+            name: view.name.clone(),
+            definition: session.view_text(old, &view.name).await?,
+            comment: view.comment.clone(),
+            acl: view.acl.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// The catalogue after the migration's own SQL, which only the server can tell. It is run, and
+/// taken back with everything else.
+async fn tried(
+    shape: &mut Shape<'_>,
+    session: &Session<'_>,
+    client: &Client,
+) -> Result<Option<Catalog>, PlanError> {
+    let Some(sql) = shape.sql.iter().find(|sql| !sql.on_complete).cloned() else { return Ok(None) };
+    if !shape.flaws.is_empty() {
+        return Ok(None);
+    }
+    match session.keep(&emit::raw(&sql.up)).await {
+        Ok(()) => Ok(Some(catalog::read(client, &shape.catalog.schema).await?)),
+        Err(ProbeError::Refused(said)) => {
+            let flaw = Flaw::new("operations[0].sql.up", said);
+            shape
+                .flaws
+                .push(flaw.hint("it is run in a transaction, within 10 s when it is planned"));
+            Ok(None)
+        }
+        Err(error) => Err(asked(error)),
+    }
+}
+
+async fn questions(shape: &mut Shape<'_>, session: &Session<'_>) -> Result<(), ProbeError> {
+    for (name, values) in &shape.enums {
+        let name = format!("{}.{name}", shape.catalog.schema);
+        session.keep(&emit::extra::create_enum(&name, values)).await?;
+    }
+    answer(shape, session).await?;
+    // Views over columns that are wrong would only be told twice.
+    if shape.flaws.is_empty() {
+        order(shape, session).await?;
+    }
+    Ok(())
 }
 
 fn asked(error: ProbeError) -> PlanError {

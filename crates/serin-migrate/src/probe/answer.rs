@@ -15,6 +15,15 @@ pub async fn answer(shape: &mut Shape<'_>, session: &Session<'_>) -> Result<(), 
         let mut flaws = vec![];
         defaults(&mut table, session, &mut flaws).await?;
         derives(&mut table, session, &mut flaws).await?;
+        let moved: Vec<&Ident> = shape.crosses.iter().map(|cross| &cross.new).collect();
+        let others = table.derives.iter().filter(|of| {
+            of.answer.as_ref().is_some_and(|answer| answer.reads_others)
+                && !moved.contains(&&of.target)
+        });
+        shape.warnings.extend(others.map(|of| {
+            let message = "reads other tables: a change there does not come here";
+            Flaw::new(&of.path, message).hint("run x_move_column, or write both in one transaction")
+        }));
         texts(&mut table, session, &mut flaws).await?;
         // What hangs on a type that is none would only be told twice.
         let hangs = |flaw: &Flaw| bad.iter().any(|name| flaw.message.contains(name));

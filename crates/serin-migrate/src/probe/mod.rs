@@ -5,6 +5,8 @@
 mod answer;
 mod session;
 mod text;
+mod views;
 
 pub use answer::answer;
 pub use session::{ProbeError, Session};
+pub use views::order;

@@ -56,6 +56,11 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Where names are looked up.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(super) async fn set_path(&self, path: &str) -> Result<(), ProbeError> {
         let sql = "SELECT pg_catalog.set_config('search_path', $1, true)";
         self.client.execute(sql, &[&path]).await?;
@@ -83,6 +88,15 @@ impl<'a> Session<'a> {
     /// Runs one statement, and only one.
     pub(super) async fn run(&self, sql: &str) -> Result<(), ProbeError> {
         self.client.execute(sql, &[]).await.map(|_| ()).map_err(refused)
+    }
+
+    /// Runs a statement whose effect lasts until the end of the transaction.
+    pub async fn keep(&self, sql: &str) -> Result<(), ProbeError> {
+        self.ask().await?;
+        let done = self.run(sql).await;
+        let end = if done.is_ok() { "RELEASE question" } else { "ROLLBACK TO question" };
+        self.client.batch_execute(end).await?;
+        done
     }
 
     /// A table with these columns and no rows.

@@ -2,6 +2,7 @@
 
 mod column;
 mod constraint;
+mod extra;
 pub(crate) mod fields;
 mod index;
 mod operation;

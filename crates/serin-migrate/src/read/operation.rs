@@ -1,7 +1,7 @@
 //! Operations: objects with exactly one key, which says what is done.
 
 use super::fields::{Fields, Found};
-use super::{column, constraint, index};
+use super::{column, constraint, extra, index};
 use crate::{Flaw, Ident, Operation, RawSql, ReplicaIdentity};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -52,7 +52,8 @@ fn body(word: &str, fields: Fields<'_>) -> Option<Operation> {
         "drop_constraint" => drop_constraint(fields),
         "drop_multicolumn_constraint" => drop_multicolumn(fields),
         "set_replica_identity" => replica_identity(fields),
-        _ => raw_sql(fields).map(Operation::Sql),
+        "sql" => raw_sql(fields).map(Operation::Sql),
+        _ => extra::read(word, fields).map(|extra| Operation::Extra(extra.into())),
     }
 }
 

@@ -73,6 +73,7 @@ impl Runner {
         let mut plan = made.map_err(|error| match error {
             PlanError::Flaws(flaws) => Error::Flaws(flaws),
             PlanError::Database(error) => Error::sql("planning")(error),
+            PlanError::Catalog(error) => Error::Unfit(error.to_string()),
         })?;
         plan.warnings.extend(connect::blind(&client).await?);
         Ok(plan)

@@ -3,18 +3,20 @@
 //! way; what the database must be asked about is asked later.
 
 mod column;
+mod extra;
 mod names;
 mod rule;
 mod settle;
 mod table;
 
 pub use column::{Column, Made};
+pub use extra::{Cross, NewView};
 pub use names::{Names, gone_column, gone_table, hashed, short};
 pub use rule::{End, Far, NewIndex, Rule, RuleKind, Text, Unique};
 pub use settle::settle;
 pub use table::{Pending, Table, Visible};
 
-use crate::{Catalog, Flaw, Ident, RawSql, ReplicaIdentity};
+use crate::{Catalog, EnumPlace, Flaw, Ident, RawSql, ReplicaIdentity};
 use std::collections::BTreeSet;
 
 /// A schema on its way from the old shape to the new one.
@@ -31,6 +33,16 @@ pub struct Shape<'c> {
     pub identities: Vec<(usize, ReplicaIdentity)>,
     /// SQL as it stands.
     pub sql: Vec<RawSql>,
+    /// New enumerations with their values.
+    pub enums: Vec<(Ident, Vec<String>)>,
+    /// New values of enumerations, and where they come.
+    pub enum_values: Vec<(Ident, String, Option<EnumPlace>)>,
+    /// Views over several tables.
+    pub views: Vec<NewView>,
+    /// New privileges.
+    pub grants: Vec<crate::Grant>,
+    /// Columns that move to other tables.
+    pub crosses: Vec<Cross>,
     /// Names that are taken.
     pub names: Names,
     /// What is wrong.
@@ -47,10 +59,18 @@ impl<'c> Shape<'c> {
         Self {
             catalog,
             old_view,
-            tables: catalog.user_tables().map(Table::existing).collect(),
+            tables: catalog
+                .user_tables()
+                .map(|table| Table::existing(table, order(catalog, old_view, table)))
+                .collect(),
             dropped_indexes: BTreeSet::new(),
             identities: vec![],
             sql: vec![],
+            enums: vec![],
+            enum_values: vec![],
+            views: vec![],
+            grants: vec![],
+            crosses: vec![],
             names: Names::of(catalog),
             flaws: vec![],
             warnings: vec![],
@@ -150,6 +170,18 @@ impl<'c> Shape<'c> {
         }
         true
     }
+}
+
+/// The order in which clients see the columns of a table now.
+fn order<'c>(
+    catalog: &'c Catalog,
+    old_view: Option<&Ident>,
+    table: &crate::catalog::Table,
+) -> &'c [Ident] {
+    let views = catalog.server.views.iter();
+    let of =
+        |view: &&crate::catalog::View| Some(&view.schema) == old_view && view.name == table.name;
+    views.filter(of).map(|view| view.columns.as_slice()).next().unwrap_or_default()
 }
 
 /// Why a name that was known once is not any more.

@@ -236,6 +236,14 @@ fn obstacles(shape: &mut Shape<'_>, table: usize, old: &catalog::Table) {
                 "drop it first, and make it anew after the contract",
             );
         }
+        if !column.live {
+            for what in named_by(old, &was.name) {
+                told(
+                    format!("{what} names {} of {}", was.name, old.name),
+                    "drop it first with `sql`",
+                );
+            }
+        }
         for from in readers_in_table(of, &was.name) {
             told(
                 format!("generated column {from} is worked out from {}", was.name),
@@ -260,6 +268,14 @@ fn readers(shape: &Shape<'_>, table: &catalog::Table, column: &Ident) -> Vec<Str
     let kind =
         |view: &catalog::Dependent| if view.kind == "m" { "materialised view" } else { "view" };
     reading.map(|view| format!("{} {}.{}", kind(view), view.schema, view.name)).collect()
+}
+
+/// Policies and triggers that name a column.
+fn named_by(table: &catalog::Table, column: &Ident) -> Vec<String> {
+    let policies = table.policies.iter().filter(|of| of.columns.contains(column));
+    let triggers = table.triggers.iter().filter(|of| of.columns.contains(column));
+    let policies = policies.map(|of| format!("policy {}", of.name));
+    policies.chain(triggers.map(|of| format!("trigger {}", of.name))).collect()
 }
 
 fn readers_in_table(table: &super::Table<'_>, column: &Ident) -> Vec<Ident> {

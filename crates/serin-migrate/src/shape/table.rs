@@ -70,10 +70,15 @@ pub struct Pending {
 }
 
 impl<'c> Table<'c> {
-    /// One of the old shape.
-    pub fn existing(old: &'c catalog::Table) -> Self {
+    /// One of the old shape, its columns in the order in which clients see them.
+    pub fn existing(old: &'c catalog::Table, order: &[Ident]) -> Self {
+        let mut columns: Vec<Column<'c>> = old.user_columns().map(Column::existing).collect();
+        let place = |column: &Column<'_>| {
+            order.iter().position(|name| *name == column.name).unwrap_or(order.len())
+        };
+        columns.sort_by_key(place);
         Self {
-            columns: old.user_columns().map(Column::existing).collect(),
+            columns,
             comment: old.comment.clone(),
             old: Some(old),
             ..Self::new(&old.name, &old.name)

@@ -43,7 +43,7 @@ fn variable(side: &str, at: usize, derive: &Derive) -> String {
 
 /// Whether a new client writes: it says so, or its views come before those of old clients in its
 /// path. Looked at as Postgres resolved it, not as it was written.
-fn is_new(sides: Sides<'_>) -> String {
+pub fn is_new(sides: Sides<'_>) -> String {
     let (old, new) = (literal(sides.old.as_str()), literal(sides.new.as_str()));
     let at = |schema: &str| format!("array_position(current_schemas(false), {schema}::name)");
     format!(

@@ -9,6 +9,7 @@ mod expression;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use body::is_new;
 pub(crate) use expression::{differs, row, value};
 
 use crate::{Ident, Plan, TableSync, literal};

@@ -6,7 +6,8 @@ LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
 WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
   AND c.relkind IN ('r', 'p', 'v', 'm')
 ORDER BY 2, a.attnum;
-SELECT 'relation', c.relname, c.relkind, c.relacl::text, c.relreplident, c.relrowsecurity,
+SELECT 'relation', c.relname, c.relkind,
+  coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, c.relowner))::text, c.relreplident, c.relrowsecurity,
   obj_description(c.oid, 'pg_class')
 FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace ORDER BY 2;
 SELECT 'constraint', conrelid::regclass, conname, pg_get_constraintdef(oid), convalidated,

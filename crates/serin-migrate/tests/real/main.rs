@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod plan_alter;
+mod plan_extra;
 mod plan_keys;
 mod plan_kit;
 mod plan_refused;
 mod plan_rules;
 mod plan_shape;
 mod plan_tables;
+mod plan_versions;
 mod run_both;
 mod run_crash;
 mod run_kernel;

@@ -63,7 +63,29 @@ impl Lab {
     /// Plans operations, as `user`.
     pub fn plan_as(&self, user: &str, operations: &Value, serin: &Value) -> Result<Plan, Flaws> {
         let document = json!({"operations": operations, "serin": serin});
-        let migration = serin_migrate::migration("02_test", &document)?;
+        self.planned(user, "02_test", &document, None)
+    }
+
+    /// All that is wrong with the version `name` after another.
+    pub fn next_flaws(&self, name: &str, operations: &Value, before: &str) -> String {
+        let planned = self.next(name, operations, before);
+        planned.unwrap_err().0.iter().map(|flaw| format!("{flaw}\n")).collect()
+    }
+
+    /// Plans the version `name` after another.
+    pub fn next(&self, name: &str, operations: &Value, before: &str) -> Result<Plan, Flaws> {
+        let before = Ident::new(before).unwrap();
+        self.planned("postgres", name, &json!({"operations": operations}), Some(&before))
+    }
+
+    fn planned(
+        &self,
+        user: &str,
+        name: &str,
+        document: &Value,
+        before: Option<&Ident>,
+    ) -> Result<Plan, Flaws> {
+        let migration = serin_migrate::migration(name, document)?;
         let url = self.cluster.url(&self.database).replace("postgres@", &format!("{user}@"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let planned = runtime.block_on(async {
@@ -72,7 +94,7 @@ impl Lab {
             tokio::spawn(connection);
             let schema = Ident::new("public").unwrap();
             let catalog: Catalog = catalog::read(&client, &schema).await.unwrap();
-            plan::make(&client, &catalog, &migration, None).await
+            plan::make(&client, &catalog, &migration, before).await
         });
         match planned {
             Ok(plan) => Ok(plan),
