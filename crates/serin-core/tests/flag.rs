@@ -159,6 +159,39 @@ fn after_a_fix_it_begins_at_the_first_step_again() {
 }
 
 #[test]
+fn a_promoted_flag_that_people_took_away_is_released_again_from_its_first_step() {
+    let mut world = on_trial(ladder());
+    world.ask(Ask::Promote { full: true }).unwrap();
+    world.close();
+    assert_eq!(world.service.stable, Some(on()));
+    release(&mut world, on()).unwrap();
+    assert_eq!(world.rollout().baseline, Some(id("off@0a")), "what everybody has now");
+    assert_eq!((world.rollout().step.index, weight(&world)), (0, 20));
+    world.settle();
+    assert_eq!(weight(&world), 20, "{}", world.waiting);
+    users(&mut world, 640, 192);
+    users(&mut world, 640, 192);
+    world.close();
+    assert_eq!(world.service.stable, Some(id("off@0a")));
+}
+
+#[test]
+fn another_variant_is_released_against_the_promoted_one() {
+    let mut world = on_trial(ladder());
+    world.ask(Ask::Promote { full: true }).unwrap();
+    world.close();
+    let mut spec = world.service.spec.clone();
+    spec.flag.as_mut().unwrap().off = on();
+    let ask = DeployAsk { spec, revision: id("green@0d"), allow_bad: false };
+    world.ask(Ask::Deploy(Box::new(ask))).unwrap();
+    assert_eq!(world.rollout().baseline, Some(on()));
+    world.settle();
+    world.ask(Ask::Abort).unwrap();
+    world.close();
+    assert_eq!((world.service.stable.clone(), weight(&world)), (Some(on()), 100));
+}
+
+#[test]
 fn without_users_nothing_passes_and_after_the_deadline_a_person_is_asked() {
     let patient =
         Bake { at_least: Millis(0), requests: 0, until_evidence: true, deadline: Millis::secs(60) };

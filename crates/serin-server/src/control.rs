@@ -406,6 +406,7 @@ impl Core {
             }
         }
         self.note(&facts);
+        self.watch_services(&report);
         self.counts = Some(report);
     }
 
@@ -429,7 +430,10 @@ impl Core {
             self.executor.recover(now());
         }
         self.recover_flags();
-        tokio::task::block_in_place(|| self.make_due());
+        tokio::task::block_in_place(|| {
+            self.make_due();
+            self.lapse_requests();
+        });
         if self.looks.is_multiple_of(USES_LOOKS) && self.executor.trouble().is_none() {
             self.store_uses();
         }
@@ -440,7 +444,7 @@ impl Core {
             self.executor.compact(now(), || began.elapsed() < TIDYING);
         });
         let judging = self.executor.services().any(serin_core::Service::wants_counts);
-        if judging || self.looks.is_multiple_of(IDLE_LOOKS) {
+        if judging || self.flags.watches() || self.looks.is_multiple_of(IDLE_LOOKS) {
             let (counters, counted) = (self.platform.counters(), counted.clone());
             tokio::spawn(async move {
                 if let Ok(Some(report)) = timeout(LOOK, counters).await {

@@ -66,6 +66,22 @@ pub enum FlagWrite {
         /// What was kept of the secret.
         hash: String,
     },
+    /// Something else that is known, in place of what was.
+    Note {
+        /// What kind of thing it is.
+        kind: String,
+        /// Which of its kind.
+        id: String,
+        /// Its text.
+        text: String,
+    },
+    /// Something that is not known any more.
+    DropNote {
+        /// What kind of thing it was.
+        kind: String,
+        /// Which of its kind.
+        id: String,
+    },
     /// How often a flag was asked for, in place of what was known.
     Use {
         /// Its set.
@@ -103,6 +119,17 @@ pub struct StoredFlag {
     pub text: String,
 }
 
+/// Something else that is known of flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredNote {
+    /// What kind of thing it is.
+    pub kind: String,
+    /// Which of its kind.
+    pub id: String,
+    /// Its text.
+    pub text: String,
+}
+
 /// Everything but the history.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredFlags {
@@ -116,6 +143,8 @@ pub struct StoredFlags {
     pub tokens: Vec<(String, String)>,
     /// How often flags were asked for.
     pub uses: Vec<StoredFlag>,
+    /// What else is known, by kind and name.
+    pub notes: Vec<StoredNote>,
     /// Number of the last change; 0 when there was none.
     pub last: u64,
 }
@@ -149,6 +178,7 @@ impl Store {
             due: due(db)?,
             tokens: pairs(db, "SELECT hash, body, packed FROM flag_token ORDER BY hash")?,
             uses: stored(db, "SELECT set_name, key, body, packed FROM flag_use ORDER BY 1, 2")?,
+            notes: notes(db)?,
             last: last.unwrap_or(0) as u64,
         })
     }
@@ -232,6 +262,17 @@ fn stored(db: &Connection, sql: &str) -> Result<Vec<StoredFlag>, Error> {
     Ok(found)
 }
 
+fn notes(db: &Connection) -> Result<Vec<StoredNote>, Error> {
+    let mut query = db.prepare("SELECT kind, id, body, packed FROM flag_note ORDER BY 1, 2")?;
+    let mut rows = query.query(())?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let text = pack::text_at(row, 2)?;
+        found.push(StoredNote { kind: row.get(0)?, id: row.get(1)?, text });
+    }
+    Ok(found)
+}
+
 fn due(db: &Connection) -> Result<Vec<(u64, String)>, Error> {
     let mut query = db.prepare("SELECT id, body, packed FROM flag_due ORDER BY id")?;
     let mut rows = query.query(())?;
@@ -252,6 +293,12 @@ fn write(tx: &Connection, write: &FlagWrite) -> Result<(), Error> {
         }
         FlagWrite::Use { set, key, text } => {
             put(tx, "INSERT OR REPLACE INTO flag_use VALUES (?1, ?2, ?3, ?4)", &[set, key], text)
+        }
+        FlagWrite::Note { kind, id, text } => {
+            put(tx, "INSERT OR REPLACE INTO flag_note VALUES (?1, ?2, ?3, ?4)", &[kind, id], text)
+        }
+        FlagWrite::DropNote { kind, id } => {
+            drop_rows(tx, "DELETE FROM flag_note WHERE kind = ?1 AND id = ?2", [kind, id])
         }
         FlagWrite::Token { hash, text } => {
             put(tx, "INSERT OR REPLACE INTO flag_token VALUES (?1, ?2, ?3)", &[hash], text)

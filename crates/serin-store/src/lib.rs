@@ -28,7 +28,7 @@ pub use ballast::Ballast;
 pub use checkpoint::Checkpointer;
 pub use commit::Commit;
 pub use error::Error;
-pub use flags::{FlagChange, FlagWrite, StoredFlag, StoredFlags};
+pub use flags::{FlagChange, FlagWrite, StoredFlag, StoredFlags, StoredNote};
 pub use notes::{KillNote, WayBackNote};
 pub use read::{JournalRow, LoggedEvent, Replay, RolledBack};
 pub use ticks::TicksKept;

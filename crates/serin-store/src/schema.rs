@@ -3,7 +3,7 @@
 use crate::Error;
 use rusqlite::Connection;
 
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 const TABLES: &str = "
 CREATE TABLE meta (epoch INTEGER NOT NULL) STRICT;
@@ -139,14 +139,26 @@ CREATE TABLE flag_use (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What else is known of flags, from schema 5 on: requests that wait for approval, retirements.
+const NOTES: &str = "
+CREATE TABLE flag_note (
+  kind TEXT NOT NULL,
+  id TEXT NOT NULL,
+  body TEXT NOT NULL,
+  packed BLOB,
+  PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+";
+
 /// Creates the tables of an empty file, adds what an older one lacks; refuses a file of a newer Serin.
 pub(crate) fn migrate(connection: &Connection) -> Result<(), Error> {
     let found: i64 = connection.query_row("PRAGMA user_version", (), |row| row.get(0))?;
     match found {
-        0 => run(connection, &[TABLES, TICKS, COMPACT, FLAGS]),
-        1 => run(connection, &[TICKS, COMPACT, FLAGS]),
-        2 => run(connection, &[COMPACT, FLAGS]),
-        3 => run(connection, &[FLAGS]),
+        0 => run(connection, &[TABLES, TICKS, COMPACT, FLAGS, NOTES]),
+        1 => run(connection, &[TICKS, COMPACT, FLAGS, NOTES]),
+        2 => run(connection, &[COMPACT, FLAGS, NOTES]),
+        3 => run(connection, &[FLAGS, NOTES]),
+        4 => run(connection, &[NOTES]),
         VERSION => Ok(()),
         found => Err(Error::Newer { found, known: VERSION }),
     }

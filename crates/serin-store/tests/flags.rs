@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
 use serin_core::Timestamp;
-use serin_store::{Error, FlagChange, FlagWrite, KillNote, Store, StoredFlag};
+use serin_store::{Error, FlagChange, FlagWrite, KillNote, Store, StoredFlag, StoredNote};
 use std::path::Path;
 
 fn set(text: &str) -> FlagWrite {
@@ -15,6 +15,10 @@ fn flag(key: &str, text: &str) -> FlagWrite {
 
 fn change(n: u64, key: &str, text: &str) -> FlagWrite {
     FlagWrite::Change(line(n, key, text))
+}
+
+fn note(id: &str, text: &str) -> FlagWrite {
+    FlagWrite::Note { kind: "request".into(), id: id.into(), text: text.into() }
 }
 
 fn line(n: u64, key: &str, text: &str) -> FlagChange {
@@ -46,9 +50,14 @@ fn what_is_written_is_read_back_from_a_file_opened_again() {
         FlagWrite::Due { id: 4, text: short.clone() },
         FlagWrite::Token { hash: "cafe".into(), text: short.clone() },
         FlagWrite::Use { set: "production".into(), key: "a".into(), text: short.clone() },
+        note("1", &long),
+        note("2", &short),
+        FlagWrite::DropNote { kind: "request".into(), id: "1".into() },
     ];
     opened(&path).commit_flags(&writes).unwrap();
     let found = opened(&path).flags().unwrap();
+    let kept = StoredNote { kind: "request".into(), id: "2".into(), text: short.clone() };
+    assert_eq!(found.notes, [kept]);
     assert_eq!(found.sets, [("production".to_owned(), short.clone())]);
     let texts: Vec<_> = found.flags.iter().map(|f| (f.key.as_str(), f.text.as_str())).collect();
     assert_eq!(texts, [("a", short.as_str()), ("b", long.as_str())]);
@@ -149,7 +158,7 @@ fn a_file_of_version_3_gets_the_tables() {
     let path = dir.path().join("serin.db");
     drop(opened(&path));
     let raw = rusqlite::Connection::open(&path).unwrap();
-    for table in ["flag_set", "flag", "flag_change", "flag_due", "flag_token", "flag_use"] {
+    for table in ["flag_set", "flag", "flag_change", "flag_due", "flag_token", "flag_use", "flag_note"] {
         raw.execute(&format!("DROP TABLE {table}"), ()).unwrap();
     }
     raw.pragma_update(None, "user_version", 3).unwrap();

@@ -2,6 +2,7 @@
 
 use super::ask::Answer;
 use super::{Turn, trade};
+use crate::flag::old_variant;
 use crate::lifecycle::{clash, is_config};
 use crate::{
     Actor, Beside, CheckRun, Colour, Counted, DeployAsk, Downtime, Fact, Given, Millis, Outcome,
@@ -20,8 +21,24 @@ impl Turn {
             self.enqueue(by, reason, ask);
             return Ok(());
         }
+        self.begin_where_people_are(ask);
         self.deploy_now(by, reason, ask);
         Ok(())
+    }
+
+    /// A flag whose release is over is people's: they may have given everybody another variant
+    /// since. What everybody has is what the next release begins with and goes back to.
+    fn begin_where_people_are(&mut self, ask: &DeployAsk) {
+        let Some(flag) = &ask.spec.flag else { return };
+        let tried = self.service.rollout.as_ref().is_some_and(Rollout::is_on_trial);
+        if tried || self.service.stable.as_ref() == Some(&flag.off) {
+            return;
+        }
+        let known = self.service.revisions.entry(flag.off.clone()).or_insert_with(old_variant);
+        (known.standing, known.marked) = (RevisionStanding::Good, None);
+        self.service.stable = Some(flag.off.clone());
+        // It was gathered against another one, or before it was taken away.
+        self.service.evidence.remove(&ask.revision);
     }
 
     /// Everything that speaks against a deploy whatever is under way.

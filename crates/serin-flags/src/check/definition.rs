@@ -1,7 +1,7 @@
 //! One flag.
 
 use super::{Check, limit, shown};
-use crate::{Anonymous, Definition, FlagKey, Prerequisite, Problem, Rule};
+use crate::{Anonymous, Approval, Definition, FlagKey, Prerequisite, Problem, Rule};
 
 impl Check<'_> {
     pub(super) fn definition(&mut self, key: &FlagKey, definition: &Definition) {
@@ -45,12 +45,26 @@ impl Check<'_> {
             self.name(&format!("{place}.requires.service"), &code.service);
             self.name(&format!("{place}.requires.version"), &code.version);
         }
+        if let Some(approval) = &definition.approval {
+            self.approval(&format!("{place}.approval"), approval);
+        }
         if let (Some(made), Some(ends)) = (definition.created_at, definition.expires_at)
             && ends <= made
         {
             let found = format!("{ends} is not after {made}, when the flag was made");
             let problem = Problem::new(format!("{place}.expiresAt"), found);
             self.add(problem.allowed("a later time"));
+        }
+    }
+
+    pub(super) fn approval(&mut self, place: &str, approval: &Approval) {
+        for (name, number, most) in
+            [("count", approval.count, 10), ("expiresHours", approval.expires_hours, 720)]
+        {
+            if !(1..=most).contains(&number) {
+                let problem = Problem::new(format!("{place}.{name}"), format!("is {number}"));
+                self.add(problem.allowed(format!("a whole number from 1 to {most}")));
+            }
         }
     }
 

@@ -129,6 +129,9 @@ impl<'a> Check<'a> {
         self.at_most("flags", self.set.flags.len(), limit::FLAGS);
         self.at_most("segments", self.set.segments.len(), limit::SEGMENTS);
         self.metadata("metadata", &self.set.metadata);
+        if let Some(approval) = &self.set.approval {
+            self.approval("approval", approval);
+        }
     }
 
     /// A name that people gave: not empty, not long, fit for one line of a terminal.

@@ -1,6 +1,6 @@
 //! One flag.
 
-use super::{Method, Release, Rule, Target, Variants};
+use super::{Approval, Method, Release, Rule, Target, Variants};
 use crate::{FlagKey, Metadata, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -170,6 +170,9 @@ pub struct Definition {
     /// Code it needs before anybody is exposed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requires: Option<CodeVersion>,
+    /// Who must agree to changes of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// JsonLogic kept word for word from a flagd file, in place of targets, rules and release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<Value>,
@@ -207,6 +210,7 @@ impl Definition {
             metadata: Metadata::new(),
             archived_at: None,
             requires: None,
+            approval: None,
             raw: None,
         }
     }

@@ -1,5 +1,6 @@
 //! What people write: sets of flags, segments, rules.
 
+mod approval;
 mod clause;
 mod definition;
 pub(crate) mod read;
@@ -8,6 +9,7 @@ mod rule;
 mod shared;
 mod variants;
 
+pub use approval::Approval;
 pub use clause::{Attribute, Clause, Operator};
 pub use definition::{Anonymous, CodeVersion, Definition, Killed, Kind, Prerequisite, State};
 pub use release::{Judged, Release, WHOLE};
@@ -77,6 +79,9 @@ pub struct SetDefinition {
     /// Whether an evaluation without a targeting key is an error.
     #[serde(default)]
     pub require_targeting_key: bool,
+    /// Who must agree to changes of the set and of its flags; a flag's own wins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
 }
 
 fn version() -> u32 {
@@ -94,6 +99,7 @@ impl SetDefinition {
             bucketing: Bucketing::default(),
             metadata: Metadata::new(),
             require_targeting_key: false,
+            approval: None,
         }
     }
 }

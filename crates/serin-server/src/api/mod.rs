@@ -78,6 +78,13 @@ fn routes(handle: Handle) -> Router {
             "/api/v1/flags/{target}/schedule",
             get(flags::planned).post(flags::schedule).delete(flags::unschedule),
         )
+        .route(
+            "/api/v1/flags/{target}/retirement",
+            get(flags::retirement).post(flags::retire),
+        )
+        .route("/api/v1/flag-requests", get(flags::requests))
+        .route("/api/v1/flag-requests/{target}", get(flags::request).post(flags::answer))
+        .route("/api/v1/breakers/{target}", post(flags::breaker))
         .route("/api/v1/flag-export", get(flags::export))
         .route("/api/v1/flag-import", post(flags::import))
         .route("/api/v1/flag-tokens", get(flags::tokens).post(flags::create_token))

@@ -2,12 +2,18 @@
 //! Fields are only ever added within one schema version.
 
 mod back;
+mod flag_requests;
 mod flags;
 mod life;
 mod plan;
 mod rollout;
 
 pub use back::{DrillRecord, Drills, KnownRevision, MeasuredWay, Runbook};
+pub(crate) use flag_requests::WantedRequests;
+pub use flag_requests::{
+    Agreement, Difference, FlagRequest, FlagRequests, FlagRetirement, PassedStage, Request,
+    RequestState, Requested, RetireRequest, RetireStage, Retirement, Scanned,
+};
 pub use flags::{
     Answered, Asking, Constant, Due, FlagHistory, FlagList, FlagPast, FlagPatch, FlagPut,
     FlagRollout, FlagSchedule, FlagSetPatch, FlagSetRow, FlagSets, FlagToken, FlagTokens, FlagVerb,

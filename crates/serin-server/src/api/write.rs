@@ -2,7 +2,9 @@
 
 use super::error::ApiError;
 use super::read::{known_revision, named, view};
-use super::view::{Applied, ApplyRequest, FlagRollout, ServiceView, VerbRequest};
+use super::view::{
+    Applied, ApplyRequest, FlagRollout, ServiceView, VerbRequest, schema_of,
+};
 use crate::control::{Handle, now};
 use crate::{apply, drill, release};
 use axum::Json;
@@ -108,6 +110,12 @@ pub(crate) fn actor(given: Option<&str>) -> Actor {
 pub(super) async fn flag_rollout(
     State(handle): State<Handle>,
     Json(request): Json<FlagRollout>,
-) -> Result<Json<Applied>, ApiError> {
-    Ok(Json(release::start(&handle, request).await?))
+) -> Result<Response, ApiError> {
+    Ok(match release::start(&handle, request).await? {
+        release::Begun::Started(service) => {
+            let (schema, services) = (schema_of("applied"), vec![service]);
+            Json(Applied { schema, services }).into_response()
+        }
+        release::Begun::Waits(request) => (StatusCode::ACCEPTED, Json(request)).into_response(),
+    })
 }

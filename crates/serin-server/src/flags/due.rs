@@ -2,30 +2,18 @@
 //! that it happens once whatever the clock does; one whose time passed while nobody was there is
 //! made as soon as somebody is.
 
+use super::change::Agreed;
 use super::edit::{Who, Wish};
+use super::request::Requested;
+use super::trigger::{self, SELF, Trigger};
 use super::{Act, FlagError, Refused, edit, seconds};
 use crate::control::Core;
 use serde::{Deserialize, Serialize};
-use serin_core::ServiceName;
 use serin_flags::{Definition, State, Timestamp};
 use serin_store::FlagWrite;
 
-/// Who makes a change that nobody makes at that moment.
-const SELF: &str = "serin";
 /// Changes to come, at most, of all flags.
 const MOST: usize = 10_000;
-
-/// What makes a change without a person. A spent error budget and an open breaker will stand here
-/// too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
-pub enum Trigger {
-    /// A rollout of this service was taken back by evidence or health.
-    RolledBack {
-        /// The service.
-        service: String,
-    },
-}
 
 /// A change that is to come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,14 +34,54 @@ pub struct Due {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Who agreed to it, where somebody had to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved: Vec<String>,
+    /// With a trigger: since when its cause has acted. It acts again only after that was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fired: Option<Timestamp>,
 }
 
 impl Core {
-    /// Remembers changes to come.
+    /// Remembers changes to come, unless others must agree to them first.
+    ///
+    /// # Errors
+    /// When there are too many, the flag is not there, they wait for approval, or cannot be stored.
+    pub(crate) fn schedule_flag(&mut self, due: Vec<Due>) -> Result<(), FlagError> {
+        let Some(first) = due.first().cloned() else { return Ok(()) };
+        self.fit_schedule(&due)?;
+        let free = due.iter().all(|one| one.wish == Wish::Off);
+        if free || self.flags.demand(&first.set, &first.key).is_none() {
+            return self.plan_flag(due, vec![]);
+        }
+        let asks = Who { by: &first.by, reason: first.reason.as_deref(), at: seconds() };
+        let place = (first.set.as_str(), first.key.as_str());
+        Err(self.ask_for(place, asks, Requested::Schedule { due }, &[]))
+    }
+
+    /// Remembers changes to come, with what else is written in the same transaction.
     ///
     /// # Errors
     /// When there are too many, the flag is not there, or they cannot be stored.
-    pub(crate) fn schedule_flag(&mut self, due: Vec<Due>) -> Result<(), FlagError> {
+    pub(super) fn plan_flag(
+        &mut self,
+        due: Vec<Due>,
+        more: Vec<FlagWrite>,
+    ) -> Result<(), FlagError> {
+        self.fit_schedule(&due)?;
+        let first = self.flags.due.last_key_value().map_or(1, |(id, _)| id + 1);
+        let mut writes = more;
+        for (id, one) in (first..).zip(&due) {
+            let text = serde_json::to_string(one).map_err(serin_store::Error::from)?;
+            writes.push(FlagWrite::Due { id, text });
+        }
+        self.executor.store_mut().commit_flags(&writes)?;
+        self.flags.due.extend((first..).zip(due));
+        Ok(())
+    }
+
+    /// What can never be is refused now and not in the night.
+    fn fit_schedule(&self, due: &[Due]) -> Result<(), FlagError> {
         let all = &self.flags.due;
         if all.len() + due.len() > MOST {
             let why = format!("{} changes are scheduled already", all.len());
@@ -61,17 +89,14 @@ impl Core {
                 Refused::new(why, "take some away: `serin flag schedule KEY --clear`").into()
             );
         }
-        let first = all.last_key_value().map_or(1, |(id, _)| id + 1);
-        let mut writes = Vec::new();
-        for (id, one) in (first..).zip(&due) {
+        for one in due {
             let (_, flag, _) = self.flags.flag(&one.set, &one.key)?;
-            // What can never be is refused now and not in the night.
             edit::edit(flag, &one.wish, who(one, one.at))?;
-            let text = serde_json::to_string(one).map_err(serin_store::Error::from)?;
-            writes.push(FlagWrite::Due { id, text });
+            if let Some(trigger) = &one.trigger {
+                trigger.check()?;
+                trigger::bindable(&one.wish)?;
+            }
         }
-        self.executor.store_mut().commit_flags(&writes)?;
-        self.flags.due.extend((first..).zip(due));
         Ok(())
     }
 
@@ -104,6 +129,10 @@ impl Core {
             match self.make(id, &one, now) {
                 // It is tried again when there is room.
                 Err(FlagError::Store(_)) => return,
+                // It was asked for as such before anybody had to agree: now it waits.
+                Err(FlagError::Waits(id)) => {
+                    eprintln!("serin: a scheduled change of {} waits: request {id}", one.key);
+                }
                 Err(error) => {
                     eprintln!("serin: a scheduled change of {} was dropped: {error}", one.key);
                     self.drop_due(id, &one);
@@ -128,19 +157,6 @@ impl Core {
         self.flags.due.retain(|n, _| !gone.contains(n));
     }
 
-    /// Makes the changes that wait for a rollout of `service` to be taken back.
-    pub(crate) fn rolled_back(&mut self, service: &ServiceName, why: &str) {
-        let wanted = Some(Trigger::RolledBack { service: service.to_string() });
-        let due = self.flags.due.values().filter(|due| due.trigger == wanted);
-        for one in due.cloned().collect::<Vec<_>>() {
-            let reason = format!("{service} was rolled back: {why} ({})", asked(&one));
-            let who = Who { by: SELF, reason: Some(&reason), at: seconds() };
-            if let Err(error) = self.wish_flag(&one.set, &one.key, &one.wish, who) {
-                eprintln!("serin: {} was not changed for {service}: {error}", one.key);
-            }
-        }
-    }
-
     fn make(&mut self, id: u64, due: &Due, now: Timestamp) -> Result<(), FlagError> {
         let (key, flag, _) = self.flags.flag(&due.set, &due.key)?;
         if let Some(what) = stopped(flag, &due.wish) {
@@ -152,7 +168,12 @@ impl Core {
         let (key, next) = (key.clone(), edit::edit(flag, &due.wish, who)?);
         self.refuse_wish(&due.wish, &next)?;
         let act = Act { set: &due.set, key: &key, who, verb: due.wish.verb() };
-        self.change_flag_with(act, Some(next), vec![FlagWrite::DropDue { id }]).map(drop)
+        let drop_due = vec![FlagWrite::DropDue { id }];
+        if due.approved.is_empty() {
+            return self.change_flag_with(act, Some(next), drop_due).map(drop);
+        }
+        let agreed = Agreed { by: &due.approved, request: None };
+        self.make_change(act, Some(next), drop_due, agreed).map(drop)
     }
 }
 
@@ -168,7 +189,7 @@ fn stopped(flag: &Definition, wish: &Wish) -> Option<&'static str> {
 }
 
 /// Who asked for the change, and why.
-fn asked(due: &Due) -> String {
+pub(super) fn asked(due: &Due) -> String {
     let why = due.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
     format!("scheduled by {}{why}", due.by)
 }

@@ -178,6 +178,7 @@ fn served(flag: &Definition) -> Definition {
         state: State::On,
         requires: None,
         code_default: None,
+        approval: None,
         ..flag.clone()
     }
 }

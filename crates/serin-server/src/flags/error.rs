@@ -43,6 +43,9 @@ pub(crate) enum FlagError {
         /// The change it is at.
         have: u64,
     },
+    /// Others must agree first: it is remembered as the request of this number.
+    #[error("it waits for approval: request {0}")]
+    Waits(u64),
     /// It could not be stored.
     #[error(transparent)]
     Store(#[from] serin_store::Error),
@@ -102,6 +105,8 @@ impl From<FlagError> for ApiError {
                 let error = Self::new(StatusCode::PRECONDITION_FAILED, "changed", title);
                 error.hint("look at it with `serin flag get` and try again")
             }
+            FlagError::Waits(id) => Self::new(StatusCode::CONFLICT, "waits-for-approval", title)
+                .hint(format!("somebody else says `serin flag approve {id}`")),
             FlagError::Store(error) => error.into(),
         }
     }

@@ -20,6 +20,12 @@ pub struct Stamp {
     pub reason: Option<String>,
     /// What was done, in a word: `set`, `on`, `off`, `kill`, `restore`, `archive`, `release`...
     pub verb: String,
+    /// Who agreed to it, where somebody had to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved: Vec<String>,
+    /// The request that they agreed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<u64>,
 }
 
 /// That everybody gets the same variant.
@@ -201,6 +207,8 @@ mod tests {
             by: "ada".into(),
             reason: None,
             verb: "set".into(),
+            approved: vec![],
+            request: None,
         };
         let first = Mark::after(&flag(|_| ()), stamp(10), None);
         let same = Mark::after(&flag(|f| f.description = "x".into()), stamp(20), Some(&first));

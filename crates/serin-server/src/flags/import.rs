@@ -1,7 +1,8 @@
 //! Many flags at once: one check, one transaction, one word to the data plane. All of them or none.
 
 use super::push::Tell;
-use super::{Act, Changed, FlagError, Mark, Stamp, Who, stamp_of, stored};
+use super::change::stamp_of;
+use super::{Act, Changed, FlagError, Mark, Refused, Stamp, Who, stored};
 use crate::control::Core;
 use serin_flags::{Definition, FlagKey, SetDefinition, problems_of_change};
 use serin_store::FlagWrite;
@@ -28,6 +29,10 @@ impl Core {
     ) -> Result<(), FlagError> {
         let name = head.name.clone();
         let held = &self.flags.set(&name)?.definition;
+        if held.approval.is_some() {
+            let why = format!("changes of {name} need approval, and an import is many at once");
+            return Err(Refused::new(why, "import into a new set, and look at it there").into());
+        }
         let mut next = SetDefinition { flags: held.flags.clone(), ..head };
         next.flags.extend(flags.iter().cloned());
         let problems = problems_of_change(held, &next);

@@ -9,12 +9,18 @@
 //! - What is scheduled leaves with the change it makes, in one transaction: it happens once.
 //! - The data plane is given what holds, again and again until it says that it has it on its disk.
 
+mod approve;
+mod change;
+mod diff;
 mod due;
 mod edit;
 mod error;
 mod held;
 mod import;
 mod push;
+mod request;
+mod retire;
+mod retiring;
 mod rollout;
 mod room;
 mod sets;
@@ -23,30 +29,38 @@ mod steady;
 mod stored;
 mod strategy;
 mod tokens;
+mod trigger;
 mod used;
+mod watch;
 pub(crate) mod words;
 
-pub use due::{Due, Trigger};
+pub use due::Due;
+pub use diff::{Difference, differences};
 pub(crate) use edit::{Refused, Who, Wish, admitted, beside_release, restored};
 pub(crate) use error::FlagError;
 pub use held::{Constant, Stamp};
 pub(crate) use held::{Mark, one_for_all};
 pub(crate) use push::{Told, start as start_push};
+pub use request::{Agreement, Request, RequestState, Requested};
+pub use retire::{PassedStage, RetireStage, Retirement, Scanned, WATCH_S};
+pub(crate) use retiring::Plan as RetirePlan;
 pub(crate) use rollout::gives_somebody;
 pub(crate) use stored::Past;
 pub(crate) use strategy::{Strategy, apply, on_variant, percent};
 pub use tokens::KeptToken;
+pub use trigger::Trigger;
 pub use used::{Answered, Used};
 
 use crate::control::{Core, now};
 use push::{Push, Tell};
-use serin_edge::{Counts, Revision, Table, Upsert};
-use serin_flags::{Definition, FlagKey, SetDefinition, Timestamp, problems_of_change};
+use serin_edge::{Counts, Revision, Table};
+use serin_flags::{Definition, FlagKey, SetDefinition, Timestamp};
 use serin_store::{FlagChange, FlagWrite, KillNote, Store};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use used::Uses;
+use watch::Watched;
 
 /// The set that is there from the beginning.
 pub(crate) const FIRST: &str = "production";
@@ -54,9 +68,6 @@ pub(crate) const FIRST: &str = "production";
 /// The word for a change that only takes a flag back from users: like a kill it is never refused for
 /// want of room. The engine takes it again if it was not written.
 pub(crate) const BACK: &str = "back";
-
-/// Sets, at most.
-const SETS_MAX: usize = 200;
 
 /// All sets.
 #[derive(Debug, Default)]
@@ -72,6 +83,12 @@ pub(crate) struct Flags {
     /// Changes to come, by number.
     due: BTreeMap<u64, Due>,
     steady: steady::Steady,
+    /// What was asked for and others must agree to, by number; also what became of it.
+    requests: BTreeMap<u64, Request>,
+    /// Services that changes to come watch.
+    watched: BTreeMap<String, Watched>,
+    /// Flags on their way out, by set and key.
+    retiring: BTreeMap<(String, String), Retirement>,
     pub(crate) uses: Uses,
     push: Option<Push>,
     /// Where the protocols are served.
@@ -267,138 +284,6 @@ pub(crate) fn seconds() -> Timestamp {
 }
 
 impl Core {
-    /// Makes a flag what `next` says, or takes it away; the only way to change one.
-    ///
-    /// # Errors
-    /// When it would not be valid, or cannot be stored; then nothing was changed.
-    pub(crate) fn change_flag(
-        &mut self,
-        act: Act<'_>,
-        next: Option<Definition>,
-    ) -> Result<Changed, FlagError> {
-        self.change_flag_with(act, next, vec![])
-    }
-
-    /// The same, with what else is written in the same transaction.
-    pub(crate) fn change_flag_with(
-        &mut self,
-        act: Act<'_>,
-        next: Option<Definition>,
-        more: Vec<FlagWrite>,
-    ) -> Result<Changed, FlagError> {
-        self.flags.set(act.set)?;
-        let Some(set) = self.flags.sets.get_mut(act.set) else { return Err(lost()) };
-        let held = set.definition.clone();
-        let before = put(set, act.key, next.clone());
-        // A kill, or a way back, holds whatever else is wrong with the set.
-        let is_way_back = ["kill", BACK].contains(&act.verb);
-        let problems =
-            if is_way_back { vec![] } else { problems_of_change(&held, &set.definition) };
-        if !problems.is_empty() {
-            put(set, act.key, before);
-            return Err(FlagError::Invalid(problems));
-        }
-        let n = self.flags.n + 1;
-        let stamp = stamp(act, n);
-        let old = set.marks.get(act.key).cloned();
-        let mark = next.as_ref().map(|flag| Mark::after(flag, stamp.clone(), old.as_ref()));
-        let changed = Changed { n, before, after: next };
-        let writes = stored::writes(act, &stamp, &changed, mark.as_ref());
-        if let Err(error) = self.write_flags(act, [writes?, more].concat()) {
-            if let Some(set) = self.flags.sets.get_mut(act.set) {
-                put(set, act.key, changed.before);
-            }
-            return Err(error.into());
-        }
-        self.flags.n = n;
-        if let Some(set) = self.flags.sets.get_mut(act.set) {
-            match mark {
-                Some(mark) => set.marks.insert(act.key.clone(), mark),
-                None => set.marks.remove(act.key),
-            };
-        }
-        self.tell_plane(act, &changed);
-        Ok(changed)
-    }
-
-    /// Does what somebody wishes of a flag that is there.
-    ///
-    /// # Errors
-    /// When it does not fit, would not be valid, or cannot be stored.
-    pub(crate) fn wish_flag(
-        &mut self,
-        set: &str,
-        key: &str,
-        wish: &Wish,
-        who: Who<'_>,
-    ) -> Result<Changed, FlagError> {
-        let (key, flag, _) = self.flags.flag(set, key)?;
-        let (key, next) = (key.clone(), edit::edit(flag, wish, who)?);
-        self.refuse_wish(wish, &next)?;
-        self.change_flag(Act { set, key: &key, who, verb: wish.verb() }, Some(next))
-    }
-
-    /// Makes a new, empty set.
-    ///
-    /// # Errors
-    /// When there is one already, there are too many, or it cannot be stored.
-    pub(crate) fn create_set(&mut self, name: &str, who: Who<'_>) -> Result<u64, FlagError> {
-        let name = set_name(name)?;
-        if self.flags.sets.contains_key(name) {
-            let hint = format!("`serin flag list --set {name}` shows it");
-            return Err(Refused::new(format!("there is a set `{name}` already"), hint).into());
-        }
-        if self.flags.sets.len() >= SETS_MAX {
-            let why = format!("there are {SETS_MAX} sets already");
-            return Err(Refused::new(why, "take one away that nobody uses").into());
-        }
-        self.change_set(SetDefinition::new(name), who, "create")
-    }
-
-    /// Makes a set what `definition` says beside its flags.
-    ///
-    /// # Errors
-    /// When it would not be valid, or cannot be stored.
-    pub(crate) fn change_set(
-        &mut self,
-        head: SetDefinition,
-        who: Who<'_>,
-        verb: &str,
-    ) -> Result<u64, FlagError> {
-        let name = head.name.clone();
-        let held = self.flags.sets.get(&name).map(|set| set.definition.clone());
-        let held = held.unwrap_or_else(|| SetDefinition::new(""));
-        let whole = SetDefinition { flags: held.flags.clone(), ..head };
-        let problems = problems_of_change(&held, &whole);
-        if !problems.is_empty() {
-            return Err(FlagError::Invalid(problems));
-        }
-        let n = self.flags.n + 1;
-        let stamp = Stamp { verb: verb.to_owned(), ..stamp_of(who, n) };
-        self.executor.store_mut().commit_flags(&stored::set_writes(&whole, &stamp)?)?;
-        self.flags.n = n;
-        let set = self.flags.sets.entry(name.clone()).or_insert_with(|| Set::new(&name));
-        (set.definition, set.changed) = (whole, Some(stamp));
-        self.flags.tell(Tell::All);
-        Ok(n)
-    }
-
-    /// Tells the data plane of one flag. With the first flag it has to open its addresses, and with
-    /// the last one to close them.
-    fn tell_plane(&mut self, act: Act<'_>, changed: &Changed) {
-        let is_only =
-            self.flags.sets.values().map(|set| set.definition.flags.len()).sum::<usize>() < 2;
-        let first = is_only && (changed.before.is_none() || changed.after.is_none());
-        let change = Upsert {
-            base: Revision { n: changed.n - 1, ..self.flags.revision() },
-            revision: self.flags.revision(),
-            set: act.set.to_owned(),
-            key: act.key.clone(),
-            definition: changed.after.clone().map(Arc::new),
-        };
-        self.flags.tell(if first { Tell::All } else { Tell::One(Box::new(change)) });
-    }
-
     /// All that the data plane has to know of flags.
     pub(crate) fn flag_table(&mut self) -> Table {
         let flags = &self.flags;
@@ -433,29 +318,6 @@ impl Flags {
             let _ = push.tells.send(tell);
         }
     }
-}
-
-/// Puts a flag into its set, or takes it out; the one that was there.
-fn put(set: &mut Set, key: &FlagKey, flag: Option<Definition>) -> Option<Definition> {
-    let before = match flag {
-        Some(flag) => set.definition.flags.insert(key.clone(), flag),
-        None => set.definition.flags.remove(key),
-    };
-    before.map(Arc::unwrap_or_clone)
-}
-
-fn stamp(act: Act<'_>, n: u64) -> Stamp {
-    Stamp { verb: act.verb.to_owned(), ..stamp_of(act.who, n) }
-}
-
-fn stamp_of(who: Who<'_>, n: u64) -> Stamp {
-    let reason = who.reason.map(str::to_owned);
-    Stamp { n, at: who.at, by: who.by.to_owned(), reason, verb: String::new() }
-}
-
-/// The set was looked up a moment ago.
-fn lost() -> FlagError {
-    FlagError::Unreadable("the set is gone".into())
 }
 
 /// A line of the history as it is stored.

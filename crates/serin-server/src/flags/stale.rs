@@ -165,7 +165,15 @@ mod tests {
 
     fn mark(since: i64) -> Mark {
         let at = Timestamp(since * DAY);
-        let changed = Stamp { n: 1, at, by: "ada".into(), reason: None, verb: "set".into() };
+        let changed = Stamp {
+            n: 1,
+            at,
+            by: "ada".into(),
+            reason: None,
+            verb: "set".into(),
+            approved: vec![],
+            request: None,
+        };
         Mark { changed, constant: Some(Constant { variant: Some("on".into()), since: at }) }
     }
 

@@ -2,11 +2,11 @@
 
 use super::held::{Kept, Mark, Stamp};
 use super::used::Uses;
-use super::{Act, Changed, FIRST, Flags, Set};
+use super::{Act, Changed, FIRST, Flags, Request, Retirement, Set, approve, retiring};
 use serde::{Deserialize, Serialize};
 use serin_core::Timestamp;
 use serin_flags::{Definition, FlagKey, SetDefinition, Shared};
-use serin_store::{Error, FlagChange, FlagWrite, Store, StoredFlag};
+use serin_store::{Error, FlagChange, FlagWrite, Store, StoredFlag, StoredNote};
 use std::collections::BTreeMap;
 
 /// What a set is beside its flags.
@@ -57,10 +57,33 @@ pub(super) fn load(store: &Store) -> Result<Flags, Error> {
     let due = found.due.into_iter();
     let due = due.map(|(id, text)| Ok((id, serde_json::from_str(&text)?)));
     let due = due.collect::<Result<_, Error>>()?;
+    let (requests, retiring) = notes(found.notes)?;
     let tokens = found.tokens.into_iter();
     let tokens = tokens.map(|(hash, text)| Ok((hash, serde_json::from_str(&text)?)));
     let tokens = tokens.collect::<Result<_, Error>>()?;
-    Ok(Flags { sets, n: found.last, due, tokens, uses: Uses::of(uses), ..Flags::default() })
+    let (n, uses) = (found.last, Uses::of(uses));
+    Ok(Flags { sets, n, due, requests, retiring, tokens, uses, ..Flags::default() })
+}
+
+type Retiring = BTreeMap<(String, String), Retirement>;
+
+fn notes(found: Vec<StoredNote>) -> Result<(BTreeMap<u64, Request>, Retiring), Error> {
+    let (mut requests, mut retiring) = (BTreeMap::new(), BTreeMap::new());
+    for StoredNote { kind, id, text } in found {
+        match (kind.as_str(), id.split_once('/')) {
+            (approve::NOTE, _) => {
+                let request: Request = serde_json::from_str(&text)?;
+                requests.insert(request.id, request);
+            }
+            (retiring::NOTE, Some((set, key))) => {
+                let one = serde_json::from_str(&text)?;
+                retiring.insert((set.to_owned(), key.to_owned()), one);
+            }
+            // Of a kind that this Serin does not know: left where it is.
+            _ => {}
+        }
+    }
+    Ok((requests, retiring))
 }
 
 /// What a change writes.

@@ -142,8 +142,15 @@ mod tests {
 
     #[test]
     fn two_weeks_at_one_value_are_told() {
-        let stamp =
-            Stamp { n: 1, at: Timestamp(0), by: "ada".into(), reason: None, verb: "set".into() };
+        let stamp = Stamp {
+            n: 1,
+            at: Timestamp(0),
+            by: "ada".into(),
+            reason: None,
+            verb: "set".into(),
+            approved: vec![],
+            request: None,
+        };
         let told = |flag: &Definition, at: i64| {
             reminder(flag, &Mark::after(flag, stamp.clone(), None), Timestamp(at)).is_some()
         };

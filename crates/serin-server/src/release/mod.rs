@@ -16,7 +16,7 @@ mod start;
 mod told;
 mod wanted;
 
-pub(crate) use start::start;
+pub(crate) use start::{Begun, start};
 
 use crate::control::Core;
 use crate::flags::{Act, Changed, FlagError, Who, Wish, seconds};

@@ -1,7 +1,7 @@
 //! Begins the release of a flag.
 
 use crate::api::error::ApiError;
-use crate::api::view::{Applied, AppliedService, FlagRollout, schema_of};
+use crate::api::view::{AppliedService, FlagRequest, FlagRollout};
 use crate::api::write::actor;
 use crate::control::{Core, Handle, now};
 use crate::flags::{Act, Who, on_variant, seconds};
@@ -31,11 +31,21 @@ spec:
 ///
 /// # Errors
 /// When the flag, the service or the steps are not fit for it; then nothing was changed.
-pub(crate) async fn start(handle: &Handle, request: FlagRollout) -> Result<Applied, ApiError> {
+pub(crate) async fn start(handle: &Handle, request: FlagRollout) -> Result<Begun, ApiError> {
     let schedule = schedule(&request.strategy)?;
-    let begun = handle.ask(move |core| core.begin_release(&request, schedule));
-    let service = begun.await.ok_or_else(ApiError::ending)??;
-    Ok(Applied { schema: schema_of("applied"), services: vec![service] })
+    let begun = handle.ask(move |core| match core.waits_for_approval(&request, &schedule)? {
+        Some(id) => Ok(Begun::Waits(Box::new(core.flags.request_view(id)?))),
+        None => core.begin_release(&request, schedule).map(Begun::Started),
+    });
+    begun.await.ok_or_else(ApiError::ending)?
+}
+
+/// What became of the wish for a release.
+pub(crate) enum Begun {
+    /// It is under way, or waits for the one before.
+    Started(AppliedService),
+    /// Others must agree first.
+    Waits(Box<FlagRequest>),
 }
 
 /// The steps of a strategy, in the words of a service's file.
@@ -85,12 +95,45 @@ struct Wanted {
 }
 
 impl Core {
+    /// Remembers a release that others must agree to; none: nobody has to. What is not fit is
+    /// refused now.
+    fn waits_for_approval(
+        &mut self,
+        request: &FlagRollout,
+        schedule: &Schedule,
+    ) -> Result<Option<u64>, ApiError> {
+        if request.dry_run || !self.flags.demands(&request.set, &request.key) {
+            return Ok(None);
+        }
+        self.fit(request, schedule.clone())?;
+        let by = actor(request.asking.actor.as_deref());
+        let who = Who { by: &by.0, reason: request.asking.reason.as_deref(), at: seconds() };
+        Ok(Some(self.ask_for_release(request, who)?))
+    }
+
+    /// Begins a release that others agreed to.
+    ///
+    /// # Errors
+    /// When it is not fit any more; then nothing was changed.
+    pub(crate) fn begin_agreed(
+        &mut self,
+        request: &FlagRollout,
+        approved_by: &str,
+    ) -> Result<(), ApiError> {
+        let schedule = schedule(&request.strategy)?;
+        let mut request = request.clone();
+        let why = request.asking.reason.map(|why| format!("{why}; ")).unwrap_or_default();
+        request.asking.reason = Some(format!("{why}approved by {approved_by}"));
+        self.begin_release(&request, schedule).map(drop)
+    }
+
     fn begin_release(
         &mut self,
         request: &FlagRollout,
         schedule: Schedule,
     ) -> Result<AppliedService, ApiError> {
         let Wanted { key, flag, spec, revision } = self.fit(request, schedule)?;
+        let everybody = spec.flag.as_ref().map(|flag| flag.off.version.to_string());
         let name = spec.name.clone();
         let by = actor(request.asking.actor.as_deref());
         let reason = request.asking.reason.clone();
@@ -103,7 +146,7 @@ impl Core {
         }
         let next = self.executor.preview(&name, &event, now())?.next;
         if !request.dry_run {
-            self.open(request, &key, &flag, &by)?;
+            self.open(request, &key, (&flag, everybody.as_deref()), &by)?;
             self.submit(&name, &event)?;
         }
         let rollout = next.rollout.as_ref().filter(|r| r.candidate == revision).map(|r| r.id);
@@ -121,6 +164,7 @@ impl Core {
     fn fit(&self, request: &FlagRollout, schedule: Schedule) -> Result<Wanted, ApiError> {
         let (key, flag, _) = self.flags.flag(&request.set, &request.key)?;
         let (key, flag) = (key.clone(), flag.clone());
+        let current = current(&flag);
         releasable(&key, &flag)?;
         let carrier = self.carrier(request, &key)?;
         if let Some(why) = self.lacks_code(&flag) {
@@ -132,17 +176,19 @@ impl Core {
             Some(named) => return Err(no_variant(&key, named)),
             None => on_variant(&flag).map(str::to_owned).ok_or_else(|| no_variant(&key, "on"))?,
         };
+        if current == Some(on.as_str()) {
+            let title = format!("{key} cannot be released: everybody gets `{on}` already");
+            return Err(conflict("not-releasable", title).hint("switch it off first: `serin flag off`"));
+        }
         let code = carrier.stable.as_ref().map(ToString::to_string).unwrap_or_default();
         let of = |variant: &str| revision(request, &flag, variant, &code);
         let name = ServiceName::flag(&request.set, &request.key).map_err(|e| unfit(&e))?;
         let known = self.executor.service(&name);
-        let held = known.and_then(|service| service.spec.flag.as_ref());
-        let off = held.map_or_else(|| of(&flag.off_variant), |spec| Ok(spec.off.clone()))?;
-        if known.is_some_and(|service| service.stable.as_ref() != Some(&off)) {
-            let title = format!("{key} was released already, and its release was not taken back");
-            let hint = format!("take it back first: `serin rollback {name}`");
-            return Err(conflict("released", title).hint(hint));
-        }
+        let everybody = current.unwrap_or(&flag.off_variant);
+        let off = match known_as(known, everybody) {
+            Some(id) => id,
+            None => of(everybody)?,
+        };
         let (set, carrier) = (request.set.clone(), carrier.name.clone());
         let spec = FlagSpec { set, key: request.key.clone(), carrier, off };
         let window = request.window_ms.map_or(WINDOW, Millis);
@@ -208,11 +254,11 @@ impl Core {
         &mut self,
         request: &FlagRollout,
         key: &FlagKey,
-        flag: &Definition,
+        (flag, everybody): (&Definition, Option<&str>),
         by: &Actor,
     ) -> Result<(), ApiError> {
-        let off = Some(flag.off_variant.clone());
-        let next = Definition { state: State::On, default_variant: off, ..flag.clone() };
+        let default_variant = everybody.map(str::to_owned);
+        let next = Definition { state: State::On, default_variant, ..flag.clone() };
         if next == *flag {
             return Ok(());
         }
@@ -221,6 +267,23 @@ impl Core {
         self.change_flag(act, Some(next))?;
         Ok(())
     }
+}
+
+/// The variant that everybody gets whom no list and no rule fits, as long as nothing is released;
+/// none: what the app's code says.
+fn current(flag: &Definition) -> Option<&str> {
+    match flag.state {
+        State::On => flag.default_variant.as_deref(),
+        State::Off | State::Disabled => Some(&flag.off_variant),
+    }
+}
+
+/// The engine's name for a variant that it trusts already.
+fn known_as(service: Option<&Service>, variant: &str) -> Option<RevisionId> {
+    let service = service?;
+    let off = service.spec.flag.as_ref().map(|flag| &flag.off);
+    let mut trusted = service.stable.iter().chain(off);
+    trusted.find(|id| id.version.as_str() == variant).cloned()
 }
 
 /// What its owner should know.
@@ -257,9 +320,9 @@ fn releasable(key: &FlagKey, flag: &Definition) -> Result<(), ApiError> {
     } else if catches_all {
         let why = "a rule without a condition decides for everybody before the release".to_owned();
         (why, "take the rule away: `serin flag set KEY --none`")
-    } else if flag.state == State::On && flag.default_variant.as_ref() != Some(&flag.off_variant) {
-        let why = "everybody gets it already".to_owned();
-        (why, "switch it off first: `serin flag off`")
+    } else if current(flag).is_none() {
+        let why = "everybody gets what the app's code says".to_owned();
+        (why, "give everybody a variant first: `serin flag set KEY --none`")
     } else {
         return Ok(());
     };

@@ -3,11 +3,13 @@
 mod carry;
 mod change;
 mod offline;
+mod people;
 mod rollout;
 
 pub use carry::{ExplainArgs, ExportArgs, ImportArgs, ScheduleArgs, TestArgs, TokenArgs};
-pub use change::{ArchiveArgs, FlagKind, KillArgs, RestoreArgs, SetArgs, SetsArgs, VerbArgs};
+pub use change::{ArchiveArgs, DemandArgs, FlagKind, KillArgs, RestoreArgs, SetArgs, SetsArgs, VerbArgs};
 pub use offline::{EvalArgs, Hash, ScanArgs};
+pub use people::{ApproveArgs, PendingArgs, RejectArgs, RetireArgs};
 pub use rollout::{RolloutArgs, Until};
 
 use clap::{Args, Subcommand};
@@ -43,6 +45,14 @@ pub enum FlagVerb {
     History(HistoryArgs),
     /// Make a flag what it was after an earlier change
     Restore(RestoreArgs),
+    /// Changes that others must agree to
+    Pending(PendingArgs),
+    /// Agree to a change that somebody else asked for
+    Approve(ApproveArgs),
+    /// Refuse a change, or take one's own back
+    Reject(RejectArgs),
+    /// Take a flag out of the system stage by stage: users, background work, code, flag
+    Retire(RetireArgs),
     /// Put a flag away that no code asks for any more
     Archive(ArchiveArgs),
     /// Why a user gets what they get

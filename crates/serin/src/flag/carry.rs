@@ -4,6 +4,7 @@ use super::args::{ExplainArgs, ExportArgs, ImportArgs, ScheduleArgs, TestArgs, T
 use super::change::asking;
 use super::eval::read_file;
 use super::look::path_of;
+use super::people;
 use super::render::when;
 use crate::client::{Document, escaped};
 use crate::context::{Context, query};
@@ -125,13 +126,14 @@ pub async fn schedule(context: &Context<'_>, args: ScheduleArgs) -> Result<Exit,
         return planned(context, &document);
     }
     let timed = args.at.is_some() || args.ramp.is_some();
-    if !timed && args.when_rolled_back.is_none() {
+    let trigger = trigger(&args)?;
+    if !timed && trigger.is_none() {
         return show(context, path, schedule_lines).await;
     }
     let asking = asking(args.why.reason);
     let mut request = json!({ "actor": asking.actor, "reason": asking.reason,
         "at": args.at.map(|at| at.to_string()), "ramp": args.ramp.unwrap_or_default(),
-        "whenRolledBack": args.when_rolled_back, "every": args.every.map(|every| every.as_secs()) });
+        "when": trigger, "every": args.every.map(|every| every.as_secs()) });
     let (what, value) = match args.percent {
         Some(percent) => ("set", json!({ "strategy": "percentage", "value": percent })),
         None if args.off => ("off", json!({})),
@@ -144,7 +146,40 @@ pub async fn schedule(context: &Context<'_>, args: ScheduleArgs) -> Result<Exit,
     planned(context, &context.client.submit(&path, &request).await?)
 }
 
+/// What a change waits for instead of a time.
+fn trigger(args: &ScheduleArgs) -> Result<Option<Trigger>, Failure> {
+    let for_s = args.lasting.map_or(60, |time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
+    let least = args.least.unwrap_or(50);
+    if let Some(service) = args.when_rolled_back.clone() {
+        return Ok(Some(Trigger::RolledBack { service }));
+    }
+    if let Some(text) = &args.when_errors {
+        let (service, percent) = bound(text, "shop=5%")?;
+        let above = percent / 100.0;
+        return Ok(Some(Trigger::Errors { service, above, for_s, least }));
+    }
+    if let Some(text) = &args.when_burn {
+        let (service, rate) = bound(text, "shop=14.4")?;
+        let objective = args.objective.unwrap_or(99.9) / 100.0;
+        return Ok(Some(Trigger::Burn { service, objective, rate, for_s, least }));
+    }
+    Ok(args.when_breaker.clone().map(|name| Trigger::Breaker { name }))
+}
+
+/// A service and a number.
+fn bound(text: &str, example: &str) -> Result<(String, f64), Failure> {
+    let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let number = |text: &str| text.trim_end_matches('%').parse().ok();
+    parts.and_then(|(name, text)| Some((name.to_owned(), number(text)?))).ok_or_else(|| {
+        Failure::usage("usage", format!("`{text}` is no service with its bound"))
+            .hint(format!("write it as `{example}`"))
+    })
+}
+
 fn planned(context: &Context<'_>, document: &Document) -> Result<Exit, Failure> {
+    if let Some(exit) = people::waits(context, document)? {
+        return Ok(exit);
+    }
     if context.printer.is_json() {
         context.printer.pass(document);
         return Ok(Exit::Reached);
@@ -163,9 +198,13 @@ fn schedule_lines(schedule: &FlagSchedule, _: &Frame) -> Vec<Line> {
         let wish = serde_json::to_string(&due.wish).unwrap_or_default();
         let time = match &due.trigger {
             None => when(due.at),
-            Some(Trigger::RolledBack { service }) => format!("when {service} is rolled back"),
+            Some(trigger) => trigger.words(),
         };
-        Line::toned(Tone::Bold, time).text(format!("  {wish}, by {}", due.by))
+        let fired = due.fired.map(|at| format!("; acted {}, again after it was calm", when(at)));
+        let agreed = due.approved.join(", ");
+        let agreed = if agreed.is_empty() { agreed } else { format!(", approved by {agreed}") };
+        let text = format!("  {wish}, by {}{agreed}{}", due.by, fired.unwrap_or_default());
+        Line::toned(Tone::Bold, time).text(text)
     };
     schedule.due.iter().map(line).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::args::{ArchiveArgs, KillArgs, RestoreArgs, VerbArgs};
 use super::look::path_of;
-use super::render;
+use super::{people, render};
 use crate::client::{Document, escaped};
 use crate::context::{Context, query};
 use crate::exit::Exit;
@@ -78,6 +78,9 @@ async fn ask(
 
 /// Says what a flag is after a change.
 pub fn changed(context: &Context<'_>, document: &Document) -> Result<Exit, Failure> {
+    if let Some(exit) = people::waits(context, document)? {
+        return Ok(exit);
+    }
     let view: FlagView = document.read()?;
     if context.printer.is_json() {
         context.printer.pass(document);

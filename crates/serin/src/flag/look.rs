@@ -3,7 +3,7 @@
 use super::args::{HistoryArgs, KeyArgs, ListArgs, SetsArgs};
 use super::change::{asking, put};
 use super::eval::read_file;
-use super::render;
+use super::{people, render};
 use crate::client::escaped;
 use crate::context::{Context, query};
 use crate::exit::Exit;
@@ -77,6 +77,10 @@ async fn one_set(context: &Context<'_>, name: &str, args: &SetsArgs) -> Result<E
     let path = format!("/api/v1/flag-sets/{}", escaped(name));
     let document = if args.remove {
         context.client.send(Method::DELETE, &path, &asking(args.why.reason.clone()), None).await?
+    } else if let Some(demand) = people::demand(&args.demand) {
+        let patch = std::iter::once(("approval".to_owned(), demand)).collect();
+        let request = FlagSetPatch { asking: asking(args.why.reason.clone()), patch };
+        context.client.send(Method::PATCH, &path, &request, None).await?
     } else if let Some(file) = &args.patch {
         let patch = serde_json::from_slice(&read_file(file)?).map_err(|error| {
             Failure::usage("invalid-patch", format!("`{}` is no patch: {error}", file.display()))

@@ -6,7 +6,9 @@ mod change;
 mod eval;
 mod look;
 mod offline;
+mod people;
 mod render;
+mod retire;
 mod rollout;
 mod scan;
 mod set;
@@ -45,6 +47,14 @@ async fn asked(context: &Context<'_>, verb: FlagVerb) -> Result<Exit, Failure> {
         FlagVerb::Rollout(args) => rollout::rollout(context, *args).await,
         FlagVerb::History(args) => look::history(context, args).await,
         FlagVerb::Restore(args) => change::restore(context, args).await,
+        FlagVerb::Pending(args) => people::pending(context, args).await,
+        FlagVerb::Approve(args) => {
+            people::answer(context, args.request, "approve", args.why.reason).await
+        }
+        FlagVerb::Reject(args) => {
+            people::answer(context, args.request, "reject", args.why.reason).await
+        }
+        FlagVerb::Retire(args) => retire::retire(context, args).await,
         FlagVerb::Archive(args) => change::archive(context, args).await,
         FlagVerb::Sets(args) => look::sets(context, args).await,
         FlagVerb::Explain(args) => carry::explain(context, args).await,

@@ -87,6 +87,8 @@ pub fn detail(flag: &FlagView, frame: &Frame) -> Vec<Line> {
         "needs code",
         code.map(|one| format!("{}@{}", one.service, one.version)).unwrap_or_default(),
     );
+    let demand = definition.approval.as_ref().map(|one| format!("{} for each change", one.count));
+    fact("approvals", demand.unwrap_or_default());
     fact("tags", definition.tags.join(", "));
     fact("changed", stamp(&flag.changed));
     lines.extend(trouble(flag.trouble.as_ref()));
@@ -120,9 +122,10 @@ pub fn history(history: &FlagHistory, one: bool, frame: &Frame) -> Vec<Line> {
 }
 
 fn past_row(past: &FlagPast, one: bool) -> Vec<Line> {
-    let Stamp { n, at, by, reason, verb } = &past.stamp;
+    let Stamp { n, at, by, reason, verb, approved, .. } = &past.stamp;
     let then = past.serving.as_deref().unwrap_or(if past.key.is_empty() { "" } else { "gone" });
-    let why = reason.as_ref().map(|reason| format!("; {reason}")).unwrap_or_default();
+    let agreed = approved.iter().map(|name| format!("; approved by {name}")).collect::<String>();
+    let why = reason.as_ref().map(|reason| format!("; {reason}")).unwrap_or_default() + &agreed;
     let flag = (!one).then(|| Line::toned(Tone::Bold, &past.key));
     [Line::plain(n.to_string()), Line::plain(when(*at))]
         .into_iter()

@@ -2,6 +2,7 @@
 
 use super::args::{RolloutArgs, Until};
 use super::change::asking;
+use super::people;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -28,6 +29,9 @@ pub async fn rollout(context: &Context<'_>, args: RolloutArgs) -> Result<Exit, F
         dry_run: args.dry_run,
     };
     let document = context.client.submit("/api/v1/flag-rollouts", &request).await?;
+    if let Some(exit) = people::waits(context, &document)? {
+        return Ok(exit);
+    }
     ship::settle(context, &document, args.dry_run, args.stay).await
 }
 

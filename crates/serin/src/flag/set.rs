@@ -4,6 +4,7 @@ use super::args::{FlagKind, SetArgs};
 use super::change::{asking, changed, put};
 use super::eval::read_file;
 use super::look::path_of;
+use super::people;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -71,6 +72,7 @@ fn patch(args: &SetArgs, now: Timestamp) -> Result<Map<String, Value>, Failure> 
         ("variants", values.map(Value::from)),
         ("offVariant", off.clone()),
         ("defaultVariant", off),
+        ("approval", people::demand(&args.demand)),
     ];
     let given = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     Ok(given.collect())

@@ -9,35 +9,35 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 /// A server whose flags are served at an address of its own.
-struct Flags {
-    server: Server,
-    at: SocketAddr,
+pub struct Flags {
+    pub server: Server,
+    pub at: SocketAddr,
 }
 
 impl Flags {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let server = Server::start_with(&["--flags-listen", &at.to_string()]);
         Self { server, at }
     }
 
-    fn flag(&self, words: &[&str]) -> crate::support::Said {
+    pub fn flag(&self, words: &[&str]) -> crate::support::Said {
         self.server.run(&[&["flag"], words].concat())
     }
 
     /// What it says, for words that must succeed.
-    fn ok(&self, words: &[&str]) -> String {
+    pub fn ok(&self, words: &[&str]) -> String {
         let said = self.flag(words);
         assert_eq!(said.code, Some(0), "serin flag {}: {said:?}", words.join(" "));
         said.out
     }
 
-    fn json(&self, words: &[&str]) -> Value {
+    pub fn json(&self, words: &[&str]) -> Value {
         self.server.json(&[&["flag"], words].concat())
     }
 
     /// What a client gets over OFREP.
-    fn evaluate(&self, key: &str, user: &str) -> Value {
+    pub fn evaluate(&self, key: &str, user: &str) -> Value {
         let body = json!({ "context": { "targetingKey": user } }).to_string();
         let mut stream = TcpStream::connect(self.at).unwrap();
         let head = format!("POST /ofrep/v1/evaluate/flags/{key} HTTP/1.1\r\nhost: x\r\n");
@@ -48,12 +48,12 @@ impl Flags {
         serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
     }
 
-    fn value(&self, key: &str, user: &str) -> Value {
+    pub fn value(&self, key: &str, user: &str) -> Value {
         self.evaluate(key, user)["value"].clone()
     }
 
     /// An answer of the API to a request with a document.
-    fn api(&self, head: &str, body: &Value) -> (u16, Value) {
+    pub fn api(&self, head: &str, body: &Value) -> (u16, Value) {
         let socket = self.server.data().join("serin.sock");
         let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
         let body = body.to_string();
@@ -68,7 +68,7 @@ impl Flags {
     }
 }
 
-const NEW: [&str; 6] = ["set", "new_checkout", "--owner", "shop", "--expires", "40d"];
+pub const NEW: [&str; 6] = ["set", "new_checkout", "--owner", "shop", "--expires", "40d"];
 
 #[test]
 fn a_flag_is_made_given_killed_and_brought_back() {

@@ -166,6 +166,9 @@ pub(in crate::api) struct ScheduleRequest {
     /// Instead of a time: whenever a rollout of this service is taken back.
     #[serde(default, rename = "whenRolledBack")]
     when_rolled_back: Option<String>,
+    /// Instead of a time: whenever this sets in.
+    #[serde(default)]
+    when: Option<Trigger>,
     /// Seconds between two of them.
     #[serde(default)]
     every: Option<u32>,
@@ -182,7 +185,7 @@ pub(in crate::api) async fn schedule(
     let asked = Asked::of(&request.verb.asking);
     let wishes = wishes(&request)?;
     let named = request.when_rolled_back.clone();
-    let trigger = named.map(|service| Trigger::RolledBack { service });
+    let trigger = named.map(|service| Trigger::RolledBack { service }).or(request.when.clone());
     let start = request.at.unwrap_or_else(seconds);
     let every = i64::from(request.every.unwrap_or(86_400));
     let due = wishes.into_iter().zip(0..).map(|(wish, step)| Due {
@@ -193,6 +196,8 @@ pub(in crate::api) async fn schedule(
         wish,
         by: asked.who().by.to_owned(),
         reason: asked.who().reason.map(str::to_owned),
+        approved: vec![],
+        fired: None,
     });
     let due: Vec<_> = due.collect();
     let name = key.to_string();

@@ -2,12 +2,14 @@
 
 mod carry;
 mod read;
+mod requests;
 mod stale;
 mod tokens;
 mod write;
 
 pub(super) use carry::{explain, export, import, planned, schedule, unschedule};
 pub(super) use read::{flag, flags, history, set_history, sets};
+pub(super) use requests::{answer, breaker, request, requests, retire, retirement};
 pub(super) use stale::stale;
 pub(super) use tokens::{create_token, drop_token, tokens};
 pub(super) use write::{
@@ -45,6 +47,8 @@ fn key_of(text: &str) -> Result<FlagKey, FlagError> {
 /// The view of one flag that is there.
 fn view(core: &Core, set: &str, key: &str) -> Result<FlagView, FlagError> {
     let (key, flag, mark) = core.flags.flag(set, key)?;
+    let mut notes = words::notes(flag, mark, flags::seconds());
+    notes.extend(under_way(core, set, key.as_str()));
     Ok(FlagView {
         schema: schema_of("flag"),
         set: set.to_owned(),
@@ -53,7 +57,7 @@ fn view(core: &Core, set: &str, key: &str) -> Result<FlagView, FlagError> {
         serving: words::serving(flag),
         percent: percent(flag),
         pinned: words::is_pinned(flag),
-        notes: words::notes(flag, mark, flags::seconds()),
+        notes,
         definition: flag.clone(),
         changed: mark.changed.clone(),
         constant: mark.constant.clone(),
@@ -61,6 +65,20 @@ fn view(core: &Core, set: &str, key: &str) -> Result<FlagView, FlagError> {
         pushed: core.flags.is_pushed(mark.changed.n),
         trouble: core.flags.trouble(),
     })
+}
+
+/// What waits for people.
+fn under_way(core: &Core, set: &str, key: &str) -> Vec<String> {
+    let pending = core.flags.requests(set, Some(key)).filter(|request| request.is_pending());
+    let pending = pending.map(|one| {
+        format!("request {} by {} waits for approval: `serin flag pending`", one.id, one.by)
+    });
+    let retiring = core.flags.retirement(set, key).map(|one| {
+        let waits = core.flags.retirement_waits(set, key);
+        let why = waits.first().map(|why| format!(" ({why})")).unwrap_or_default();
+        format!("being retired; next: {}{why}", one.next())
+    });
+    pending.chain(retiring).collect()
 }
 
 /// The view of one flag, also with which clients do not get it: they know flags by other rules.

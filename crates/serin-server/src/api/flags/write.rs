@@ -2,7 +2,9 @@
 
 use super::{Where, ask, key_of, tagged, unchanged, wanted, whole_view};
 use crate::api::error::ApiError;
-use crate::api::view::{Asking, FlagPatch, FlagPut, FlagSetPatch, FlagSets, FlagVerb, FlagView};
+use crate::api::view::{
+    Asking, FlagPatch, FlagPut, FlagRequest, FlagSetPatch, FlagSets, FlagVerb, FlagView,
+};
 use crate::api::write::actor;
 use crate::control::{Core, Handle};
 use crate::flags::{
@@ -12,7 +14,7 @@ use crate::flags::{
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value};
 use serin_edge::Revision;
 use serin_flags::{Definition, FlagKey, Kind, SetDefinition, Shared};
@@ -20,7 +22,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// Longest wait for the data plane to say that it has a change on its disk and has told clients.
-const TOLD: Duration = Duration::from_secs(5);
+pub(super) const TOLD: Duration = Duration::from_secs(5);
 
 /// Days after which a flag nobody asked for may be put away.
 const STILL_ASKED: u32 = 14;
@@ -366,18 +368,35 @@ pub(in crate::api) async fn drop_set(
     super::sets(State(handle)).await
 }
 
-/// Changes a flag and shows it as it is then.
+/// What became of a wish.
+enum Done {
+    /// The flag is so.
+    Changed(Box<FlagView>, Revision),
+    /// Others must agree first.
+    Waits(Box<FlagRequest>),
+}
+
+/// Changes a flag and shows it as it is then; what others must agree to is shown as such.
 async fn change(
     handle: &Handle,
     set: String,
     key: FlagKey,
     edit: impl FnOnce(&mut Core, &str, &FlagKey) -> Result<(), FlagError> + Send + 'static,
 ) -> Result<Response, ApiError> {
-    let done = ask(handle, move |core| -> Result<(FlagView, Revision), FlagError> {
-        edit(core, &set, &key)?;
-        Ok((whole_view(core, &set, key.as_str())?, core.flags.revision()))
+    let done = ask(handle, move |core| -> Result<Done, FlagError> {
+        match edit(core, &set, &key) {
+            Ok(()) => {
+                let view = Box::new(whole_view(core, &set, key.as_str())?);
+                Ok(Done::Changed(view, core.flags.revision()))
+            }
+            Err(FlagError::Waits(id)) => Ok(Done::Waits(Box::new(core.flags.request_view(id)?))),
+            Err(error) => Err(error),
+        }
     });
-    let (mut view, revision) = done.await?;
+    let (mut view, revision) = match done.await? {
+        Done::Changed(view, revision) => (*view, revision),
+        Done::Waits(request) => return Ok((StatusCode::ACCEPTED, Json(request)).into_response()),
+    };
     let mut told = handle.told();
     let has = timeout(TOLD, told.wait_for(|told| told.has(revision)));
     view.pushed = matches!(has.await, Ok(Ok(_)));

@@ -69,11 +69,14 @@ pub struct ImportArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What is late, because nobody was there, is done as soon as somebody is. A flag that was killed
-meanwhile stays killed: what was to come is dropped.
+meanwhile stays killed: what was to come is dropped. What a cause has changed stays so until a person
+takes it back; it acts again only after it was calm, at half its bound, for its whole time.
 
 Examples:
   serin flag schedule new_checkout --on --at 2027-01-31T09:00:00Z
   serin flag schedule maintenance_mode --on --when-rolled-back shop
+  serin flag schedule expensive_queries --off --when-errors shop=5% --for 2m
+  serin flag schedule read_only_mode --on --when-burn shop=14.4 --objective 99.9 --for 5m
   serin flag schedule new_checkout --ramp 1,5,25,50,100 --every 24h")]
 pub struct ScheduleArgs {
     /// The flag
@@ -99,8 +102,26 @@ pub struct ScheduleArgs {
     #[arg(long, value_parser = duration, requires = "ramp", value_name = "TIME")]
     pub every: Option<Duration>,
     /// Instead of a time: whenever a rollout of this service is taken back
-    #[arg(long, value_name = "SERVICE", conflicts_with_all = ["at", "ramp"])]
+    #[arg(long, group = "when", value_name = "SERVICE", conflicts_with_all = ["at", "ramp"])]
     pub when_rolled_back: Option<String>,
+    /// Instead of a time: when more than this share of a service's requests fail
+    #[arg(long, group = "when", value_name = "SERVICE=P", conflicts_with_all = ["at", "ramp"])]
+    pub when_errors: Option<String>,
+    /// Instead of a time: when a service burns its error budget so many times as fast as it may
+    #[arg(long, group = "when", value_name = "SERVICE=N", conflicts_with_all = ["at", "ramp"])]
+    pub when_burn: Option<String>,
+    /// Instead of a time: when this breaker opens (`POST /api/v1/breakers/NAME:open`)
+    #[arg(long, group = "when", value_name = "NAME", conflicts_with_all = ["at", "ramp"])]
+    pub when_breaker: Option<String>,
+    /// How long it must last; a minute unless said
+    #[arg(long = "for", value_parser = duration, value_name = "TIME")]
+    pub lasting: Option<Duration>,
+    /// Requests in that time without which it says nothing; 50 unless said
+    #[arg(long, value_name = "N")]
+    pub least: Option<u64>,
+    /// Percent of requests that must work, for the error budget; 99.9 unless said
+    #[arg(long, requires = "when_burn", value_name = "P")]
+    pub objective: Option<f64>,
     /// Take all changes to come away
     #[arg(long, conflicts_with = "what")]
     pub clear: bool,

@@ -61,6 +61,8 @@ pub struct SetArgs {
     /// Code that must serve everything before anybody gets it: `shop@v42`
     #[arg(long, value_name = "SERVICE@VERSION")]
     pub requires: Option<String>,
+    #[command(flatten)]
+    pub demand: DemandArgs,
     /// The whole flag as JSON; `-` for standard input
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["who", "users", "attribute"])]
     pub file: Option<PathBuf>,
@@ -69,6 +71,20 @@ pub struct SetArgs {
     pub if_at: Option<u64>,
     #[command(flatten)]
     pub why: Why,
+}
+
+/// Who must agree to changes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DemandArgs {
+    /// So many others must agree to every change but a kill, `off` and a way back; 0: nobody
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=10), value_name = "N")]
+    pub approvals: Option<u32>,
+    /// Hours after which a change nobody agreed to is forgotten; 72 unless said
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=720), requires = "approvals", value_name = "HOURS")]
+    pub approval_hours: Option<u32>,
+    /// Whoever asks may be one of those who agree
+    #[arg(long, requires = "approvals")]
+    pub self_approval: bool,
 }
 
 /// What a flag is for.
@@ -193,6 +209,8 @@ pub struct SetsArgs {
     /// Make a new, empty set
     #[arg(long, value_name = "NAME", conflicts_with = "name")]
     pub create: Option<String>,
+    #[command(flatten)]
+    pub demand: DemandArgs,
     #[command(flatten)]
     pub why: Why,
 }
