@@ -18,6 +18,9 @@ const SEEDS_PER_CALL: usize = 2_000;
 /// Mangled documents in one soak of flags.
 const MANGLED: u64 = 1_000_000;
 
+/// Releases of variants that change nothing, by real traffic, in one soak of flags.
+const SAME: u64 = 300;
+
 /// Runs the long runs one after the other, each for a third of the time.
 pub fn run(words: &[&str]) -> Result<()> {
     if let ["mutants", rest @ ..] = words {
@@ -45,14 +48,20 @@ fn strategies() -> Result<()> {
     command::run(&mut tests)
 }
 
-/// Mangled documents of flags, contexts and imports, with seeds nobody has run yet.
+/// Mangled documents of flags, contexts and imports, then releases of what changes nothing, with
+/// seeds nobody has run yet.
 fn flags() -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let words =
         ["test", "--release", "-p", "serin-flags", "--test", "mangled", "--", "--nocapture"];
     let mut tests = command::cargo(&words);
     tests.env("SERIN_SEED", (now.as_secs() * MANGLED).to_string());
-    command::run(tests.env("SERIN_MANGLED", MANGLED.to_string()))
+    command::run(tests.env("SERIN_MANGLED", MANGLED.to_string()))?;
+    let words = ["test", "-p", "serin", "--test", "releases", "changes_nothing", "--"];
+    let mut same = command::cargo(&[&words[..], &["--nocapture"]].concat());
+    command::run(
+        same.env("SERIN_SEED", now.as_secs().to_string()).env("SERIN_AA", SAME.to_string()),
+    )
 }
 
 /// Minutes to run for.

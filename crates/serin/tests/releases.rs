@@ -87,14 +87,19 @@ struct Crowd {
 
 impl Crowd {
     fn start(listen: SocketAddr) -> Self {
+        Self::of(listen, 2_000, 0)
+    }
+
+    /// So many users, who come in the order of a seed.
+    fn of(listen: SocketAddr, users: usize, seed: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let line = |seed: u64| {
+        let line = |line: u64| {
             let stop = stop.clone();
             thread::spawn(move || {
-                let mut rng = fastrand::Rng::with_seed(seed);
+                let mut rng = fastrand::Rng::with_seed(seed * 4 + line);
                 let mut line = BufReader::new(TcpStream::connect(listen).unwrap());
                 while !stop.load(Ordering::SeqCst) {
-                    ask(&mut line, rng.usize(..2_000));
+                    ask(&mut line, rng.usize(..users));
                 }
             })
         };
@@ -171,6 +176,87 @@ fn whoever_switches_a_flag_off_ends_its_release() {
     server.ok(&[&words[..], &["--steps", "50,100", "--detach"]].concat());
     let status = server.json(&["status", FLAG]);
     assert_eq!(status["rollout"]["step"], 1, "from the first step again: {status:#}");
+}
+
+/// A number of the environment; `usual` without one.
+fn number(name: &str, usual: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+/// How many of `n` may be taken back for nothing when each is with a chance of 1 %: more has a
+/// chance below 0.1 %.
+fn at_most(n: u64) -> u64 {
+    let (p, mut term, mut sum, mut k) = (0.01_f64, 0.99_f64.powi(n as i32), 0.0, 0);
+    loop {
+        sum += term;
+        if sum > 0.999 {
+            return k;
+        }
+        term *= (n - k) as f64 / (k + 1) as f64 * p / (1.0 - p);
+        k += 1;
+    }
+}
+
+/// Variants that are the same, released by real traffic through the real data plane: each release
+/// has draws of its own, and 2 of 100 requests fail whatever the variant. `SERIN_AA=N` plays more of
+/// them, `SERIN_SEED=N` others; `cargo xtask soak flags` does.
+#[test]
+fn a_variant_that_changes_nothing_is_hardly_ever_taken_back() {
+    const TOGETHER: u64 = 25;
+    let (all, seed) = (number("SERIN_AA", 6), number("SERIN_SEED", 1));
+    let (server, listen) = site("ERROR_RATE: \"0.02\"");
+    let steps = "canary: { steps: [{ setWeight: 20 }, { bake: { until: evidence, deadline: 4m } }, \
+                 { setWeight: 50 }, { bake: { until: evidence, deadline: 4m } }, \
+                 { setWeight: 100 }], analysis: { metrics: [errors] }, keepWarm: 0s }";
+    let file = server.file("same.yaml", steps);
+    let crowd = Crowd::of(listen, 20_000, seed);
+    let (mut back, mut promoted, mut held) = (0, 0, vec![]);
+    let keys: Vec<_> = (0..all).map(|n| format!("same_{seed}_{n}")).collect();
+    for some in keys.chunks(TOGETHER as usize) {
+        for key in some {
+            server.ok(&["flag", "set", key, "--owner", "shop", "--expires", "40d"]);
+            let begin = ["flag", "rollout", key, "--service", "shop", "-f", &file, "--detach"];
+            server.ok(&[&begin[..], &["--window", "1s"]].concat());
+        }
+        for key in some {
+            let said = server.run(&["wait", &format!("flag:production:{key}"), "--timeout", "9m"]);
+            match said.code {
+                Some(0) => promoted += 1,
+                Some(3) => back += 1,
+                code => held.push(format!("{key}: {code:?}: {}", said.out)),
+            }
+            server.run(&["flag", "archive", key, "--force"]);
+        }
+    }
+    crowd.end();
+    eprintln!(
+        "A/A by real traffic, seed {seed}: of {all} releases {back} were taken back, {promoted} \
+               promoted, {} neither {held:?}",
+        held.len()
+    );
+    assert!(back <= at_most(all), "{back} of {all} taken back");
+    assert!(promoted * 10 >= all * 8, "{promoted} of {all} promoted: {held:?}");
+}
+
+#[test]
+fn a_flag_is_released_again_after_its_promotion() {
+    let (server, listen) = site("BAD_FLAG: new_checkout=on");
+    begin(&server, "new_checkout");
+    server.ok(&["promote", FLAG, "--full", "--reason", "a test"]);
+    server.ok(&["wait", FLAG, "--timeout", "1m"]);
+    assert_eq!(broken(listen, 50), 50);
+    let words = ["flag", "rollout", "new_checkout", "--service", "shop", "--detach"];
+    let again = server.run(&words);
+    assert!(again.err.contains("everybody gets `on` already"), "{again:?}");
+    server.ok(&["flag", "off", "new_checkout"]);
+    begin(&server, "new_checkout");
+    let status = server.json(&["status", FLAG]);
+    assert_eq!(status["rollout"]["id"], 2, "{status:#}");
+    let treated = broken(listen, 200);
+    assert!((60..=140).contains(&treated), "{treated} of 200 at 50 %");
+    server.ok(&["abort", FLAG]);
+    server.run(&["wait", FLAG, "--timeout", "1m"]);
+    assert_eq!(broken(listen, 50), 0, "back to what everybody had");
 }
 
 /// Begins a release that ends when it is promoted.

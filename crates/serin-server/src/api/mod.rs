@@ -78,10 +78,7 @@ fn routes(handle: Handle) -> Router {
             "/api/v1/flags/{target}/schedule",
             get(flags::planned).post(flags::schedule).delete(flags::unschedule),
         )
-        .route(
-            "/api/v1/flags/{target}/retirement",
-            get(flags::retirement).post(flags::retire),
-        )
+        .route("/api/v1/flags/{target}/retirement", get(flags::retirement).post(flags::retire))
         .route("/api/v1/flag-requests", get(flags::requests))
         .route("/api/v1/flag-requests/{target}", get(flags::request).post(flags::answer))
         .route("/api/v1/breakers/{target}", post(flags::breaker))

@@ -2,9 +2,7 @@
 
 use super::error::ApiError;
 use super::read::{known_revision, named, view};
-use super::view::{
-    Applied, ApplyRequest, FlagRollout, ServiceView, VerbRequest, schema_of,
-};
+use super::view::{Applied, ApplyRequest, FlagRollout, ServiceView, VerbRequest, schema_of};
 use crate::control::{Handle, now};
 use crate::{apply, drill, release};
 use axum::Json;

@@ -8,8 +8,8 @@
 
 use super::change::Agreed;
 use super::edit::{Refused, Who};
-use super::trigger::SELF;
 use super::request::{Agreement, Request, RequestState, Requested};
+use super::trigger::SELF;
 use super::{Act, BACK, Changed, Due, FlagError, Flags, gives_somebody, seconds};
 use crate::api::error::ApiError;
 use crate::api::view::{FlagRequest, FlagRollout};
@@ -29,11 +29,7 @@ const ANSWERED_MAX: usize = 1_000;
 const FREE: [&str; 5] = ["kill", "off", BACK, "release", super::retire::STAGE];
 
 /// Whether a change needs nobody's word: it only takes the flag from users.
-pub(super) fn is_free(
-    verb: &str,
-    before: Option<&Definition>,
-    after: Option<&Definition>,
-) -> bool {
+pub(super) fn is_free(verb: &str, before: Option<&Definition>, after: Option<&Definition>) -> bool {
     let only_off = |(before, after): (&Definition, &Definition)| {
         after.state == State::Off && *after == Definition { state: State::Off, ..before.clone() }
     };
@@ -109,7 +105,7 @@ impl Core {
         &mut self,
         act: Act<'_>,
         after: Option<Definition>,
-        more: Vec<FlagWrite>,
+        more: &[FlagWrite],
     ) -> FlagError {
         let known = self.flags.set(act.set).ok().and_then(|set| set.flag(act.key.as_str()));
         let before = known.map(|(_, flag, _)| Box::new(flag.clone()));
@@ -122,7 +118,7 @@ impl Core {
                 return FlagError::Invalid(problems);
             }
         }
-        self.ask_for(place, act.who, what, &more)
+        self.ask_for(place, act.who, what, more)
     }
 
     /// Remembers a change of a set that others must agree to.

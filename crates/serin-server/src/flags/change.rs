@@ -45,7 +45,7 @@ impl Core {
         {
             return self.make_change(act, next, more, Agreed::default());
         }
-        Err(self.ask_for_change(act, next, more))
+        Err(self.ask_for_change(act, next, &more))
     }
 
     /// What would be wrong with the set if the flag were so.

@@ -29,12 +29,7 @@ pub fn differences(before: &impl Serialize, after: &impl Serialize) -> Vec<Diffe
     found
 }
 
-fn compare(
-    path: &str,
-    before: Option<&Value>,
-    after: Option<&Value>,
-    found: &mut Vec<Difference>,
-) {
+fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mut Vec<Difference>) {
     if before == after || found.len() >= MOST {
         return;
     }

@@ -34,8 +34,8 @@ mod used;
 mod watch;
 pub(crate) mod words;
 
-pub use due::Due;
 pub use diff::{Difference, differences};
+pub use due::Due;
 pub(crate) use edit::{Refused, Who, Wish, admitted, beside_release, restored};
 pub(crate) use error::FlagError;
 pub use held::{Constant, Stamp};

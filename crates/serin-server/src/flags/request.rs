@@ -66,7 +66,6 @@ pub enum RequestState {
     /// Somebody refused it, or whoever asked took it back.
     Rejected {
         /// Who, when and why.
-        #[serde(flatten)]
         answer: Agreement,
     },
     /// Nobody answered in time.

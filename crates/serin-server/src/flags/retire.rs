@@ -229,7 +229,8 @@ mod tests {
     fn users_are_off_when_nobody_has_got_anything_else_for_a_day() {
         let (off, on) = (flag(State::Off), flag(State::On));
         let users = retirement(RetireStage::Users, &[]);
-        let waits = |flag, used: &Used, now| users.waits(seen(flag, Some(used)), &[], Timestamp(now));
+        let waits =
+            |flag, used: &Used, now| users.waits(seen(flag, Some(used)), &[], Timestamp(now));
         let old = used(&[("on", 9 * DAY), ("off", 12 * DAY)]);
         assert_eq!(waits(&off, &old, 11 * DAY), [""; 0]);
         assert_eq!(waits(&off, &old, 11 * DAY - 1).len(), 1, "watched for less than a day");
@@ -244,7 +245,8 @@ mod tests {
         let (off, on) = (flag(State::Off), flag(State::On));
         let stage = retirement(RetireStage::Background, &["a", "gone"]);
         let gone = Seen { key: "gone", flag: None, used: None };
-        let waits = |flag| stage.waits(seen(flag, None), &[seen(flag, None), gone], Timestamp(11 * DAY));
+        let waits =
+            |flag| stage.waits(seen(flag, None), &[seen(flag, None), gone], Timestamp(11 * DAY));
         assert_eq!(waits(&off), [""; 0]);
         assert_eq!(waits(&on).len(), 1);
     }
@@ -257,7 +259,8 @@ mod tests {
             stage.waits(seen(&off, used), &[], Timestamp(12 * DAY))
         };
         assert!(waits(&stage, None)[0].contains("--code"));
-        let look = |references, at| Some(Scanned { references, at: Timestamp(at), by: "ada".into() });
+        let look =
+            |references, at| Some(Scanned { references, at: Timestamp(at), by: "ada".into() });
         stage.scanned = look(0, 9 * DAY);
         assert!(waits(&stage, None)[0].contains("--code"), "that was before");
         stage.scanned = look(2, 11 * DAY);

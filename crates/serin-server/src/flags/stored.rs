@@ -62,7 +62,7 @@ pub(super) fn load(store: &Store) -> Result<Flags, Error> {
     let tokens = tokens.map(|(hash, text)| Ok((hash, serde_json::from_str(&text)?)));
     let tokens = tokens.collect::<Result<_, Error>>()?;
     let (n, uses) = (found.last, Uses::of(uses));
-    Ok(Flags { sets, n, due, requests, retiring, tokens, uses, ..Flags::default() })
+    Ok(Flags { sets, n, tokens, due, requests, retiring, uses, ..Flags::default() })
 }
 
 type Retiring = BTreeMap<(String, String), Retirement>;

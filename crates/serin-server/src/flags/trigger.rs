@@ -215,7 +215,7 @@ impl Core {
         let now = seconds().0;
         self.flags.watch(counters, now);
         for (id, why) in self.flags.turned(now) {
-            self.turn(id, why);
+            self.turn(id, why.as_deref());
         }
     }
 
@@ -242,21 +242,22 @@ impl Core {
             .filter(|(_, due)| due.trigger == wanted)
             .map(|(id, due)| (*id, due.fired.is_some()))
             .collect();
+        let why = format!("the breaker {name} opened: {why}");
         for (id, fired) in &waiting {
             if *fired != open {
-                self.turn(*id, open.then(|| format!("the breaker {name} opened: {why}")));
+                self.turn(*id, open.then_some(why.as_str()));
             }
         }
         waiting.len()
     }
 
     /// The cause of a change set in, with its numbers, or is over.
-    fn turn(&mut self, id: u64, why: Option<String>) {
+    fn turn(&mut self, id: u64, why: Option<&str>) {
         let Some(due) = self.flags.due.get(&id).cloned() else { return };
-        let next = Due { fired: why.as_ref().map(|_| seconds()), ..due };
+        let next = Due { fired: why.map(|_| seconds()), ..due };
         let Ok(text) = serde_json::to_string(&next) else { return };
         let note = FlagWrite::Due { id, text };
-        let made = match &why {
+        let made = match why {
             Some(why) => self.pull(&next, why, vec![note]),
             None => self.executor.store_mut().commit_flags(&[note]).map_err(FlagError::from),
         };

@@ -178,7 +178,9 @@ impl Core {
         };
         if current == Some(on.as_str()) {
             let title = format!("{key} cannot be released: everybody gets `{on}` already");
-            return Err(conflict("not-releasable", title).hint("switch it off first: `serin flag off`"));
+            return Err(
+                conflict("not-releasable", title).hint("switch it off first: `serin flag off`")
+            );
         }
         let code = carrier.stable.as_ref().map(ToString::to_string).unwrap_or_default();
         let of = |variant: &str| revision(request, &flag, variant, &code);

@@ -7,7 +7,9 @@ mod people;
 mod rollout;
 
 pub use carry::{ExplainArgs, ExportArgs, ImportArgs, ScheduleArgs, TestArgs, TokenArgs};
-pub use change::{ArchiveArgs, DemandArgs, FlagKind, KillArgs, RestoreArgs, SetArgs, SetsArgs, VerbArgs};
+pub use change::{
+    ArchiveArgs, DemandArgs, FlagKind, KillArgs, RestoreArgs, SetArgs, SetsArgs, VerbArgs,
+};
 pub use offline::{EvalArgs, Hash, ScanArgs};
 pub use people::{ApproveArgs, PendingArgs, RejectArgs, RetireArgs};
 pub use rollout::{RolloutArgs, Until};

@@ -91,6 +91,9 @@ async fn one_set(context: &Context<'_>, name: &str, args: &SetsArgs) -> Result<E
     } else {
         context.client.document(&path).await?
     };
+    if let Some(exit) = people::waits(context, &document)? {
+        return Ok(exit);
+    }
     context.printer.pass(&document);
     Ok(Exit::Reached)
 }

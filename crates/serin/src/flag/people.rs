@@ -114,11 +114,9 @@ fn state(view: &FlagRequest) -> String {
     let agreed: Vec<_> = request.agreed.iter().map(|one| one.by.as_str()).collect();
     let agreed = if agreed.is_empty() { "nobody".to_owned() } else { agreed.join(", ") };
     match &request.state {
-        RequestState::Pending => format!(
-            "{agreed} agreed, {} more needed until {}",
-            view.lacking,
-            when(request.ends)
-        ),
+        RequestState::Pending => {
+            format!("{agreed} agreed, {} more needed until {}", view.lacking, when(request.ends))
+        }
         RequestState::Approved { change: Some(n) } => format!("{agreed} agreed: change {n}"),
         RequestState::Approved { change: None } => format!("{agreed} agreed: done"),
         RequestState::Rejected { answer } => {

@@ -124,7 +124,10 @@ pub fn history(history: &FlagHistory, one: bool, frame: &Frame) -> Vec<Line> {
 fn past_row(past: &FlagPast, one: bool) -> Vec<Line> {
     let Stamp { n, at, by, reason, verb, approved, .. } = &past.stamp;
     let then = past.serving.as_deref().unwrap_or(if past.key.is_empty() { "" } else { "gone" });
-    let agreed = approved.iter().map(|name| format!("; approved by {name}")).collect::<String>();
+    let agreed = match approved.as_slice() {
+        [] => String::new(),
+        names => format!("; approved by {}", names.join(", ")),
+    };
     let why = reason.as_ref().map(|reason| format!("; {reason}")).unwrap_or_default() + &agreed;
     let flag = (!one).then(|| Line::toned(Tone::Bold, &past.key));
     [Line::plain(n.to_string()), Line::plain(when(*at))]

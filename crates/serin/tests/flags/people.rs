@@ -71,7 +71,7 @@ fn a_set_asks_for_two_and_what_waits_outlives_the_control_plane() {
     flags.ends(5, "ada", &NEW);
     assert_eq!(flags.evaluate("new_checkout", "u1")["errorCode"], "FLAG_NOT_FOUND");
     let patch = flags.server.file("p.json", r#"{"segments":{"beta":{"users":["ada"]}}}"#);
-    let set = flags.ends(6, "ada", &["sets", "production", "--patch", &patch]);
+    let set = flags.ends(5, "ada", &["sets", "production", "--patch", &patch]);
     assert!(set.err.contains("serin flag approve 2"), "{set:?}");
     flags.ends(0, "bob", &["approve", "1"]);
     assert_eq!(flags.evaluate("new_checkout", "u1")["errorCode"], "FLAG_NOT_FOUND");

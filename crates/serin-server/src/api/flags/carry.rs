@@ -1,13 +1,15 @@
 //! Flags explained, carried elsewhere and brought here.
 
 use super::write::{Asked, named_strategy, wish_of};
-use super::{Where, ask, key_of};
+use super::{Where, ask, key_of, unless_it_waits};
 use crate::api::error::ApiError;
 use crate::api::view::{Asking, FlagSchedule, FlagVerb, Imported, schema_of};
 use crate::control::Handle;
 use crate::flags::{Due, FlagError, Trigger, seconds};
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use serin_flags::export::{Format, export as written};
@@ -180,7 +182,7 @@ pub(in crate::api) async fn schedule(
     Path(key): Path<String>,
     Query(place): Query<Where>,
     Json(request): Json<ScheduleRequest>,
-) -> Result<Json<FlagSchedule>, ApiError> {
+) -> Result<Response, ApiError> {
     let (key, set) = (key_of(&key)?, place.set());
     let asked = Asked::of(&request.verb.asking);
     let wishes = wishes(&request)?;
@@ -201,8 +203,14 @@ pub(in crate::api) async fn schedule(
     });
     let due: Vec<_> = due.collect();
     let name = key.to_string();
-    ask(&handle, move |core| core.schedule_flag(due)).await?;
-    scheduled(&handle, set, name).await
+    let waits = ask(&handle, move |core| {
+        let planned = core.schedule_flag(due);
+        unless_it_waits(core, planned)
+    });
+    if let Some(request) = waits.await? {
+        return Ok((StatusCode::ACCEPTED, Json(request)).into_response());
+    }
+    Ok(scheduled(&handle, set, name).await?.into_response())
 }
 
 fn wishes(request: &ScheduleRequest) -> Result<Vec<crate::flags::Wish>, ApiError> {

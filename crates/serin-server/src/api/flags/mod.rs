@@ -17,7 +17,7 @@ pub(super) use write::{
 };
 
 use super::error::ApiError;
-use crate::api::view::{FlagView, schema_of};
+use crate::api::view::{FlagRequest, FlagView, schema_of};
 use crate::control::{Core, Handle};
 use crate::flags::{self, FIRST, FlagError, words};
 use axum::Json;
@@ -139,6 +139,18 @@ fn unchanged(core: &Core, set: &str, key: &FlagKey, wanted: Option<u64>) -> Resu
     let Some(wanted) = wanted else { return Ok(()) };
     let have = core.flags.set(set)?.flag(key.as_str()).map_or(0, |(.., mark)| mark.changed.n);
     if have == wanted { Ok(()) } else { Err(FlagError::Changed { wanted, have }) }
+}
+
+/// What was done; a change that others must agree to as the request that it is.
+fn unless_it_waits<T>(
+    core: &Core,
+    done: Result<T, FlagError>,
+) -> Result<Option<FlagRequest>, FlagError> {
+    match done {
+        Ok(_) => Ok(None),
+        Err(FlagError::Waits(id)) => core.flags.request_view(id).map(Some),
+        Err(error) => Err(error),
+    }
 }
 
 /// Asks the owner something about flags.

@@ -1,6 +1,6 @@
 //! Changing flags.
 
-use super::{Where, ask, key_of, tagged, unchanged, wanted, whole_view};
+use super::{Where, ask, key_of, tagged, unchanged, unless_it_waits, wanted, whole_view};
 use crate::api::error::ApiError;
 use crate::api::view::{
     Asking, FlagPatch, FlagPut, FlagRequest, FlagSetPatch, FlagSets, FlagVerb, FlagView,
@@ -330,9 +330,9 @@ pub(in crate::api) async fn patch_set(
     State(handle): State<Handle>,
     Path(name): Path<String>,
     Json(request): Json<FlagSetPatch>,
-) -> Result<Json<SetDefinition>, ApiError> {
+) -> Result<Response, ApiError> {
     let asked = Asked::of(&request.asking);
-    let head = ask(&handle, move |core| {
+    let done = ask(&handle, move |core| {
         let mut whole = serde_json::to_value(head(core, &name)?).map_err(|e| unreadable(&e))?;
         merge(&mut whole, Value::Object(request.patch));
         let next: SetDefinition = serde_json::from_value(whole).map_err(|e| unreadable(&e))?;
@@ -340,10 +340,13 @@ pub(in crate::api) async fn patch_set(
             let why = "a set keeps its name, and flags are changed one by one";
             return Err(FlagError::Unreadable(why.into()));
         }
-        core.change_set(next.clone(), asked.who(), "set")?;
-        Ok(next)
+        let done = core.change_set(next.clone(), asked.who(), "set");
+        Ok((next, unless_it_waits(core, done)?))
     });
-    Ok(Json(head.await?))
+    Ok(match done.await? {
+        (_, Some(request)) => (StatusCode::ACCEPTED, Json(request)).into_response(),
+        (head, None) => Json(head).into_response(),
+    })
 }
 
 /// `GET /api/v1/flag-sets/{name}`: a set without its flags.
@@ -384,14 +387,12 @@ async fn change(
     edit: impl FnOnce(&mut Core, &str, &FlagKey) -> Result<(), FlagError> + Send + 'static,
 ) -> Result<Response, ApiError> {
     let done = ask(handle, move |core| -> Result<Done, FlagError> {
-        match edit(core, &set, &key) {
-            Ok(()) => {
-                let view = Box::new(whole_view(core, &set, key.as_str())?);
-                Ok(Done::Changed(view, core.flags.revision()))
-            }
-            Err(FlagError::Waits(id)) => Ok(Done::Waits(Box::new(core.flags.request_view(id)?))),
-            Err(error) => Err(error),
+        let done = edit(core, &set, &key);
+        if let Some(request) = unless_it_waits(core, done)? {
+            return Ok(Done::Waits(Box::new(request)));
         }
+        let view = Box::new(whole_view(core, &set, key.as_str())?);
+        Ok(Done::Changed(view, core.flags.revision()))
     });
     let (mut view, revision) = match done.await? {
         Done::Changed(view, revision) => (*view, revision),

@@ -70,7 +70,8 @@ fn told(request: &Request) -> (String, Vec<Difference>) {
         }
         Requested::Schedule { due } => {
             let what = |due: &super::Due| {
-                let when = due.trigger.as_ref().map_or_else(|| due.at.to_string(), |t| t.words());
+                let when = due.trigger.as_ref().map(super::Trigger::words);
+                let when = when.unwrap_or_else(|| due.at.to_string());
                 format!("{} {when}", due.wish.verb())
             };
             (due.iter().map(what).collect::<Vec<_>>().join("; "), vec![])
