@@ -40,7 +40,7 @@ impl Core {
         more: Vec<FlagWrite>,
     ) -> Result<Changed, FlagError> {
         let before = self.flags.set(act.set)?.definition.flags.get(act.key);
-        if approve::is_free(act.verb, before, next.as_ref())
+        if approve::is_free(act.verb, before.map(AsRef::as_ref), next.as_ref())
             || self.flags.demand(act.set, act.key.as_str()).is_none()
         {
             return self.make_change(act, next, more, Agreed::default());

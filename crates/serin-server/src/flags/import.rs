@@ -1,7 +1,7 @@
 //! Many flags at once: one check, one transaction, one word to the data plane. All of them or none.
 
-use super::push::Tell;
 use super::change::stamp_of;
+use super::push::Tell;
 use super::{Act, Changed, FlagError, Mark, Refused, Stamp, Who, stored};
 use crate::control::Core;
 use serin_flags::{Definition, FlagKey, SetDefinition, problems_of_change};

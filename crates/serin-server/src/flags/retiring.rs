@@ -43,7 +43,8 @@ impl Flags {
     }
 
     fn seen<'a>(&'a self, set: &str, key: &'a str) -> Seen<'a> {
-        let flag = self.sets.get(set).and_then(|set| set.definition.flags.get(key));
+        let flag =
+            self.sets.get(set).and_then(|set| set.definition.flags.get(key)).map(AsRef::as_ref);
         Seen { key, flag, used: self.uses.of_flag(set, key) }
     }
 }

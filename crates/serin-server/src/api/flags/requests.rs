@@ -12,6 +12,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use serin_edge::Revision;
 use tokio::time::timeout;
 
 /// Longest time a stage of a retirement is watched, in seconds: 90 days.
@@ -64,10 +65,15 @@ pub(in crate::api) async fn answer(
         Ok((core.flags.request_view(id)?, core.flags.revision()))
     });
     let (mut view, revision) = done.await.ok_or_else(ApiError::ending)??;
+    view.pushed = told(&handle, revision).await;
+    Ok(Json(view))
+}
+
+/// Whether the data plane has everything up to `revision` within a few seconds.
+async fn told(handle: &Handle, revision: Revision) -> bool {
     let mut told = handle.told();
     let has = timeout(TOLD, told.wait_for(|told| told.has(revision)));
-    view.pushed = matches!(has.await, Ok(Ok(_)));
-    Ok(Json(view))
+    matches!(has.await, Ok(Ok(_)))
 }
 
 fn number(text: &str) -> Result<u64, ApiError> {
@@ -141,12 +147,14 @@ pub(in crate::api) async fn breaker(
         }
     };
     let (name, asked) = (name.to_owned(), Asked::of(&asking));
-    let told = ask(&handle, move |core| {
+    let turned = ask(&handle, move |core| {
         let who = asked.who();
         let why = who.reason.map_or_else(|| who.by.to_owned(), |why| format!("{why} ({})", who.by));
         let waiting = core.breaker(&name, open, &why);
-        Ok(json!({ "schema": schema_of("breaker"), "name": name, "open": open,
-                   "waiting": waiting }))
+        Ok((name, waiting, core.flags.revision()))
     });
-    Ok(Json(told.await?))
+    let (name, waiting, revision) = turned.await?;
+    let pushed = told(&handle, revision).await;
+    Ok(Json(json!({ "schema": schema_of("breaker"), "name": name, "open": open,
+                    "waiting": waiting, "pushed": pushed })))
 }
