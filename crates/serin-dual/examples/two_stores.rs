@@ -118,21 +118,84 @@ async fn evidence(
     })
 }
 
-/// Moves the shop; what the last comparison found.
-pub async fn run(old: &str, new: &str) -> Result<Report, Failure> {
-    let urls = Urls { old: old.to_owned(), new: new.to_owned() };
+/// Makes the tables of both databases.
+async fn prepare(urls: &Urls) -> Result<(), Failure> {
     for side in [Side::Old, Side::New] {
         let client = urls.connect(side).await?;
         let table = "CREATE TABLE IF NOT EXISTS orders (id bigint PRIMARY KEY, cents bigint)";
         client.batch_execute(table).await?;
         setup(&client, side, "orders").await?;
     }
+    Ok(())
+}
+
+async fn reader(urls: &Urls) -> Result<Reader<Lookups>, Failure> {
+    let old = Mutex::new(urls.connect(Side::Old).await?);
+    let new = Mutex::new(urls.connect(Side::New).await?);
+    // All reads, and a second look at once: a real shop samples, and waits half a second.
+    let again = Duration::from_millis(10);
+    let settings = ReadSettings { sample: 100_000, again, looks: 9, ..ReadSettings::default() };
+    Ok(Reader::new(Lookups { old, new }, settings))
+}
+
+/// Sells and reads while the reads are compared.
+async fn shadow(
+    dual: &Dual<Orders>,
+    pair: &mut Pair,
+    reader: &Reader<Lookups>,
+) -> Result<(), Failure> {
+    for n in 0..1000 {
+        if n % 10 == 0 {
+            sell(dual, pair, 11 + n / 10 % 10, n).await?;
+            // Room for ten comparisons; nobody waits in a real shop.
+            reader.settled().await;
+        }
+        reader.read(Phase::DualWriteShadowRead, &(1 + n % 20).to_string()).await?;
+    }
+    reader.settled().await;
+    Ok(())
+}
+
+/// Follows the flag's variants, as an operator sets them; a real move waits days between them.
+async fn follow(urls: &Urls, dual: &Dual<Orders>, pair: &mut Pair) -> Result<(), Failure> {
+    let reader = reader(urls).await?;
+    let rules = preset("rehearsal").ok_or("no such preset")?.rules;
+    let mut state = State { phase: Phase::WriteOld, since: 0 };
+    let mut report = None;
+    for (hours, variant) in
+        (1..).zip(["dual_write_read_old", "dual_write_shadow_read", "read_new_dual_write"])
+    {
+        let holder = state.phase.holder();
+        let known = evidence(urls, holder, &reader.counts(), report.as_ref()).await?;
+        let done = step(state, variant, &known, &rules, hours * 3_600_000);
+        let Outcome::Moved { .. } = done.outcome else {
+            return Err(format!("{variant}: {:?}", done.outcome).into());
+        };
+        // First the writes, then the reads.
+        dual.settle(pair, done.state.phase, &HandoverLimits::default()).await?;
+        state = done.state;
+        match state.phase {
+            Phase::DualWriteReadOld => copy(dual, pair).await?,
+            Phase::DualWriteShadowRead => {
+                shadow(dual, pair, &reader).await?;
+                report = Some(compared(urls).await?);
+            }
+            _ => sell(dual, pair, 21, 2100).await?,
+        }
+    }
+    assert_eq!(reader.read(state.phase, "21").await?, Some(2100));
+    Ok(())
+}
+
+/// Moves the shop; what the last comparison found.
+pub async fn run(old: &str, new: &str) -> Result<Report, Failure> {
+    let urls = Urls { old: old.to_owned(), new: new.to_owned() };
+    prepare(&urls).await?;
     let dual = Dual::new("orders", Orders);
     let mut pair = urls.pair().await?;
     for id in 1..=10 {
         sell(&dual, &mut pair, id, id * 100).await?;
     }
-
     // One worker for each direction; in a real shop they run in each instance.
     let (stop, stopped) = watch::channel(false);
     let workers = [Side::Old, Side::New].map(|from| {
@@ -140,49 +203,7 @@ pub async fn run(old: &str, new: &str) -> Result<Report, Failure> {
         let (urls, stopped) = (urls.clone(), stopped.clone());
         tokio::spawn(async move { worker.run(&urls, &Tally::default(), stopped).await })
     });
-    let lookups = Lookups {
-        old: Mutex::new(urls.connect(Side::Old).await?),
-        new: Mutex::new(urls.connect(Side::New).await?),
-    };
-    // All reads, and a second look at once: a real shop samples, and waits half a second.
-    let again = Duration::from_millis(10);
-    let settings = ReadSettings { sample: 100_000, again, looks: 9, ..ReadSettings::default() };
-    let reader = Reader::new(lookups, settings);
-
-    // The flag's variants, as an operator sets them; a real move waits days between them.
-    let rules = preset("rehearsal").ok_or("no such preset")?.rules;
-    let mut state = State { phase: Phase::WriteOld, since: 0 };
-    let mut report = None;
-    for (hours, variant) in
-        (1..).zip(["dual_write_read_old", "dual_write_shadow_read", "read_new_dual_write"])
-    {
-        let known =
-            evidence(&urls, state.phase.holder(), &reader.counts(), report.as_ref()).await?;
-        let done = step(state, variant, &known, &rules, hours * 3_600_000);
-        let Outcome::Moved { .. } = done.outcome else {
-            return Err(format!("{variant}: {:?}", done.outcome).into());
-        };
-        dual.settle(&mut pair, done.state.phase, &HandoverLimits::default()).await?;
-        state = done.state;
-        match state.phase {
-            Phase::DualWriteReadOld => copy(&dual, &mut pair).await?,
-            Phase::DualWriteShadowRead => {
-                for n in 0..1000 {
-                    if n % 10 == 0 {
-                        sell(&dual, &mut pair, 11 + n / 10 % 10, n).await?;
-                        // Room for ten comparisons; nobody waits in a real shop.
-                        reader.settled().await;
-                    }
-                    reader.read(state.phase, &(1 + n % 20).to_string()).await?;
-                }
-                reader.settled().await;
-                report = Some(compared(&urls).await?);
-            }
-            _ => sell(&dual, &mut pair, 21, 2100).await?,
-        }
-    }
-    assert_eq!(reader.read(state.phase, "21").await?, Some(2100));
-
+    follow(&urls, &dual, &mut pair).await?;
     let last = compared(&urls).await?;
     stop.send(true)?;
     for worker in workers {

@@ -15,6 +15,7 @@ use crate::analysis::AnalysisArgs;
 use crate::demo::DemoArgs;
 use crate::flag::FlagArgs;
 use crate::flags_edge::FlagsEdgeArgs;
+use crate::migrate::MigrateArgs;
 use crate::printer::{ColorChoice, Settings};
 use crate::stats::StatsArgs;
 use clap::builder::{FalseyValueParser, Resettable};
@@ -161,6 +162,8 @@ pub enum Verb {
     Flag(Box<FlagArgs>),
     /// Serve flags from a copy, near the apps
     FlagsEdge(FlagsEdgeArgs),
+    /// Databases: find the rows in which two tables differ
+    Migrate(Box<MigrateArgs>),
     /// An annotated file with every key
     Docs,
     /// Help on a verb, or on `exit-codes`

@@ -19,6 +19,7 @@ mod follow;
 mod gc;
 mod info;
 mod look;
+mod migrate;
 mod misuse;
 mod power;
 mod presets;
@@ -74,6 +75,7 @@ fn run(cli: Cli) -> Exit {
         Verb::Help(args) => info::help(&printer, &args),
         Verb::Presets(args) => presets::show(&printer, &args),
         Verb::Flag(args) => flag::flag(&global, &printer, *args),
+        Verb::Migrate(args) => migrate::migrate(&printer, &args),
         Verb::Docs => Ok(info::docs(&printer)),
         Verb::Version => Ok(info::version(&printer)),
         Verb::Completions(args) => Ok(info::completions(&printer, &args)),
@@ -88,10 +90,15 @@ fn with_server(context: &Context<'_>, verb: Verb) -> Result<Exit, Failure> {
 
 /// Waits for what asks a server.
 fn waited(answer: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    blocking(answer)?
+}
+
+/// Waits for anything, in a runtime of its own.
+fn blocking<T>(answer: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Failure::internal(format!("cannot start a runtime: {error}")))?;
-    runtime.block_on(answer)
+    Ok(runtime.block_on(answer))
 }
 
 async fn asked(context: &Context<'_>, verb: Verb) -> Result<Exit, Failure> {
@@ -126,6 +133,7 @@ async fn asked(context: &Context<'_>, verb: Verb) -> Result<Exit, Failure> {
         | Verb::Stats(_)
         | Verb::Presets(_)
         | Verb::Flag(_)
+        | Verb::Migrate(_)
         | Verb::Help(_)
         | Verb::Docs
         | Verb::Version
