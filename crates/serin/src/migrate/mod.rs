@@ -22,8 +22,8 @@ pub enum MigrateVerb {
 }
 
 /// `serin migrate`.
-pub fn migrate(printer: &Printer, args: &MigrateArgs) -> Result<Exit, Failure> {
-    match &args.verb {
-        MigrateVerb::Compare(args) => compare::compare(printer, args),
+pub fn migrate(printer: &Printer, args: MigrateArgs) -> Result<Exit, Failure> {
+    match args.verb {
+        MigrateVerb::Compare(args) => compare::compare(printer, &args),
     }
 }
