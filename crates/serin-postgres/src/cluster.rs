@@ -84,6 +84,32 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Starts a replica of this server, which reads what it can while it follows.
+    ///
+    /// # Errors
+    /// When its programs fail or it does not answer.
+    pub fn standby(&self, settings: &Settings) -> Result<Self, Error> {
+        let folder = TempDir::with_prefix("serin-pg-").map_err(Error::io("a temporary folder"))?;
+        self.user.own(folder.path())?;
+        let cluster = Self {
+            installation: self.installation.clone(),
+            user: self.user,
+            folder,
+            port: free_port()?,
+            settings: settings.clone(),
+            process: Mutex::new(None),
+        };
+        let mut copy = self.user.command(&self.installation.program("pg_basebackup"));
+        copy.args(["-R", "-c", "fast", "-h", "127.0.0.1", "-U", "postgres", "-p"]);
+        copy.arg(self.port.to_string()).arg("-D").arg(cluster.data());
+        copy.current_dir(cluster.folder.path());
+        let child = copy.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        finished("pg_basebackup", child.map_err(Error::io("starting pg_basebackup"))?)?;
+        cluster.configure()?;
+        cluster.resume()?;
+        Ok(cluster)
+    }
+
     /// What it was started from.
     pub fn installation(&self) -> &Installation {
         &self.installation
@@ -218,6 +244,11 @@ impl Cluster {
         init.current_dir(self.folder.path());
         let child = init.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         finished("initdb", child.map_err(Error::io("starting initdb"))?)?;
+        self.configure()
+    }
+
+    /// Adds its settings; the last one of a name counts.
+    fn configure(&self) -> Result<(), Error> {
         let mut file = fs::OpenOptions::new()
             .append(true)
             .open(self.data().join("postgresql.conf"))

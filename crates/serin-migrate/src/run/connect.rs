@@ -98,7 +98,9 @@ impl Database {
              SET client_connection_check_interval = '2s'; \
              SET default_transaction_isolation = 'read committed'; \
              SET row_security = off; SET client_min_messages = warning; \
-             SET search_path = {}",
+             SET idle_session_timeout = 0; SET synchronize_seqscans = off; SET jit = off; \
+             SELECT set_config(name, '0', false) FROM pg_settings WHERE name = \
+             'transaction_timeout'; SET search_path = {}",
             self.search_path(),
         );
         client.batch_execute(&settings).await.map_err(Error::sql("setting up a connection"))

@@ -12,6 +12,7 @@ mod plan_shape;
 mod plan_tables;
 mod plan_versions;
 mod run_both;
+mod run_child;
 mod run_crash;
 mod run_kernel;
 mod run_kit;

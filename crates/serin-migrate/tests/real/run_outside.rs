@@ -3,10 +3,11 @@
 use crate::run_kit::*;
 use serde_json::json;
 use serin_migrate::{Error, Health, Migration, Plan, Runner, Say, State, World};
+use serin_postgres::{Cluster, Settings};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// A pooler in transaction mode with one server connection, as far as it matters: what a client
 /// asks goes to the server connection that all share.
@@ -237,4 +238,51 @@ fn new_clients_that_live_hold_up_the_way_back() {
     let say = Say { override_reason: Some("they are stuck".into()), ..Say::default() };
     let status = block(lab.runner_in(Arc::new(New)).revert(&say)).unwrap();
     assert_eq!(status.state, State::Reverted);
+}
+
+/// The server of this test alone and its replica, which tells its state often.
+fn replicated() -> Option<(&'static Cluster, Cluster)> {
+    static PRIMARY: OnceLock<Option<Cluster>> = OnceLock::new();
+    let start = || {
+        serin_postgres::shared()?;
+        Some(Cluster::start(&serin_postgres::newest().unwrap(), &Settings::default()).unwrap())
+    };
+    let primary = PRIMARY.get_or_init(start).as_ref()?;
+    let often = ("wal_receiver_status_interval".to_owned(), "1".to_owned());
+    let settings = Settings { parameters: vec![often], ..Settings::default() };
+    Some((primary, primary.standby(&settings).unwrap()))
+}
+
+#[test]
+fn a_replica_is_refused_and_waited_for() {
+    let Some((primary, replica)) = replicated() else { return };
+    let setup = "CREATE TABLE orders (id integer PRIMARY KEY, total integer, note text); \
+        INSERT INTO orders SELECT n, n, repeat('n', 200) FROM generate_series(1, 40000) n;";
+    let lab = Lab::on(primary, setup);
+    let lag = json!({"backfill": {"duty": 1, "max_lag": "100ms"}});
+    let plan = plan_of(&Shape { serin: lag, ..cents() });
+    let here = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
+    block(async {
+        let runner = lab.runner();
+        while lab.sql(here) != "1" || replica.sql(&lab.database, "SELECT 1").is_err() {
+            tokio::task::yield_now().await;
+        }
+        let database = serin_migrate::Database::new(&replica.url(&lab.database), ident("public"));
+        let reader = Runner::new(database.unwrap(), Arc::new(serin_migrate::Alone), "tester");
+        let error = reader.start(&plan).await.unwrap_err();
+        assert!(error.to_string().contains("only reads"), "{error}");
+        replica.sql("postgres", "SELECT pg_wal_replay_pause()").unwrap();
+        let at_work = lab.runner();
+        let work = tokio::spawn(async move { at_work.start(&plan).await });
+        let why = loop {
+            let status = runner.status().await.unwrap();
+            if let Some(why) = status.and_then(|status| status.waiting) {
+                break why;
+            }
+            assert!(!work.is_finished(), "it did not wait");
+        };
+        assert!(why.contains("a replica lags"), "{why}");
+        replica.sql("postgres", "SELECT pg_wal_replay_resume()").unwrap();
+        assert_eq!(work.await.unwrap().unwrap().state, State::Dual);
+    });
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::SimpleQueryMessage;
 
 /// Longest wait for a row that somebody else holds, ms: so long its own rows are held.
-const ROW_MS: u64 = 100;
+const ROW_MS: u64 = 50;
 
 /// Time into a batch after which it is looked whether others wait for it.
 const LOOK: Duration = Duration::from_millis(10);

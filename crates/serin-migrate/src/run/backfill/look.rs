@@ -6,9 +6,12 @@ use super::super::store::Kept;
 use super::super::throttle::{Signals, Throttle, Verdict, is_within};
 use std::time::Duration;
 
+/// A replica tells its lag when it gets something: one that has all but a megabyte has none, whatever
+/// it told last.
 const SQL: &str = "\
     SELECT m.paused, m.duty,
-      coalesce((SELECT max(extract(epoch FROM replay_lag)) * 1000 FROM pg_stat_replication), 0)::bigint,
+      coalesce((SELECT max(extract(epoch FROM replay_lag)) * 1000 FROM pg_stat_replication
+        WHERE pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) > 1048576), 0)::bigint,
       coalesce((SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn))
         FROM pg_stat_replication), 0)::bigint,
       coalesce((SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn))
