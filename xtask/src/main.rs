@@ -31,6 +31,7 @@ usage: cargo xtask <task>
   soak mutants            breaks the engine by hand, bug by bug; the simulator must notice each
   soak strategies         every strategy ships ten versions under load, and everything is killed
   soak flags              a million mangled documents of flags, contexts and imports
+  soak migrate            migrations while both versions write; 200 times something is killed
   soak [--minutes N]      long runs: simulation seeds, weight flips, the demo again and again
 ";
 

@@ -21,6 +21,9 @@ const MANGLED: u64 = 1_000_000;
 /// Releases of variants that change nothing, by real traffic, in one soak of flags.
 const SAME: u64 = 300;
 
+/// Kills in one soak of migrations.
+const KILLS: &str = "200";
+
 /// Runs the long runs one after the other, each for a third of the time.
 pub fn run(words: &[&str]) -> Result<()> {
     if let ["mutants", rest @ ..] = words {
@@ -31,6 +34,9 @@ pub fn run(words: &[&str]) -> Result<()> {
     }
     if words == ["flags"] {
         return flags();
+    }
+    if words == ["migrate"] {
+        return migrate();
     }
     let each = Duration::from_secs(parse(words)? * 60 / 3);
     println!("==> simulation, {} s", each.as_secs());
@@ -45,6 +51,15 @@ pub fn run(words: &[&str]) -> Result<()> {
 fn strategies() -> Result<()> {
     let mut tests = command::cargo(&["test", "-p", "serin", "--test", "strategies"]);
     tests.env("SERIN_VERSIONS", "10").env("SERIN_KILLS", "120");
+    command::run(&mut tests)
+}
+
+/// Migrations while both versions write, and 200 times something is killed.
+fn migrate() -> Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut tests =
+        command::cargo(&["test", "-p", "serin-migrate", "--test", "proof", "--", "--nocapture"]);
+    tests.env("SERIN_SEED", now.as_secs().to_string()).env("SERIN_KILLS", KILLS);
     command::run(&mut tests)
 }
 
@@ -72,7 +87,9 @@ fn parse(words: &[&str]) -> Result<u64> {
             Ok(minutes) if minutes > 0 => Ok(minutes),
             _ => Err(Failure::usage(format!("`--minutes` is a number from 1, not `{minutes}`"))),
         },
-        _ => Err(Failure::usage("`soak` takes --minutes N, `mutants`, `strategies` or `flags`")),
+        _ => Err(Failure::usage(
+            "`soak` takes --minutes N, `mutants`, `strategies`, `flags` or `migrate`",
+        )),
     }
 }
 

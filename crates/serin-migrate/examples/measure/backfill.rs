@@ -85,7 +85,7 @@ fn fill(lab: &Lab, database: &str, way: Way, service: &Arc<Service>) -> Result<b
         }
         Way::Full | Way::Throttled => {
             let duty = if way == Way::Full { 1.0 } else { 0.5 };
-            let plan = lab.plan(database, json!({"backfill": {"duty": duty}}))?;
+            let plan = lab.plan(database, &json!({"backfill": {"duty": duty}}))?;
             let known: Arc<dyn World> = match way {
                 Way::Full => Arc::new(serin_migrate::Alone),
                 _ => Arc::clone(service) as Arc<dyn World>,

@@ -55,7 +55,7 @@ impl Lab {
     }
 
     /// The plan of `t.amount` from integer to bigint.
-    pub fn plan(&self, database: &str, serin: Value) -> Result<Plan> {
+    pub fn plan(&self, database: &str, serin: &Value) -> Result<Plan> {
         let operation = json!({"alter_column": {"table": "t", "column": "amount",
             "type": "bigint", "up": "amount", "down": "amount"}});
         let document = json!({"operations": [operation], "serin": serin});

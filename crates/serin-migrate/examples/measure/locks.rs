@@ -40,7 +40,7 @@ pub fn run() -> Result<Value> {
 /// A whole migration, its way there and its contract.
 fn serin(lab: &Lab, long: bool) -> Result<Value> {
     let database = lab.table(ROWS)?;
-    let plan = lab.plan(&database, json!({"backfill": {"duty": 1}}))?;
+    let plan = lab.plan(&database, &json!({"backfill": {"duty": 1}}))?;
     let runner = lab.runner(&database)?;
     let readers = Readers::start(lab, &database)?;
     let reader = if long { Some(reader(lab, &database)?) } else { None };

@@ -12,7 +12,7 @@ const LOOK: Duration = Duration::from_secs(5);
 pub fn run(rows: u64) -> Result<Value> {
     let lab = Lab::start()?;
     let database = lab.table(rows)?;
-    let plan = lab.plan(&database, json!({"backfill": {"duty": 1}}))?;
+    let plan = lab.plan(&database, &json!({"backfill": {"duty": 1}}))?;
     let runner = lab.runner(&database)?;
     let (working, began) = (runner.clone(), Instant::now());
     let run = lab.runtime.spawn(async move { working.start(&plan).await });

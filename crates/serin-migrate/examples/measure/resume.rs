@@ -14,7 +14,7 @@ const RUN: Duration = Duration::from_millis(700);
 pub fn run(rows: u64) -> Result<Value> {
     let lab = Lab::start()?;
     let database = lab.table(rows)?;
-    let plan = lab.plan(&database, json!({"backfill": {"duty": 0.3}}))?;
+    let plan = lab.plan(&database, &json!({"backfill": {"duty": 0.3}}))?;
     let runner = lab.runner(&database)?;
     let killer = lab.client(&database)?;
     let (mut killed, mut started) = (0, false);

@@ -7,7 +7,7 @@ use serin_migrate::Stage;
 pub fn run(rows: u64) -> Result<Value> {
     let lab = Lab::start()?;
     let database = lab.table(rows)?;
-    let plan = lab.plan(&database, json!({"backfill": {"duty": 1}}))?;
+    let plan = lab.plan(&database, &json!({"backfill": {"duty": 1}}))?;
     let runner = lab.runner(&database)?;
     lab.runtime.block_on(runner.start(&plan))?;
     lab.runtime.block_on(runner.contract(&sure()))?;

@@ -17,7 +17,7 @@ const WRITES: [(&str, &str); 2] = [
 pub fn run(rows: u64) -> Result<Value> {
     let lab = Lab::start()?;
     let (bare, serin, pgroll) = (lab.table(rows)?, lab.table(rows)?, lab.table(rows)?);
-    let plan = lab.plan(&serin, json!({"backfill": {"duty": 1}}))?;
+    let plan = lab.plan(&serin, &json!({"backfill": {"duty": 1}}))?;
     lab.runtime.block_on(lab.runner(&serin)?.start(&plan))?;
     let client = lab.client(&pgroll)?;
     lab.runtime.block_on(async {
