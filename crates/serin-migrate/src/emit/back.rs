@@ -2,7 +2,8 @@
 //! or not it is there.
 
 use super::{
-    Context, cross, extra, indexes, needs_proof, numbers, proof, publish, settings, transaction,
+    Context, create, cross, extra, indexes, needs_proof, numbers, proof, publish, settings,
+    transaction,
 };
 use crate::shape::{RuleKind, Table};
 use crate::{Action, Ident, Stage, Step, catalog};
@@ -15,7 +16,7 @@ pub fn steps(context: &Context<'_>) -> Vec<Step> {
     sql.extend(settings::identities_back(context));
     let title = format!("drop the views of {}", context.new_view);
     let mut steps = vec![transaction(Stage::Unpublish, title, sql, vec![])];
-    for (sync, of) in context.syncs.iter().enumerate() {
+    for (sync, of) in context.syncs.iter().enumerate().filter(|(_, sync)| !sync.up.is_empty()) {
         let title = format!("put aside what only the new shape of {} holds", of.table);
         steps.push(Step { stage: Stage::Salvage, title, action: Action::Salvage { sync } });
     }
@@ -28,8 +29,8 @@ pub fn steps(context: &Context<'_>) -> Vec<Step> {
     let kept = context.kept();
     steps.extend(kept.flat_map(|(table, old)| revert(context, table, old)));
     for table in context.made() {
-        let sql = vec![format!("DROP TABLE IF EXISTS {}", context.of(&table.physical))];
-        let title = format!("drop table {}", table.physical);
+        let sql = vec![create::put_aside(context, table)];
+        let title = format!("put table {} aside, or drop it when it is empty", table.physical);
         steps.push(transaction(Stage::Revert, title, sql, vec![]));
     }
     steps.extend(extra::drop_enums(context));

@@ -1,12 +1,63 @@
 //! `CREATE TABLE`.
 
 use super::Context;
-use crate::shape::{Column, RuleKind, Table};
+use crate::shape::{Column, RuleKind, Table, short};
 use crate::{Deferral, Generated, Ident, literal};
 use std::fmt::Write;
 
-/// Statements that make a new table, without its references to others.
+/// Statements that make a new table, without its references to others. One that an earlier way
+/// back put aside, and that would be the same, comes back with its rows.
 pub fn table(context: &Context<'_>, table: &Table<'_>) -> Vec<String> {
+    let (name, physical) = (aside(context, table), &table.physical);
+    let statements = statements(context, table);
+    if !can_be_kept(context) {
+        return statements;
+    }
+    let created: Vec<String> =
+        statements.iter().map(|sql| format!("EXECUTE {};", literal(sql))).collect();
+    let block = format!(
+        "BEGIN IF to_regclass({}) IS NULL THEN {} ELSE ALTER TABLE serin.{name} SET SCHEMA {}; \
+         ALTER TABLE {} RENAME TO {physical}; END IF; END",
+        literal(&format!("serin.{name}")),
+        created.join(" "),
+        context.schema(),
+        context.of(&name),
+    );
+    vec![format!("DO {}", crate::ident::block(&block))]
+}
+
+/// Rows that new clients wrote into a new table are put aside with it on the way back.
+pub fn put_aside(context: &Context<'_>, table: &Table<'_>) -> String {
+    let (on, name) = (context.of(&table.physical), aside(context, table));
+    if !can_be_kept(context) {
+        return format!("DROP TABLE IF EXISTS {on}");
+    }
+    let block = format!(
+        "BEGIN IF to_regclass({}) IS NOT NULL THEN IF EXISTS (SELECT FROM {on}) AND \
+         to_regclass({}) IS NULL THEN ALTER TABLE {on} RENAME TO {name}; ALTER TABLE {} \
+         SET SCHEMA serin; ELSE DROP TABLE {on}; END IF; END IF; END",
+        literal(&on),
+        literal(&format!("serin.{name}")),
+        context.of(&name),
+    );
+    format!("DO {}", crate::ident::block(&block))
+}
+
+/// Not while its columns may be of a type that goes.
+fn can_be_kept(context: &Context<'_>) -> bool {
+    context.shape.enums.is_empty()
+}
+
+/// The name of a table that was put aside: another for each shape it could have.
+fn aside(context: &Context<'_>, table: &Table<'_>) -> Ident {
+    let (statements, builds) = (statements(context, table), super::indexes::builds(table));
+    let mut parts = vec![context.schema().as_str(), context.migration.name.as_str()];
+    parts.extend(statements.iter().map(String::as_str));
+    parts.extend(builds.iter().flat_map(|build| [build.held.as_str(), build.tail.as_str()]));
+    short("kept_", &parts)
+}
+
+fn statements(context: &Context<'_>, table: &Table<'_>) -> Vec<String> {
     let mut parts: Vec<String> = table.live().map(column).collect();
     parts.extend(primary_key(table));
     parts.extend(table.live().filter_map(check));

@@ -62,7 +62,8 @@ pub fn steps(context: &Context<'_>) -> Vec<Step> {
 
 fn one(context: &Context<'_>, table: &Table<'_>, build: &Build<'_>) -> Vec<Step> {
     if table.old.is_none() {
-        let sql = vec![create(context, build, "", (build.held, &table.physical))];
+        // A table that was put aside has it already.
+        let sql = vec![create(context, build, "IF NOT EXISTS ", (build.held, &table.physical))];
         let title = format!("build index {} of {}", build.held, table.name);
         return vec![transaction(Stage::Verify, title, sql, vec![])];
     }

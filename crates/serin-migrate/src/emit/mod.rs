@@ -82,24 +82,48 @@ fn touched<'s, 'c>(shape: &'s Shape<'c>) -> impl Iterator<Item = &'s Table<'c>> 
 }
 
 fn syncs(shape: &Shape<'_>, migration: &Migration) -> Vec<TableSync> {
-    let live = shape.tables.iter().filter(|table| table.live);
-    let sync = |table: &Table<'_>| {
+    let live = || shape.tables.iter().filter(|table| table.live);
+    let one = |table: &Table<'_>, (up, down, passive)| {
         let old = table.old?;
-        let (up, down) = derives(table);
-        (!up.is_empty() || !down.is_empty()).then(|| TableSync {
+        let parts = [shape.catalog.schema.as_str(), table.physical.as_str()];
+        let sync = TableSync {
             table: table.physical.clone(),
             leaves: leaves(old),
             key: old.key(),
             up,
             down,
             done: done(),
-            trigger: short("zzz_serin_", &[shape.catalog.schema.as_str(), table.physical.as_str()]),
+            trigger: short("zzz_serin_", &parts),
             every_update: old.triggers.iter().any(|of| of.before_row && of.enabled != "D"),
             always: old.subscribed,
             lossy: migration.settings.on_down_error,
-        })
+            passive,
+        };
+        (!sync.up.is_empty() || !sync.down.is_empty()).then_some(sync)
     };
-    live.filter_map(sync).collect()
+    let active = live().filter_map(|table| {
+        let (up, down) = derives(table);
+        one(table, (up, down, false))
+    });
+    let passive = live().filter_map(|table| one(table, (defaults(table), vec![], true)));
+    active.chain(passive).collect()
+}
+
+/// Columns that have their defaults from the start: only what new clients write there is new.
+fn defaults(table: &Table<'_>) -> Vec<crate::Derive> {
+    let instant = table
+        .live()
+        .filter(|column| column.old.is_none() && column.made.iter().all(|made| made.instant));
+    let derive = |column: &Column<'_>| crate::Derive {
+        target: column.physical().clone(),
+        data_type: column.data_type.clone(),
+        expression: column.default.clone().unwrap_or_else(|| "NULL".into()),
+        scope: table.name.clone(),
+        inputs: vec![],
+        volatile: false,
+        reads_others: false,
+    };
+    instant.filter(|_| table.old.is_some()).map(derive).collect()
 }
 
 fn done() -> Ident {
@@ -166,7 +190,7 @@ impl<'a> Context<'a> {
 
     /// The place of a table in the list of what is held in step.
     pub fn sync(&self, table: &Table<'_>) -> Option<usize> {
-        self.syncs.iter().position(|sync| sync.table == table.physical)
+        self.syncs.iter().position(|sync| sync.table == table.physical && !sync.passive)
     }
 }
 

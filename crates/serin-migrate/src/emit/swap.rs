@@ -25,7 +25,13 @@ fn all(context: &Context<'_>) -> Vec<String> {
         kept.iter().flat_map(|(table, old)| part(table, old)).collect()
     };
     sql.extend(context.viewed().flat_map(|table| publish::settled(context, table)));
-    sql.extend(context.syncs.iter().flat_map(|sync| crate::trigger::drop(sync, context.schema())));
+    sql.extend(
+        context
+            .syncs
+            .iter()
+            .filter(|sync| !sync.passive)
+            .flat_map(|sync| crate::trigger::drop(sync, context.schema())),
+    );
     sql.extend(super::cross::drop(context));
     sql.extend(loose(context));
     sql.extend(each(&|table, _| numbers::move_identities(context, table)));

@@ -23,10 +23,21 @@ fn filled(context: &Context<'_>) -> Vec<Step> {
     for (sync, of) in context.syncs.iter().enumerate() {
         let mut step = |stage, title: String, action| steps.push(Step { stage, title, action });
         let table = &of.table;
-        step(Stage::Backfill, format!("fill in the rows of {table}"), Action::Backfill { sync });
+        if of.up.is_empty() {
+            continue;
+        }
+        if !of.passive {
+            step(
+                Stage::Backfill,
+                format!("fill in the rows of {table}"),
+                Action::Backfill { sync },
+            );
+        }
         let title = format!("give back what an earlier way back put aside of {table}");
         step(Stage::Backfill, title, Action::Restore { sync });
-        step(Stage::Verify, format!("no row of {table} is left"), Action::AllDone { sync });
+        if !of.passive {
+            step(Stage::Verify, format!("no row of {table} is left"), Action::AllDone { sync });
+        }
     }
     steps
 }

@@ -28,6 +28,11 @@ pub struct TableSync {
     pub always: bool,
     /// What becomes of a value that the old shape cannot hold.
     pub lossy: LossyDown,
+    /// Nothing is held in step, there is no trigger and no flag: the columns of `up` have their
+    /// defaults from the start, and what new clients write there is only put aside on the way
+    /// back, and given back.
+    #[serde(default)]
+    pub passive: bool,
 }
 
 /// How a row is found again.

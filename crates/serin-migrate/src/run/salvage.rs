@@ -81,7 +81,7 @@ pub(crate) async fn keep(session: &Session<'_>, kept: &Kept, at: usize) -> Resul
 /// Whether the new columns ever came.
 async fn is_there(session: &Session<'_>, sync: &TableSync) -> Result<bool> {
     let mut names: Vec<&str> = sync.up.iter().map(|derive| derive.target.as_str()).collect();
-    names.push(sync.done.as_str());
+    names.extend((!sync.passive).then_some(sync.done.as_str()));
     names.sort_unstable();
     names.dedup();
     let sql = "SELECT count(*) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
@@ -95,6 +95,11 @@ async fn is_there(session: &Session<'_>, sync: &TableSync) -> Result<bool> {
 
 fn alias(sync: &TableSync) -> &Ident {
     sync.up.first().map_or(&sync.table, |derive| &derive.scope)
+}
+
+/// Only rows that have their new values have any to be kept.
+fn filled(sync: &TableSync, alias: &Ident) -> String {
+    if sync.passive { "true".to_owned() } else { format!("{alias}.{}", sync.done) }
 }
 
 /// A row whose new values are not those that its old ones give.
@@ -117,11 +122,11 @@ fn statements(kept: &Kept, at: usize, sync: &TableSync, which: &str) -> Vec<Stri
         format!("DROP TABLE IF EXISTS {to}"),
         format!(
             "CREATE TABLE {to} AS SELECT {}, NULL::boolean AS restored FROM {}.{} AS {alias} \
-             WHERE {alias}.{} AND ({which})",
+             WHERE {} AND ({which})",
             columns.selected(alias),
             kept.plan.schema,
             sync.table,
-            sync.done,
+            filled(sync, alias),
         ),
         format!(
             "INSERT INTO serin.salvage AS s (migration, sync, table_name, columns, rows_kept) \

@@ -36,6 +36,7 @@ fn sync(up: Vec<Derive>, down: Vec<Derive>) -> TableSync {
         every_update: false,
         always: false,
         lossy: LossyDown::Reject,
+        passive: false,
     }
 }
 

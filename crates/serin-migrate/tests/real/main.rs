@@ -8,6 +8,7 @@ mod plan_keys;
 mod plan_kit;
 mod plan_refused;
 mod plan_rules;
+mod plan_runner;
 mod plan_shape;
 mod plan_tables;
 mod plan_versions;

@@ -69,7 +69,7 @@ impl Lab {
     /// All that is wrong with the version `name` after another.
     pub fn next_flaws(&self, name: &str, operations: &Value, before: &str) -> String {
         let planned = self.next(name, operations, before);
-        planned.unwrap_err().0.iter().map(|flaw| format!("{flaw}\n")).collect()
+        told(&planned.unwrap_err())
     }
 
     /// Plans the version `name` after another.
@@ -117,7 +117,7 @@ impl Lab {
     pub fn flaws(&self, operations: &Value) -> String {
         match self.plan_as("postgres", operations, &json!({})) {
             Ok(plan) => panic!("was planned: {:#?}", plan.forward),
-            Err(flaws) => flaws.0.iter().map(|flaw| format!("{flaw}\n")).collect(),
+            Err(flaws) => told(&flaws),
         }
     }
 
@@ -218,6 +218,11 @@ impl Lab {
              UNION ALL SELECT tgname FROM pg_trigger WHERE tgname LIKE 'zzz%'",
         )
     }
+}
+
+/// All flaws, a line each.
+pub fn told(flaws: &Flaws) -> String {
+    flaws.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn stage(steps: &[Step], wanted: impl Fn(Stage) -> bool) -> Vec<Step> {

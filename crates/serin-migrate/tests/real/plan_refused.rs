@@ -1,6 +1,6 @@
 //! What cannot work is told before anything is done, all of it at once.
 
-use crate::plan_kit::Lab;
+use crate::plan_kit::{Lab, told};
 use serde_json::{Value, json};
 
 const TABLES: &str = "CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, \
@@ -128,7 +128,7 @@ fn a_role_that_may_not_is_told_what_it_needs() {
     let operations = json!([{"drop_column": {"table": "customers", "column": "email"}}]);
     let flaws = lab.plan_as("plan_poor", &operations, &Value::Null).unwrap_err();
     has(
-        &flaws.0.iter().map(|flaw| format!("{flaw}\n")).collect::<String>(),
+        &told(&flaws),
         &[
             "GRANT CREATE ON DATABASE",
             "role \"plan_poor\" may not make anything in schema \"public\"",

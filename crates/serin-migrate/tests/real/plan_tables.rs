@@ -274,3 +274,23 @@ fn a_partitioned_table_has_its_indexes_built_part_by_part() {
     let told = lab.flaws(&json!([{"drop_column": {"table": "days_1", "column": "note"}}]));
     assert!(told.contains("is a partition; change \"days\" instead"), "{told}");
 }
+
+#[test]
+fn rows_of_a_new_table_come_back_when_the_migration_starts_again() {
+    let Some(lab) = Lab::new("CREATE TABLE t (id int PRIMARY KEY);") else { return };
+    let plan = lab.plan(&json!([
+        {"create_table": {"name": "u", "columns": [{"name": "id", "type": "serial", "pk": true},
+            {"name": "t", "type": "int", "references": {"name": "of_t", "table": "t"}}]}},
+        {"create_index": {"name": "by_t", "table": "u", "columns": [{"column": "t"}]}}
+    ]));
+    let before = lab.fingerprint();
+    lab.run(&plan, &plan.forward);
+    lab.new_client("INSERT INTO t VALUES (1); INSERT INTO u (t) VALUES (1)");
+    lab.run(&plan, &plan.back);
+    assert_eq!(lab.fingerprint(), before);
+    lab.run(&plan, &plan.back);
+    lab.run(&plan, &plan.forward);
+    lab.new_client("INSERT INTO u (t) VALUES (1)");
+    assert_eq!(lab.new_client("SELECT * FROM u ORDER BY id"), "1|1\n2|1");
+    assert!(lab.new_error("INSERT INTO u (t) VALUES (2)").contains("of_t"));
+}

@@ -151,6 +151,7 @@ pub fn sync_of(shape: &Shape, lossy: serin_migrate::LossyDown) -> TableSync {
         every_update: false,
         always: false,
         lossy,
+        passive: false,
     }
 }
 

@@ -59,6 +59,7 @@ pub(crate) async fn fill(
         every_update: false,
         always: false,
         lossy: LossyDown::Reject,
+        passive: false,
     };
     all(session, kept, FILLS + number, &like, Some(fill)).await
 }

@@ -1,0 +1,142 @@
+//! Plans of the planner in the hands of the runner.
+
+use crate::run_kit::{Lab, block, sure};
+use serde_json::{Value, json};
+use serin_migrate::{Migration, Runner, Say, State};
+
+fn migration(operations: &Value) -> Migration {
+    let document =
+        json!({"operations": operations, "serin": {"contract": {"after": "0s", "grace": "0s"}}});
+    serin_migrate::migration("02", &document).unwrap()
+}
+
+fn start(runner: &Runner, migration: &Migration) -> State {
+    block(async {
+        let plan = runner.plan(migration).await.unwrap_or_else(|error| panic!("{error}"));
+        runner.start(&plan).await.unwrap_or_else(|error| panic!("{error}")).state
+    })
+}
+
+/// Through the whole life with the runner: back and forth once, and then to its end.
+fn life(lab: &Lab, operations: &Value, dual: impl Fn(), after: impl Fn()) {
+    let (runner, migration) = (lab.runner(), migration(operations));
+    let before = lab.shape();
+    assert_eq!(start(&runner, &migration), State::Dual);
+    let reverted = block(runner.revert(&Say::default())).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(reverted.state, State::Reverted);
+    assert_eq!(lab.shape(), before);
+    assert_eq!(start(&runner, &migration), State::Dual);
+    dual();
+    let done = block(runner.contract(&sure())).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(done.state, State::Done);
+    after();
+}
+
+#[test]
+fn what_new_clients_wrote_into_a_plain_new_column_is_given_back() {
+    let Some(lab) =
+        Lab::new("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)")
+    else {
+        return;
+    };
+    let (runner, migration) = (
+        lab.runner(),
+        migration(&json!([
+            {"add_column": {"table": "t", "column": {"name": "a", "type": "text", "nullable": true}}},
+            {"add_column": {"table": "t", "column": {"name": "b", "type": "int", "default": "5"}}}
+        ])),
+    );
+    assert_eq!(start(&runner, &migration), State::Dual);
+    lab.new_client("UPDATE t SET a = 'mine' WHERE id = 2; UPDATE t SET b = 6 WHERE id = 3");
+    block(runner.revert(&Say::default())).unwrap();
+    assert_eq!(lab.sql("SELECT rows_kept FROM serin.salvage"), "2");
+    lab.sql("DELETE FROM t WHERE id = 3; INSERT INTO t VALUES (4)");
+    assert_eq!(start(&runner, &migration), State::Dual);
+    assert_eq!(lab.new_client("SELECT * FROM t ORDER BY id"), "1||5\n2|mine|5\n4||5");
+}
+
+#[test]
+fn a_key_grows_with_everything_that_hangs_on_it() {
+    let Some(lab) = Lab::new(
+        "CREATE TABLE kits (id serial PRIMARY KEY, name text); \
+         CREATE TABLE parts (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, \
+           kit int REFERENCES kits ON DELETE CASCADE); \
+         CREATE INDEX ON parts (kit) WHERE kit > 0; \
+         INSERT INTO kits (name) SELECT 'k' || n FROM generate_series(1, 3000) n; \
+         INSERT INTO parts (kit) SELECT n FROM generate_series(1, 3000) n;",
+    ) else {
+        return;
+    };
+    let grow = |table: &str, column: &str| {
+        json!({"alter_column": {"table": table, "column": column, "type": "bigint",
+            "up": column, "down": column}})
+    };
+    life(
+        &lab,
+        &json!([grow("kits", "id"), grow("parts", "kit"), grow("parts", "id")]),
+        || {
+            lab.new_client(
+                "INSERT INTO kits (name) VALUES ('new'); \
+                INSERT INTO parts (kit) SELECT max(id) FROM kits",
+            );
+            assert_eq!(lab.sql("SELECT count(*) FROM parts p JOIN kits k ON k.id = p.kit"), "3001");
+        },
+        || {
+            lab.sql("INSERT INTO kits (id) VALUES (3000000000); INSERT INTO parts (kit) VALUES (3000000000); \
+                DELETE FROM kits WHERE id = 1");
+            assert_eq!(lab.sql("SELECT count(*) FROM parts p JOIN kits k ON k.id = p.kit"), "3001");
+            assert_eq!(
+                lab.new_client("SELECT pg_typeof(id), pg_typeof(kit) FROM parts LIMIT 1"),
+                "bigint|bigint"
+            );
+        },
+    );
+}
+
+#[test]
+fn operations_of_every_kind_go_both_ways() {
+    let Some(lab) = Lab::new(
+        "CREATE TABLE users (id int PRIMARY KEY, email text, age int, note text); \
+         CREATE TABLE days (day int, n int, PRIMARY KEY (day)) PARTITION BY RANGE (day); \
+         CREATE TABLE days_1 PARTITION OF days FOR VALUES FROM (0) TO (100); \
+         CREATE TABLE days_2 PARTITION OF days DEFAULT; \
+         CREATE TABLE gone (id int); \
+         INSERT INTO users SELECT n, 'U' || n || '@x', n + 18, 'n' FROM generate_series(1, 500) n; \
+         INSERT INTO days SELECT n, n FROM generate_series(1, 300) n;",
+    ) else {
+        return;
+    };
+    let operations = json!([
+        {"alter_column": {"table": "users", "column": "email", "nullable": false,
+            "unique": {"name": "one_email"}, "up": "lower(email)", "down": "email"}},
+        {"create_constraint": {"table": "users", "name": "grown", "type": "check",
+            "columns": ["age"], "check": "age > 17", "up": {"age": "age"}, "down": {"age": "age"}}},
+        {"drop_column": {"table": "users", "column": "note", "down": "'was ' || id"}},
+        {"rename_column": {"table": "users", "from": "age", "to": "years"}},
+        {"alter_column": {"table": "days", "column": "n", "type": "text", "up": "n::text", "down": "n::int"}},
+        {"create_index": {"name": "by_n", "table": "days", "columns": [{"column": "n"}]}},
+        {"drop_table": {"name": "gone"}},
+        {"create_table": {"name": "gone", "columns": [{"name": "id", "type": "text", "pk": true},
+            {"name": "user_id", "type": "int", "references": {"name": "of_user", "table": "users"}}]}},
+        {"rename_table": {"from": "users", "to": "people"}}
+    ]);
+    life(
+        &lab,
+        &operations,
+        || {
+            lab.sql("INSERT INTO users VALUES (501, 'OLD@x', 20, 'o')");
+            lab.new_client(
+                "INSERT INTO people VALUES (502, 'new@x', 20); INSERT INTO gone VALUES ('k', 502); \
+                UPDATE days SET n = '7' WHERE day = 1",
+            );
+            assert_eq!(lab.sql("SELECT email, note FROM users WHERE id = 502"), "new@x|was 502");
+            assert_eq!(lab.new_client("SELECT email FROM people WHERE id = 501"), "old@x");
+            assert_eq!(lab.sql("SELECT n FROM days WHERE day = 1"), "7");
+        },
+        || {
+            assert_eq!(lab.sql("SELECT count(*), count(DISTINCT email) FROM people"), "502|502");
+            assert_eq!(lab.sql("SELECT user_id FROM gone"), "502");
+            assert_eq!(lab.sql("SELECT pg_typeof(n), count(*) FROM days GROUP BY 1"), "text|300");
+        },
+    );
+}
