@@ -47,6 +47,9 @@ pub(crate) async fn status(client: &Client, id: i64) -> Result<Status> {
         status.hidden = plan.contract.len() - done.len();
         status.step = None;
     }
+    if status.holder.is_none() && status.error.is_none() && status.state.open().is_some() {
+        status.waiting = Some("no runner works on it; `resume` goes on with it".into());
+    }
     Ok(status)
 }
 

@@ -18,7 +18,16 @@ pub(crate) async fn part(session: &mut Session<'_>, kept: &mut Kept, part: Part)
     for (seq, step) in open {
         one(session, kept, part, seq, &step).await?;
     }
-    Ok(())
+    if kept.state == part.end() {
+        return Ok(());
+    }
+    ended(session, kept, part).await
+}
+
+/// A part without a step of its own ends all the same.
+async fn ended(session: &Session<'_>, kept: &mut Kept, part: Part) -> Result<()> {
+    session.transaction("ending", 1_000, &[store::end(kept, part)]).await?;
+    shape::note(session, kept).await
 }
 
 /// Does one step, over lost connections and a server that ends and comes back.

@@ -35,6 +35,26 @@ impl Part {
         }
     }
 
+    /// The state that it leads to.
+    pub fn end(self) -> State {
+        match self {
+            Self::Forward => State::Dual,
+            Self::Contract => State::Done,
+            Self::Back => State::Reverted,
+        }
+    }
+
+    /// What is set along with that state.
+    fn ended(self) -> &'static str {
+        match self {
+            Self::Forward => "state = 'dual', dual_at = clock_timestamp()",
+            Self::Contract => {
+                "state = 'done', ended_at = clock_timestamp(), swapped_at = clock_timestamp()"
+            }
+            Self::Back => "state = 'reverted', ended_at = clock_timestamp()",
+        }
+    }
+
     /// The part that a state works on, or worked on last.
     pub fn of(state: State) -> Self {
         match state {
@@ -249,7 +269,8 @@ pub(crate) fn finish(kept: &Kept, part: Part, seq: usize, lock_waits: u32) -> Ve
         kept.id,
         literal(part.word()),
     );
-    let after = after(&kept.plan, part, seq);
+    let after =
+        if is_last(&kept.plan, part, seq) { format!(", {}", part.ended()) } else { String::new() };
     let update = format!(
         "UPDATE serin.migration SET waiting = NULL, error = NULL, shape = {}{after} WHERE id = {}",
         shape(&kept.plan),
@@ -258,20 +279,16 @@ pub(crate) fn finish(kept: &Kept, part: Part, seq: usize, lock_waits: u32) -> Ve
     vec![mark, update]
 }
 
-/// What becomes of the migration after a step.
-fn after(plan: &Plan, part: Part, seq: usize) -> &'static str {
+/// The statement that ends a part.
+pub(crate) fn end(kept: &Kept, part: Part) -> String {
+    format!("UPDATE serin.migration SET {} WHERE id = {}", part.ended(), kept.id)
+}
+
+/// Whether the part ends with this step; what is hidden for the grace time comes after the end.
+fn is_last(plan: &Plan, part: Part, seq: usize) -> bool {
     let steps = part.steps(plan);
-    let next = steps.get(seq + 1).map(|step| step.stage);
-    let now = steps.get(seq).map(|step| step.stage);
-    match (part, now, next) {
-        (Part::Forward, _, None) => ", state = 'dual', dual_at = clock_timestamp()",
-        (Part::Back, _, None) => ", state = 'reverted', ended_at = clock_timestamp()",
-        (Part::Contract, Some(Stage::Grace), _) => "",
-        (Part::Contract, _, None | Some(Stage::Grace)) => {
-            ", state = 'done', ended_at = clock_timestamp(), swapped_at = clock_timestamp()"
-        }
-        _ => "",
-    }
+    let is_grace = |at: usize| steps.get(at).is_none_or(|step| step.stage == Stage::Grace);
+    !is_grace(seq) && is_grace(seq + 1)
 }
 
 /// SQL for what the tables of a plan look like. Indexes that are built outside transactions are

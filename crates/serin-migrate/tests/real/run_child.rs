@@ -58,6 +58,8 @@ fn ended_between_a_step_and_the_next_it_goes_back() {
         let status = child(&lab, point).wait().unwrap();
         assert!(!status.success(), "{point}");
         assert_ne!(lab.shape(), before, "{point}");
+        let told = block(lab.runner().status()).unwrap().unwrap();
+        assert!(told.waiting.is_some_and(|why| why.contains("no runner works")), "{point}");
         let status = block(lab.runner().revert(&Say::default())).unwrap();
         assert_eq!(status.state, State::Reverted, "{point}");
         assert_eq!(lab.shape(), before, "{point}");

@@ -97,6 +97,18 @@ fn what_is_hidden_goes_after_the_grace_time() {
 }
 
 #[test]
+fn a_part_without_steps_ends_all_the_same() {
+    let Some(lab) = Lab::new(ORDERS) else { return };
+    let mut plan = plan_of(&cents());
+    (plan.forward, plan.contract, plan.back) = (Vec::new(), Vec::new(), Vec::new());
+    assert_eq!(start(&lab, &plan).unwrap().state, State::Dual);
+    assert_eq!(block(lab.runner().revert(&Say::default())).unwrap().state, State::Reverted);
+    assert_eq!(start(&lab, &plan).unwrap().state, State::Dual);
+    assert_eq!(block(lab.runner().contract(&sure())).unwrap().state, State::Done);
+    assert_eq!(block(lab.runner().clean()).unwrap(), 0);
+}
+
+#[test]
 fn checks_must_answer_with_true() {
     let cases = [
         ("SELECT true", None),

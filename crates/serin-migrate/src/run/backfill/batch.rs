@@ -5,7 +5,7 @@ use super::super::session::Session;
 use super::sql::array;
 use crate::literal;
 use std::time::{Duration, Instant};
-use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 /// Longest wait for a row that somebody else holds, ms: so long its own rows are held.
 const ROW_MS: u64 = 50;
@@ -98,7 +98,7 @@ fn last_row(messages: &[SimpleQueryMessage]) -> Option<Vec<String>> {
 }
 
 /// The first row of what is asked, as text.
-pub(crate) async fn row(session: &Session<'_>, sql: &str) -> Result<Option<Vec<String>>> {
-    let messages = session.client.simple_query(sql).await;
+pub(crate) async fn row(client: &Client, sql: &str) -> Result<Option<Vec<String>>> {
+    let messages = client.simple_query(sql).await;
     Ok(last_row(&messages.map_err(Error::sql("looking at rows"))?))
 }

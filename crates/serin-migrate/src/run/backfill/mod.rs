@@ -156,7 +156,7 @@ async fn begin(
     }
     let high = match &text.sync.key {
         Key::Place => Some(vec![leaf.pages.to_string()]),
-        Key::Columns { .. } => batch::row(session, &text.high()).await?,
+        Key::Columns { .. } => batch::row(&session.client, &text.high()).await?,
     };
     let total = total(session, leaf).await?;
     let high = high.map_or("NULL".into(), |high| sql::array(&high));

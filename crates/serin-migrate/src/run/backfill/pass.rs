@@ -9,6 +9,7 @@ use super::look;
 use super::sql::{Range, Text};
 use crate::{Key, literal};
 use std::time::{Duration, Instant};
+use tokio_postgres::Client;
 
 /// Time between two looks at who waits for a batch.
 const WATCH: Duration = Duration::from_secs(1);
@@ -31,6 +32,8 @@ struct Pass<'a> {
     watched: Instant,
     /// What was seen during the last batch.
     seen: Option<Signals>,
+    /// The batch after it, looked up while it ran.
+    ahead: Option<Next>,
 }
 
 /// What is next.
@@ -52,7 +55,7 @@ pub(crate) async fn run(
         let began = Instant::now();
         let seen = pass.seen.take();
         let size = look::may_go(session, kept, &mut pass.throttle, seen).await?;
-        let Some(next) = pass.next(session, size).await? else { break };
+        let Some(next) = pass.take(session, size).await? else { break };
         session.world.reached("batch");
         pass.one(session, kept, sync, &next, began).await?;
         if next.is_last && pass.cursor.as_ref() == Some(&next.range.to) {
@@ -93,29 +96,44 @@ async fn load<'a>(
         only_free: false,
         watched: Instant::now(),
         seen: None,
+        ahead: None,
     }))
 }
 
 impl Pass<'_> {
-    /// The next range; `None` at the end.
-    async fn next(&self, session: &Session<'_>, size: u32) -> Result<Option<Next>> {
-        let left = Range { after: self.cursor.clone(), to: self.high.clone() };
+    /// The next range; `None` at the end. After a batch that failed, what was looked up ahead is
+    /// for nothing.
+    async fn take(&mut self, session: &Session<'_>, size: u32) -> Result<Option<Next>> {
+        match self.ahead.take() {
+            Some(next) if next.range.after == self.cursor => Ok(Some(next)),
+            _ => self.next(&session.client, self.cursor.clone(), size).await,
+        }
+    }
+
+    /// The range after a row; `None` at the end.
+    async fn next(
+        &self,
+        client: &Client,
+        after: Option<Vec<String>>,
+        size: u32,
+    ) -> Result<Option<Next>> {
+        let left = Range { after, to: self.high.clone() };
         if self.text.sync.key == Key::Place {
-            return Ok(self.next_pages(size));
+            return Ok(self.next_pages(left.after.as_deref(), size));
         }
         if left.after.as_ref() == Some(&left.to) {
             return Ok(None);
         }
-        let boundary = batch::row(session, &self.text.boundary(&left, size)).await?;
+        let boundary = batch::row(client, &self.text.boundary(&left, size)).await?;
         Ok(Some(match boundary {
             Some(to) => Next { range: Range { to, ..left }, rows: i64::from(size), is_last: false },
             None => Next { range: left, rows: 0, is_last: true },
         }))
     }
 
-    fn next_pages(&self, size: u32) -> Option<Next> {
+    fn next_pages(&self, after: Option<&[String]>, size: u32) -> Option<Next> {
         let number = |key: &[String]| key.first().and_then(|page| page.parse::<i64>().ok());
-        let from = self.cursor.as_deref().and_then(number).unwrap_or(0);
+        let from = after.and_then(number).unwrap_or(0);
         let end = number(&self.high).unwrap_or(0);
         if from >= end {
             return None;
@@ -143,8 +161,14 @@ impl Pass<'_> {
         };
         let watch = self.watched.elapsed() > WATCH;
         let batch = self.batch(kept, sync, next, update);
-        let (done, seen) =
-            tokio::join!(batch::run(session, &batch, watch), look::signals(session, kept));
+        let after = Some(next.range.to.clone());
+        let (done, seen, ahead) = tokio::join!(
+            batch::run(session, &batch, watch),
+            look::signals(session, kept),
+            self.next(&session.look, after, self.throttle.size()),
+        );
+        self.ahead = ahead?;
+        self.seen = Some(seen?);
         match done {
             Ok(done) => {
                 self.moved(next, done, began, watch).await;
@@ -163,7 +187,6 @@ impl Pass<'_> {
             }
             Err(error) => return Err(error),
         }
-        self.seen = Some(seen?);
         Ok(())
     }
 

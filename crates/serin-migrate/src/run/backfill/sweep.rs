@@ -99,7 +99,7 @@ impl Sweep<'_> {
             self.throttle.halve();
             return Ok(());
         }
-        let first = batch::row(session, &self.text.first_unfilled(&self.bad)).await?;
+        let first = batch::row(&session.client, &self.text.first_unfilled(&self.bad)).await?;
         if let Some([place, told]) = first.as_deref() {
             self.bad.push(place.clone());
             self.told.push(told.clone());
