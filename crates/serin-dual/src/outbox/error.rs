@@ -34,6 +34,9 @@ pub enum Error {
         "there is no connection to the {0} store, which holds the writes; connect and try again"
     )]
     NotConnected(Side),
+    /// A round of the worker took too long.
+    #[error("the {0} store took too long to apply what waits; it is tried again")]
+    TooSlow(Side),
     /// The stream's tables are not there.
     #[error("the stream `{0}` is not set up in this database; call `setup` first")]
     NotSetUp(String),
@@ -102,7 +105,11 @@ impl Error {
         match self {
             Self::Database { source, .. } => is_passing(source),
             Self::Refused(refusal) => refusal.is_passing(),
-            Self::Moved(_) | Self::HandingOver | Self::NotConnected(_) | Self::Busy => true,
+            Self::Moved(_)
+            | Self::HandingOver
+            | Self::NotConnected(_)
+            | Self::Busy
+            | Self::TooSlow(_) => true,
             _ => false,
         }
     }

@@ -123,7 +123,8 @@ impl<S: Stores> Dual<S> {
         from: Side,
         limits: &HandoverLimits,
     ) -> Result<(), Error> {
-        let worker = Worker::new(self, from, WorkerSettings::default());
+        let settings = WorkerSettings { limit: limits.drain, ..WorkerSettings::default() };
+        let worker = Worker::new(self, from, settings);
         let until = Instant::now() + limits.drain;
         loop {
             let round = worker.round(giver, taker).await?;

@@ -30,6 +30,9 @@ pub struct WorkerSettings {
     pub attempts: u32,
     /// Pause after the first refusal; doubled with each, at most a thousand times it.
     pub pause: Duration,
+    /// Longest time of a round, and of one statement in the other store; then it is tried again.
+    /// Meanwhile the outbox's database keeps what VACUUM would take away.
+    pub limit: Duration,
     /// Pause when nothing waits.
     pub idle: Duration,
     /// What a dead letter does to later writes of its key.
@@ -43,6 +46,7 @@ impl Default for WorkerSettings {
             together: 20,
             attempts: 8,
             pause: Duration::from_millis(100),
+            limit: Duration::from_secs(30),
             idle: Duration::from_millis(50),
             on_dead: OnDead::Wait,
         }
@@ -173,6 +177,8 @@ impl<S: Stores> Worker<S> {
     ) -> Result<u64, Refusal> {
         let isolation = IsolationLevel::ReadCommitted;
         let store = store.build_transaction().isolation_level(isolation).start().await?;
+        let limit = self.settings.limit.as_millis().max(1);
+        store.batch_execute(&format!("SET LOCAL statement_timeout = {limit}")).await?;
         let mut applied = 0;
         for (row, change) in rows.iter().zip(changes) {
             // The row of the key is held until the commit: whoever else brings it waits here.

@@ -123,7 +123,7 @@ impl<S: Stores> Worker<S> {
         let mut store = connect.connect(self.from.other()).await?;
         self.check(&outbox, &store).await?;
         while !*stop.borrow() {
-            let round = self.round(&mut outbox, &mut store).await?;
+            let round = self.timely(&mut outbox, &mut store).await?;
             tally.add(&round);
             if store.is_closed() {
                 return Err(Error::NotConnected(self.from.other()));
@@ -136,6 +136,12 @@ impl<S: Stores> Worker<S> {
             }
         }
         Ok(())
+    }
+
+    /// One that takes too long is given up with its connections, which undoes it.
+    async fn timely(&self, outbox: &mut Client, store: &mut Client) -> Result<Round, Error> {
+        let round = tokio::time::timeout(self.settings.limit, self.round(outbox, store));
+        round.await.map_err(|_| Error::TooSlow(self.from.other()))?
     }
 
     /// A restored outbox gives out positions that the other store believes to have.

@@ -2,11 +2,13 @@
 
 use crate::ledger::{Entries, Place, STREAM, entry, write_next};
 use serin_dual::outbox::{
-    Change, Connect as _, Dual, Error, HandoverLimits, OnDead, Receipt, Worker, WorkerSettings,
-    backlog, dead_letters, discard, requeue, setup,
+    Change, Connect as _, Dual, Error, HandoverLimits, OnDead, Receipt, Tally, Worker,
+    WorkerSettings, backlog, dead_letters, discard, requeue, setup,
 };
 use serin_dual::{Phase, Side};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::watch;
 
 fn dual() -> Dual<Entries> {
     Dual::new(STREAM, Entries)
@@ -147,6 +149,39 @@ async fn a_store_that_is_away_costs_no_attempts() {
     }
     new.batch_execute("RESET default_transaction_read_only").await.unwrap();
     assert_eq!(worker.round(old, new).await.unwrap().applied, 1);
+}
+
+/// A lock on the new store's table holds neither the outbox nor the worker for ever.
+#[tokio::test]
+async fn a_store_that_hangs_is_left_and_tried_again() {
+    let Some(place) = Place::make().await else { return };
+    let (dual, mut pair) = (dual(), place.pair().await);
+    dual.settle(&mut pair, Phase::DualWriteReadOld, &HandoverLimits::default()).await.unwrap();
+    write_next(&dual, &mut pair, "a").await;
+    let blocker = place.urls.connect(Side::New).await.unwrap();
+    blocker.batch_execute("BEGIN; LOCK TABLE entries").await.unwrap();
+    let settings = WorkerSettings {
+        limit: Duration::from_secs(2),
+        pause: Duration::from_millis(1),
+        ..WorkerSettings::default()
+    };
+    let worker = Worker::new(&dual, Side::Old, settings);
+    let (tally, (stop, stopped)) = (Tally::default(), watch::channel(false));
+    let work = worker.run(&place.urls, &tally, stopped);
+    let watch = async {
+        while tally.interruptions.load(Ordering::Relaxed) < 1 {
+            tokio::task::yield_now().await;
+        }
+        blocker.batch_execute("COMMIT").await.unwrap();
+        while tally.applied.load(Ordering::Relaxed) < 1 {
+            tokio::task::yield_now().await;
+        }
+        stop.send(true).unwrap();
+    };
+    let (worked, ()) = tokio::join!(work, watch);
+    worked.unwrap();
+    assert_eq!(tally.dead.load(Ordering::Relaxed), 0);
+    assert_eq!(place.check(), 1);
 }
 
 #[tokio::test]
