@@ -90,8 +90,9 @@ async fn oust(database: &Database, client: &Client, patience: Patience) -> Resul
 
 async fn ousted(database: &Database, client: &Client, patience: Patience) -> Result<()> {
     let (ours, key) = database.key();
-    let sql = "SELECT l.pid, coalesce(extract(epoch FROM clock_timestamp() - p.seen_at) * 1000, \
-         extract(epoch FROM clock_timestamp() - a.backend_start) * 1000)::bigint, \
+    // One that has just come has not shown a sign of life yet: what is there is of the last one.
+    let sql = "SELECT l.pid, coalesce(extract(epoch FROM clock_timestamp() - \
+         greatest(p.seen_at, a.backend_start)) * 1000, 0)::bigint, \
          coalesce(s.holder, a.application_name, '') \
          FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid \
          LEFT JOIN serin.lease s ON s.schema = $3 LEFT JOIN serin.pulse p ON p.schema = $3 \

@@ -14,6 +14,10 @@ use tokio_postgres::Client;
 /// Time between two looks at who waits for a batch.
 const WATCH: Duration = Duration::from_secs(1);
 
+/// Time between two looks at what the throttle is told; older than twice that it is not used.
+const LOOK: Duration = Duration::from_millis(50);
+const FRESH: Duration = Duration::from_millis(100);
+
 /// Batches of which the rate is an average.
 const SMOOTH: f64 = 0.1;
 
@@ -30,8 +34,8 @@ struct Pass<'a> {
     /// Lost a row to somebody else last time: takes only what is free now.
     only_free: bool,
     watched: Instant,
-    /// What was seen during the last batch.
-    seen: Option<Signals>,
+    /// What was seen last, and when.
+    seen: Option<(Signals, Instant)>,
     /// The batch after it, looked up while it ran.
     ahead: Option<Next>,
 }
@@ -53,7 +57,7 @@ pub(crate) async fn run(
     let Some(mut pass) = load(session, kept, sync, text).await? else { return Ok(()) };
     loop {
         let began = Instant::now();
-        let seen = pass.seen.take();
+        let seen = pass.fresh();
         let size = look::may_go(session, kept, &mut pass.throttle, seen).await?;
         let Some(next) = pass.take(session, size).await? else { break };
         session.world.reached("batch");
@@ -164,11 +168,11 @@ impl Pass<'_> {
         let after = Some(next.range.to.clone());
         let (done, seen, ahead) = tokio::join!(
             batch::run(session, &batch, watch),
-            look::signals(session, kept),
+            self.signals(session, kept),
             self.next(&session.look, after, self.throttle.size()),
         );
         self.ahead = ahead?;
-        self.seen = Some(seen?);
+        self.seen = seen?;
         match done {
             Ok(done) => {
                 self.moved(next, done, began, watch).await;
@@ -188,6 +192,23 @@ impl Pass<'_> {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    fn fresh(&self) -> Option<Signals> {
+        let fresh = self.seen.as_ref().filter(|(_, at)| at.elapsed() < FRESH);
+        fresh.map(|(seen, _)| seen.clone())
+    }
+
+    /// What there is to see, unless it was just seen: looking costs the server a little, too.
+    async fn signals(
+        &self,
+        session: &Session<'_>,
+        kept: &Kept,
+    ) -> Result<Option<(Signals, Instant)>> {
+        match &self.seen {
+            Some((seen, at)) if at.elapsed() < LOOK => Ok(Some((seen.clone(), *at))),
+            _ => Ok(Some((look::signals(session, kept).await?, Instant::now()))),
+        }
     }
 
     fn batch(&self, kept: &Kept, sync: usize, next: &Next, update: String) -> Batch<'_> {
