@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 const PATIENT: HandoverLimits =
     HandoverLimits { patience_ms: 500, tries: 50, drain: Duration::from_secs(30) };
@@ -80,6 +81,48 @@ async fn there_and_back_with_writers_running_loses_and_doubles_nothing() {
         worker.await.unwrap();
     }
     assert_eq!(place.check() as u64, written.load(Ordering::Relaxed));
+}
+
+/// A process that hands over and is gone at any moment: its connections are cut, and another one
+/// takes it up, in either direction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cut_off_at_any_moment_it_is_taken_up_with_writers_running() {
+    let Some(place) = Place::make().await else { return };
+    let dual = Dual::new(STREAM, Entries);
+    settled(&dual, &place, Phase::DualWriteReadOld).await;
+    let (stop, stopped) = watch::channel(false);
+    let written = Arc::new(AtomicU64::new(0));
+    let writers: Vec<_> =
+        (0..4).map(|n| writer(&place, format!("a{}", n / 2), &stopped, &written)).collect();
+    let mut random = fastrand::Rng::with_seed(0xCA11_0FF);
+    let mut cut = 0;
+    for _ in 0..30 {
+        let phase = random.choice([Phase::ReadNewDualWrite, Phase::DualWriteShadowRead]).unwrap();
+        let time = Duration::from_micros(random.u64(1..60_000));
+        let mut pair = place.pair().await;
+        cut += u32::from(timeout(time, dual.settle(&mut pair, phase, &PATIENT)).await.is_err());
+    }
+    settled(&dual, &place, Phase::DualWriteShadowRead).await;
+    stop.send(true).unwrap();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    // Handed over once more, the new store has everything too.
+    settled(&dual, &place, Phase::ReadNewDualWrite).await;
+    assert_eq!(place.check() as u64, written.load(Ordering::Relaxed));
+    assert!(cut > 0, "none of 30 was cut off");
+}
+
+/// Whoever was cut off may hold its locks for a moment.
+async fn settled(dual: &Dual<Entries>, place: &Place, phase: Phase) {
+    loop {
+        let mut pair = place.pair().await;
+        match dual.settle(&mut pair, phase, &PATIENT).await {
+            Ok(()) => return,
+            Err(error) if error.is_passing() => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 #[tokio::test]
