@@ -18,10 +18,10 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
     WHERE l.relkind = 'r'), '[]'),
   'partition_columns', coalesce((
     SELECT jsonb_agg(DISTINCT a.attname)
-    FROM pg_depend d JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
+    FROM pg_depend d JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.objsubid
     WHERE c.relkind = 'p' AND d.classid = 'pg_class'::regclass AND d.objid = c.oid
-      AND d.objsubid = 0 AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
-      AND d.refobjsubid > 0), '[]'),
+      AND d.objsubid > 0 AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+      AND d.refobjsubid = 0 AND d.deptype = 'i'), '[]'),
   'owner', pg_get_userbyid(c.relowner),
   'owned', pg_has_role(current_user, c.relowner, 'USAGE'),
   'row_security', c.relrowsecurity,

@@ -47,12 +47,15 @@ fn references(context: &Context<'_>) -> Vec<Step> {
     let live = context.shape.tables.iter().filter(|table| table.live);
     let rules = live.flat_map(|table| table.rules.iter().map(move |rule| (table, rule)));
     let references = rules.filter(|(_, rule)| matches!(rule.kind, RuleKind::ForeignKey { .. }));
-    references
-        .map(|(table, rule)| {
-            let (on, held) = (context.of(&table.physical), &rule.held);
+    let parts = references.flat_map(|(table, rule)| {
+        super::verify::holders(table).into_iter().map(move |holder| (holder, rule))
+    });
+    parts
+        .map(|(holder, rule)| {
+            let (on, held) = (context.of(&holder), &rule.held);
             let sql = vec![format!("ALTER TABLE IF EXISTS {on} DROP CONSTRAINT IF EXISTS {held}")];
             let far = super::constraints::far_table(context, rule);
-            let tables = [table.physical.clone()].into_iter().chain(far).collect();
+            let tables = [holder].into_iter().chain(far).collect();
             transaction(Stage::Revert, format!("drop constraint {held} of {on}"), sql, tables)
         })
         .collect()

@@ -1,39 +1,53 @@
 //! Constraints as SQL, and queries for rows that break them.
 
-use super::{Context, columns, create::deferral};
+use super::{Context, Named, columns, create::deferral, now, then};
 use crate::shape::{End, Far, Rule, RuleKind, Table};
 use crate::{Ident, Key, literal};
 
 /// A constraint behind `ADD CONSTRAINT name`, with the names that hold the values now; `None` for
 /// one that an index makes.
 pub fn definition(context: &Context<'_>, table: &Table<'_>, rule: &Rule) -> Option<String> {
+    defined(context, table, rule, now)
+}
+
+/// The same of a reference, with the names that columns have once the old shape is gone.
+pub fn last_definition(context: &Context<'_>, table: &Table<'_>, rule: &Rule) -> Option<String> {
+    defined(context, table, rule, then)
+}
+
+fn defined(context: &Context<'_>, table: &Table<'_>, rule: &Rule, named: Named) -> Option<String> {
     let body = match &rule.kind {
         RuleKind::Check { condition, no_inherit } => {
             let inherit = if *no_inherit { " NO INHERIT" } else { "" };
             format!("CHECK ({}){inherit}", condition.as_run())
         }
-        RuleKind::ForeignKey { columns, far } => foreign_key(context, table, columns, far),
+        RuleKind::ForeignKey { columns, far } => foreign_key(context, (table, columns), far, named),
         RuleKind::Unique(_) | RuleKind::Inline { .. } => return None,
     };
     Some(format!("{body}{}", deferral(rule.deferral)))
 }
 
-fn foreign_key(context: &Context<'_>, table: &Table<'_>, places: &[usize], far: &Far) -> String {
-    let (near, target) = (columns(table, places), end(context, &far.end));
+fn foreign_key(
+    context: &Context<'_>,
+    (table, places): (&Table<'_>, &[usize]),
+    far: &Far,
+    named: Named,
+) -> String {
+    let (near, target) = (columns(table, places, named), end(context, &far.end, named));
     let set = match far.set_on_delete.as_slice() {
         [] => String::new(),
-        places => format!(" ({})", columns(table, places)),
+        places => format!(" ({})", columns(table, places, named)),
     };
     let delete = far.on_delete.as_ref().map(|on| format!(" ON DELETE {on}{set}"));
     let (actions, delete) = (&far.actions, delete.unwrap_or_default());
     format!("FOREIGN KEY ({near}) REFERENCES {target}{actions}{delete}")
 }
 
-fn end(context: &Context<'_>, end: &End) -> String {
+fn end(context: &Context<'_>, end: &End, named: Named) -> String {
     match end {
         End::Here { table, columns: places } => {
             let of = &context.shape.tables[*table];
-            format!("{} ({})", context.of(&of.physical), columns(of, places))
+            format!("{} ({})", context.of(&of.physical), columns(of, places, named))
         }
         End::Elsewhere(target) => target.clone(),
     }

@@ -8,6 +8,7 @@ mod expand;
 pub mod extra;
 mod indexes;
 mod numbers;
+mod parts;
 mod publish;
 mod settings;
 mod swap;
@@ -194,9 +195,22 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Physical names of columns, as a list in SQL.
-fn columns(table: &Table<'_>, places: &[usize]) -> String {
-    list(places.iter().map(|at| table.columns[*at].physical()))
+/// Which of a column's names: the one it has while both shapes are in use, or its last one.
+type Named = for<'x> fn(&'x Column<'x>) -> &'x Ident;
+
+/// The name while both shapes are in use.
+fn now<'x>(column: &'x Column<'x>) -> &'x Ident {
+    column.physical()
+}
+
+/// The name once the old shape is gone.
+fn then<'x>(column: &'x Column<'x>) -> &'x Ident {
+    &column.name
+}
+
+/// Names of columns, as a list in SQL.
+fn columns(table: &Table<'_>, places: &[usize], named: Named) -> String {
+    list(places.iter().map(|at| named(&table.columns[*at])))
 }
 
 /// Names as a list in SQL.

@@ -137,6 +137,20 @@ pub fn unpublish(context: &Context<'_>) -> Vec<String> {
     sql
 }
 
+/// Asks whether the schema of old clients' views holds nothing of others: what does would keep it
+/// from being dropped in the middle of the swap.
+pub fn only_ours(context: &Context<'_>) -> Option<Step> {
+    let old = context.shape.old_view?;
+    let schema = literal(&old.to_string());
+    let sql = format!(
+        "SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE relnamespace = \
+         to_regnamespace({schema}) AND relkind NOT IN ('v', 'i', 't')) AND NOT EXISTS (\
+         SELECT FROM pg_catalog.pg_proc WHERE pronamespace = to_regnamespace({schema}))"
+    );
+    let title = format!("nothing but views is in {old}, which is dropped");
+    Some(Step { stage: Stage::Validate, title, action: crate::Action::Check { sql } })
+}
+
 /// Takes the views of old clients away.
 pub fn drop_old(context: &Context<'_>) -> Vec<String> {
     let Some(old) = context.shape.old_view else { return vec![] };

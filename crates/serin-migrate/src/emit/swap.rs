@@ -1,8 +1,8 @@
 //! The end of the old shape: one short transaction that changes the catalogue and no row. What
 //! went is only hidden, and dropped when its time of grace is over.
 
-use super::{Context, numbers, publish, settings, transaction};
-use crate::shape::{Column, RuleKind, Table, gone_column, gone_table, short};
+use super::{Context, numbers, parts, publish, settings, transaction};
+use crate::shape::{Column, Rule, RuleKind, Table, gone_column, gone_table, short};
 use crate::{Action, Ident, Stage, Step, catalog};
 
 /// The swap, and the drops after the time of grace.
@@ -15,7 +15,22 @@ pub fn steps(context: &Context<'_>) -> Vec<Step> {
 
 /// Physical tables whose locks it takes.
 pub fn locked(context: &Context<'_>) -> Vec<Ident> {
-    super::touched(context.shape).map(|table| table.physical.clone()).collect()
+    let mut tables: Vec<Ident> =
+        super::touched(context.shape).map(|table| table.physical.clone()).collect();
+    // Who drops a reference locks both of its tables.
+    for table in super::touched(context.shape) {
+        let old = table.old.into_iter().flat_map(|old| &old.constraints);
+        let goes =
+            |rule: &&catalog::Constraint| !table.live || table.dropped_rules.contains(&rule.name);
+        let far = old.filter(goes).filter_map(|rule| rule.references.as_ref());
+        let here = far.filter(|far| far.schema == *context.schema());
+        for far in here {
+            if !tables.contains(&far.table) {
+                tables.push(far.table.clone());
+            }
+        }
+    }
+    tables
 }
 
 fn all(context: &Context<'_>) -> Vec<String> {
@@ -177,6 +192,9 @@ fn rules(context: &Context<'_>, table: &Table<'_>) -> Vec<String> {
             RuleKind::Unique(unique) => {
                 sql.extend(super::unique::attach(context, table, rule, unique));
             }
+            RuleKind::ForeignKey { .. } if table.is_partitioned() => {
+                sql.extend(joined(context, table, rule));
+            }
             _ if held != name => {
                 sql.push(format!("ALTER TABLE {on} RENAME CONSTRAINT {held} TO {name}"));
             }
@@ -198,6 +216,21 @@ fn rules(context: &Context<'_>, table: &Table<'_>) -> Vec<String> {
         }
     }
     sql
+}
+
+/// A reference of a partitioned table: the parts get its name, and the whole finds them and looks
+/// at no row.
+fn joined(context: &Context<'_>, table: &Table<'_>, rule: &Rule) -> Vec<String> {
+    let (held, name) = (&rule.held, &rule.name);
+    let holders = super::verify::holders(table).into_iter().filter(|_| held != name);
+    let parts = holders.map(|part| {
+        format!("ALTER TABLE {} RENAME CONSTRAINT {held} TO {name}", context.of(&part))
+    });
+    let definition = super::constraints::last_definition(context, table, rule);
+    let whole = definition.map(|definition| {
+        format!("ALTER TABLE {} ADD CONSTRAINT {name} {definition}", context.of(&table.physical))
+    });
+    parts.chain(whole).collect()
 }
 
 fn renamed_rules(context: &Context<'_>, table: &Table<'_>, old: &catalog::Table) -> Vec<String> {
@@ -236,30 +269,12 @@ fn tables(context: &Context<'_>) -> Vec<String> {
     let rename =
         |from: &Ident, to: &Ident| format!("ALTER TABLE {} RENAME TO {to}", context.of(from));
     sql.extend(renames(&pairs, between, rename));
-    sql.extend(context.made().filter_map(|table| rename_parts(context, table)));
-    sql
-}
-
-/// What the server named after a new table gets its last name, where that is free.
-fn rename_parts(context: &Context<'_>, table: &Table<'_>) -> Option<String> {
-    if table.physical == table.name {
-        return None;
-    }
-    let [was, is] = [&table.physical, &table.name].map(|name| crate::literal(name.as_str()));
-    let [schema, on] = [context.schema().as_str(), &context.of(&table.name)].map(crate::literal);
-    let block = format!(
-        "DECLARE part record; BEGIN FOR part IN \
-         SELECT c.relname, c.relkind, {is} || substr(c.relname, length({was}) + 1) AS name \
-         FROM pg_catalog.pg_class c WHERE starts_with(c.relname, {was} || '_') AND (\
-         c.oid IN (SELECT indexrelid FROM pg_catalog.pg_index WHERE indrelid = {on}::regclass) OR \
-         c.relkind = 'S' AND c.oid IN (SELECT objid FROM pg_catalog.pg_depend \
-         WHERE refobjid = {on}::regclass AND deptype IN ('a', 'i'))) LOOP \
-         IF length(part.name) < 64 AND to_regclass(format('%I.%I', {schema}, part.name)) IS NULL \
-         THEN EXECUTE format('ALTER %s %I.%I RENAME TO %I', CASE part.relkind WHEN 'S' THEN \
-         'SEQUENCE' ELSE 'INDEX' END, {schema}, part.relname, part.name); \
-         END IF; END LOOP; END"
+    sql.extend(context.made().filter_map(|table| parts::named_after_table(context, table)));
+    sql.extend(
+        super::touched(context.shape)
+            .filter_map(|table| parts::named_after_columns(context, table)),
     );
-    Some(format!("DO {}", crate::ident::block(&block)))
+    sql
 }
 
 /// What was hidden is dropped.

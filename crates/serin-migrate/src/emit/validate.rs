@@ -1,7 +1,7 @@
 //! Slow proofs that lock little, before the old shape goes.
 
 use super::constraints::told;
-use super::{Context, expand, needs_proof, proof, transaction, verify};
+use super::{Context, expand, needs_proof, proof, publish, transaction, verify};
 use crate::shape::{RuleKind, Table};
 use crate::{Ident, Stage, Step};
 
@@ -9,28 +9,33 @@ use crate::{Ident, Stage, Step};
 pub fn steps(context: &Context<'_>) -> Vec<Step> {
     let checks = &context.migration.settings.checks.contract;
     let asked = checks.iter().map(|sql| expand::check(Stage::Validate, sql));
-    let mut steps: Vec<Step> = asked.collect();
+    let mut steps: Vec<Step> = asked.chain(publish::only_ours(context)).collect();
     steps.extend(verify::broken(context, Stage::Validate));
     steps.extend(context.kept().flat_map(|(table, _)| proofs(context, table)));
     steps
 }
 
 fn proofs(context: &Context<'_>, table: &Table<'_>) -> Vec<Step> {
-    let step = |name: &Ident, what: String| {
-        let sql =
-            vec![format!("ALTER TABLE {} VALIDATE CONSTRAINT {name}", context.of(&table.physical))];
-        let tables = vec![table.physical.clone()];
+    let step = |on: &Ident, name: &Ident, what: String| {
+        let sql = vec![format!("ALTER TABLE {} VALIDATE CONSTRAINT {name}", context.of(on))];
+        let tables = vec![on.clone()];
         transaction(Stage::Validate, format!("prove {what}"), sql, tables)
     };
     let columns = table.columns.iter().filter(|column| needs_proof(table, column));
     let columns = columns.map(|column| {
-        step(&proof(table, column), format!("NOT NULL of {}.{}", table.name, column.name))
+        step(
+            &table.physical,
+            &proof(table, column),
+            format!("NOT NULL of {}.{}", table.name, column.name),
+        )
     });
-    let partitioned = table.is_partitioned();
-    let rules = table.rules.iter().filter(|rule| match rule.kind {
-        RuleKind::Check { .. } => true,
-        RuleKind::ForeignKey { .. } => !partitioned,
-        RuleKind::Unique(_) | RuleKind::Inline { .. } => false,
+    let rules = table.rules.iter().flat_map(|rule| {
+        let on = match rule.kind {
+            RuleKind::Check { .. } => vec![table.physical.clone()],
+            RuleKind::ForeignKey { .. } => verify::holders(table),
+            RuleKind::Unique(_) | RuleKind::Inline { .. } => vec![],
+        };
+        on.into_iter().map(move |on| (on, rule))
     });
-    columns.chain(rules.map(|rule| step(&rule.held, told(table, rule)))).collect()
+    columns.chain(rules.map(|(on, rule)| step(&on, &rule.held, told(table, rule)))).collect()
 }

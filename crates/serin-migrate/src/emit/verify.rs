@@ -94,17 +94,33 @@ fn references(context: &Context<'_>) -> Vec<Step> {
     let live = context.shape.tables.iter().filter(|table| table.live);
     let rules = live.flat_map(|table| table.rules.iter().map(move |rule| (table, rule)));
     let references = rules.filter(|(_, rule)| matches!(rule.kind, RuleKind::ForeignKey { .. }));
-    references.filter_map(|(table, rule)| reference(context, table, rule)).collect()
+    let parts = references.flat_map(|(table, rule)| {
+        holders(table).into_iter().map(move |holder| (table, holder, rule))
+    });
+    parts.filter_map(|(table, holder, rule)| reference(context, (table, &holder), rule)).collect()
 }
 
-fn reference(context: &Context<'_>, table: &Table<'_>, rule: &Rule) -> Option<Step> {
+/// Tables that a reference is made on: of a partitioned one its partitions, which can be looked
+/// at later; the whole joins them at the swap.
+pub fn holders(table: &Table<'_>) -> Vec<Ident> {
+    match table.old.filter(|old| old.partitioned) {
+        Some(old) => old.leaves.iter().map(|leaf| leaf.name.clone()).collect(),
+        None => vec![table.physical.clone()],
+    }
+}
+
+fn reference(
+    context: &Context<'_>,
+    (table, holder): (&Table<'_>, &Ident),
+    rule: &Rule,
+) -> Option<Step> {
     let definition = definition(context, table, rule)?;
-    // A table that is new has no rows to be looked at; one in partitions cannot put it off.
-    let later = if table.old.is_none() || table.is_partitioned() { "" } else { " NOT VALID" };
-    let (on, name) = (context.of(&table.physical), &rule.held);
+    // A table that is new has no rows to be looked at.
+    let later = if table.old.is_none() { "" } else { " NOT VALID" };
+    let (on, name) = (context.of(holder), &rule.held);
     let sql = vec![format!("ALTER TABLE {on} ADD CONSTRAINT {name} {definition}{later}")];
-    let far = far_table(context, rule).filter(|far| *far != table.physical);
-    let tables: Vec<Ident> = [table.physical.clone()].into_iter().chain(far).collect();
+    let far = far_table(context, rule).filter(|far| far != holder);
+    let tables: Vec<Ident> = [holder.clone()].into_iter().chain(far).collect();
     let title = format!("{} holds for what is written from here on", told(table, rule));
     Some(transaction(Stage::Verify, title, sql, tables))
 }

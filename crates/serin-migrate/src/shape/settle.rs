@@ -16,6 +16,30 @@ pub fn settle(shape: &mut Shape<'_>) {
         }
         obstacles(shape, at, old);
     }
+    far_partitions(shape);
+}
+
+/// A partitioned table has the whole of a new unique index only at the swap, too late for what
+/// refers to it.
+fn far_partitions(shape: &mut Shape<'_>) {
+    let mut flaws = vec![];
+    for (table, rule) in
+        shape.tables.iter().flat_map(|of| of.rules.iter().map(move |rule| (of, rule)))
+    {
+        let RuleKind::ForeignKey { far, .. } = &rule.kind else { continue };
+        let End::Here { table: place, columns } = &far.end else { continue };
+        let of = &shape.tables[*place];
+        let moved = columns.iter().any(|at| of.columns[*at].is_moved());
+        if of.is_partitioned() && moved {
+            let message = format!(
+                "{} of {} refers to partitioned table {} by a column that is made anew",
+                rule.name, table.name, of.name
+            );
+            let hint = "drop that constraint in the same migration, and make it anew in the next";
+            flaws.push(Flaw::new(&rule.path, message).hint(hint));
+        }
+    }
+    shape.flaws.extend(flaws);
 }
 
 /// What became of the columns that something uses.

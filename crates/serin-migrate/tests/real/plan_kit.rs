@@ -200,9 +200,9 @@ impl Lab {
 
     fn rows(&self) -> String {
         self.sql(
-            "SELECT string_agg(query_to_xml(format('SELECT * FROM public.%I t ORDER BY t::text', \
-             relname), false, true, '')::text, '' ORDER BY relname) FROM pg_class \
-             WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')",
+            "SELECT format('SELECT %L, t::text FROM public.%I t ORDER BY 2', relname, relname) \
+             FROM pg_class WHERE relnamespace = 'public'::regnamespace \
+             AND relkind IN ('r', 'p') ORDER BY relname \\gexec",
         )
     }
 

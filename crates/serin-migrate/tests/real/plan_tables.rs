@@ -294,3 +294,77 @@ fn rows_of_a_new_table_come_back_when_the_migration_starts_again() {
     assert_eq!(lab.new_client("SELECT * FROM u ORDER BY id"), "1|1\n2|1");
     assert!(lab.new_error("INSERT INTO u (t) VALUES (2)").contains("of_t"));
 }
+
+#[test]
+fn references_of_a_partitioned_table_are_proven_part_by_part() {
+    let Some(lab) = Lab::new(
+        "CREATE TABLE kinds (id int PRIMARY KEY); INSERT INTO kinds VALUES (1), (2); \
+         CREATE TABLE days (day int, kind int REFERENCES kinds, other int, PRIMARY KEY (day)) \
+           PARTITION BY RANGE (day); \
+         CREATE TABLE days_1 PARTITION OF days FOR VALUES FROM (0) TO (10); \
+         CREATE TABLE days_2 PARTITION OF days DEFAULT PARTITION BY RANGE (day); \
+         CREATE TABLE days_2a PARTITION OF days_2 DEFAULT; \
+         CREATE TABLE notes (day int REFERENCES days); \
+         INSERT INTO days VALUES (1, 1, 1), (11, 2, 2);",
+    ) else {
+        return;
+    };
+    let operations = json!([
+        {"alter_column": {"table": "days", "column": "kind", "type": "bigint", "up": "kind", "down": "kind"}},
+        {"alter_column": {"table": "days", "column": "other", "references":
+            {"name": "of_other", "table": "kinds", "column": "id", "on_delete": "CASCADE"}}}
+    ]);
+    lab.life(
+        &operations,
+        |lab| {
+            for sql in ["INSERT INTO days VALUES (2, 3, 1)", "INSERT INTO days VALUES (12, 1, 3)"] {
+                assert!(lab.new_error(sql).contains("violates foreign key"));
+            }
+            lab.new_client("INSERT INTO days VALUES (2, 1, 1)");
+        },
+        |lab| {
+            let keys = lab.sql("SELECT conrelid::regclass, conname, convalidated, pg_get_constraintdef(oid) \
+                FROM pg_constraint WHERE contype = 'f' AND conrelid = 'days'::regclass AND conparentid = 0 ORDER BY 2");
+            assert_eq!(
+                keys,
+                "days|days_kind_fkey|t|FOREIGN KEY (kind) REFERENCES kinds(id)\n\
+                 days|of_other|t|FOREIGN KEY (other) REFERENCES kinds(id) ON DELETE CASCADE"
+            );
+            assert!(lab.old_error("INSERT INTO days (day, kind) VALUES (12, 3)").contains("days_kind_fkey"));
+            lab.old("UPDATE days SET kind = 1; DELETE FROM kinds WHERE id = 2");
+            assert_eq!(lab.old("SELECT day FROM days ORDER BY 1"), "1\n2");
+        },
+    );
+    let grow = json!([{"alter_column": {"table": "days", "column": "day", "type": "bigint",
+        "up": "day", "down": "day"}}]);
+    let told = lab.next_flaws("03", &grow, "public_02_test");
+    assert!(told.contains("says which partition a row"), "{told}");
+}
+
+#[test]
+fn children_by_inheritance_are_held_in_step_too() {
+    let Some(lab) = Lab::new(
+        "CREATE TABLE base (id int, a int CHECK (a > 0)); CREATE TABLE child (b text) INHERITS (base); \
+         INSERT INTO base VALUES (1, 10); INSERT INTO child VALUES (2, 20, 'x');",
+    ) else {
+        return;
+    };
+    let operations = json!([{"alter_column": {"table": "base", "column": "a", "type": "bigint",
+        "nullable": false, "up": "a * 2", "down": "a / 2"}}]);
+    lab.life(
+        &operations,
+        |lab| {
+            lab.old("INSERT INTO child VALUES (3, 30, 'y')");
+            assert_eq!(lab.new_client("SELECT a FROM base ORDER BY id"), "20\n40\n60");
+            lab.new_client("UPDATE base SET a = 100 WHERE id = 2");
+            assert_eq!(lab.old("SELECT a FROM child ORDER BY id"), "50\n30");
+            assert!(lab.old_error("INSERT INTO child VALUES (3, -1, 'y')").contains("check"));
+        },
+        |lab| {
+            assert_eq!(lab.old("SELECT a, b FROM child ORDER BY id"), "100|x\n60|y");
+            assert!(lab.old_error("INSERT INTO child (id) VALUES (3)").contains("null value"));
+        },
+    );
+    let told = lab.next_flaws("03", &json!([{"drop_table": {"name": "base"}}]), "public_02_test");
+    assert!(told.contains("\"child\" inherit from table \"base\""), "{told}");
+}
