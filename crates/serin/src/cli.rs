@@ -160,10 +160,10 @@ pub enum Verb {
     /// Feature flags: list, set, kill, explain, find what is stale
     #[command(visible_alias = "flags")]
     Flag(Box<FlagArgs>),
+    /// Schema migrations of Postgres: lint, start, contract, roll back
+    Migrate(Box<MigrateArgs>),
     /// Serve flags from a copy, near the apps
     FlagsEdge(FlagsEdgeArgs),
-    /// Databases: find the rows in which two tables differ
-    Migrate(Box<MigrateArgs>),
     /// An annotated file with every key
     Docs,
     /// Help on a verb, or on `exit-codes`

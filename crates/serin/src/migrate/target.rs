@@ -1,0 +1,82 @@
+//! The database: from the options or the environment, and what its errors mean for a caller.
+
+use super::args::Target;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::who::actor;
+use serin_migrate::{Alone, Database, Error, Ident, Runner};
+use std::sync::Arc;
+
+/// Where the address is looked for, in this order.
+const NAMES: [&str; 2] = ["SERIN_DATABASE_URL", "DATABASE_URL"];
+
+/// A database that was named.
+pub struct Named {
+    /// Its address. It may hold a password: it is never shown.
+    pub url: String,
+    /// What works on it.
+    pub runner: Runner,
+}
+
+impl Target {
+    /// The address, when there is one.
+    pub fn url(&self) -> Option<String> {
+        let given = |name: &&str| std::env::var(name).ok().filter(|url| !url.trim().is_empty());
+        self.database.clone().or_else(|| NAMES.iter().find_map(given))
+    }
+
+    /// The schema.
+    pub fn schema(&self) -> Result<Ident, Failure> {
+        Ident::new(self.schema.as_str()).map_err(|why| {
+            Failure::usage("bad-schema", format!("`--schema`: {why}"))
+                .hint("name the schema whose tables change, such as `--schema public`")
+        })
+    }
+
+    /// The database that was named.
+    pub fn named(&self) -> Result<Named, Failure> {
+        let url = self.url().ok_or_else(|| {
+            Failure::usage("no-database", "no database is named")
+                .hint("set SERIN_DATABASE_URL=postgres://user@host:5432/name, or say --database")
+        })?;
+        let database = Database::new(&url, self.schema()?).map_err(failed)?;
+        Ok(Named { url, runner: Runner::new(database, Arc::new(Alone), actor()) })
+    }
+}
+
+/// What an error of the runner means for the caller.
+pub fn failed(error: Error) -> Failure {
+    let (exit, code, hint) = meaning(&error);
+    let failure = Failure::new(exit, code, error.to_string());
+    Failure { hint: hint.map(str::to_owned), ..failure }
+}
+
+fn meaning(error: &Error) -> (Exit, &'static str, Option<&'static str>) {
+    match error {
+        Error::Flaws(_) => (Exit::Usage, "invalid-migration", None),
+        Error::Address { .. } => (Exit::Usage, "bad-address", None),
+        Error::Connect { .. } => (Exit::Unreachable, "unreachable", None),
+        Error::Lost(_) => (Exit::Unreachable, "connection-lost", Some(RESUME)),
+        Error::Unfit(_) => (Exit::Refused, "unfit-server", None),
+        Error::Held { .. } => {
+            (Exit::Refused, "held", Some("see what it does with `serin migrate status`"))
+        }
+        Error::Fenced { .. } => (Exit::Aborted, "superseded", None),
+        Error::Open { .. } => (Exit::Refused, "open", Some("see it with `serin migrate status`")),
+        Error::Applied(_) => (Exit::Reached, "applied", None),
+        Error::None(_) => (Exit::Refused, "none-open", None),
+        Error::NotNow { .. } => (Exit::Refused, "not-now", None),
+        Error::Refused { .. } => (Exit::Refused, "refused", Some(REFUSED)),
+        Error::Locked { .. } => (Exit::Refused, "locked", Some(RESUME)),
+        Error::Foreign(_) => (Exit::Refused, "foreign-change", Some(FOREIGN)),
+        Error::Rows { .. } => (Exit::Refused, "bad-rows", Some(RESUME)),
+        Error::Check { .. } => (Exit::Refused, "check-failed", Some(RESUME)),
+        Error::Sql { .. } => (Exit::Internal, "statement-failed", Some(RESUME)),
+        Error::Kept(_) => (Exit::Internal, "bad-state", None),
+    }
+}
+
+const RESUME: &str = "go on with `serin migrate resume`, or back with `serin migrate rollback`";
+const REFUSED: &str = "do what it asks; if you know better, say `--override REASON`, which is kept";
+const FOREIGN: &str =
+    "back with `serin migrate rollback`, or accept it with `serin migrate resume --accept-foreign`";
