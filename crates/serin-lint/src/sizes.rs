@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{Client, Error, SimpleQueryMessage};
+
+/// Rows that a table is taken to have when nobody knows: too many to be written at once.
+const UNKNOWN: u64 = 1_000_000;
 
 /// One table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -30,7 +33,7 @@ pub struct Sizes {
 }
 
 const TABLES: &str = "SELECT n.nspname || '.' || c.relname, pg_table_size(c.oid)::bigint, \
-     pg_indexes_size(c.oid)::bigint, greatest(c.reltuples, 0)::bigint \
+     pg_indexes_size(c.oid)::bigint, c.reltuples::bigint, c.oid::regclass::text \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')";
 
@@ -41,6 +44,22 @@ const INDEXES: &str = "SELECT c.relname::text, a.attname::text FROM pg_index i \
 
 const GENERATED: &str = "SELECT c.relname::text, a.attname::text FROM pg_attribute a \
      JOIN pg_class c ON c.oid = a.attrelid WHERE a.attgenerated <> '' AND NOT a.attisdropped";
+
+/// The planner's guess of the rows of a table; many, when it cannot be asked.
+async fn guess(client: &Client, table: &str) -> u64 {
+    let answer = client.simple_query(&format!("EXPLAIN SELECT FROM {table}")).await;
+    let rows = answer.iter().flatten().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => estimate(row.get(0)?),
+        _ => None,
+    });
+    rows.unwrap_or(UNKNOWN)
+}
+
+/// `560` of `Seq Scan on t  (cost=0.00..15.60 rows=560 width=0)`.
+fn estimate(line: &str) -> Option<u64> {
+    let rest = line.split("rows=").nth(1)?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
 
 impl Sizes {
     /// Asks the server; changes nothing.
@@ -54,7 +73,11 @@ impl Sizes {
             Self { major: version.parse::<u32>().unwrap_or(0) / 10_000, ..Self::default() };
         for row in client.query(TABLES, &[]).await? {
             let number = |at| u64::try_from(row.get::<_, i64>(at)).unwrap_or(0);
-            let size = TableSize { bytes: number(1), index_bytes: number(2), rows: number(3) };
+            let (bytes, index_bytes) = (number(1), number(2));
+            // Nobody has counted the rows of a new table yet.
+            let unknown = row.get::<_, i64>(3) < 0 && bytes > 0;
+            let rows = if unknown { guess(client, row.get(4)).await } else { number(3) };
+            let size = TableSize { bytes, index_bytes, rows };
             sizes.tables.insert(row.get(0), size);
         }
         let pair = |row: &tokio_postgres::Row| (row.get(0), row.get(1));

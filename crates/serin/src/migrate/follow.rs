@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::printer::{Channel, Line, Live, Printer, Tone};
 use crate::render::now;
-use serin_migrate::{Error, Runner, Status};
+use serin_migrate::{Error, Runner, State, Status};
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -74,9 +74,9 @@ fn too_late(stay: &Stay) -> Failure {
     Failure::new(Exit::TimedOut, "timeout", message).hint(AFTER)
 }
 
-/// Shows the end of it.
+/// Shows the end of it: this process does nothing more.
 pub fn ended(printer: &Printer, status: &Status) {
-    show(printer, Some(status));
+    show(printer, Some(&Status { holder: None, ..status.clone() }));
 }
 
 /// What an end that is an error means.
@@ -105,7 +105,9 @@ impl<'p> Screen<'p> {
         }
         let now = summary(status);
         let due = self.told_at.elapsed() > LINES && status.progress.is_some();
-        if now == self.told && !due {
+        // Where it rests, the end says more.
+        let rests = matches!(status.state, State::Dual) || status.state.is_over();
+        if rests || now == self.told && !due {
             return;
         }
         self.told_at = Instant::now();

@@ -14,6 +14,7 @@ use crate::printer::{Channel, Line, Printer, Tone};
 use crate::render::words::count;
 use serde::Serialize;
 use serin_lint::{Finding, Setting, Severity, lint as lint_sql};
+use std::cmp::Ordering;
 
 /// What was found in one file.
 #[derive(Serialize)]
@@ -87,16 +88,16 @@ async fn against_database(printer: &Printer, args: &LintArgs) -> Result<Vec<Look
     };
     let mut all = Vec::new();
     for (at, written) in files.iter().enumerate() {
-        if at < applied {
-            all.push(looked(written, "applied", Vec::new()));
-        } else if at == applied {
-            let plan = chosen::plan(printer, &named, written).await?;
-            let seen = inspected(printer, &named, written, &plan, &args.trying).await?;
-            let how = if args.trying.no_trace { "read" } else { "traced" };
-            all.push(looked(written, how, seen.findings));
-        } else {
-            all.push(read(written, "read"));
-        }
+        all.push(match at.cmp(&applied) {
+            Ordering::Less => looked(written, "applied", Vec::new()),
+            Ordering::Equal => {
+                let plan = chosen::plan(printer, &named, written).await?;
+                let seen = inspected(printer, &named, written, &plan, &args.trying).await?;
+                let how = if args.trying.no_trace { "read" } else { "traced" };
+                looked(written, how, seen.findings)
+            }
+            Ordering::Greater => read(written, "read"),
+        });
     }
     Ok(all)
 }

@@ -55,7 +55,9 @@ pub async fn history(printer: &Printer, target: &Target) -> Result<Exit, Failure
         printer.data(&Line::plain("no migration was ever started here"));
     } else {
         let frame = Frame::of(printer, Channel::Out);
-        history_lines(&past, &frame).iter().for_each(|line| printer.data(line));
+        for line in history_lines(&past, &frame) {
+            printer.data(&line);
+        }
     }
     Ok(Exit::Reached)
 }

@@ -11,9 +11,14 @@ use crate::printer::{Line, Printer, Tone};
 use crate::render::words::{bytes, count, span, thousands};
 use serde::Serialize;
 use serin_core::Millis;
-use serin_lint::{Finding, Inspection, Lock, LockMode, Severity, TableSize, Weighed, weigh};
+use serin_lint::{
+    Finding, Inspection, Lock, LockMode, Severity, TableSize, Traced, Weighed, weigh,
+};
 use serin_migrate::{Action, Ident, Plan, Stage, Step, is_check, split};
 use std::time::Duration;
+
+/// Characters of a statement that are shown.
+const LONGEST: usize = 240;
 
 #[derive(Serialize)]
 struct PlanDocument<'a> {
@@ -171,13 +176,21 @@ impl Shown<'_> {
         );
         let time = weighed.seconds.map(Duration::from_secs_f64);
         let time = time.map_or(String::new(), |time| format!(", about {}", words(time)));
-        let lock = strongest.map_or_else(|| "no lock on a table of yours".to_owned(), lock);
+        let lock = strongest.map_or_else(|| no_lock(traced), lock);
         let tone = match strongest.map(|lock| lock.mode) {
             Some(mode) if mode.blocks_writes() && !work.starts_with("touches") => Tone::Warn,
             _ => Tone::Dim,
         };
         let said = Line::plain("          ").add(tone, format!("{lock}; {work}{time}"));
         vec![indented(sql), said]
+    }
+}
+
+/// What is held still, where a statement takes no further lock.
+fn no_lock(traced: &Traced) -> String {
+    match traced.held.iter().max_by_key(|(_, mode)| **mode) {
+        Some((table, mode)) => format!("no further lock; {mode} on {table} is held"),
+        None => "no lock on a table of yours".to_owned(),
     }
 }
 
@@ -196,7 +209,12 @@ fn words(time: Duration) -> String {
 
 fn indented(sql: &str) -> Line {
     let one = sql.split_whitespace().collect::<Vec<_>>().join(" ");
-    Line::plain("      ").text(one)
+    match one.char_indices().nth(LONGEST) {
+        Some((end, _)) => {
+            Line::plain("      ").text(&one[..end]).add(Tone::Dim, " … (`--json` has it whole)")
+        }
+        None => Line::plain("      ").text(one),
+    }
 }
 
 fn stage(stage: Stage) -> &'static str {

@@ -3,10 +3,11 @@
 use crate::printer::{Channel, Line, Printer, Tone};
 use crate::render::Frame;
 use crate::render::table::Table;
-use crate::render::words::{ago, moment, span, thousands};
+use crate::render::words::{ago, count, moment, span, thousands};
 use serin_core::{Millis, Timestamp};
 use serin_lint::{Finding, Severity};
 use serin_migrate::{Past, Progress, State, Status};
+use std::fmt::Write as _;
 
 /// Prints lines, broken to the width of the terminal.
 pub fn put(printer: &Printer, lines: Vec<Line>) {
@@ -72,7 +73,8 @@ pub fn status_lines(status: &Status, now: Timestamp) -> Vec<Line> {
         lines.push(fact("going back loses", format!("{n} values that the old shape cannot hold")));
     }
     if status.hidden > 0 {
-        lines.push(fact("hidden", format!("{} steps wait for the grace time", status.hidden)));
+        let steps = count(status.hidden as u64, "step");
+        lines.push(fact("hidden", format!("{steps} left until the grace time is over")));
     }
     lines.extend(status.warnings.iter().map(|text| fact("note", text.clone())));
     lines.extend(next(status).map(|text| fact("next", text.into())));
@@ -103,13 +105,13 @@ pub fn rows(progress: &Progress) -> String {
         progress.percent,
     );
     if progress.rows_per_second > 0.0 {
-        text.push_str(&format!(", {} a second", thousands(progress.rows_per_second as u64)));
+        let _ = write!(text, ", {} a second", thousands(progress.rows_per_second as u64));
     }
     if let Some(left) = progress.left_ms {
-        text.push_str(&format!(", {} left", span(Millis(left.max(0) as u64))));
+        let _ = write!(text, ", {} left", span(Millis(left.max(0) as u64)));
     }
     if progress.batch_rows > 0 {
-        text.push_str(&format!(", {} a batch", number(i64::from(progress.batch_rows))));
+        let _ = write!(text, ", {} a batch", number(i64::from(progress.batch_rows)));
     }
     text
 }

@@ -4,7 +4,7 @@ use super::args::{GoArgs, ResumeArgs, StartArgs, Stay};
 use super::chosen::{self, Chosen};
 use super::follow::{ended, follow, stopped};
 use super::inspected::{blocking, inspected};
-use super::render::{finding_lines, put};
+use super::render::finding_lines;
 use super::source::{What, Written};
 use super::target::{Named, failed};
 use crate::exit::Exit;
@@ -29,7 +29,8 @@ pub async fn start(printer: &Printer, args: StartArgs) -> Result<Exit, Failure> 
         Some(_) => open_plan(&named, &written).await?,
         None => judged(printer, &named, &written, &args).await?,
     };
-    let result = follow(printer, &named.runner, &args.stay, named.runner.start(&plan)).await;
+    let result =
+        follow(printer, &named.runner, &args.stay, Box::pin(named.runner.start(&plan))).await;
     note(&named, &written, &args).await;
     let exit = match result? {
         Err(error) if is_own_fault(&error) && matches!(written.what, What::Phased(_)) => {
@@ -100,10 +101,8 @@ fn tell(printer: &Printer, written: &Written, findings: &[Finding]) {
     for finding in findings.iter().filter(|finding| finding.severity > Severity::Info) {
         let line = finding.place.as_ref().map(|place| place.line);
         let lines = finding_lines(finding, &written.place(&finding.path, line));
-        if printer.is_json() {
-            lines.iter().for_each(|line| printer.note(line));
-        } else {
-            put(printer, lines);
+        for line in lines {
+            printer.note(&line);
         }
     }
 }
@@ -129,7 +128,7 @@ async fn taken_back(
 ) -> Result<Exit, Failure> {
     printer.note(&Line::plain(format!("{error}; taking it back")));
     let say = Say::default();
-    let back = follow(printer, &named.runner, stay, named.runner.revert(&say)).await?;
+    let back = follow(printer, &named.runner, stay, Box::pin(named.runner.revert(&say))).await?;
     let status = back.map_err(stopped)?;
     if printer.is_json() {
         ended(printer, &status);
@@ -149,7 +148,7 @@ pub async fn resume(printer: &Printer, args: ResumeArgs) -> Result<Exit, Failure
         return Ok(Exit::Reached);
     }
     let say = Say { accept_foreign: args.accept_foreign, ..Say::default() };
-    let work = named.runner.resume(&say);
+    let work = Box::pin(named.runner.resume(&say));
     let result = follow(printer, &named.runner, &args.stay, work).await?;
     concluded(printer, result)
 }
@@ -158,7 +157,7 @@ pub async fn resume(printer: &Printer, args: ResumeArgs) -> Result<Exit, Failure
 pub async fn contract(printer: &Printer, args: GoArgs) -> Result<Exit, Failure> {
     let named = args.target.named()?;
     let say = said(&args);
-    let work = named.runner.contract(&say);
+    let work = Box::pin(named.runner.contract(&say));
     let result = follow(printer, &named.runner, &args.stay, work).await?;
     result.map_err(asks_for_backup).and_then(|status| concluded(printer, Ok(status)))
 }
@@ -167,7 +166,7 @@ pub async fn contract(printer: &Printer, args: GoArgs) -> Result<Exit, Failure> 
 pub async fn rollback(printer: &Printer, args: GoArgs) -> Result<Exit, Failure> {
     let named = args.target.named()?;
     let say = said(&args);
-    let work = named.runner.revert(&say);
+    let work = Box::pin(named.runner.revert(&say));
     let result = follow(printer, &named.runner, &args.stay, work).await?;
     concluded(printer, result)
 }

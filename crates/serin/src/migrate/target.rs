@@ -45,6 +45,7 @@ impl Target {
 }
 
 /// What an error of the runner means for the caller.
+#[allow(clippy::needless_pass_by_value)] // so that it can be given to `map_err`
 pub fn failed(error: Error) -> Failure {
     let (exit, code, hint) = meaning(&error);
     let failure = Failure::new(exit, code, error.to_string());
