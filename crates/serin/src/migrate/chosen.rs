@@ -53,7 +53,7 @@ pub async fn plan(printer: &Printer, named: &Named, written: &Written) -> Result
     };
     made.map_err(|error| match error {
         PlanError::Flaws(flaws) => flawed(printer, written, &flaws),
-        error @ PlanError::Database(_) => unread(&error),
+        error => unread(&error),
     })
 }
 

@@ -47,6 +47,8 @@ async fn asked(printer: &Printer, verb: MigrateVerb) -> Result<Exit, Failure> {
         MigrateVerb::Rate(args) => steer::rate(printer, &args).await,
         MigrateVerb::Clean(target) => steer::clean(printer, &target).await,
         MigrateVerb::AdoptPgroll(target) => adopt::adopt(printer, &target).await,
-        MigrateVerb::Export(_) | MigrateVerb::Compare(_) => Err(Failure::internal("this verb needs no database")),
+        MigrateVerb::Export(_) | MigrateVerb::Compare(_) => {
+            Err(Failure::internal("this verb needs no database"))
+        }
     }
 }
