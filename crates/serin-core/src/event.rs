@@ -1,6 +1,9 @@
 //! Facts that reach the engine, all in the past tense.
 
-use crate::{Counts, FlagEnd, FlagOrder, Observation, RevisionId, ServiceSpec, Weight};
+use crate::{
+    Counts, FlagEnd, FlagOrder, MigrationNews, MigrationOrder, Observation, RevisionId, ServiceSpec,
+    Weight,
+};
 use serde::{Deserialize, Serialize};
 
 /// Something that happened. The engine absorbs it and then decides from state alone.
@@ -43,6 +46,13 @@ pub enum Event {
         order: Box<FlagOrder>,
         /// What became of it.
         ended: FlagEnd,
+    },
+    /// What became of a migration that is owed.
+    Migrated {
+        /// What was owed.
+        order: Box<MigrationOrder>,
+        /// What became of it.
+        news: MigrationNews,
     },
     /// The controller before went back and could not write it down.
     WentBack(WentBack),
@@ -128,6 +138,16 @@ pub enum Ask {
         /// What it is from now on.
         bad: bool,
     },
+    /// Drop the old shape of the database: from then on there is no way back to revisions that use
+    /// it.
+    Contract {
+        /// Why, against what speaks against it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        override_reason: Option<String>,
+        /// The backup there is, or why none is needed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        backup: Option<String>,
+    },
     /// Let go of what is kept without traffic now: old revisions, failed candidates.
     Clean,
     /// Stop everything of this service and forget it.
@@ -185,6 +205,8 @@ pub enum RefusalCode {
     Incompatible,
     /// Whoever asked may not.
     NotAllowed,
+    /// The schema of the database is not fit for it.
+    Schema,
 }
 
 impl Refusal {

@@ -63,6 +63,8 @@ pub enum WaitingOn {
     Approval { given: Vec<String>, wanted: u32, missing: Vec<String>, left: Option<Millis> },
     /// A flag that a step changes, and what is in the way.
     Flag { key: String, why: String },
+    /// A migration of the database, how far it is, and what is in the way.
+    Migration { name: String, what: String },
     /// A winner among the arms of an experiment.
     Experiment { standing: String, missing: String, left: Millis },
 }
@@ -121,6 +123,7 @@ impl fmt::Display for WaitingOn {
                 revision.version
             ),
             Self::Flag { key, why } => write!(f, "flag {key}: {why}"),
+            Self::Migration { name, what } => write!(f, "migration {name}: {what}"),
             Self::Tests { running, passed, of } => {
                 write!(f, "tests: {passed} of {of} passed")?;
                 if running.is_empty() { Ok(()) } else { write!(f, ", {} run", running.join(", ")) }

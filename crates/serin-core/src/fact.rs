@@ -6,7 +6,7 @@ mod places;
 mod steps;
 
 use crate::{
-    Actor, Cause, FlagChange, FlagEnd, KeptFor, Millis, Outcome, Recovery, RevisionId, RolloutKind,
+    Actor, Cause, FlagChange, FlagEnd, KeptFor, MigrationTold, Millis, Outcome, Recovery, RevisionId, RolloutKind,
     Timestamp, Weight,
 };
 use serde::{Deserialize, Serialize};
@@ -136,6 +136,8 @@ pub enum Fact {
     ExperimentEnded { text: String },
     /// A flag was changed by a step, or goes back with the code (without a change).
     Flag { set: String, key: String, change: Option<FlagChange>, ended: FlagEnd },
+    /// What became of a migration.
+    Migration { name: String, told: MigrationTold },
 }
 
 /// How much a fact asks of people.
@@ -166,6 +168,14 @@ impl Fact {
             | Self::Formats { .. }
             | Self::Unqueued { .. }
             | Self::Flag { ended: FlagEnd::Refused { .. } | FlagEnd::Left { .. }, .. }
+            | Self::Migration {
+                told:
+                    MigrationTold::Stopped { .. }
+                    | MigrationTold::Refused { .. }
+                    | MigrationTold::Contract { against: Some(_), .. }
+                    | MigrationTold::Left,
+                ..
+            }
             | Self::PlaceBack { .. } => Severity::Warn,
             Self::Scaled { from, to, .. } if to * 2 < *from => Severity::Warn,
             _ => Severity::Info,

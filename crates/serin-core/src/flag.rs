@@ -132,5 +132,6 @@ fn no_run() -> RunSpec {
         grace: Millis(0),
         log: LogLimits::default(),
         metrics: None,
+        database: None,
     }
 }

@@ -21,6 +21,7 @@ mod flag;
 mod id;
 mod lifecycle;
 mod lint;
+mod migration;
 mod observation;
 mod outlook;
 mod places;
@@ -37,7 +38,7 @@ mod time;
 
 pub use beside::{Beside, Contest, TestRun, Trial, VariantRun};
 pub use counted::{Counted, CountedAt, Planned};
-pub use engine::{HookOrder, Transition, flags_wanted, hooks_wanted, step};
+pub use engine::{HookOrder, Transition, flags_wanted, hooks_wanted, migrations_wanted, step};
 pub use event::{
     Actor, Ask, DeployAsk, Event, HookKey, PlacesLeft, Refusal, RefusalCode, WentBack,
 };
@@ -50,6 +51,11 @@ pub use lifecycle::{
     rollback_class, way_back_before,
 };
 pub use lint::{Note, lint, moves_only_to_stable};
+pub use migration::{
+    ContractSay, DatabaseSpec, Inject, MigrateStep, MigrationFile, MigrationGoal, MigrationNews,
+    MigrationOrder, MigrationPhase, MigrationProgress, MigrationTold, OpenMigration, Schemas,
+    application_prefix,
+};
 pub use observation::{
     ArmCounts, CountKey, Counts, ExitCause, Observation, REPORTED_GENERATIONS, RevisionObservation,
     StartFailure,

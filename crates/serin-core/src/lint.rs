@@ -41,6 +41,8 @@ pub enum Note {
         /// Allowed.
         most: u32,
     },
+    /// Instances would start before the schema of their database is there.
+    NoSchema(String),
     /// Users would be led nowhere.
     NobodyServes,
     /// More than one revision in the same role.
@@ -68,6 +70,7 @@ impl fmt::Display for Note {
                 write!(f, "{have} instances would be in traffic, {least} are promised")
             }
             Self::TooMany { have, most } => write!(f, "{have} instances would run, {most} may"),
+            Self::NoSchema(id) => write!(f, "{id} would start without its schema"),
             Self::NobodyServes => f.write_str("users would be led nowhere"),
             Self::TwoInRole(role) => write!(f, "two revisions are {}", role.as_str()),
         }
@@ -86,6 +89,7 @@ pub fn lint(plan: &Plan, service: &Service) -> Vec<Note> {
     notes.extend(capacity::kept(plan, service));
     notes.extend(capacity::led_nowhere(plan, service));
     notes.extend(roles(plan));
+    notes.extend(without_schema(plan, service));
     notes
 }
 
@@ -201,6 +205,16 @@ fn routes(plan: &Plan, service: &Service) -> Vec<Note> {
         }
     };
     rules.chain(mirror).chain(preview).filter_map(note).collect()
+}
+
+/// No instance starts before its schema is ready; what runs already is not stopped by this rule.
+fn without_schema(plan: &Plan, service: &Service) -> Vec<Note> {
+    let before = service.plan.as_deref();
+    let ran = |id: &RevisionId| before.and_then(|b| b.revisions.get(id)).map_or(0, |r| r.replicas);
+    let early = plan.revisions.iter().filter(|(id, r)| {
+        r.role == Role::Candidate && r.replicas > ran(id) && service.misfit(id).is_some()
+    });
+    early.map(|(id, _)| Note::NoSchema(id.to_string())).collect()
 }
 
 fn roles(plan: &Plan) -> Vec<Note> {

@@ -251,8 +251,8 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     /// Short and fixed, for counters: `errors`, `latency`, `start`, `crash`, `not-ready`,
-    /// `inconclusive`, `budget`, `check`, `test`, `approval`, `experiment`, `person`,
-    /// `superseded`, or the name of a metric.
+    /// `inconclusive`, `budget`, `check`, `test`, `approval`, `experiment`, `migration`,
+    /// `person`, `superseded`, or the name of a metric.
     pub code: String,
     /// The sentence, with both numbers, the limit and the sample size where there are any.
     pub text: String,
@@ -345,7 +345,7 @@ pub struct RolloutRecord {
 impl Cause {
     /// Whether it says that the candidate is bad, not only that it was not shown to be the best.
     pub(crate) fn is_verdict(&self) -> bool {
-        !matches!(self.code.as_str(), "inconclusive" | "experiment")
+        !matches!(self.code.as_str(), "inconclusive" | "experiment" | "migration")
     }
 }
 

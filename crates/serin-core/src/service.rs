@@ -4,8 +4,8 @@ use crate::engine::trade;
 use crate::flag::old_variant;
 use crate::{
     Actor, Colour, DataFormats, Generation, Hold, Kept, Millis, Observation, Phase, Plan, Queued,
-    RevisionId, Rollout, RolloutRecord, RunSpec, ServiceName, ServiceSpec, Shared, Switched,
-    Timestamp,
+    RevisionId, Rollout, RolloutRecord, RunSpec, Schemas, ServiceName, ServiceSpec, Shared,
+    Switched, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::Judge;
@@ -51,6 +51,9 @@ pub struct Service {
     /// Flags that rollouts changed, oldest first; they go back with the code.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub switched: Vec<Switched>,
+    /// The shapes of its database.
+    #[serde(default, skip_serializing_if = "Schemas::is_plain")]
+    pub schemas: Schemas,
 }
 
 /// Evidence that a later rollout of the same pair takes up again.
@@ -153,6 +156,7 @@ impl Service {
             queued: None,
             kept: None,
             switched: vec![],
+            schemas: Schemas::default(),
             hold: None,
         }
     }
@@ -194,7 +198,7 @@ impl Service {
     pub fn is_gone(&self) -> bool {
         let seen = &self.observed;
         let empty = seen.revisions.is_empty() && seen.fresh.is_none() && self.rollout.is_none();
-        self.removing && self.is_applied() && empty
+        self.removing && self.is_applied() && empty && !self.owes_schema_back()
     }
 
     /// Instances the candidate needs for a share: the share of the replicas rounded up, at least
@@ -250,6 +254,7 @@ impl Service {
                 || last_good == Some(id)
                 || self.kept.as_ref().is_some_and(|kept| kept.revision == *id)
                 || self.hold.as_ref().is_some_and(|hold| hold.left == *id)
+                || self.schemas.open.as_ref().is_some_and(|open| open.revision == *id)
         };
         self.revisions.iter().filter(move |(id, _)| !in_use(id))
     }

@@ -2,7 +2,7 @@
 //! lowered to one [`Schedule`] of stages and steps.
 
 use crate::{
-    Capacity, CarriedFlags, DataFormats, FlagSpec, HeaderMatch, Millis, OnInstanceFailure,
+    Capacity, CarriedFlags, DataFormats, DatabaseSpec, FlagSpec, HeaderMatch, Millis, OnInstanceFailure,
     OnNewRevision, RollbackSpec, ServiceName, Shared, Step, Version,
 };
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,17 @@ pub struct RunSpec {
     /// Where instances publish numbers of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<MetricsSpec>,
+    /// The database whose schema moves with the rollouts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseSpec>,
+}
+
+impl RunSpec {
+    /// What a revision is made of: without what the engine says of it later.
+    pub fn template(&self) -> Self {
+        let plain = |database: &DatabaseSpec| DatabaseSpec { view: None, ..database.clone() };
+        Self { database: self.database.as_ref().map(plain), ..self.clone() }
+    }
 }
 
 /// Numbers that an instance publishes itself, in the text format of Prometheus: the lag of a
@@ -90,7 +101,7 @@ pub struct MetricsSpec {
 }
 
 /// A value of an environment variable. Only literals are stored; the others are read at start.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum EnvValue {
     /// The value itself: never for secrets.

@@ -1,6 +1,6 @@
 //! The steps a rollout is made of.
 
-use crate::{EnvValue, FlagStep, Millis, Weight};
+use crate::{EnvValue, FlagStep, MigrateStep, Millis, Weight};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -32,6 +32,8 @@ pub enum Step {
     Experiment(Experiment),
     /// Change who gets a flag; it goes back with the code.
     Flag(FlagStep),
+    /// Bring the schema of the database, before any instance of the candidate starts.
+    Migrate(MigrateStep),
 }
 
 /// A step that chooses the shares itself: each is as large as the harm that is still possible

@@ -101,6 +101,7 @@ fn program() -> RunSpec {
         grace: Millis::secs(1),
         log: LogLimits::default(),
         metrics: None,
+        database: None,
     }
 }
 

@@ -58,6 +58,7 @@ fn spec() -> ServiceSpec {
             grace: Millis::secs(1),
             log: LogLimits::default(),
             metrics: None,
+            database: None,
         }
         .into(),
         traffic: TrafficSpec {

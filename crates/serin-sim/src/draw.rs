@@ -184,6 +184,7 @@ fn run_spec() -> RunSpec {
         grace: Millis::secs(10),
         log: LogLimits::default(),
         metrics: None,
+        database: None,
     }
 }
 

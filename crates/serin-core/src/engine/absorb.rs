@@ -13,6 +13,7 @@ impl Turn {
             Event::Counted(counts) => self.count(counts),
             Event::HookEnded { hook, passed, text } => self.hook_ended(hook, *passed, text),
             Event::FlagSet { order, ended } => self.flag_ended(order, ended),
+            Event::Migrated { order, news } => self.migrated(order, news),
             Event::WentBack(back) => return self.went_back(back),
             Event::Woke => {}
         }

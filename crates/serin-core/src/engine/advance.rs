@@ -117,6 +117,7 @@ impl Turn {
         let (kind, candidate) = (rollout.kind, rollout.candidate.clone());
         self.take_flags_back();
         self.tell(Fact::Reverting { outcome, cause: cause.clone() });
+        self.take_schema_back();
         match kind {
             RolloutKind::Rollback => self.rollback_failed(outcome, cause),
             RolloutKind::FastTrack => {}
@@ -172,6 +173,7 @@ impl Turn {
             Some(Step::Experiment(step)) => self.experiment_step(&step),
             Some(Step::SetScale(scale)) => self.set_scale(scale),
             Some(Step::Flag(_)) => self.flag_step(),
+            Some(Step::Migrate(step)) => self.migrate_step(&step),
             None => self.end_steps(),
         }
     }
@@ -382,6 +384,7 @@ impl Turn {
             known.promoted_at = Some(now);
         }
         self.tell(Fact::Promoted { revision });
+        self.schema_promoted();
     }
 
     fn end_when_gone(&mut self) -> bool {

@@ -3,7 +3,7 @@
 use super::Turn;
 use super::convict;
 use crate::{
-    Actor, Ask, Baseline, Fact, Given, Millis, Outcome, PauseReason, Phase, Refusal,
+    Actor, Ask, Baseline, Fact, Given, MigrateStep, Millis, Outcome, PauseReason, Phase, Refusal,
     RefusalCode as Code, Rollout, Step, Weight,
 };
 use serin_stats::threshold::{CheckState, CheckVerdict};
@@ -29,6 +29,9 @@ impl Turn {
             Ask::Release => self.release_by_hand(by),
             Ask::Mark { revision, bad } => self.mark(by, reason, revision, *bad),
             Ask::Clean => self.clean(),
+            Ask::Contract { override_reason, backup } => {
+                self.contract(by, override_reason.as_deref(), backup.as_deref())
+            }
             Ask::Remove => {
                 self.remove(by);
                 Ok(())
@@ -45,6 +48,7 @@ impl Turn {
             let cause = rollout.cause("person", format!("service removed by {}", by.0), None);
             self.revert(Outcome::Aborted, cause);
         }
+        self.leave_schema();
     }
 
     fn promote_by_hand(&mut self, by: &Actor, reason: Option<&str>, full: bool) -> Answer {
@@ -61,6 +65,7 @@ impl Turn {
             Some(Step::SetWeight(_) | Step::Expose(_)) if self.lacks_fresh() => {
                 self.go_without_fresh(&what);
             }
+            Some(Step::Migrate(step)) => return Err(needs_its_schema(&step)),
             Some(Step::SetWeight(Weight::ALL)) => return Err(nothing_to_skip(Weight::ALL, "")),
             Some(Step::SetWeight(weight)) if !full => {
                 return Err(nothing_to_skip(weight, "; `--full` skips all steps"));
@@ -123,7 +128,9 @@ impl Turn {
     fn skip_all(&mut self, what: &str) {
         let goal = |r: &Rollout| {
             // People who were asked to agree are not passed over.
-            let is_goal = |s: &Step| matches!(s, Step::SetWeight(Weight::ALL) | Step::Approve(_));
+            let is_goal = |s: &Step| {
+                matches!(s, Step::SetWeight(Weight::ALL) | Step::Approve(_) | Step::Migrate(_))
+            };
             let mut goals = r.schedule.steps().enumerate().skip(r.step.index + 1);
             let goal = goals.find(|(_, (_, step))| is_goal(step)).map(|(at, _)| at);
             goal.unwrap_or(r.schedule.len())
@@ -236,6 +243,13 @@ impl Turn {
 fn nothing_to_skip(weight: Weight, more: &str) -> Refusal {
     let message = format!("the step under way gives the candidate {weight}, which is not skipped");
     Refusal::new(Code::NothingToSkip, message, &format!("see `serin explain`{more}"))
+}
+
+fn needs_its_schema(step: &MigrateStep) -> Refusal {
+    let message =
+        format!("the schema of migration {} is not ready, and no instance can do without", step.name());
+    let hint = "see how far it is with `serin status`; `serin abort` takes it back";
+    Refusal::new(Code::NothingToSkip, message, hint)
 }
 
 pub(super) fn because(reason: Option<&str>) -> String {

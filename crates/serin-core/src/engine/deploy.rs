@@ -46,6 +46,7 @@ impl Turn {
         refuse_unjudgeable(ask)?;
         self.refuse_bad(ask)?;
         self.refuse_held(ask)?;
+        self.refuse_schema(ask)?;
         self.refuse_clash(ask)
     }
 
@@ -85,7 +86,7 @@ impl Turn {
         let run = |id: &RevisionId| service.revisions.get(id).map(|r| &r.run);
         let reconfigured =
             stable.filter(|id| id.version.name() == revision.version.name()).and_then(run);
-        let reconfigured = reconfigured.zip(run(revision)).is_some_and(|(a, b)| is_config(a, b));
+        let reconfigured = reconfigured.zip(run(revision)).is_some_and(|(a, b)| is_config(&a.template(), &b.template()));
         match (service.is_fast(revision), reconfigured) {
             (true, _) => RolloutKind::FastTrack,
             (false, true) => RolloutKind::Config,
@@ -217,6 +218,7 @@ impl Turn {
     ) {
         let kind = if self.service.stable.is_none() { RolloutKind::First } else { kind };
         self.let_go_for(to);
+        self.take_view(to, kind);
         let schedule = match kind {
             _ if kind.is_tried() => self.service.spec.schedule.clone(),
             _ => self.service.spec.schedule.all_at_once(kind).into(),

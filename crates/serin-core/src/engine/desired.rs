@@ -86,6 +86,7 @@ fn candidate(service: &Service, rollout: &Rollout) -> Option<(RevisionId, Revisi
     let giving_back = matches!(rollout.phase, Phase::Reverting { .. }) && places > Some(0);
     if !(rollout.is_on_trial() || giving_back)
         || service.stable.as_ref() == Some(&rollout.candidate)
+        || (!giving_back && service.misfit(&rollout.candidate).is_some())
     {
         return None;
     }

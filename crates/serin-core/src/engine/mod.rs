@@ -18,6 +18,7 @@ pub(crate) mod fresh;
 mod hold;
 mod hooks;
 pub(crate) mod keep;
+pub(crate) mod migrate;
 mod news;
 mod prove;
 mod published;
@@ -32,6 +33,7 @@ mod wake;
 
 pub use flags::flags_wanted;
 pub use hooks::{HookOrder, hooks_wanted};
+pub use migrate::migrations_wanted;
 
 use crate::{
     Entry, Event, Fact, Generation, Plan, RecordedTick, Refusal, RolloutRecord, Service, Shared,

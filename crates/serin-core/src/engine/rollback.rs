@@ -85,6 +85,9 @@ impl Turn {
             let message = format!("{version} is what runs now");
             return Err(Refusal::new(Code::Already, message, "see `serin history`"));
         }
+        if let Some(why) = self.service.misfit(target) {
+            return Err(self.no_schema(why));
+        }
         match self.service.revisions.get(target).map(|r| r.standing) {
             Some(RevisionStanding::Good | RevisionStanding::Promoted | RevisionStanding::Left) => {
                 Ok(target.clone())

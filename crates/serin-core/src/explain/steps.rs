@@ -2,7 +2,7 @@
 
 use super::{WaitingOn, acknowledgement, left};
 use crate::engine::experiment::standing;
-use crate::engine::{analyse, convict};
+use crate::engine::{analyse, convict, migrate};
 use crate::{
     Analyse, Approval, Experiment, FlagEnd, FlagStep, Hook, Millis, Rollout, Service, Step,
     Timestamp, VariantRun, Weight,
@@ -18,6 +18,7 @@ pub(super) fn waits(service: &Service, r: &Rollout, step: &Step, now: Timestamp)
         Step::SetHeaderRoute(_) | Step::SetMirror(_) => route(service, r, now),
         Step::Experiment(step) => experiment(service, r, step, now),
         Step::Flag(step) => flag(r, step),
+        Step::Migrate(step) => migrate::waits(service, r, step),
         _ => acknowledgement(service),
     }
 }

@@ -1,7 +1,7 @@
 //! What tests, approvals, routes and experiments tell.
 
 use super::Fact;
-use crate::{FlagChange, FlagEnd, Weight};
+use crate::{FlagChange, FlagEnd, MigrationTold, Weight};
 use std::fmt;
 
 pub(super) fn fmt(fact: &Fact, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,6 +41,10 @@ pub(super) fn fmt(fact: &Fact, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "flag {key} of {set}")?;
             flag(f, change.as_ref(), ended)
         }
+        Fact::Migration { name, told } => {
+            write!(f, "migration {name}")?;
+            migration(f, told)
+        }
         // Every other fact is told elsewhere.
         _ => Ok(()),
     }
@@ -54,5 +58,30 @@ fn flag(f: &mut fmt::Formatter<'_>, change: Option<&FlagChange>, ended: &FlagEnd
         (FlagEnd::Refused { why } | FlagEnd::Left { why }, _) => {
             write!(f, " was left alone: {why}")
         }
+    }
+}
+
+fn migration(f: &mut fmt::Formatter<'_>, told: &MigrationTold) -> fmt::Result {
+    match told {
+        MigrationTold::Begun { revision } => write!(f, " begins, for {}", revision.version),
+        MigrationTold::Ready { after } => write!(f, ": both shapes are in use, after {after}"),
+        MigrationTold::Applied => f.write_str(" was in the database already"),
+        MigrationTold::Stopped { why } => write!(f, " does not go on: {why}"),
+        MigrationTold::Open { after, by_hand } => {
+            write!(f, ": both shapes stay in use, for a way back within {after}")?;
+            let how = if *by_hand { "when a person says so" } else { "by itself" };
+            write!(f, "; afterwards the old one goes {how}")
+        }
+        MigrationTold::GoesBack => f.write_str(" goes back once nothing uses the new shape"),
+        MigrationTold::Back => f.write_str(" is taken back: only the old shape is left"),
+        MigrationTold::Contract { by, against } => {
+            write!(f, ": the old shape is to go, by {}", by.0)?;
+            against.as_ref().map_or(Ok(()), |why| write!(f, ", although {why}"))
+        }
+        MigrationTold::Refused { why } => write!(f, ": the old shape stays: {why}"),
+        MigrationTold::Contracted => f.write_str(" is done: only the new shape is left"),
+        MigrationTold::Left => f.write_str(
+            " is left open in the database, with both shapes; end it there with `serin migrate`",
+        ),
     }
 }

@@ -21,6 +21,9 @@ pub(crate) fn class_between(
     if let Some(why) = unreadable(running, from, target, to) {
         return (RollbackClass::Data, why);
     }
+    if let Some(why) = service.misfit(to) {
+        return (RollbackClass::Data, why);
+    }
     if is_ready(service, to) {
         return (
             RollbackClass::Routing,
@@ -28,7 +31,7 @@ pub(crate) fn class_between(
         );
     }
     let same_program = running.is_some_and(|id| id.version.name() == to.version.name())
-        && from.zip(target).is_some_and(|(a, b)| is_config(&a.run, &b.run));
+        && from.zip(target).is_some_and(|(a, b)| is_config(&a.run.template(), &b.run.template()));
     if same_program {
         return (
             RollbackClass::Config,

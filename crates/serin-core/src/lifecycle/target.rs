@@ -16,6 +16,7 @@ impl Service {
             Some(*id) != self.stable.as_ref()
                 && r.standing == RevisionStanding::Good
                 && self.can_go_back_to(r)
+                && self.misfit(id).is_none()
         });
         candidates.max_by_key(|(id, r)| (r.promoted_at, *id)).map(|(id, _)| id)
     }
@@ -28,7 +29,7 @@ impl Service {
             self.revisions.get(*id).is_some_and(|r| {
                 let promoted =
                     matches!(r.standing, RevisionStanding::Good | RevisionStanding::Promoted);
-                promoted && self.can_go_back_to(r)
+                promoted && self.can_go_back_to(r) && self.misfit(id).is_none()
             })
         };
         let kept = kept.map(|kept| &kept.revision).filter(trusted);

@@ -26,6 +26,7 @@ pub(super) fn describe(step: &Step) -> String {
         Step::Run(hooks) => format!("run tests: {}; all must pass", list(hooks)),
         Step::Experiment(step) => experiment(step),
         Step::Flag(step) => format!("flag {} of {}: {}", step.key, step.set, step.change),
+        Step::Migrate(step) => format!("bring the schema of migration {}", step.name()),
         // Said by whoever asks.
         Step::SetWeight(_) | Step::Pause(_) | Step::Bake(_) | Step::Expose(_) => String::new(),
     }

@@ -72,6 +72,7 @@ pub fn spec(steps: Vec<Step>) -> ServiceSpec {
             grace: Millis::secs(30),
             log: LogLimits::default(),
             metrics: None,
+            database: None,
         }
         .into(),
         traffic: TrafficSpec {

@@ -21,6 +21,7 @@ pub(crate) fn run(dir: &Path, command: &[&str]) -> RunSpec {
         grace: Millis(1000),
         log: LogLimits::default(),
         metrics: None,
+        database: None,
     }
 }
 

@@ -44,6 +44,7 @@ fn run() -> RunSpec {
         grace: Millis::secs(10),
         log: LogLimits::default(),
         metrics: None,
+        database: None,
     }
 }
 

@@ -33,6 +33,7 @@ fn run(dir: &Path) -> RunSpec {
         grace: Millis(1000),
         log: LogLimits::default(),
         metrics: None,
+        database: None,
     }
 }
 

@@ -283,6 +283,7 @@ pub fn app() -> RunSpec {
         grace: Millis::secs(5),
         log: LogLimits::default(),
         metrics: None,
+        database: None,
     }
 }
 

@@ -26,6 +26,7 @@ fn run_spec(directory: &str) -> RunSpec {
         grace: Millis::secs(1),
         log: LogLimits::default(),
         metrics: None,
+        database: None,
     }
 }
 
