@@ -1,8 +1,8 @@
 //! Facts that reach the engine, all in the past tense.
 
 use crate::{
-    Counts, FlagEnd, FlagOrder, MigrationNews, MigrationOrder, Observation, RevisionId, ServiceSpec,
-    Weight,
+    Counts, FlagEnd, FlagOrder, MigrationNews, MigrationOrder, Observation, RevisionId,
+    ServiceSpec, Weight,
 };
 use serde::{Deserialize, Serialize};
 

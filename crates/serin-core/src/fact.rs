@@ -6,8 +6,8 @@ mod places;
 mod steps;
 
 use crate::{
-    Actor, Cause, FlagChange, FlagEnd, KeptFor, MigrationTold, Millis, Outcome, Recovery, RevisionId, RolloutKind,
-    Timestamp, Weight,
+    Actor, Cause, FlagChange, FlagEnd, KeptFor, MigrationTold, Millis, Outcome, Recovery,
+    RevisionId, RolloutKind, Timestamp, Weight,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::Assessment;

@@ -217,6 +217,8 @@ pub enum MigrationGoal {
         files: Shared<Vec<MigrationFile>>,
         /// Nobody uses the database yet: several may be new.
         first: bool,
+        /// The views that instances of the old revision use; `None` for the tables themselves.
+        old: Option<String>,
     },
     /// Only the old shape is left.
     Back {

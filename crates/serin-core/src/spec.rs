@@ -2,8 +2,8 @@
 //! lowered to one [`Schedule`] of stages and steps.
 
 use crate::{
-    Capacity, CarriedFlags, DataFormats, DatabaseSpec, FlagSpec, HeaderMatch, Millis, OnInstanceFailure,
-    OnNewRevision, RollbackSpec, ServiceName, Shared, Step, Version,
+    Capacity, CarriedFlags, DataFormats, DatabaseSpec, FlagSpec, HeaderMatch, Millis,
+    OnInstanceFailure, OnNewRevision, RollbackSpec, ServiceName, Shared, Step, Version,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::{Metric, MetricSettings, threshold::Check};
@@ -84,6 +84,7 @@ pub struct RunSpec {
 
 impl RunSpec {
     /// What a revision is made of: without what the engine says of it later.
+    #[must_use]
     pub fn template(&self) -> Self {
         let plain = |database: &DatabaseSpec| DatabaseSpec { view: None, ..database.clone() };
         Self { database: self.database.as_ref().map(plain), ..self.clone() }

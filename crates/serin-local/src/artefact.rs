@@ -54,7 +54,7 @@ static CACHE: Mutex<BTreeMap<Stamp, String>> = Mutex::new(BTreeMap::new());
 pub fn digest(run: &RunSpec, version: &Version) -> Result<Artefact, Error> {
     let files = files(run, version)?.into_iter().map(hash_file).collect::<Result<Vec<_>, _>>()?;
     let mut hash = Sha256::new();
-    let template = serde_json::to_vec(run)
+    let template = serde_json::to_vec(&run.template())
         .map_err(|e| Error::Unexpected { who: "the run template", what: e.to_string() })?;
     add(&mut hash, &template);
     add(&mut hash, version.name().as_bytes());

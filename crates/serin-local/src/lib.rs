@@ -19,6 +19,7 @@ pub mod artefact;
 mod clock;
 mod counts;
 pub mod crew;
+mod database;
 mod error;
 pub mod facts;
 mod keeper;

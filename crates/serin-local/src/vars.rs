@@ -54,7 +54,7 @@ impl Vars {
     }
 
     /// The whole environment of this instance. Later sources win: the server's few, our own, the
-    /// files, the specification.
+    /// files, the specification; the shape of its database is not to be chosen.
     pub fn environment(
         &self,
         run: &RunSpec,
@@ -68,6 +68,13 @@ impl Vars {
         }
         for (name, value) in &run.env {
             env.insert(name.clone(), self.resolve(run, name, value, server)?);
+        }
+        if let Some(database) = &run.database {
+            let options = env.get(&database.inject.options).cloned();
+            env.extend(self.schema_of(database, options.as_deref()));
+            if let Some(name) = &database.inject.url {
+                env.insert(name.clone(), self.resolve(run, name, &database.url, server)?);
+            }
         }
         Ok(env)
     }

@@ -5,6 +5,7 @@ use crate::api::error::ApiError;
 use crate::api::view::{Applied, AppliedService, ApplyRequest, VerbRequest, schema_of};
 use crate::control::{Core, Handle, now};
 use crate::machine;
+use crate::schema::read_migrations;
 use serin_core::{
     Actor, Ask, DeployAsk, Event, RevisionId, Service, ServiceName, ServiceSpec, Version,
 };
@@ -63,9 +64,10 @@ async fn read(handle: &Handle, request: &ApplyRequest) -> Result<Vec<Wanted>, Ap
         text: &request.text,
         base_dir: Path::new(&request.base_dir),
     };
-    let loaded = serin_spec::load(&source).map_err(|p| invalid_file(&p, &source))?;
+    let mut loaded = serin_spec::load(&source).map_err(|p| invalid_file(&p, &source))?;
     let taken = addresses(handle).await?;
     let mut problems = clashes(&loaded.services, &taken);
+    problems.extend(tokio::task::block_in_place(|| read_migrations(&mut loaded.services)));
     problems.extend(machine::problems(&loaded.services));
     let lacking = !problems.is_empty();
     let mut wanted = Vec::new();

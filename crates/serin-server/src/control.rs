@@ -5,6 +5,7 @@ use crate::executor::{Effect, Error, Executor, Fact, Outcome};
 use crate::flags::{self, Flags, FlagsListen, Told};
 use crate::hooks::{Ended, Hooks};
 use crate::release::Releases;
+use crate::schema::{Migrations, News};
 use crate::{drill, machine, views};
 use serin_core::{Event, Observation, Plan, ServiceName, Timestamp};
 use serin_local::wire::Counters;
@@ -93,6 +94,7 @@ pub(crate) struct Core {
     looks: u32,
     data: PathBuf,
     hooks: Hooks,
+    pub(crate) migrations: Migrations,
     pub(crate) flags: Flags,
     pub(crate) releases: Releases,
     /// Has the store's log copied into its file; gone when that cannot be done beside.
@@ -163,6 +165,7 @@ pub(crate) fn begin(
     let (tells, _) = broadcast::channel(TELL_BACKLOG);
     let (executor, lines) = (opened.executor, tells.clone());
     let (hooks, ends) = Hooks::new();
+    let (migrations, news) = Migrations::new();
     let (counts, looks, copies) = (None, 0, copy_beside(executor.store()));
     let (flags, releases) = (opened.flags, Releases::default());
     let mut core = Core {
@@ -173,6 +176,7 @@ pub(crate) fn begin(
         looks,
         data,
         hooks,
+        migrations,
         flags,
         releases,
         copies,
@@ -180,7 +184,7 @@ pub(crate) fn begin(
     core.kill_again();
     core.carry_out(opened.effects);
     core.tend_all();
-    tokio::spawn(own(core, inbox, reports, ends));
+    tokio::spawn(own(core, inbox, reports, Ends { ends, news }));
     (questions, tells)
 }
 
@@ -238,11 +242,17 @@ pub(crate) fn now() -> Timestamp {
     Timestamp(jiff::Timestamp::now().as_millisecond())
 }
 
+/// What becomes of the work that is done beside the owner.
+struct Ends {
+    ends: mpsc::UnboundedReceiver<Ended>,
+    news: mpsc::UnboundedReceiver<News>,
+}
+
 async fn own(
     mut core: Core,
     mut inbox: mpsc::Receiver<Question>,
     mut reports: mpsc::Receiver<Report>,
-    mut ends: mpsc::UnboundedReceiver<Ended>,
+    mut beside: Ends,
 ) {
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -260,7 +270,12 @@ async fn own(
                 tokio::task::block_in_place(|| core.seen(seen.drain(..)));
             }
             Some(report) = counts.recv() => tokio::task::block_in_place(|| core.counted(report)),
-            Some(ended) = ends.recv() => tokio::task::block_in_place(|| core.hook_ended(ended)),
+            Some(ended) = beside.ends.recv() => {
+                tokio::task::block_in_place(|| core.hook_ended(ended));
+            }
+            Some(news) = beside.news.recv() => {
+                tokio::task::block_in_place(|| core.migrated(news));
+            }
             _ = look.tick() => core.look(&counted),
             () = tokio::time::sleep_until(wake) => tokio::task::block_in_place(|| core.woke()),
         }
@@ -279,6 +294,7 @@ impl Core {
     fn tend_all(&mut self) {
         for service in self.executor.services() {
             self.hooks.tend(&service.name, Some(service));
+            self.migrations.tend(&service.name, Some(service));
         }
     }
 
@@ -297,7 +313,7 @@ impl Core {
             told => {
                 self.hooks.delivered(&ended);
                 self.carry_out(told.unwrap_or_default());
-                self.hooks.tend(&ended.service, self.executor.service(&ended.service));
+                self.tend(&ended.service);
                 self.tend_flags(&ended.service);
             }
         }
@@ -321,8 +337,15 @@ impl Core {
     pub(crate) fn follow_up(&mut self, service: &ServiceName, event: &Event) -> Result<(), Error> {
         let effects = self.executor.submit(service, event, now())?;
         self.carry_out(effects);
-        self.hooks.tend(service, self.executor.service(service));
+        self.tend(service);
         Ok(())
+    }
+
+    /// Has what is wanted beside the plan worked on.
+    fn tend(&mut self, name: &ServiceName) {
+        let service = self.executor.service(name);
+        self.hooks.tend(name, service);
+        self.migrations.tend(name, service);
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
@@ -356,7 +379,7 @@ impl Core {
         let Outcome { effects, failed } = self.executor.submit_all(facts, now());
         self.carry_out(effects);
         for (service, _) in facts {
-            self.hooks.tend(service, self.executor.service(service));
+            self.tend(service);
             self.tend_flags(service);
         }
         for (service, error) in failed {
@@ -407,6 +430,7 @@ impl Core {
         }
         self.note(&facts);
         self.watch_services(&report);
+        self.watch_migrations(&report);
         self.counts = Some(report);
     }
 
@@ -417,6 +441,7 @@ impl Core {
         for ended in self.hooks.take_unsent() {
             self.hook_ended(ended);
         }
+        self.migrated_again();
         for plan in self.executor.owed() {
             self.apply(plan.into_inner());
         }
@@ -443,7 +468,8 @@ impl Core {
         tokio::task::block_in_place(|| {
             self.executor.compact(now(), || began.elapsed() < TIDYING);
         });
-        let judging = self.executor.services().any(serin_core::Service::wants_counts);
+        let judging = self.executor.services().any(serin_core::Service::wants_counts)
+            || self.migrations.is_busy();
         if judging || self.flags.watches() || self.looks.is_multiple_of(IDLE_LOOKS) {
             let (counters, counted) = (self.platform.counters(), counted.clone());
             tokio::spawn(async move {

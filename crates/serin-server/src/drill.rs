@@ -81,6 +81,10 @@ fn made(
     };
     let mut spec = copy_of(&service.spec, copy, listen);
     spec.run.clone_from(&revision.run);
+    // The copy uses the schema as it is, and never changes it.
+    if let Some(database) = spec.run.database.as_mut() {
+        database.migration = None;
+    }
     Ok((spec, id.version.clone()))
 }
 

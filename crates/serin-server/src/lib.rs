@@ -20,9 +20,11 @@ mod machine;
 pub mod rehearsal;
 mod release;
 mod run;
+mod schema;
 mod token;
 mod views;
 
 pub use flags::FlagsListen;
 pub use machine::has;
 pub use run::{Options, run};
+pub use schema::read_migrations;

@@ -21,6 +21,7 @@ mod affinity;
 mod analysis;
 mod checks;
 mod data;
+mod database;
 mod environment;
 mod field;
 mod flags;
@@ -104,6 +105,12 @@ impl<T> Located<T> {
                 None => return &self.mark,
             }
         }
+    }
+
+    /// The path of the first key called `key`, wherever it is written.
+    pub fn path_of(&self, key: &str) -> Option<&str> {
+        let mut paths = self.marks.keys().filter(|path| path.rsplit('.').next() == Some(key));
+        paths.next().map(String::as_str)
     }
 
     /// A problem with the value at `path`, found by someone who knows more than the file: a port

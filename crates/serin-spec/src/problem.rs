@@ -209,7 +209,23 @@ fn masked(line: &str) -> String {
         masked.push_str(&"*".repeat(value.len()));
         done = value.end;
     }
-    masked + &line[done..]
+    without_passwords(&(masked + &line[done..]))
+}
+
+/// Passwords inside addresses, `postgres://ann:secret@host`, replaced by `*`, byte for byte.
+fn without_passwords(line: &str) -> String {
+    let mut text = line.to_owned();
+    for (at, _) in line.match_indices("://") {
+        let rest = &line[at + 3..];
+        let end =
+            rest.find(|c: char| c.is_whitespace() || "\"'/".contains(c)).unwrap_or(rest.len());
+        let spot = rest[..end].rfind('@').zip(rest[..end].find(':')).filter(|(to, from)| from < to);
+        if let Some((to, from)) = spot {
+            let place = at + 3 + from + 1..at + 3 + to;
+            text.replace_range(place.clone(), &"*".repeat(place.len()));
+        }
+    }
+    text
 }
 
 /// Where the value after a key's colon stands; empty for a map, whose keys are no secrets.

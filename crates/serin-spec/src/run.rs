@@ -54,6 +54,7 @@ pub(crate) fn read(field: &Field<'_>, base: &Path, worker: bool) -> Option<RunSp
         grace,
         log,
         metrics,
+        database: None,
     })
 }
 
@@ -173,7 +174,7 @@ fn env_literal(field: &Field<'_>, name: &str, known: &[&str]) -> Option<EnvValue
     nul_free(field, text).map(EnvValue::Literal)
 }
 
-fn env_source(field: &Field<'_>, base: &Path) -> Option<EnvValue> {
+pub(crate) fn env_source(field: &Field<'_>, base: &Path) -> Option<EnvValue> {
     let mut reader = field.map()?;
     let from_env = reader.maybe("fromEnv", |f| f.word().map(|name| EnvValue::FromEnv(name.into())));
     let from_file = reader.maybe("fromFile", |f| path(&f, base).map(EnvValue::FromFile));
@@ -192,7 +193,7 @@ fn paths(field: &Field<'_>, base: &Path) -> Option<Vec<String>> {
 }
 
 /// A path as the machine needs it: absolute.
-fn path(field: &Field<'_>, base: &Path) -> Option<String> {
+pub(crate) fn path(field: &Field<'_>, base: &Path) -> Option<String> {
     let text = field.word()?;
     let refuse = |message: &str, hint: &str| {
         let message = format!("`{}`: {message}", shown(text));

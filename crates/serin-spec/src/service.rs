@@ -1,7 +1,7 @@
 //! One document: `kind: Service`.
 
 use crate::{
-    Located, checks, data,
+    Located, checks, data, database,
     field::Field,
     nearest::nearest,
     reader::{Context, Reader},
@@ -12,7 +12,7 @@ use crate::{
     yaml::{Node, shown},
 };
 use serin_core::{
-    DataFormats, OnNewRevision, Schedule, ServiceName, ServiceSpec, TrafficSpec, Version,
+    DataFormats, OnNewRevision, RunSpec, Schedule, ServiceName, ServiceSpec, TrafficSpec, Version,
 };
 use std::path::Path;
 
@@ -89,6 +89,7 @@ fn spec(field: &Field<'_>, base: &Path) -> Option<ServiceSpec> {
     let version = reader.maybe("revision", |f| version(&f));
     let worker = is_worker(&reader);
     let run = reader.need("run", "{ command: [\"./shop\"] }", |f| run::read(&f, base, worker));
+    let database = reader.maybe("database", |f| database::read(&f, base));
     let traffic = reader.maybe("traffic", |f| traffic::read(&f));
     let unread = reader.has("traffic") && traffic.is_none();
     let around = around(&reader, &environment, replicas, base);
@@ -111,7 +112,8 @@ fn spec(field: &Field<'_>, base: &Path) -> Option<ServiceSpec> {
     for flags in traffic.flags.iter_mut().filter(|flags| flags.set.is_empty()) {
         flags.set.clone_from(&environment);
     }
-    let spec = ServiceSpec::of(name, run?, traffic, schedule);
+    let run = RunSpec { database, ..run? };
+    let spec = ServiceSpec::of(name, run, traffic, schedule);
     Some(rules.into_spec(ServiceSpec { environment, replicas, version, ..spec }))
 }
 
@@ -138,6 +140,7 @@ fn around<'c>(
         preview: has("traffic", "preview"),
         limits: has("rollback", "triggers"),
         sticky: has("traffic", "affinity"),
+        database: spec.has("database"),
         base,
     }
 }

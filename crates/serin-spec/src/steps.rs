@@ -3,6 +3,7 @@
 pub(crate) mod experiment;
 mod flag;
 mod hook;
+mod migrate;
 mod people;
 mod route;
 mod scale;
@@ -122,6 +123,8 @@ struct Ladder<'a, 'c> {
     allow_decrease: bool,
     /// Instances of the candidate run.
     instances: bool,
+    /// The schema of the database was brought.
+    migrated: bool,
     /// Copies of requests reach the candidate.
     mirrored: Option<String>,
     /// Header routes that are there.
@@ -143,6 +146,7 @@ impl<'a, 'c> Ladder<'a, 'c> {
             around: start.around,
             allow_decrease: start.allow_decrease,
             instances: start.instances,
+            migrated: false,
             mirrored: None,
             routes: BTreeSet::new(),
             scale: Scale::MatchWeight,
@@ -208,7 +212,8 @@ impl<'a, 'c> Ladder<'a, 'c> {
             "approval" => approval(&field).map(Step::Approve),
             "run" => self.run(&field),
             "flag" => self.flag(&field),
-            _ => not_yet(&field, word),
+            "migrate" => self.migrate(&field),
+            _ => not_yet(&field),
         }
     }
 
@@ -294,15 +299,10 @@ fn unreachable(field: &Field<'_>, word: &str) {
 }
 
 /// A word that will mean something: it is known, and refused.
-fn not_yet(field: &Field<'_>, word: &str) -> Option<Step> {
-    let (what, hint) = match word {
-        "migrate" => ("migrations", "expand the schema with `run: { command: [...] }`"),
-        _ => ("faults", "put faults in with `run: { command: [...] }`"),
-    };
-    let message =
-        format!("the step `{word}` is not available yet: {what} come with a later version");
+fn not_yet(field: &Field<'_>) -> Option<Step> {
+    let message = "the step `chaos` is not available yet: faults come with a later version";
     let problem = Problem::error("not-available", field.key.clone(), message);
-    field.report(problem.hint(hint));
+    field.report(problem.hint("put faults in with `run: { command: [...] }`"));
     None
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Around<'c> {
     pub(crate) limits: bool,
     /// Users stay with a revision.
     pub(crate) sticky: bool,
+    /// The service names its database.
+    pub(crate) database: bool,
     pub(crate) base: &'c Path,
 }
 

@@ -69,6 +69,7 @@ fn written(step: &Step) -> String {
         Step::Run(hooks) => format!("run: {}", list(hooks, hook)),
         Step::Experiment(trial) => experiment(trial),
         Step::Flag(step) => flag(step),
+        Step::Migrate(step) => format!("migrate: {}", quoted(&step.path)),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::file::File;
 use crate::printer::{Channel, Line, Printer, Tone};
 use serde::Serialize;
-use serin_server::has;
+use serin_server::{has, read_migrations};
 use serin_spec::{Problem, Problems, environment_problems};
 
 #[derive(Serialize)]
@@ -22,9 +22,10 @@ pub fn check(printer: &Printer, args: &CheckArgs) -> Result<Exit, Failure> {
     let file = File::read(&args.file)?;
     let (services, mut problems) = match serin_spec::load(&file.source()) {
         Err(problems) => (Vec::new(), problems),
-        Ok(loaded) => {
+        Ok(mut loaded) => {
             let variable = |name: &str| std::env::var(name).ok();
             let mut problems = loaded.warnings;
+            problems.extend(read_migrations(&mut loaded.services));
             problems.extend(environment_problems(&loaded.services, has, variable));
             let names = loaded.services.iter().map(|service| service.value.name.to_string());
             (names.collect(), Problems(problems))

@@ -246,8 +246,10 @@ fn nothing_to_skip(weight: Weight, more: &str) -> Refusal {
 }
 
 fn needs_its_schema(step: &MigrateStep) -> Refusal {
-    let message =
-        format!("the schema of migration {} is not ready, and no instance can do without", step.name());
+    let message = format!(
+        "the schema of migration {} is not ready, and no instance can do without",
+        step.name()
+    );
     let hint = "see how far it is with `serin status`; `serin abort` takes it back";
     Refusal::new(Code::NothingToSkip, message, hint)
 }

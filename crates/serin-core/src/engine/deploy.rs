@@ -86,8 +86,11 @@ impl Turn {
         let run = |id: &RevisionId| service.revisions.get(id).map(|r| &r.run);
         let reconfigured =
             stable.filter(|id| id.version.name() == revision.version.name()).and_then(run);
-        let reconfigured = reconfigured.zip(run(revision)).is_some_and(|(a, b)| is_config(&a.template(), &b.template()));
-        match (service.is_fast(revision), reconfigured) {
+        let reconfigured = reconfigured
+            .zip(run(revision))
+            .is_some_and(|(a, b)| is_config(&a.template(), &b.template()));
+        let fast = service.is_fast(revision) && service.misfit(revision).is_none();
+        match (fast, reconfigured) {
             (true, _) => RolloutKind::FastTrack,
             (false, true) => RolloutKind::Config,
             (false, false) => RolloutKind::Release,
@@ -370,7 +373,10 @@ impl Schedule {
     /// The schedule of a move without trial: everything as soon as it is ready.
     fn all_at_once(&self, kind: RolloutKind) -> Self {
         let name = kind.as_str();
-        let steps = vec![Step::SetWeight(Weight::ALL)];
+        // A first revision needs its schema as every other; a way back has it.
+        let brings = |step: &&Step| kind == RolloutKind::First && matches!(step, Step::Migrate(_));
+        let schema = self.steps().map(|(_, step)| step).filter(brings).cloned();
+        let steps = schema.chain([Step::SetWeight(Weight::ALL)]).collect();
         let warm_up = Millis(0);
         let stages = vec![Stage { name: name.into(), steps }];
         Self { strategy: name.into(), stages, analysis: None, warm_up, ..self.clone() }

@@ -6,6 +6,7 @@ pub(crate) mod analyse;
 mod approve;
 mod ask;
 mod condemn;
+mod contract;
 pub(crate) mod convict;
 mod count;
 mod deploy;

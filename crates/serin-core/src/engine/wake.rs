@@ -9,7 +9,7 @@ use crate::{PauseReason, Phase, Rollout, Service, Step, Timestamp};
 pub(super) fn next_wake(service: &Service, now: Timestamp) -> Option<Timestamp> {
     let rollout = service.rollout.as_ref();
     let rollout = rollout.map_or(vec![], |rollout| wakes(service, rollout));
-    let others = next_change(service).chain(super::migrate::next_contract(service));
+    let others = next_change(service).chain(super::contract::next_contract(service));
     let later = rollout.into_iter().chain(others).filter(|at| *at > now);
     let begins = service.queued.is_some() && service.rollout.is_none();
     later.chain(begins.then_some(now)).min()

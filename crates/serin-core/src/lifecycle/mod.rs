@@ -8,6 +8,7 @@ mod held;
 mod kept;
 mod leftover;
 mod replan;
+mod schema;
 mod target;
 
 pub use back::{Recovery, WayBack};
@@ -20,3 +21,4 @@ pub(crate) use back::{before, usual};
 pub(crate) use class::{class_between, is_config};
 pub(crate) use formats::clash;
 pub(crate) use replan::first_step_after;
+pub(crate) use schema::{blocked_by, standing, view_of};

@@ -9,6 +9,7 @@ mod blue_green;
 mod checks;
 mod experiment;
 mod flags;
+mod migrations;
 mod routes;
 mod tests;
 

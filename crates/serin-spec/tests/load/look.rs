@@ -79,6 +79,9 @@ fn secrets_of_the_file_are_not_drawn() {
     assert!(quoted.contains("TOKEN: *********, A-B: x }"), "{quoted}");
     let over_lines = self::drawn("env:\n  PRIVATE_KEY: \"MIIE\n hunter2\nhunter3\n");
     assert!(!over_lines.contains("hunter"), "{over_lines}");
+    let address = "database: { url: postgres://ann:hunter2@db/shop }\n";
+    let address = self::drawn(&SERVICE.replace("  traffic", &format!("  {address}  traffic")));
+    assert!(address.contains("postgres://ann:*******@db/shop"), "{address}");
     let broken = "env: { DB_PASSWORD: \"hunter2 }\n";
     assert!(!self::drawn(broken).contains("hunter2"));
     let json = serde_json::to_string(&problems(&text)).unwrap();
@@ -113,7 +116,7 @@ fn a_program_gets_places_and_codes() {
         "column": 3,
         "span": { "start": 78, "end": 86 },
         "label": "did you mean `replicas`?",
-        "hint": "keys of `spec`: environment, replicas, revision, run, traffic, strategy, \
+        "hint": "keys of `spec`: environment, replicas, revision, run, database, traffic, strategy, \
                  onNewRevision, rollback, data, revisionHistoryLimit, instanceHourCost",
     }]);
     assert_eq!(found, expected);

@@ -1,0 +1,143 @@
+//! The migrations that a file names: read when it is deployed, and kept with the revision, so that
+//! what was planned is what runs.
+
+use serin_core::{MigrationFile, ServiceSpec, Step};
+use serin_migrate::{Flaws, Migration};
+use serin_spec::{Located, Problem, Severity, document_tree};
+use sha2::{Digest, Sha256};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Bytes of all migrations that one service brings.
+const MAX_BYTES: u64 = 256 << 10;
+
+/// Files in one folder.
+const MAX_FILES: usize = 1000;
+
+/// Endings of migrations.
+const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// Reads the migrations of all `services` into them; everything that is wrong, at the step that
+/// names it.
+pub fn read_migrations(services: &mut [Located<ServiceSpec>]) -> Vec<Problem> {
+    services.iter_mut().flat_map(read_into).collect()
+}
+
+fn read_into(service: &mut Located<ServiceSpec>) -> Vec<Problem> {
+    let Some(path) = step_path(&service.value) else { return vec![] };
+    let at = service.path_of("migrate").unwrap_or("spec.strategy").to_owned();
+    let files = match read(Path::new(&path)) {
+        Ok(files) => files,
+        Err(wrong) => {
+            let problem = |text| service.problem(Severity::Error, "migration", &at, text);
+            return wrong.into_iter().map(problem).collect();
+        }
+    };
+    let hash = hash(&files);
+    let steps = service.value.schedule.stages.iter_mut().flat_map(|stage| &mut stage.steps);
+    for step in steps {
+        if let Step::Migrate(step) = step {
+            step.files = files.clone().into();
+        }
+    }
+    if let Some(database) = service.value.run.database.as_mut() {
+        database.migration = Some(hash);
+    }
+    vec![]
+}
+
+fn step_path(spec: &ServiceSpec) -> Option<String> {
+    spec.schedule.steps().find_map(|(_, step)| match step {
+        Step::Migrate(step) => Some(step.path.clone()),
+        _ => None,
+    })
+}
+
+/// All of them with their texts, or everything that is wrong with them.
+fn read(path: &Path) -> Result<Vec<MigrationFile>, Vec<String>> {
+    let paths = listed(path).map_err(|why| vec![why])?;
+    let (mut files, mut wrong, mut left) = (Vec::new(), Vec::new(), MAX_BYTES);
+    for path in &paths {
+        match read_one(path, &mut left) {
+            Ok(file) => files.push(file),
+            Err(why) => wrong.push(why),
+        }
+    }
+    for file in &files {
+        let name = &file.name;
+        if let Err(flaws) = parsed(file) {
+            wrong.extend(flaws.0.iter().map(|flaw| format!("migration {name}: {flaw}")));
+        }
+    }
+    if wrong.is_empty() { Ok(files) } else { Err(wrong) }
+}
+
+/// The file, or those of the folder in the order of their names.
+fn listed(path: &Path) -> Result<Vec<PathBuf>, String> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let unread = |error: std::io::Error| format!("`{}` cannot be read: {error}", path.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(unread)? {
+        let file = entry.map_err(unread)?.path();
+        let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        if ENDINGS.contains(&ending) && file.is_file() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    match files.len() {
+        0 => Err(format!("there is no migration in `{}`: files end in .yaml", path.display())),
+        n if n > MAX_FILES => Err(format!("`{}` has {n} files; allowed are 1000", path.display())),
+        _ => Ok(files),
+    }
+}
+
+fn read_one(path: &Path, left: &mut u64) -> Result<MigrationFile, String> {
+    let shown = path.display();
+    let unread = |error: std::io::Error| format!("`{shown}` cannot be read: {error}");
+    let file = std::fs::File::open(path).map_err(unread)?;
+    let mut text = String::new();
+    let bytes = file.take(*left + 1).read_to_string(&mut text).map_err(unread)? as u64;
+    if bytes > *left {
+        return Err(format!("`{shown}`: the migrations have more than {MAX_BYTES} bytes in all"));
+    }
+    *left -= bytes;
+    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    Ok(MigrationFile { name: name.unwrap_or_default(), text })
+}
+
+/// What a file says.
+///
+/// # Errors
+/// Everything that is wrong with its form.
+pub(crate) fn parsed(file: &MigrationFile) -> Result<Migration, Flaws> {
+    let flaw = |text: String| Flaws(vec![serin_migrate::Flaw::new("", text)]);
+    let documents = document_tree(&file.text).map_err(|problems| {
+        let first = problems.0.first();
+        let said = first.map(|p| format!("line {}: {}", p.line, p.message));
+        flaw(said.unwrap_or_else(|| "it cannot be read".into()))
+    })?;
+    let [document] = documents.as_slice() else {
+        return Err(flaw(format!("it has {} documents; a migration is one", documents.len())));
+    };
+    if document.value["kind"] == "PhasedSql" {
+        return Err(flaw(
+            "phased SQL has no views, so old and new code would see one shape; bring it with \
+             `serin migrate start` before the rollout"
+                .into(),
+        ));
+    }
+    serin_migrate::migration(&file.name, &document.value)
+}
+
+/// Tells other migrations, or the same with another text, from these.
+fn hash(files: &[MigrationFile]) -> String {
+    let mut hash = Sha256::new();
+    for part in files.iter().flat_map(|file| [&file.name, &file.text]) {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,267 @@
+//! One order, done on the database.
+
+use super::files::parsed;
+use super::world::Facts;
+use serin_core::{
+    ContractSay, DatabaseSpec, EnvValue, MigrationFile, MigrationGoal, MigrationNews,
+    MigrationOrder, MigrationProgress, Millis,
+};
+use serin_migrate::{
+    Database, Error, Ident, Migration, Past, Plan, PlanError, Runner, Say, State, Status, catalog,
+    plan,
+};
+use std::sync::Arc;
+
+/// Said for data that nobody has written yet.
+const UNUSED: &str = "nobody used the database yet";
+
+/// Why an order is not done now.
+pub(super) enum Stop {
+    /// It is tried again.
+    Later(String),
+    /// It will never be done as it is written.
+    Never(String),
+}
+
+type Done = Result<MigrationNews, Stop>;
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Later(error.to_string())
+    }
+}
+
+fn later(error: impl std::fmt::Display) -> Stop {
+    Stop::Later(error.to_string())
+}
+
+/// The runner for an order.
+pub(super) fn runner(order: &MigrationOrder, facts: &Facts) -> Result<Runner, Stop> {
+    let url = address(&order.database)?;
+    let schema = Ident::new(&*order.database.schema).map_err(|why| Stop::Never(why.to_string()))?;
+    let database = Database::new(&url, schema)?;
+    let who = match &order.goal {
+        MigrationGoal::Contract { say, .. } => say.by.0.clone(),
+        _ => format!("rollout {} of {}", order.rollout, order.service),
+    };
+    Ok(Runner::new(database, Arc::new(facts.clone()), who))
+}
+
+/// The address of the database; errors name its source, never the address.
+fn address(database: &DatabaseSpec) -> Result<String, Stop> {
+    match &database.url {
+        EnvValue::FromEnv(name) => std::env::var(name).map_err(|_| {
+            Stop::Later(format!("`serin serve` was started without the variable `{name}`"))
+        }),
+        EnvValue::FromFile(path) => {
+            let text = std::fs::read_to_string(path);
+            let text = text.map_err(|error| later(format!("`{path}` cannot be read: {error}")))?;
+            Ok(text.trim_end_matches('\n').to_owned())
+        }
+        EnvValue::Literal(_) => Err(Stop::Never("the address of the database is no secret".into())),
+    }
+}
+
+/// Does what is owed, from wherever the database is.
+pub(super) async fn done(order: &MigrationOrder, runner: &Runner) -> Done {
+    match &order.goal {
+        MigrationGoal::Ready { files, first, old } => {
+            let wanted = Wanted { runner, files, first: *first, old: old.as_deref() };
+            wanted.ready().await
+        }
+        MigrationGoal::Back { name } => back(runner, name).await,
+        MigrationGoal::Contract { name, say } => contract(runner, name, say).await,
+    }
+}
+
+struct Wanted<'a> {
+    runner: &'a Runner,
+    files: &'a [MigrationFile],
+    first: bool,
+    old: Option<&'a str>,
+}
+
+impl Wanted<'_> {
+    async fn ready(&self) -> Done {
+        let read = |file: &MigrationFile| parsed(file).map_err(|flaws| never(&file.name, &flaws));
+        let all = self.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let Some(last) = all.last() else {
+            return Err(Stop::Never("its text was not kept".into()));
+        };
+        if let Some(open) = self.runner.open_plan().await? {
+            return self.go_on(&all, last, open).await;
+        }
+        let history = self.runner.history().await?;
+        let pending: Vec<_> = all.iter().filter(|one| !is_done(&history, &one.name)).collect();
+        match pending.as_slice() {
+            [] => applied(&history, last),
+            [.., newest] if newest.name != last.name => Err(Stop::Never(format!(
+                "{} is new to the database, and later ones are in it already",
+                newest.name
+            ))),
+            [only] => self.begin(only, &history).await,
+            several if self.first => self.begin_all(several).await,
+            several => {
+                let names: Vec<_> = several.iter().map(|one| one.name.as_str()).collect();
+                Err(Stop::Never(format!(
+                    "{} are new to the database; one revision brings one migration",
+                    names.join(", ")
+                )))
+            }
+        }
+    }
+
+    /// Something is open: ours, perhaps left on its way by a controller that died, or another's.
+    async fn go_on(&self, all: &[Migration], last: &Migration, open: Plan) -> Done {
+        let state = self.runner.status().await?.map(|status| status.state);
+        if state == Some(State::Reverting) {
+            self.runner.revert(&Say::default()).await?;
+            return Box::pin(self.ready()).await;
+        }
+        let is_earlier = all.iter().any(|one| one.name == open.migration.name);
+        if self.first && is_earlier && open.migration.name != last.name {
+            self.through(&open).await?;
+            return Box::pin(self.ready()).await;
+        }
+        let plan = Plan { migration: last.clone(), ..open };
+        self.started(&plan).await
+    }
+
+    async fn begin(&self, migration: &Migration, history: &[Past]) -> Done {
+        let plan = self.planned(migration, history).await?;
+        self.started(&plan).await
+    }
+
+    /// All of them one after the other: there is no old code that would need the old shapes.
+    async fn begin_all(&self, several: &[&Migration]) -> Done {
+        let Some((last, earlier)) = several.split_last() else {
+            return Err(Stop::Never("there is none".into()));
+        };
+        for migration in earlier {
+            let history = self.runner.history().await?;
+            let plan = self.planned(migration, &history).await?;
+            self.through(&plan).await?;
+        }
+        let history = self.runner.history().await?;
+        self.begin(last, &history).await
+    }
+
+    /// To the new shape alone.
+    async fn through(&self, plan: &Plan) -> Result<(), Stop> {
+        self.runner.start(plan).await?;
+        let say = Say {
+            backup: Some(UNUSED.into()),
+            override_reason: Some(UNUSED.into()),
+            ..Say::default()
+        };
+        self.runner.contract(&say).await?;
+        Ok(())
+    }
+
+    async fn planned(&self, migration: &Migration, history: &[Past]) -> Result<Plan, Stop> {
+        let client = self.runner.connect().await?;
+        let seen = catalog::read(&client, self.runner.database().schema()).await.map_err(later)?;
+        let newest = history.iter().find(|past| past.state == State::Done);
+        let view = self.old.or(newest.map(|past| past.new_view.as_str()));
+        let view = view.and_then(|view| Ident::new(view).ok());
+        let view = view.filter(|view| seen.server.schemas.contains(view));
+        match plan::make(&client, &seen, migration, view.as_ref()).await {
+            Ok(plan) => Ok(plan),
+            Err(PlanError::Flaws(flaws)) => Err(never(&migration.name, &flaws)),
+            Err(error) => Err(later(error)),
+        }
+    }
+
+    async fn started(&self, plan: &Plan) -> Done {
+        let status = self.runner.start(plan).await?;
+        let contract = &plan.migration.settings.contract;
+        Ok(MigrationNews::Ready {
+            name: status.name,
+            view: status.new_view,
+            after: Millis(contract.after_ms),
+            by_hand: contract.by_hand,
+        })
+    }
+}
+
+/// All flaws, so that one look is enough.
+fn never(name: &str, flaws: &serin_migrate::Flaws) -> Stop {
+    let all: Vec<_> = flaws.0.iter().take(5).map(ToString::to_string).collect();
+    let more = flaws.0.len().saturating_sub(all.len());
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    Stop::Never(format!("{name} does not fit the database: {}{more}", all.join("; ")))
+}
+
+fn is_done(history: &[Past], name: &str) -> bool {
+    history.iter().any(|past| past.name == name && past.state == State::Done)
+}
+
+/// Everything was in the database before.
+fn applied(history: &[Past], last: &Migration) -> Done {
+    let newest = history.iter().find(|past| past.state == State::Done);
+    match newest {
+        Some(past) if past.name == last.name => {
+            Ok(MigrationNews::Applied { name: past.name.clone(), view: past.new_view.clone() })
+        }
+        _ => Err(Stop::Never(format!(
+            "{} was applied and a later one after it; write a version for the schema there is",
+            last.name
+        ))),
+    }
+}
+
+async fn back(runner: &Runner, name: &str) -> Done {
+    match runner.status().await? {
+        Some(status) if status.name == name && !status.state.is_over() => {
+            runner.revert(&Say::default()).await?;
+        }
+        // It never began, or it has gone back already.
+        _ => {}
+    }
+    Ok(MigrationNews::Back)
+}
+
+async fn contract(runner: &Runner, name: &str, say: &ContractSay) -> Done {
+    let status = runner.status().await?.filter(|status| status.name == name);
+    let Some(status) = status else {
+        return Err(Stop::Never(format!("the database knows no open migration {name}")));
+    };
+    let say = Say {
+        override_reason: say.override_reason.clone(),
+        backup: say.backup.clone(),
+        accept_foreign: false,
+    };
+    match status.state {
+        State::Done => {}
+        State::Contracting => drop(runner.resume(&say).await.map_err(refused)?),
+        _ => drop(runner.contract(&say).await.map_err(refused)?),
+    }
+    Ok(MigrationNews::Contracted)
+}
+
+/// What speaks against a contract is an answer; a database that is away is not.
+fn refused(error: Error) -> Stop {
+    match error {
+        Error::Refused { .. } | Error::NotNow { .. } | Error::Check { .. } | Error::Foreign(_) => {
+            Stop::Never(error.to_string())
+        }
+        error => Stop::Later(error.to_string()),
+    }
+}
+
+/// How far a migration is, in the engine's words.
+pub(super) fn progress(status: &Status) -> MigrationProgress {
+    let step = status.step.as_ref();
+    let rows = status.progress.as_ref();
+    let count = |n: i64| u64::try_from(n).unwrap_or(0);
+    MigrationProgress {
+        state: status.state.word().into(),
+        step: step.map_or(String::new(), |step| {
+            format!("step {} of {}, {}", step.number, step.of, step.title)
+        }),
+        rows: rows.map(|p| (count(p.rows_done), count(p.rows_total))),
+        rate: rows.map_or(0, |p| p.rows_per_second.max(0.0) as u64),
+        left: rows.and_then(|p| p.left_ms).map(|ms| Millis(count(ms) / 1_000 * 1_000)),
+        waiting: status.waiting.clone(),
+    }
+}
