@@ -24,6 +24,15 @@ pub struct Dead {
     pub behind: u64,
 }
 
+/// Where a worker looks for rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Among {
+    /// Ten batches from the beginning.
+    Oldest,
+    /// Everywhere: the oldest may all wait behind a dead letter, or be held by another worker.
+    All,
+}
+
 /// A row that a worker holds.
 #[derive(Debug)]
 pub(super) struct Claimed {
@@ -36,21 +45,26 @@ pub(super) struct Claimed {
 const PUT: &str = "\
 INSERT INTO serin.dual_outbox (stream, key, change) VALUES ($1, $2, $3::text::jsonb) RETURNING position";
 
-/// First the keys whose first row nobody else holds, then what follows it.
+/// First the keys whose first row nobody else holds, among so many of the oldest rows; then some of
+/// what follows it. Neither looks at all that waits: that may be a lot.
 const CLAIM: &str = "\
 WITH heads AS (
     SELECT o.position, o.key FROM serin.dual_outbox o
     WHERE o.stream = $1 AND o.dead_at IS NULL AND o.next_at <= clock_timestamp()
+      AND o.position <= coalesce((
+        SELECT w.position FROM serin.dual_outbox w WHERE w.stream = $1 AND w.dead_at IS NULL
+        ORDER BY w.position OFFSET $4 LIMIT 1), 9223372036854775807)
       AND NOT EXISTS (
         SELECT FROM serin.dual_outbox e
         WHERE e.stream = o.stream AND e.key = o.key AND e.position < o.position
           AND (e.dead_at IS NULL OR $3))
     ORDER BY o.position LIMIT $2 FOR UPDATE OF o SKIP LOCKED
 )
-SELECT o.position, o.key, o.change::text, o.attempts FROM serin.dual_outbox o
-JOIN heads h ON h.key = o.key AND o.position >= h.position
-WHERE o.stream = $1 AND o.dead_at IS NULL
-ORDER BY o.position LIMIT $2";
+SELECT f.position, f.key, f.change::text, f.attempts FROM heads h CROSS JOIN LATERAL (
+    SELECT * FROM serin.dual_outbox o
+    WHERE o.stream = $1 AND o.key = h.key AND o.position >= h.position AND o.dead_at IS NULL
+    ORDER BY o.position LIMIT 50) AS f
+ORDER BY f.position LIMIT $2";
 
 const DONE: &str = "DELETE FROM serin.dual_outbox WHERE position = ANY($1)";
 
@@ -99,9 +113,14 @@ pub(super) async fn claim(
     stream: &str,
     limit: u32,
     on_dead: OnDead,
+    among: Among,
 ) -> Result<Vec<Claimed>, Error> {
     let waits = on_dead == OnDead::Wait;
-    let rows = outbox.query(CLAIM, &[&stream, &i64::from(limit), &waits]).await;
+    let among = match among {
+        Among::Oldest => i64::from(limit) * 10,
+        Among::All => i64::MAX,
+    };
+    let rows = outbox.query(CLAIM, &[&stream, &i64::from(limit), &waits, &among]).await;
     let rows = rows.map_err(Error::at(side, "reading the outbox"))?;
     Ok(rows.iter().map(claimed).collect())
 }

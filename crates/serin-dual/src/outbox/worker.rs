@@ -1,11 +1,12 @@
 //! The worker's side: one round.
 
 use super::error::{Error, Refusal};
-use super::queue::{self, Claimed};
+use super::queue::{self, Among, Claimed};
 use super::{Change, Stores};
 use crate::phase::Side;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
@@ -61,7 +62,12 @@ pub struct Worker<S> {
     /// The store whose outbox it empties.
     pub(super) from: Side,
     pub(super) settings: WorkerSettings,
+    /// Rounds since the last one that looked at all that waits and found something.
+    barren: AtomicU32,
 }
+
+/// One in so many rounds that find nothing among the oldest rows looks at all of them.
+const ALL_EACH: u32 = 20;
 
 /// What a round did.
 #[derive(Debug, Default)]
@@ -92,7 +98,7 @@ impl<S: Stores> Worker<S> {
     /// A worker that empties the outbox of the store `from`.
     pub fn new(dual: &super::Dual<S>, from: Side, settings: WorkerSettings) -> Self {
         let (stream, stores) = (dual.stream.clone(), Arc::clone(&dual.stores));
-        Self { stream, stores, from, settings }
+        Self { stream, stores, from, settings, barren: AtomicU32::new(0) }
     }
 
     /// Takes some rows, applies them, and takes them out of the outbox. `outbox` is a connection
@@ -104,8 +110,7 @@ impl<S: Stores> Worker<S> {
         let isolation = IsolationLevel::ReadCommitted;
         let held = outbox.build_transaction().isolation_level(isolation).start().await;
         let held = held.map_err(Error::at(self.from, "beginning a round"))?;
-        let WorkerSettings { batch, on_dead, .. } = self.settings;
-        let rows = queue::claim(&held, self.from, &self.stream, batch, on_dead).await?;
+        let rows = self.claim(&held).await?;
         let mut round = Round { claimed: rows.len() as u64, ..Round::default() };
         for some in rows.chunks(self.settings.together.max(1)) {
             self.apply(store, some, &mut round).await?;
@@ -116,6 +121,21 @@ impl<S: Stores> Worker<S> {
         self.settle(&held, &mut round).await?;
         held.commit().await.map_err(Error::at(self.from, "ending a round"))?;
         Ok(round)
+    }
+
+    async fn claim(&self, outbox: &Transaction<'_>) -> Result<Vec<Claimed>, Error> {
+        let WorkerSettings { batch, on_dead, .. } = self.settings;
+        let claim = |among| queue::claim(outbox, self.from, &self.stream, batch, on_dead, among);
+        let rows = claim(Among::Oldest).await?;
+        let is_turn = || self.barren.fetch_add(1, Ordering::Relaxed).is_multiple_of(ALL_EACH);
+        if !rows.is_empty() || !is_turn() {
+            return Ok(rows);
+        }
+        let rows = claim(Among::All).await?;
+        if !rows.is_empty() {
+            self.barren.store(0, Ordering::Relaxed);
+        }
+        Ok(rows)
     }
 
     /// Some rows in one transaction, and each by itself where that fails.

@@ -94,7 +94,7 @@ async fn cut_off_at_any_moment_it_is_taken_up_with_writers_running() {
     let written = Arc::new(AtomicU64::new(0));
     let writers: Vec<_> =
         (0..4).map(|n| writer(&place, format!("a{}", n / 2), &stopped, &written)).collect();
-    let mut random = fastrand::Rng::with_seed(0xCA11_0FF);
+    let mut random = fastrand::Rng::with_seed(0x0CA1_10FF);
     let mut cut = 0;
     for _ in 0..30 {
         let phase = random.choice([Phase::ReadNewDualWrite, Phase::DualWriteShadowRead]).unwrap();

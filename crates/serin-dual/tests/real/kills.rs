@@ -7,9 +7,12 @@ use serin_dual::outbox::{
 use serin_dual::{Phase, Side};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
+
+/// Writes that may wait for the workers.
+const AHEAD: i64 = 400;
 
 const WORKER: &str = "SERIN_DUAL_TEST_WORKER";
 
@@ -60,21 +63,23 @@ async fn killed_workers_lose_nothing_and_repeat_nothing() {
     let Some(place) = Place::make().await else { return };
     let (dual, mut pair) = (Dual::new(STREAM, Entries), place.pair().await);
     dual.settle(&mut pair, Phase::DualWriteReadOld, &HandoverLimits::default()).await.unwrap();
-    let (over, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let writers: Vec<_> = (0..4).map(|n| writer(&place, n, &over, &written)).collect();
+    let (allowed, written) = (Arc::new(AtomicI64::new(AHEAD)), Arc::new(AtomicU64::new(0)));
+    let writers: Vec<_> = (0..4).map(|n| writer(&place, n, &allowed, &written)).collect();
     let mut random = fastrand::Rng::with_seed(0x5E21_0D0A);
     let applied = place.urls.connect(Side::New).await.unwrap();
     let mut workers = [Killed(start(&place.urls)), Killed(start(&place.urls))];
     for _ in 0..kills() {
         // So many more changes arrive, then one of the two is killed, wherever it is.
-        let goal = count(&applied).await + random.i64(1..60);
+        let now = count(&applied).await;
+        allowed.store(now + AHEAD, Ordering::Relaxed);
+        let goal = now + random.i64(1..60);
         while count(&applied).await < goal {
             tokio::task::yield_now().await;
         }
         let victim = random.usize(0..2);
         workers[victim] = Killed(start(&place.urls));
     }
-    over.store(true, Ordering::Relaxed);
+    allowed.store(-1, Ordering::Relaxed);
     for writer in writers {
         writer.await.unwrap();
     }
@@ -90,14 +95,23 @@ async fn killed_workers_lose_nothing_and_repeat_nothing() {
 fn writer(
     place: &Place,
     number: u64,
-    over: &Arc<AtomicBool>,
+    allowed: &Arc<AtomicI64>,
     written: &Arc<AtomicU64>,
 ) -> tokio::task::JoinHandle<()> {
-    let (urls, over, written) = (place.urls.clone(), Arc::clone(over), Arc::clone(written));
+    let (urls, allowed, written) = (place.urls.clone(), Arc::clone(allowed), Arc::clone(written));
     tokio::spawn(async move {
         let mut random = fastrand::Rng::with_seed(number);
         let (dual, mut pair) = (Dual::new(STREAM, Entries), urls.pair().await.unwrap());
-        while !over.load(Ordering::Relaxed) {
+        loop {
+            // Not so far ahead that the end waits for long.
+            match allowed.load(Ordering::Relaxed) {
+                -1 => break,
+                most if written.load(Ordering::Relaxed) as i64 >= most => {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                _ => {}
+            }
             let account = format!("a{}", random.u32(0..12));
             write_next(&dual, &mut pair, &account).await;
             written.fetch_add(1, Ordering::Relaxed);

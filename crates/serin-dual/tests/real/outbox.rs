@@ -221,3 +221,26 @@ async fn setting_up_twice_at_once_is_fine() {
     made.1.unwrap();
     setup(&one, Side::Old, STREAM).await.unwrap();
 }
+
+/// Many rows behind a dead letter do not hide other keys' rows.
+#[tokio::test]
+async fn what_waits_behind_a_dead_letter_hides_no_other_key() {
+    let Some(place) = Place::make().await else { return };
+    let (dual, mut pair) = (dual(), place.pair().await);
+    dual.settle(&mut pair, Phase::DualWriteReadOld, &HandoverLimits::default()).await.unwrap();
+    let fill = "INSERT INTO serin.dual_outbox (stream, key, change, dead_at) \
+        SELECT 'entries', 'a', '{\"kind\": \"entry\", \"body\": null}', CASE WHEN i = 1 THEN now() END \
+        FROM generate_series(1, 100) AS i";
+    place.sql(Side::Old, fill);
+    for _ in 0..30 {
+        write_next(&dual, &mut pair, "b").await;
+    }
+    let settings = WorkerSettings { batch: 5, ..eager(OnDead::Wait) };
+    let worker = Worker::new(&dual, Side::Old, settings);
+    let (old, new) = pair.both().unwrap();
+    for _ in 0..6 {
+        assert_eq!(worker.round(old, new).await.unwrap().applied, 5);
+    }
+    assert_eq!(worker.round(old, new).await.unwrap().claimed, 0);
+    assert_eq!(place.sql(Side::New, "SELECT max(number) FROM entries"), "30");
+}
