@@ -51,7 +51,7 @@ pub struct Table {
     pub policies: Vec<Policy>,
     /// Views and materialised views that read it.
     pub dependents: Vec<Dependent>,
-    /// Names of extended statistics, with their columns.
+    /// Extended statistics with their columns; all of one as SQL stands in `using`.
     pub statistics: Vec<Policy>,
     /// Foreign keys of tables in other schemas that refer to it.
     pub referenced: Vec<Referenced>,
@@ -236,7 +236,7 @@ pub struct Trigger {
     pub columns: Vec<Ident>,
 }
 
-/// One policy of row level security; also used for extended statistics, which have neither text.
+/// One policy of row level security, or one object of extended statistics.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// Its name.

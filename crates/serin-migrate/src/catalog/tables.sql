@@ -197,7 +197,7 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
       GROUP BY 1, 2, 3) v), '[]'),
   'statistics', coalesce((
     SELECT jsonb_agg(jsonb_build_object(
-      'name', s.stxname, 'using', NULL, 'check', NULL,
+      'name', s.stxname, 'using', pg_get_statisticsobjdef(s.oid), 'check', NULL,
       'columns', coalesce((
         SELECT jsonb_agg(a.attname) FROM pg_attribute a
         WHERE a.attrelid = c.oid AND a.attnum = ANY (s.stxkeys::int2[])), '[]')

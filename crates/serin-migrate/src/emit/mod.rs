@@ -123,6 +123,7 @@ fn defaults(table: &Table<'_>) -> Vec<crate::Derive> {
         inputs: vec![],
         volatile: false,
         reads_others: false,
+        path: None,
     };
     instant.filter(|_| table.old.is_some()).map(derive).collect()
 }

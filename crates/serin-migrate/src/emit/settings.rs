@@ -71,9 +71,18 @@ pub fn identities_at_start(context: &Context<'_>) -> Vec<String> {
     identities(context, true)
 }
 
-/// Those that need columns or indexes of the new shape.
+/// Those that need columns or indexes of the new shape, and those whose index was made anew.
 pub fn identities_at_swap(context: &Context<'_>) -> Vec<String> {
-    identities(context, false)
+    let anew = context.kept().filter_map(|(table, old)| {
+        let index = old.indexes.iter().find(|index| index.replica_identity)?;
+        let rules = table.rules.iter().map(|rule| (&rule.replaces, &rule.name));
+        let indexes = table.indexes.iter().map(|index| (&index.replaces, &index.name));
+        let was = index.constraint.as_ref().unwrap_or(&index.name);
+        let (_, name) = rules.chain(indexes).find(|(from, _)| from.as_ref() == Some(was))?;
+        let on = context.of(&table.physical);
+        Some(format!("ALTER TABLE {on} REPLICA IDENTITY USING INDEX {name}"))
+    });
+    anew.chain(identities(context, false)).collect()
 }
 
 fn identities(context: &Context<'_>, at_start: bool) -> Vec<String> {

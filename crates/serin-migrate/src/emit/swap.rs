@@ -150,6 +150,10 @@ fn take_over(context: &Context<'_>, table: &Table<'_>, old: &catalog::Table) -> 
         };
         sql.push(format!("ALTER TABLE {on} {how} TRIGGER {name}"));
     }
+    for statistics in old.statistics.iter().filter(|of| concerns(&of.columns)) {
+        sql.push(format!("DROP STATISTICS {}", context.of(&statistics.name)));
+        sql.extend(statistics.using.clone());
+    }
     sql
 }
 
@@ -301,4 +305,44 @@ fn grace(context: &Context<'_>) -> Vec<Step> {
         }
     }
     steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn ident(name: &str) -> Ident {
+        Ident::new(name).unwrap()
+    }
+
+    /// What is under which name after the renames, each of which must find its name free.
+    fn after(pairs: &[(Ident, Ident)]) -> BTreeMap<String, usize> {
+        let mut names: BTreeMap<String, usize> =
+            pairs.iter().enumerate().map(|(at, (from, _))| (from.as_str().into(), at)).collect();
+        let between = |at: usize| ident(&format!("between{at}"));
+        let arrow = |from: &Ident, to: &Ident| format!("{} {}", from.as_str(), to.as_str());
+        for step in renames(pairs, between, arrow) {
+            let (from, to) = step.split_once(' ').unwrap();
+            let what = names.remove(from).unwrap();
+            assert_eq!(names.insert(to.to_owned(), what), None, "{to} is taken");
+        }
+        names
+    }
+
+    proptest! {
+        #[test]
+        fn names_change_places_in_any_way(to in Just((0..8_usize).collect::<Vec<_>>()).prop_shuffle(),
+            new in 0..8_usize) {
+            let name = |at: usize| ident(&format!("n{at}"));
+            let mut pairs: Vec<(Ident, Ident)> =
+                to.iter().enumerate().map(|(at, to)| (name(at), name(*to))).collect();
+            pairs[new].1 = ident("another");
+            let names = after(&pairs);
+            for (at, (_, to)) in pairs.iter().enumerate() {
+                prop_assert_eq!(names.get(to.as_str()), Some(&at));
+            }
+        }
+    }
 }

@@ -65,6 +65,10 @@ pub struct Derive {
     pub volatile: bool,
     /// It reads other tables; a change there does not come here.
     pub reads_others: bool,
+    /// The search path that it needs, whoever writes: it names tables, functions or types that
+    /// are not the server's own. `None` where it names none.
+    #[serde(default)]
+    pub path: Option<String>,
 }
 
 /// A column that an expression reads.

@@ -1,6 +1,6 @@
 //! All questions of a shape, asked and answered into it.
 
-use super::session::{ProbeError, Probed, Session, UNKNOWN};
+use super::session::{Changes, ProbeError, Probed, Session, UNKNOWN};
 use super::text::Kind;
 use crate::shape::{Pending, RuleKind, Shape, Table, Text, Visible};
 use crate::{Derive, Flaw, Ident, Input};
@@ -135,8 +135,8 @@ async fn derives(
         if pending.if_volatile {
             let made = table.columns.iter_mut().flat_map(|column| &mut column.made);
             let of = made.filter(|made| made.physical == pending.target);
-            of.for_each(|made| made.instant = !probed.volatile);
-            if !probed.volatile {
+            of.for_each(|made| made.instant = probed.changes != Changes::EachTime);
+            if probed.changes != Changes::EachTime {
                 continue;
             }
         }
@@ -144,7 +144,7 @@ async fn derives(
             flaws.push(flaw);
             continue;
         }
-        pending.answer = Some(derive(&pending, &probed));
+        pending.answer = Some(derive(&pending, &probed, session.path()));
         kept.push(pending);
     }
     table.derives = kept;
@@ -162,7 +162,7 @@ fn too_late(pending: &Pending, probed: &Probed) -> Option<Flaw> {
     Some(Flaw::new(&pending.path, message).hint("write its expression instead"))
 }
 
-fn derive(pending: &Pending, probed: &Probed) -> Derive {
+fn derive(pending: &Pending, probed: &Probed, path: &str) -> Derive {
     let read = pending.visible.iter().filter(|of| probed.reads.contains(of.name.as_str()));
     let input = |of: &Visible| Input {
         logical: of.name.clone(),
@@ -175,8 +175,9 @@ fn derive(pending: &Pending, probed: &Probed) -> Derive {
         expression: pending.expression.clone(),
         scope: pending.scope.clone(),
         inputs: read.map(input).collect(),
-        volatile: probed.fleeting,
+        volatile: probed.changes != Changes::Never,
         reads_others: probed.reads_others,
+        path: probed.names_others.then(|| path.to_owned()),
     }
 }
 

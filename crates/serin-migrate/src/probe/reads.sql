@@ -21,5 +21,10 @@ SELECT
     SELECT FROM rule JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = rule.oid
     WHERE d.refclassid = 'pg_class'::regclass
       AND d.refobjid NOT IN ('pg_temp._serin_scratch'::regclass, 'pg_temp._serin_view'::regclass)),
+  EXISTS (
+    SELECT FROM rule JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = rule.oid
+    WHERE d.deptype = 'n'
+      AND (d.refclassid <> 'pg_class'::regclass OR d.refobjid NOT IN
+        ('pg_temp._serin_scratch'::regclass, 'pg_temp._serin_view'::regclass))),
   (SELECT count(*) FROM pg_attribute a
     WHERE a.attrelid = 'pg_temp._serin_view'::regclass AND a.attnum > 0)

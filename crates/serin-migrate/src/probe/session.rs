@@ -22,17 +22,28 @@ pub enum ProbeError {
     Database(#[from] tokio_postgres::Error),
 }
 
+/// When an expression gives something else for the same inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changes {
+    /// Never.
+    Never,
+    /// In another transaction: `now()`.
+    WithTime,
+    /// Each time: `random()`.
+    EachTime,
+}
+
 /// What is known of an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probed {
     /// Names of the columns it reads.
     pub reads: BTreeSet<String>,
-    /// It gives something else for each row.
-    pub volatile: bool,
-    /// It gives something else at another time.
-    pub fleeting: bool,
+    /// When it gives something else.
+    pub changes: Changes,
     /// It reads other tables.
     pub reads_others: bool,
+    /// It names something that is not the server's own.
+    pub names_others: bool,
 }
 
 /// An open transaction in which only questions are asked.
@@ -157,14 +168,18 @@ impl<'a> Session<'a> {
         self.run(&format!("EXPLAIN INSERT INTO pg_temp._serin_target (v) {select}")).await?;
         self.run(&format!("CREATE TEMP VIEW _serin_view AS {select}")).await?;
         let row = self.client.query_one(include_str!("reads.sql"), &[]).await?;
-        if row.get::<_, i64>(4) != 1 {
+        if row.get::<_, i64>(5) != 1 {
             return Err(ProbeError::Refused("is not one value".into()));
         }
         Ok(Probed {
             reads: row.get::<_, Vec<String>>(0).into_iter().collect(),
-            volatile: row.get(1),
-            fleeting: row.get(2),
+            changes: match (row.get(1), row.get(2)) {
+                (true, _) => Changes::EachTime,
+                (false, true) => Changes::WithTime,
+                (false, false) => Changes::Never,
+            },
             reads_others: row.get(3),
+            names_others: row.get(4),
         })
     }
 }

@@ -20,7 +20,7 @@ pub fn function(sync: &TableSync, sides: Sides<'_>) -> String {
         .collect();
     let body = format!(
         "\n#variable_conflict use_variable\nDECLARE\n  {NEW} ALIAS FOR NEW;\n  {OLD} ALIAS FOR \
-         OLD;\n  _serin_count bigint;\n{declared}BEGIN\n  IF {} THEN\n{}{}  ELSE\n    \
+         OLD;\n  _serin_count bigint;\n  _serin_path text;\n{declared}BEGIN\n  IF {} THEN\n{}{}  ELSE\n    \
          _serin_count := nextval({}::regclass);\n{}  END IF;\n  {NEW}.{} := true;\n  RETURN \
          {NEW};\nEND\n",
         is_new(sides),
@@ -109,10 +109,24 @@ fn assignment(sync: &TableSync, side: &str, at: usize, derive: &Derive) -> Strin
         "      BEGIN\n        {value} := ({}\n        );\n      END;\n      {NEW}.{} := {value};\n",
         derive.expression, derive.target,
     );
+    if let Some(path) = &derive.path {
+        block = looked_up(path, &block);
+    }
     if side == "down" && sync.lossy == LossyDown::Quarantine {
         return caught(sync, derive, &block);
     }
     block
+}
+
+/// Names are looked up where they were when the migration was planned, whatever the client's path
+/// is. What fails takes the path back with everything else.
+fn looked_up(path: &str, block: &str) -> String {
+    format!(
+        "      _serin_path := current_setting('search_path');\n      \
+         PERFORM set_config('search_path', {}, true);\n{block}      \
+         PERFORM set_config('search_path', _serin_path, true);\n",
+        literal(path)
+    )
 }
 
 /// A value that the old shape cannot hold is noted, and the old column keeps what it had.

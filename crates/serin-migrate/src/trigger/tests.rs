@@ -21,6 +21,7 @@ fn derive(target: &str, expression: &str, inputs: &[(&str, &str)]) -> Derive {
         inputs: inputs.iter().map(input).collect(),
         volatile: false,
         reads_others: false,
+        path: None,
     }
 }
 

@@ -105,6 +105,64 @@ fn a_column_goes_and_another_comes_under_its_name() {
 }
 
 #[test]
+fn expressions_find_what_they_name_whoever_writes() {
+    let Some(lab) = Lab::new(
+        "CREATE FUNCTION shout(t text) RETURNS text LANGUAGE sql IMMUTABLE AS \
+           $$SELECT upper(t)$$; \
+         CREATE TABLE names (id int PRIMARY KEY, name text); INSERT INTO names VALUES (1, 'ann'); \
+         CREATE TABLE t (id int PRIMARY KEY, a text, who int); INSERT INTO t VALUES (1, 'x', 1); \
+         CREATE SCHEMA other; CREATE FUNCTION other.shout(t text) RETURNS text LANGUAGE sql AS \
+           $$SELECT 'wrong'$$;",
+    ) else {
+        return;
+    };
+    let operations = json!([
+        {"alter_column": {"table": "t", "column": "a", "comment": "loud",
+            "up": "shout(a) || (SELECT name FROM names n WHERE n.id = t.who)", "down": "shout(a)"}},
+        {"rename_column": {"table": "names", "from": "name", "to": "called"}}
+    ]);
+    let plan = lab.life(
+        &operations,
+        |lab| {
+            lab.sql("SET search_path = public_02_test; INSERT INTO t VALUES (2, 'new', 1)");
+            lab.sql(
+                "SET search_path = other, public; BEGIN; INSERT INTO t VALUES (3, 'old', 1); \
+                INSERT INTO t VALUES (4, shout('q'), 1); COMMIT",
+            );
+            let all = "SELECT a FROM t ORDER BY id";
+            assert_eq!(lab.new_client(all), "Xann\nnew\nOLDann\nWRONGann");
+            assert_eq!(lab.old(all), "x\nNEW\nold\nwrong");
+        },
+        |lab| assert_eq!(lab.old("SELECT a FROM t WHERE id = 3"), "OLDann"),
+    );
+    assert!(plan.warnings.iter().any(|flaw| flaw.message.contains("reads other tables")));
+}
+
+#[test]
+fn statistics_and_the_replica_identity_are_kept() {
+    let Some(lab) = Lab::new(
+        "CREATE TABLE t (id int NOT NULL, a int NOT NULL, b int); \
+         CREATE UNIQUE INDEX by_id ON t (id); ALTER TABLE t REPLICA IDENTITY USING INDEX by_id; \
+         CREATE STATISTICS paired (ndistinct) ON id, b FROM t; INSERT INTO t VALUES (1, 2, 3);",
+    ) else {
+        return;
+    };
+    let grow = json!([{"alter_column": {"table": "t", "column": "id", "type": "bigint",
+        "up": "id", "down": "id"}}]);
+    lab.life(
+        &grow,
+        |lab| assert_eq!(lab.new_client("SELECT id FROM t"), "1"),
+        |lab| {
+            let identity = lab.sql("SELECT indexrelid::regclass, relreplident FROM pg_index \
+                JOIN pg_class c ON c.oid = indrelid WHERE indisreplident AND indrelid = 'public.t'::regclass");
+            assert_eq!(identity, "by_id|i");
+            let statistics = lab.sql("SELECT pg_get_statisticsobjdef(oid) FROM pg_statistic_ext");
+            assert_eq!(statistics, "CREATE STATISTICS public.paired (ndistinct) ON b, id FROM t");
+        },
+    );
+}
+
+#[test]
 fn defaults_and_comments_change_without_a_copy() {
     let Some(lab) = Lab::new(
         "CREATE TABLE t (id int PRIMARY KEY, a int DEFAULT 1, b int DEFAULT 2, c text); \

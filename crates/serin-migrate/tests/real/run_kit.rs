@@ -135,6 +135,7 @@ fn derive(target: &str, data_type: &str, expression: &str, input: (&str, &str)) 
         }],
         volatile: false,
         reads_others: false,
+        path: None,
     }
 }
 
