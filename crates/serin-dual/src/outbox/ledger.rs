@@ -2,7 +2,8 @@
 
 use super::error::Error;
 use crate::phase::Side;
-use tokio_postgres::{Client, GenericClient, Transaction};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, GenericClient, Row, Transaction};
 
 /// What a database says about a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +29,11 @@ pub(super) async fn enter(
     stream: &str,
     key: &str,
 ) -> Result<Standing, Error> {
-    let locked = store.query_one(LOCK, &[&stream, &key]).await;
+    // With their types, statements need one round trip instead of two.
+    let both = [(&stream as _, Type::TEXT), (&key as _, Type::TEXT)];
+    let locked = store.query_typed_one(LOCK, &both).await;
     locked.map_err(Error::at(side, "locking a key"))?;
-    standing(store, side, stream).await
+    read(store.query_typed_opt(READ, &both[..1]).await, side, stream)
 }
 
 /// What the database says.
@@ -39,7 +42,14 @@ pub(super) async fn standing(
     side: Side,
     stream: &str,
 ) -> Result<Standing, Error> {
-    let row = client.query_opt(READ, &[&stream]).await;
+    read(client.query_opt(READ, &[&stream]).await, side, stream)
+}
+
+fn read(
+    row: Result<Option<Row>, tokio_postgres::Error>,
+    side: Side,
+    stream: &str,
+) -> Result<Standing, Error> {
     let row = row.map_err(Error::at(side, "reading who holds the writes"))?;
     let row = row.ok_or_else(|| Error::NotSetUp(stream.to_owned()))?;
     let holder = match row.get::<_, &str>(0) {

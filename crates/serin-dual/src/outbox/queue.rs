@@ -7,6 +7,7 @@ use crate::gate::Backlog;
 use crate::phase::Side;
 use serde::Serialize;
 use std::time::Duration;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, GenericClient, Row, Transaction};
 
 /// A write that was given up. Its key waits behind it.
@@ -102,7 +103,8 @@ pub(super) async fn put(
     change: &Change,
 ) -> Result<i64, Error> {
     let text = serde_json::to_string(change)?;
-    let row = store.query_one(PUT, &[&stream, &key, &text]).await;
+    let row = [&stream as _, &key as _, &text as _].map(|value| (value, Type::TEXT));
+    let row = store.query_typed_one(PUT, &row).await;
     row.map(|row| row.get(0)).map_err(Error::at(side, "writing to the outbox"))
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 /// What a dead letter does to later writes of its key.
@@ -202,14 +203,20 @@ impl<S: Stores> Worker<S> {
         let mut applied = 0;
         for (row, change) in rows.iter().zip(changes) {
             // The row of the key is held until the commit: whoever else brings it waits here.
-            let is_new = store.execute(MARK, &[&self.stream, &row.key, &row.position]).await? == 1;
-            if is_new {
+            if self.is_new(&store, row).await? {
                 self.make_one(&store, change).await?;
                 applied += 1;
             }
         }
         store.commit().await?;
         Ok(applied)
+    }
+
+    /// Notes the position of a key, unless it is there.
+    async fn is_new(&self, store: &Transaction<'_>, row: &Claimed) -> Result<bool, Refusal> {
+        let (stream, key) = ((&self.stream as _, Type::TEXT), (&row.key as _, Type::TEXT));
+        let position = (&row.position as _, Type::INT8);
+        Ok(store.execute_typed(MARK, &[stream, key, position]).await? == 1)
     }
 
     async fn make_one(&self, store: &Transaction<'_>, change: &Change) -> Result<(), Refusal> {
