@@ -5,6 +5,7 @@ mod engines;
 mod load;
 mod requests;
 mod streams;
+mod unleash;
 
 use super::{machine, options::Options, report, servers};
 use crate::failure::{Doing, Result};
@@ -31,6 +32,7 @@ pub fn run(words: &[&str]) -> Result<()> {
         let program = super::serin_program(&options)?;
         if wanted("requests") {
             document["requests"] = requests::measure(&program, &options)?;
+            document["unleash"] = unleash::measure(&options);
         }
         if wanted("streams") {
             document["streams"] = streams::measure(&program)?;

@@ -287,6 +287,31 @@ fn a_set_is_carried_to_another_and_nothing_is_overwritten() {
 }
 
 #[test]
+fn an_import_is_taken_whole_or_not_at_all() {
+    let flags = Flags::start();
+    flags.ok(&["set", "base", "--kind", "ops", "--owner", "shop"]);
+    flags.ok(&["archive", "base"]);
+    let ops = json!({"kind": "ops", "owner": "shop", "defaultVariant": "off"});
+    let mut needing = ops.clone();
+    needing["prerequisites"] = json!([{"flag": "base", "variants": ["on"]}]);
+    let set = json!({"name": "x", "flags": {"a": ops, "b": needing, "base": ops}});
+    let file = flags.server.file("set.json", &set.to_string());
+    let words = ["import", &file, "--format", "serin"];
+    let said = flags.flag(&words);
+    // The message is there once.
+    let times = said.err.matches("base is archived").count();
+    assert_eq!((said.code, times), (Some(2), 1), "{said:?}");
+    assert_ne!(flags.flag(&["get", "a"]).code, Some(0));
+    flags.ok(&["archive", "base", "--undo"]);
+    assert_eq!(flags.json(&words)["new"], json!(["a", "b"]));
+    for key in ["a", "b"] {
+        let history = flags.json(&["history", key]);
+        assert!(history.to_string().contains("\"verb\":\"import\""), "{history}");
+        assert_eq!(flags.value(key, "u1"), json!(false));
+    }
+}
+
+#[test]
 fn a_ramp_stops_at_off_and_an_end_in_the_past_is_told() {
     let flags = Flags::start();
     flags.ok(&NEW);

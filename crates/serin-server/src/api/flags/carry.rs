@@ -1,6 +1,6 @@
 //! Flags explained, carried elsewhere and brought here.
 
-use super::write::{Asked, named_strategy, wish_of};
+use super::write::{Asked, is_told, named_strategy, wish_of};
 use super::{Where, ask, key_of, unless_it_waits};
 use crate::api::error::ApiError;
 use crate::api::view::{Asking, FlagSchedule, FlagVerb, Imported, schema_of};
@@ -115,16 +115,22 @@ pub(in crate::api) async fn import(
             core.import_flags(head, all.collect(), asked.who())?;
         }
         let text = |keys: Vec<serin_flags::FlagKey>| keys.iter().map(ToString::to_string).collect();
-        Ok(Imported {
+        let imported = Imported {
             schema: schema_of("flag-import"),
             set,
             dry_run,
             new: text(new),
             kept: text(kept),
             notes: notes.iter().map(ToString::to_string).collect(),
-        })
+        };
+        Ok((imported, core.flags.revision()))
     });
-    Ok(Json(imported.await?))
+    let (imported, revision) = imported.await?;
+    if !dry_run {
+        // As with a single change: what is answered holds for clients too.
+        is_told(&handle, revision).await;
+    }
+    Ok(Json(imported))
 }
 
 fn read(request: &ImportRequest, set: &str) -> Result<(SetDefinition, Vec<Problem>), Vec<Problem>> {

@@ -371,6 +371,13 @@ pub(in crate::api) async fn drop_set(
     super::sets(State(handle)).await
 }
 
+/// Waits a while for the data plane to have everything up to a change; whether it has.
+pub(super) async fn is_told(handle: &Handle, revision: Revision) -> bool {
+    let mut told = handle.told();
+    let has = timeout(TOLD, told.wait_for(|told| told.has(revision)));
+    matches!(has.await, Ok(Ok(_)))
+}
+
 /// What became of a wish.
 enum Done {
     /// The flag is so.
@@ -398,10 +405,8 @@ async fn change(
         Done::Changed(view, revision) => (*view, revision),
         Done::Waits(request) => return Ok((StatusCode::ACCEPTED, Json(request)).into_response()),
     };
-    let mut told = handle.told();
-    let has = timeout(TOLD, told.wait_for(|told| told.has(revision)));
-    view.pushed = matches!(has.await, Ok(Ok(_)));
-    let said = told.borrow().trouble.clone();
+    view.pushed = is_told(handle, revision).await;
+    let said = handle.told().borrow().trouble.clone();
     view.trouble = said.or(view.trouble);
     Ok(tagged(view))
 }
