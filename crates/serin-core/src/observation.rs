@@ -147,6 +147,10 @@ pub struct ArmCounts {
     /// Whether `n`, `errors` and `latency` count users (once in each window) instead of requests.
     #[serde(default)]
     pub sessions: bool,
+    /// Of a flag: users who were given the arm, each once in each closed window, whether their
+    /// requests were judged or the app alone evaluated the flag for them. 0 elsewhere.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub users: u64,
     /// Judged units and errors by part of the users (64), drawn independently of the arm: how
     /// much stable differs from itself. Empty unless units are users.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -161,6 +165,11 @@ pub struct ArmCounts {
     /// Judged requests and errors by instance.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub instances: BTreeMap<String, (u64, u64)>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl std::fmt::Display for ExitCause {

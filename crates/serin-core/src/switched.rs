@@ -107,6 +107,12 @@ pub struct Switched {
     pub back: bool,
 }
 
+impl Switched {
+    /// Stands for the number of a change of which nobody told whether it was made: whoever was to
+    /// tell died, or could not store it. If it was made, and is the flag's last, it goes back too.
+    pub const UNTOLD: u64 = 0;
+}
+
 impl fmt::Display for FlagChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

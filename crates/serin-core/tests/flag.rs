@@ -231,6 +231,37 @@ fn a_wrong_ratio_or_users_in_both_arms_hold_it() {
 }
 
 #[test]
+fn users_whom_only_the_app_evaluates_for_hold_it_and_never_pass_it() {
+    let given = |world: &mut World, off: u64, on: u64| {
+        for (id, users) in [(id("off@0a"), off), (self::on(), on)] {
+            let arm = world.arm_of(&id);
+            (arm.sessions, arm.users) = (true, arm.users + users);
+        }
+        world.report();
+    };
+    let mut skewed = on_trial(ladder());
+    for _ in 0..20 {
+        if skewed.rollout().paused.is_none() {
+            given(&mut skewed, 200, 100);
+        }
+    }
+    let why = format!("{:?}", skewed.rollout().paused);
+    assert!(why.contains("33.33 % of the sample where 50.00 %"), "{why}");
+    let mut crossed = on_trial(ladder());
+    crossed.crossed = 40;
+    given(&mut crossed, 640, 640);
+    let why = format!("{:?}", crossed.rollout().paused);
+    assert!(why.contains("40 of 1280 users were seen with both variants"), "{why}");
+    let mut even = on_trial(ladder());
+    for _ in 0..30 {
+        given(&mut even, 640, 640);
+        even.advance(10);
+        even.settle();
+    }
+    assert_eq!((weight(&even), even.rollout().counted.judged), (20, 0), "{}", even.waiting);
+}
+
+#[test]
 fn a_step_waits_until_the_data_plane_has_the_plan() {
     let mut world =
         flag(vec![Step::SetWeight(percent(10)), bake(1, false), Step::SetWeight(Weight::ALL)]);

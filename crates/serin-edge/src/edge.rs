@@ -1,6 +1,7 @@
 //! The one thing all threads share: what holds, what was counted, how many streams are open.
 
 use crate::follow::Lines;
+use crate::met::Watcher;
 use crate::revision::Revision;
 use crate::set::Source;
 use crate::signature::Signer;
@@ -11,7 +12,7 @@ use serin_flags::{FlagSet, SetDefinition};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::watch;
 
 /// How an edge is set up.
@@ -44,6 +45,8 @@ pub struct Edge {
     changing: Mutex<()>,
     pub(crate) signer: Signer,
     pub(crate) tally: Tally,
+    /// Who is told of users in releases.
+    pub(crate) watcher: OnceLock<Arc<dyn Watcher>>,
     streams: AtomicUsize,
     max_streams: usize,
 }
@@ -59,6 +62,7 @@ impl Edge {
             changing: Mutex::new(()),
             signer: Signer::new(&settings.key),
             tally: Tally::default(),
+            watcher: OnceLock::new(),
             streams: AtomicUsize::new(0),
             max_streams: settings.max_streams,
         })

@@ -91,7 +91,10 @@ fn single(call: &Call<'_>, key: &str, body: &Bytes) -> Response<Body> {
         return failed(Some(key), &not_found(key));
     };
     match set.answer(place, &context, now_s(), call.grant.kind) {
-        Ok(bytes) => json(StatusCode::OK, bytes),
+        Ok((bytes, arm)) => {
+            call.worker.edge.met(set.name(), key, arm, &context);
+            json(StatusCode::OK, bytes)
+        }
         Err(error) => failed(Some(key), &error),
     }
 }

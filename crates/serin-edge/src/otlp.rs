@@ -2,6 +2,7 @@
 //! log records or as events of spans, in protobuf or JSON. Everything else in them is skipped.
 
 use crate::body::Body;
+use crate::clock::now_s;
 use crate::routes::{self, Call, denied, json, status, text};
 use crate::set::Set;
 use crate::tally::{Answer, Protocol};
@@ -198,6 +199,10 @@ fn count(call: &Call<'_>, attributes: &[Attribute]) {
         return tally.unknown(name, flag, 1);
     }
     let variant = get("feature_flag.result.variant").or_else(|| get("feature_flag.variant"));
+    let user = get("feature_flag.context.id");
+    if let Some(((user, variant), set)) = user.zip(variant).zip(set) {
+        call.worker.edge.reported(set, flag, user, variant, now_s());
+    }
     let error = get("error.type");
     let reason = error.or_else(|| get("feature_flag.result.reason")).unwrap_or("unknown");
     let result = match (error, get("feature_flag.result.value"), variant) {

@@ -20,7 +20,9 @@ use entry::{Entry, entries};
 use forms::Forms;
 use once::Once;
 use serde_json::Value;
-use serin_flags::{Context, ErrorCode, EvalError, FlagSet, Problem, Resolution, SetDefinition};
+use serin_flags::{
+    Arm, Context, ErrorCode, EvalError, FlagSet, Problem, Resolution, SetDefinition,
+};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Where a set comes from.
@@ -194,7 +196,8 @@ impl Set {
         result.map(|resolution| (resolution, outcome))
     }
 
-    /// The answer of OFREP for the flag at a place, written out for an audience, and counted.
+    /// The answer of OFREP for the flag at a place, written out for an audience, and counted; with
+    /// the arm of its release that the user is in.
     ///
     /// # Errors
     /// What evaluation says.
@@ -204,10 +207,10 @@ impl Set {
         context: &Context<'_>,
         now_s: u64,
         audience: TokenKind,
-    ) -> Result<Bytes, EvalError> {
-        let (_, outcome) = self.numbered(place, context, now_s, Protocol::Ofrep)?;
+    ) -> Result<(Bytes, Option<Arm>), EvalError> {
+        let (resolution, outcome) = self.numbered(place, context, now_s, Protocol::Ofrep)?;
         let (flag, entry) = (&self.flags.flags()[place], &self.entries[place]);
-        Ok(entry.told(&self.source, flag, audience).answer(outcome))
+        Ok((entry.told(&self.source, flag, audience).answer(outcome), resolution.arm))
     }
 
     /// The set's metadata as JSON, for an audience.

@@ -26,7 +26,10 @@ pub fn counts_where(
 }
 
 fn counts(counters: &wire::Counters, service: &wire::ServiceCounters) -> Counts {
-    let arm = |arm: &wire::ArmCounters| Some((arm.revision.parse().ok()?, arm_counts(arm)));
+    let of_flag = service.service.parse().is_ok_and(|name: ServiceName| name.as_flag().is_some());
+    let users = |arm: &wire::ArmCounters| if of_flag { arm.sessions_assigned } else { 0 };
+    let counted = |arm: &wire::ArmCounters| ArmCounts { users: users(arm), ..arm_counts(arm) };
+    let arm = |arm: &wire::ArmCounters| Some((arm.revision.parse().ok()?, counted(arm)));
     let (fresh, own): (Vec<_>, Vec<_>) =
         service.arms.iter().partition(|arm| arm.role == wire::Role::Baseline);
     Counts {
@@ -56,6 +59,7 @@ fn arm_counts(arm: &wire::ArmCounters) -> ArmCounts {
         aborted: arm.judged.aborted,
         sessions: arm.judged.sessions,
         split: arm.split.clone(),
+        users: 0,
         instances: arm.instances.iter().map(|(name, n, k)| (name.clone(), (*n, *k))).collect(),
     }
 }

@@ -71,6 +71,12 @@ pub fn carried_by<'a>(
     set.flags.iter().filter(move |(_, flag)| mine(flag)).map(|(key, _)| key.to_string())
 }
 
+/// The release of one flag, whoever's requests it is judged by.
+pub fn watched_one<'a>(key: &'a str, flag: &'a Definition) -> Option<Watched<'a>> {
+    let judged = flag.release.as_ref()?.judged.as_ref()?;
+    watch(key, flag, &judged.carrier)
+}
+
 fn watch<'a>(key: &'a str, flag: &'a Definition, carrier: &str) -> Option<Watched<'a>> {
     let release = flag.release.as_ref()?;
     let judged = release.judged.as_ref().filter(|judged| judged.carrier == carrier)?;
@@ -104,6 +110,22 @@ pub struct Counted {
     control: Rc<ArmCount>,
     salt: Salted,
     bucket_by: Option<String>,
+}
+
+impl Watched<'_> {
+    /// The treatment or the control.
+    pub fn arm(&self, arm: Arm) -> &wire::Arm {
+        let [treatment, control] = &self.arms;
+        match arm {
+            Arm::Treatment => treatment,
+            Arm::Control => control,
+        }
+    }
+
+    /// Whether users are drawn by what they are called.
+    pub fn is_by_user(&self) -> bool {
+        self.bucket_by.is_none()
+    }
 }
 
 impl Counted {

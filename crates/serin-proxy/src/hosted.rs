@@ -3,6 +3,7 @@
 use crate::disk;
 use crate::flags::Compiled;
 use crate::journal::Journal;
+use crate::met::Meeting;
 use crate::table::Shared;
 use crate::wire::FlagsReply;
 use serin_edge::{Edge, Refused, RefusedSet, Revision, Settings, Table, Upsert};
@@ -71,6 +72,7 @@ impl Hosted {
         let disk = Mutex::new(Disk { held, file, journal });
         let hosted = Self { edge, shared: shared.clone(), telling, path, disk, folding };
         hosted.tell_workers();
+        hosted.edge.tell_met(Arc::new(Meeting(shared.clone())));
         Ok(hosted)
     }
 

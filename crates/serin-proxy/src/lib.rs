@@ -41,6 +41,7 @@ mod hosted;
 mod io;
 mod journal;
 mod merge;
+mod met;
 mod mirror;
 mod pool;
 mod route;

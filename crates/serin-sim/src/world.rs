@@ -5,12 +5,14 @@
 //! memory; otherwise every second is played and the log is the shipped store.
 
 mod controller;
+mod flags;
 mod place;
 mod post;
 mod settle;
 mod tell;
 mod time;
 
+pub(crate) use flags::Act;
 pub(crate) use place::Place;
 pub use post::Faults;
 
@@ -67,6 +69,7 @@ pub struct World {
     crash_after_decision: bool,
     /// Tests of steps that fail.
     failing: std::collections::BTreeSet<String>,
+    flags: flags::Flags,
     disk_full: bool,
     /// The last line of the journal that was told.
     told: u64,
@@ -91,6 +94,7 @@ impl World {
             truths: BTreeMap::new(),
             post: Post::default(),
             failing: std::collections::BTreeSet::new(),
+            flags: flags::Flags::default(),
             crash_after_decision: false,
             disk_full: false,
             told: 0,
@@ -124,6 +128,7 @@ impl World {
             Command::Test { name, fails: false } => {
                 self.failing.remove(&name);
             }
+            Command::Flag { service, key, act } => self.press_flag(&service, &key, act)?,
             Command::Plan => self.plan()?,
             Command::Show => self.show()?,
             fault => self.fault(fault)?,

@@ -122,7 +122,10 @@ impl Guards {
         }
         self.observe_aborts(tick);
         self.observe_replicas(tick);
-        let units = tick.baseline.n.saturating_add(tick.canary.n);
+        let judged = tick.baseline.n.saturating_add(tick.canary.n);
+        // Users who were dealt an arm may be crossed without being judged.
+        let dealt = tick.dealt.as_ref().map_or(0, |d| d.baseline.saturating_add(d.canary));
+        let units = judged.max(dealt);
         self.crossed.0 = self.crossed.0.saturating_add(tick.crossed);
         self.crossed.1 = self.crossed.1.saturating_add(units);
         if self.tripped.is_none() {

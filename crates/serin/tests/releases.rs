@@ -238,6 +238,64 @@ fn a_variant_that_changes_nothing_is_hardly_ever_taken_back() {
     assert!(promoted * 10 >= all * 8, "{promoted} of {all} promoted: {held:?}");
 }
 
+/// One request with a document, and its answer.
+fn post(at: SocketAddr, path: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(at).unwrap();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+    let kind = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    write!(stream, "{head}{kind}\r\n{body}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// What an app reports of users whom it gave a variant.
+fn report(at: SocketAddr, users: std::ops::Range<usize>, variant: &str) {
+    let text = |key: &str, value: &str| serde_json::json!({ "key": key, "value": { "stringValue": value } });
+    let records = users.map(|user| {
+        let attributes = [
+            text("feature_flag.key", "new_checkout"),
+            text("feature_flag.context.id", &format!("u{user}")),
+            text("feature_flag.result.variant", variant),
+        ];
+        serde_json::json!({ "eventName": "feature_flag.evaluation", "attributes": attributes })
+    });
+    let records: Vec<_> = records.collect();
+    let body =
+        serde_json::json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": records }] }] });
+    let answer = post(at, "/v1/logs", &body.to_string());
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn what_apps_report_counts_for_the_ratio_and_for_users_in_both_arms() {
+    let (at, listen) = (free_address(), free_address());
+    let server = Server::start_with(&["--flags-listen", &at.to_string()]);
+    let file = server.file("serin.yaml", &shop("v1", listen, "BAD_FLAG: other=on"));
+    server.ok(&["apply", "-f", &file, "--timeout", "1m"]);
+    server.ok(&["flag", "set", "new_checkout", "--owner", "shop", "--expires", "40d"]);
+    let words = ["flag", "rollout", "new_checkout", "--service", "shop", "--steps", "50,100"];
+    server.ok(&[&words[..], &["--window", "1s", "--detach"]].concat());
+    server.ok(&["wait", FLAG, "--for", "step=2", "--timeout", "1m"]);
+    // No request comes through the data plane: apps ask, or say what they gave.
+    let ask = "/ofrep/v1/evaluate/flags/new_checkout";
+    let answers = (0..200)
+        .map(|user| post(at, ask, &format!(r#"{{"context":{{"targetingKey":"u{user}"}}}}"#)));
+    let treated = answers.filter(|answer| answer.contains("\"variant\":\"on\"")).count();
+    assert!((60..=140).contains(&treated), "{treated} of 200 at 50 %");
+    let status = server.json(&["status", FLAG]);
+    assert!(status["rollout"]["paused"].is_null(), "{status:#}");
+    // Another fleet has another hash: the same users are seen with both variants.
+    while server.json(&["status", FLAG])["rollout"]["paused"].is_null() {
+        report(at, 0..300, "on");
+        report(at, 0..300, "off");
+    }
+    let explained = server.run(&["explain", FLAG]);
+    assert!(explained.out.contains("seen with both variants"), "{explained:?}");
+    let flag = server.json(&["flag", "get", "new_checkout"]);
+    assert_eq!(flag["state"], "releasing", "held where it is: {flag:#}");
+}
+
 #[test]
 fn a_flag_is_released_again_after_its_promotion() {
     let (server, listen) = site("BAD_FLAG: new_checkout=on");

@@ -104,6 +104,7 @@ impl Turn {
     pub(super) fn revert(&mut self, outcome: Outcome, cause: Cause) {
         let (now, back) = (self.now, self.back_at_revert());
         self.keep_failed(outcome);
+        self.take_flags_back();
         let Some(rollout) = self.service.rollout.as_mut() else { return };
         let cause = Box::new(cause);
         rollout.back = back;
@@ -115,7 +116,6 @@ impl Turn {
         rollout.paused = None;
         rollout.phase = Phase::Reverting { outcome, cause: cause.clone() };
         let (kind, candidate) = (rollout.kind, rollout.candidate.clone());
-        self.take_flags_back();
         self.tell(Fact::Reverting { outcome, cause: cause.clone() });
         self.take_schema_back();
         match kind {
@@ -308,6 +308,7 @@ impl Turn {
     }
 
     fn enter_next(&mut self, now: Timestamp) {
+        self.remember_untold();
         let Some(rollout) = self.service.rollout.as_mut() else { return };
         let stage = rollout.stage_index();
         rollout.step = StepState::begun(rollout.step.index + 1, now, rollout.counted.judged);

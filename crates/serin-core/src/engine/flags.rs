@@ -31,7 +31,9 @@ pub fn flags_wanted(service: &Service) -> Vec<FlagOrder> {
 fn due(service: &Service, rollout: &Rollout) -> Option<FlagOrder> {
     let step = present(rollout).filter(|_| rollout.paused.is_none() && !is_done(rollout))?;
     let earlier = service.switched.iter().rev();
-    let mut earlier = earlier.filter(|one| one.rollout == rollout.id && is_of(one, step));
+    let told = |one: &&Switched| one.change != Switched::UNTOLD;
+    let mut earlier =
+        earlier.filter(|one| one.rollout == rollout.id && is_of(one, step)).filter(told);
     let after = earlier.next().map(|one| one.change);
     Some(FlagOrder {
         service: service.name.clone(),
@@ -71,7 +73,7 @@ impl Turn {
     pub(super) fn flag_ended(&mut self, order: &FlagOrder, ended: &FlagEnd) {
         match (&order.work, ended) {
             (FlagWork::Back { change }, FlagEnd::Back | FlagEnd::Left { .. }) => {
-                self.flag_is_back(*change, ended);
+                self.flag_is_back(order, *change, ended);
             }
             (FlagWork::Change { change, .. }, FlagEnd::Changed { change: n }) => {
                 self.flag_changed(order, change, *n);
@@ -113,10 +115,15 @@ impl Turn {
         self.tell(Fact::Flag { set, key, change: Some(change.clone()), ended: ended.clone() });
     }
 
-    fn flag_is_back(&mut self, change: u64, ended: &FlagEnd) {
+    fn flag_is_back(&mut self, order: &FlagOrder, change: u64, ended: &FlagEnd) {
         let all = &mut self.service.switched;
-        let Some(at) = all.iter().position(|one| one.change == change && one.back) else { return };
+        let made = |one: &Switched| (one.rollout, one.step) == (order.rollout, order.step);
+        let it = |one: &Switched| one.change == change && one.back && made(one);
+        let Some(at) = all.iter().position(it) else { return };
         let one = all.remove(at);
+        if change == Switched::UNTOLD {
+            return;
+        }
         // What somebody else decides about is left alone by the earlier steps too, told once.
         if matches!(ended, FlagEnd::Left { .. }) {
             all.retain(|other| !other.back || other.set != one.set || other.key != one.key);
@@ -145,11 +152,23 @@ impl Turn {
         go
     }
 
-    /// The flags that the rollout under way changed go back.
+    /// The flags that the rollout under way changed go back; it still is where it was.
     pub(super) fn take_flags_back(&mut self) {
+        self.remember_untold();
         let Some(rollout) = self.service.rollout.as_ref().map(|r| r.id) else { return };
         let all = self.service.switched.iter_mut();
         all.filter(|one| one.rollout == rollout).for_each(|one| one.back = true);
+    }
+
+    /// A step that is left before anybody told what came of it may have changed its flag.
+    pub(super) fn remember_untold(&mut self) {
+        let Some(rollout) = self.service.rollout.as_ref().filter(|r| !is_done(r)) else { return };
+        let Some(step) = present(rollout) else { return };
+        let (set, key) = (step.set.clone(), step.key.clone());
+        let (rollout, step, change) = (rollout.id, rollout.step.index, Switched::UNTOLD);
+        let one = Switched { rollout, step, set, key, change, at: self.now, back: false };
+        self.service.switched.push(one);
+        self.forget_switched();
     }
 
     /// The flags that were changed since `to` was stable go back.

@@ -57,6 +57,7 @@ pub(super) struct Delta {
     pub(super) tick: ArmTick,
     goals: u64,
     assigned: u64,
+    users: u64,
     split: Vec<(u64, u64)>,
     instances: BTreeMap<String, (u64, u64)>,
 }
@@ -84,6 +85,7 @@ impl Delta {
             },
             goals: now.goals.saturating_sub(before.goals).min(n),
             assigned: now.assigned.saturating_sub(before.assigned),
+            users: now.users.saturating_sub(before.users),
             split: split.collect(),
             instances: instances
                 .map(|(name, counts)| (name.clone(), more(*counts, old_instance(name))))
@@ -108,7 +110,7 @@ impl Rollout {
         };
         // Whether somebody still reaches what was left is said by every report.
         let listening = self.is_going_back() && self.back.as_ref().is_some_and(WayBack::is_open);
-        let some = |arm: &ArmCounts| arm.n > 0 || arm.aborted > 0;
+        let some = |arm: &ArmCounts| arm.n > 0 || arm.aborted > 0 || arm.users > 0;
         let counts = |c: &Counts| c.arms.values().chain(&c.fresh).any(some);
         let wanted =
             |c: &Counts| c.generation > self.after || self.calibrates(c) || self.wants_before(c);
@@ -202,8 +204,9 @@ impl Rollout {
             None if self.wants_fresh() => none(),
             _ => Delta { split: vec![], ..stable },
         };
-        // A user's requests all go one way: a few busy ones would look like a wrong ratio.
-        let units = |arm: &Delta| if sticky { arm.tick.n } else { arm.assigned };
+        // A user's requests all go one way: a few busy ones would look like a wrong ratio. Of a flag
+        // those count too whom the app evaluated it for, and of whose requests nobody knows.
+        let units = |arm: &Delta| if sticky { arm.tick.n.max(arm.users) } else { arm.assigned };
         let dealt = planned.map(|planned| Dealt {
             baseline: units(&compared),
             canary: units(&canary),

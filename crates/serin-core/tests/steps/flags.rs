@@ -125,9 +125,23 @@ fn a_change_that_came_too_late_goes_back_too() {
     let mut world = begun(vec![half("checkout"), ALL], |_| {});
     let late = Event::FlagSet { order: Box::new(order(&world)), ended: changed(7) };
     world.ask(Ask::Abort).unwrap();
-    assert!(flags_wanted(&world.service).is_empty());
+    assert_eq!(backs(&world), [Switched::UNTOLD], "it may have been made");
     world.event(&late).unwrap();
-    assert_eq!(backs(&world), [7]);
+    assert_eq!(backs(&world), [7, Switched::UNTOLD]);
+    end(&mut world, FlagEnd::Back);
+    end(&mut world, FlagEnd::Back);
+    assert!(flags_wanted(&world.service).is_empty());
+    assert_eq!(told(&world, "flag checkout of production is as it was before"), 1);
+}
+
+#[test]
+fn a_step_that_was_skipped_before_anybody_told_is_remembered_for_a_way_back() {
+    let mut world = begun(vec![half("checkout"), Step::Pause(None), ALL], |_| {});
+    world.ask(Ask::Promote { full: false }).unwrap();
+    assert_eq!(world.rollout().step.index, 1);
+    assert!(flags_wanted(&world.service).is_empty(), "nothing is owed as long as it goes on");
+    world.ask(Ask::Abort).unwrap();
+    assert_eq!(backs(&world), [Switched::UNTOLD]);
 }
 
 #[test]

@@ -67,6 +67,7 @@ fn answer(
     };
     let resolution = set.evaluate(place, &context, now_s(), Protocol::Flagd);
     let resolution = resolution.map_err(|error| status(&error))?;
+    call.worker.edge.met(set.name(), key, resolution.arm, &context);
     if version == Version::V1 && resolution.value.is_none() {
         return Err(valueless(key, resolution.reason));
     }

@@ -11,7 +11,7 @@ use super::strategy::Strategy;
 use super::{Act, BACK, FlagError, Past, past, seconds};
 use crate::control::Core;
 use serin_core::{
-    Event, FlagChange, FlagEnd, FlagOrder, FlagWork, Service, ServiceName, flags_wanted,
+    Event, FlagChange, FlagEnd, FlagOrder, FlagWork, Service, ServiceName, Switched, flags_wanted,
 };
 use serin_flags::{Definition, FlagKey, State};
 use std::collections::BTreeMap;
@@ -126,6 +126,12 @@ impl Core {
     fn back_for(&mut self, order: &FlagOrder, change: u64) -> Result<FlagEnd, FlagError> {
         let (key, flag, mark) = self.flags.flag(&order.set, &order.key)?;
         let (key, flag, mark) = (key.clone(), flag.clone(), mark.clone());
+        let change = match change {
+            // Nothing was made, or somebody changed it since.
+            Switched::UNTOLD if !is_ours(&mark, &reason(order)) => return Ok(FlagEnd::Back),
+            Switched::UNTOLD => mark.changed.n,
+            told => told,
+        };
         let Some(Past { before: Some(before), after, .. }) = self.past(change)? else {
             let why = "its state before is not in its history".to_owned();
             return Ok(FlagEnd::Left { why });

@@ -3,7 +3,7 @@
 use super::words;
 use crate::draw::Truth;
 use crate::machine::Orders;
-use crate::world::Faults;
+use crate::world::{Act, Faults};
 use serin_core::Version;
 
 /// The forms of all commands, for whoever mistyped one.
@@ -16,7 +16,7 @@ const FORMS: &str = "service NAME [KEY=VALUE ...], on NAME, deploy NAME VERSION 
     orders taken|refused|half, crash controller [after next decision], second controller TIME, \
     restart data plane, power cut, kill all|VERSION, hang VERSION, heal VERSION, disk full|ok, \
     skew SHARE, fresh never-ready|ok, test NAME fails|passes, clock +TIME|-TIME, drift +TIME|-TIME (in each second), \
-    dice NUMBER, plan, show";
+    flag SERVICE KEY kill|on|off|SHARE, dice NUMBER, plan, show";
 
 /// What a line asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Test { name: String, fails: bool },
     /// The wall clock is moved by so many milliseconds.
     Clock(i64),
+    /// A person changes a flag.
+    Flag { service: String, key: String, act: Act },
     /// Shows what a deploy would do.
     Plan,
     /// Shows everything.
@@ -136,6 +138,10 @@ fn parse(verb: &str, rest: &[&str]) -> Result<Command, String> {
         ("dice", [number]) => words::number(number, 0, u64::MAX).map(Command::Dice),
         ("on", [name]) => Ok(Command::On((*name).into())),
         ("settle", []) => Ok(Command::Settle),
+        ("flag", [service, key, act]) => {
+            let (service, key) = ((*service).into(), (*key).into());
+            Ok(Command::Flag { service, key, act: flag(act)? })
+        }
         ("plan", []) => Ok(Command::Plan),
         ("show", []) => Ok(Command::Show),
         ("advance", [time]) => words::seconds(time).map(Command::Advance),
@@ -264,6 +270,15 @@ fn deploy(name: &str, version: &str, terms: &[&str]) -> Result<Command, String> 
     };
     let version = self::version(version)?;
     Ok(Command::Deploy { service: name.into(), version, allow_bad, because })
+}
+
+fn flag(act: &str) -> Result<Act, String> {
+    match act {
+        "kill" => Ok(Act::Kill),
+        "on" => Ok(Act::On),
+        "off" => Ok(Act::Off),
+        share => words::weight(share).map(Act::Share),
+    }
 }
 
 fn version(word: &str) -> Result<Version, String> {

@@ -43,7 +43,7 @@ pub(crate) fn change(spec: &mut ServiceSpec, key: &str, value: &str) -> Result<(
     let schedule = &mut spec.schedule;
     match key {
         "replicas" => spec.replicas = words::number(value, 1, 100)? as u32,
-        "steps" => schedule.stages = stages(steps(value)?),
+        "steps" => schedule.stages = stages(side::own(steps(value)?, spec.name.as_str())),
         "keepWarm" => schedule.keep_warm = words::span(value)?,
         "warmUp" => schedule.warm_up = words::span(value)?,
         "progressDeadline" => schedule.progress_deadline = words::span(value)?,
@@ -151,7 +151,7 @@ fn step(word: &str) -> Result<Step, String> {
         ("bake", Some(conditions)) => bake(conditions).map(Step::Bake),
         ("scale", Some(size)) => capacity::scale(size).map(Step::SetScale),
         ("expose", Some(terms)) => expose(terms).map(Step::Expose),
-        ("run" | "approve" | "route" | "mirror", inside) => {
+        ("run" | "approve" | "route" | "mirror" | "flag", inside) => {
             side::step(verb, inside.unwrap_or_default())
         }
         (number, None) if number.starts_with(|c: char| c.is_ascii_digit()) => {
@@ -162,7 +162,7 @@ fn step(word: &str) -> Result<Step, String> {
              bake(10s,requests=200,evidence,deadline=10m), expose(budget=20,upTo=50,deadline=10m), \
              scale(2), scale(50%), scale(match), run(smoke+api,tries=2), \
              approve(2,from=ada+bob,timeout=10m), route(NAME,header=value), route(NAME), \
-             mirror(50)"
+             mirror(50), flag(KEY,on|off|20)"
         )),
     }
 }

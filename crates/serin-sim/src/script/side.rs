@@ -4,7 +4,8 @@
 
 use super::words;
 use serin_core::{
-    Approval, HeaderMatch, HeaderRoute, Hook, HookKind, Millis, MirrorRoute, Step, TextMatch,
+    Approval, FlagChange, FlagStep, HeaderMatch, HeaderRoute, Hook, HookKind, Millis, MirrorRoute,
+    Step, TextMatch,
 };
 use std::collections::BTreeMap;
 
@@ -16,8 +17,29 @@ pub(super) fn step(verb: &str, inside: &str) -> Result<Step, String> {
         "run" => run(inside),
         "approve" => approve(inside),
         "route" => route(inside),
+        "flag" => flag(inside),
         _ => mirror(inside),
     }
+}
+
+fn flag(inside: &str) -> Result<Step, String> {
+    let (key, who) = inside.split_once(',').ok_or("flag needs a key and who gets it")?;
+    let change = match who {
+        "on" => FlagChange::On,
+        "off" => FlagChange::Off,
+        share => FlagChange::Percent(words::weight(share)?),
+    };
+    Ok(Step::Flag(FlagStep { set: String::new(), key: key.into(), change }))
+}
+
+/// Each service has flags of its own.
+pub(super) fn own(mut steps: Vec<Step>, service: &str) -> Vec<Step> {
+    for step in &mut steps {
+        if let Step::Flag(flag) = step {
+            service.clone_into(&mut flag.set);
+        }
+    }
+    steps
 }
 
 fn run(inside: &str) -> Result<Step, String> {

@@ -2,7 +2,7 @@
 
 use crate::machine::Machine;
 use serin_core::{
-    Phase, RevisionStanding, Rollout, Service, Step, Timestamp, Weight, lint, waiting_on,
+    FlagEnd, Phase, RevisionStanding, Rollout, Service, Step, Timestamp, Weight, lint, waiting_on,
 };
 
 /// Why a service has not come to rest, if so.
@@ -11,6 +11,9 @@ pub(crate) fn restless(service: &Service, machine: &Machine, now: Timestamp) -> 
     if service.plan.as_deref().map(|plan| plan.generation) != held {
         let (name, owed) = (&service.name, service.generation);
         return Some(format!("{name}: the machine holds {held:?}, {owed} is owed"));
+    }
+    if service.switched.iter().any(|one| one.back) {
+        return Some(format!("{}: flags have not gone back", service.name));
     }
     let rollout = service.rollout.as_ref().filter(|rollout| !waits_for_person(rollout))?;
     let (id, phase, step) = (rollout.id, &rollout.phase, rollout.step.index + 1);
@@ -25,6 +28,8 @@ fn waits_for_person(rollout: &Rollout) -> bool {
     let asks = match step {
         Some(Step::Pause(None)) => true,
         Some(Step::Approve(approval)) => approval.timeout.is_none(),
+        // Somebody killed the flag: only a person brings it back.
+        Some(Step::Flag(_)) => matches!(rollout.step.flag, Some(FlagEnd::Refused { .. })),
         _ => false,
     };
     rollout.paused.is_some() || (stepping && asks)

@@ -79,6 +79,7 @@ impl World {
         for effect in effects {
             if let Effect::Ended(_, record) = effect {
                 self.tally.count(record, &self.truths);
+                self.flags.note_record(name, record);
             }
         }
         let scene = watch::Scene {

@@ -51,7 +51,8 @@ impl World {
         let services = executor.services();
         let wrong = services.filter_map(|service| {
             let place = self.places.get(&service.name)?;
-            Some(watch::settled(service, &place.machine))
+            let wrong = watch::settled(service, &place.machine);
+            Some(wrong.into_iter().chain(self.flags_at_rest(service)))
         });
         wrong.flatten().collect()
     }

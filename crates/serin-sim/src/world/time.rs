@@ -37,7 +37,9 @@ impl World {
             let counts = service.is_some_and(serin_core::Service::wants_counts);
             let owes = service.is_some_and(|service| !service.is_applied());
             let counts = if counts { place.count_at.saturating_sub(self.turn) } else { u64::MAX };
-            next.min(counts).min(if owes { AGAIN_TURNS } else { u64::MAX })
+            let flags = service.is_some_and(super::flags::owes);
+            let soon = if flags { 1 } else { u64::MAX };
+            next.min(counts).min(soon).min(if owes { AGAIN_TURNS } else { u64::MAX })
         });
         places.chain(arrival).chain(wake).min().unwrap_or(1).max(1)
     }
@@ -55,12 +57,14 @@ impl World {
             self.look(&name);
             self.count(&name);
             self.run_tests(&name);
+            self.tend_flags(&name);
         }
         if !self.old.is_empty() {
             self.old_ones_act();
         }
         self.wake_and_owe();
         self.check_machines();
+        self.check_kills();
     }
 
     /// Tests that are wanted have ended a second later.
