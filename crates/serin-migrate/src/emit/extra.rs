@@ -34,10 +34,25 @@ pub fn create_enum(name: &str, values: &[String]) -> String {
 /// Takes new enumerations away.
 pub fn drop_enums(context: &Context<'_>) -> Vec<Step> {
     let drop = |(name, _): &(Ident, Vec<String>)| {
-        let sql = vec![format!("DROP TYPE IF EXISTS {}", context.of(name))];
+        let name_sql = context.of(name);
+        let sql = vec![as_text(&name_sql), format!("DROP TYPE IF EXISTS {name_sql}")];
         transaction(Stage::Revert, format!("drop enumeration {name}"), sql, vec![])
     };
     context.shape.enums.iter().map(drop).collect()
+}
+
+/// Values that were put aside do not keep their type from going.
+fn as_text(name: &str) -> String {
+    let block = format!(
+        "DECLARE part record; BEGIN FOR part IN SELECT a.attrelid::regclass AS kept, a.attname \
+         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+         WHERE c.relnamespace = 'serin'::regnamespace AND c.relkind = 'r' \
+         AND a.atttypid = to_regtype({}) AND NOT a.attisdropped LOOP \
+         EXECUTE format('ALTER TABLE %s ALTER COLUMN %I TYPE text', part.kept, part.attname); \
+         END LOOP; END",
+        literal(name)
+    );
+    format!("DO {}", crate::ident::block(&block))
 }
 
 /// Views over several tables of the new shape, and then privileges.

@@ -185,7 +185,8 @@ fn give_back(kept: &Kept, sync: &TableSync, columns: &Columns<'_>, from: &str) -
     let alias = alias(sync);
     let numbered = |letter: &str, at: usize| format!("s.{letter}{at}");
     let set: Vec<String> = (columns.targets.iter().enumerate())
-        .map(|(at, name)| format!("{name} = {}", numbered("n", at)))
+        // What was of a type that went with the migration was kept as text.
+        .map(|(at, name)| format!("{name} = {}::{}", numbered("n", at), sync.up[at].data_type))
         .collect();
     let key = (columns.key.iter().enumerate())
         .map(|(at, name)| format!("{alias}.{name} = {}", numbered("k", at)));

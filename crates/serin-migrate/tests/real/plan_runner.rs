@@ -140,3 +140,65 @@ fn operations_of_every_kind_go_both_ways() {
         },
     );
 }
+
+#[test]
+fn a_column_that_only_goes_fills_in_nothing() {
+    let Some(lab) = Lab::new(
+        "CREATE TABLE t (id int PRIMARY KEY, a text NOT NULL); INSERT INTO t VALUES (1, 'x')",
+    ) else {
+        return;
+    };
+    life(
+        &lab,
+        &json!([{"drop_column": {"table": "t", "column": "a", "down": "'was ' || id"}}]),
+        || {
+            lab.new_client("INSERT INTO t VALUES (2)");
+            assert_eq!(lab.sql("SELECT a FROM t ORDER BY id"), "x\nwas 2");
+        },
+        || assert_eq!(lab.new_client("SELECT * FROM t ORDER BY id"), "1\n2"),
+    );
+}
+
+#[test]
+fn operations_of_our_own_go_both_ways() {
+    let Some(lab) = Lab::new(
+        "CREATE ROLE plan_runner_reader; \
+         CREATE TABLE users (id int PRIMARY KEY, email text); \
+         CREATE TABLE profiles (user_id int PRIMARY KEY, bio text); \
+         INSERT INTO users SELECT n, n || '@x' FROM generate_series(1, 300) n; \
+         INSERT INTO profiles SELECT n FROM generate_series(1, 300) n;",
+    ) else {
+        return;
+    };
+    let operations = json!([
+        {"x_create_enum": {"name": "mood", "values": ["low", "high"]}},
+        {"add_column": {"table": "users", "column": {"name": "m", "type": "mood", "default": "'low'"}}},
+        {"x_move_column": {"table": "users", "column": "email", "to_table": "profiles",
+            "on": {"id": "user_id"}}},
+        {"x_create_view": {"name": "mails", "definition": "SELECT p.email, u.m FROM users u \
+            JOIN profiles p ON p.user_id = u.id"}},
+        {"x_grant": {"on": ["users", "profiles", "mails"], "privileges": ["SELECT"],
+            "to": ["plan_runner_reader"]}}
+    ]);
+    // What new clients wrote as a value of the new type comes back with it.
+    let (runner, migration) = (lab.runner(), migration(&operations));
+    assert_eq!(start(&runner, &migration), State::Dual);
+    lab.new_client("UPDATE users SET m = 'high' WHERE id = 7");
+    block(runner.revert(&Say::default())).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(start(&runner, &migration), State::Dual);
+    assert_eq!(lab.new_client("SELECT id FROM users WHERE m = 'high'"), "7");
+    block(runner.revert(&Say::default())).unwrap_or_else(|error| panic!("{error}"));
+    life(
+        &lab,
+        &operations,
+        || {
+            lab.sql("UPDATE users SET email = 'old' WHERE id = 1");
+            lab.new_client("UPDATE profiles SET email = 'new' WHERE user_id = 2");
+            assert_eq!(lab.sql("SELECT email FROM users WHERE id = 2"), "new");
+            let seen =
+                "SET ROLE plan_runner_reader; SELECT count(*), max(email), min(m) FROM mails";
+            assert_eq!(lab.new_client(seen), "300|old|low");
+        },
+        || assert_eq!(lab.sql("SELECT count(email) FROM profiles"), "300"),
+    );
+}
