@@ -1,8 +1,9 @@
 //! Plans of the planner in the hands of the runner.
 
-use crate::run_kit::{Lab, block, sure};
+use crate::run_kit::{Lab, block, ident, patience, sure};
 use serde_json::{Value, json};
-use serin_migrate::{Migration, Runner, Say, State};
+use serin_migrate::{Alone, Database, Migration, Runner, Say, State};
+use std::sync::Arc;
 
 fn migration(operations: &Value) -> Migration {
     let document =
@@ -19,13 +20,17 @@ fn start(runner: &Runner, migration: &Migration) -> State {
 
 /// Through the whole life with the runner: back and forth once, and then to its end.
 fn life(lab: &Lab, operations: &Value, dual: impl Fn(), after: impl Fn()) {
-    let (runner, migration) = (lab.runner(), migration(operations));
+    life_of((lab, &lab.runner()), operations, dual, after);
+}
+
+fn life_of((lab, runner): (&Lab, &Runner), operations: &Value, dual: impl Fn(), after: impl Fn()) {
+    let migration = migration(operations);
     let before = lab.shape();
-    assert_eq!(start(&runner, &migration), State::Dual);
+    assert_eq!(start(runner, &migration), State::Dual);
     let reverted = block(runner.revert(&Say::default())).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(reverted.state, State::Reverted);
     assert_eq!(lab.shape(), before);
-    assert_eq!(start(&runner, &migration), State::Dual);
+    assert_eq!(start(runner, &migration), State::Dual);
     dual();
     let done = block(runner.contract(&sure())).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(done.state, State::Done);
@@ -200,5 +205,49 @@ fn operations_of_our_own_go_both_ways() {
             assert_eq!(lab.new_client(seen), "300|old|low");
         },
         || assert_eq!(lab.sql("SELECT count(email) FROM profiles"), "300"),
+    );
+}
+
+#[test]
+fn a_role_that_only_owns_the_tables_is_enough() {
+    let Some(lab) = Lab::new("SELECT 1") else { return };
+    let database = lab.database.clone();
+    lab.sql(&format!(
+        "CREATE ROLE plan_owner LOGIN; CREATE ROLE plan_owned_app; \
+         GRANT CREATE ON DATABASE {database} TO plan_owner; GRANT CREATE ON SCHEMA public TO plan_owner; \
+         SET ROLE plan_owner; \
+         CREATE TABLE kits (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, size int); \
+         CREATE TABLE parts (kit int REFERENCES kits, label text); \
+         GRANT SELECT, INSERT, UPDATE ON kits, parts TO plan_owned_app; \
+         INSERT INTO kits (name, size) SELECT 'n', 1 FROM generate_series(1, 50); \
+         INSERT INTO parts VALUES (1);"
+    ));
+    let url = lab.url().replace("postgres@", "plan_owner@");
+    let database = Database::new(&url, ident("public")).unwrap();
+    let runner = Runner::new(database, Arc::new(Alone), "tester").patience(patience());
+    let operations = json!([
+        {"alter_column": {"table": "kits", "column": "id", "type": "bigint", "up": "id", "down": "id"}},
+        {"alter_column": {"table": "parts", "column": "kit", "type": "bigint", "up": "kit", "down": "kit"}},
+        {"alter_column": {"table": "kits", "column": "name", "nullable": false, "unique": {"name": "one"},
+            "up": "name || id", "down": "left(name, 1)"}},
+        {"add_column": {"table": "parts", "column": {"name": "no", "type": "int", "default": "3"}}},
+        {"create_table": {"name": "more", "columns": [{"name": "id", "type": "serial", "pk": true}]}},
+        {"x_grant": {"on": ["more"], "privileges": ["SELECT"], "to": ["plan_owned_app"]}}
+    ]);
+    life_of(
+        (&lab, &runner),
+        &operations,
+        || {
+            lab.sql("SET ROLE plan_owned_app; INSERT INTO kits (name) VALUES ('old')");
+            let new = "SET ROLE plan_owned_app; INSERT INTO kits (name) VALUES ('new'); \
+                INSERT INTO parts (kit) SELECT max(id) FROM kits; SELECT no FROM parts WHERE kit > 1; \
+                SELECT count(*) FROM more";
+            assert_eq!(lab.new_client(new), "3\n0");
+            assert_eq!(lab.sql("SELECT count(*) FROM kits WHERE name = 'n'"), "51");
+        },
+        || {
+            lab.sql("SET ROLE plan_owned_app; INSERT INTO kits (name) VALUES ('last')");
+            assert_eq!(lab.sql("SELECT count(DISTINCT name) FROM kits"), "53");
+        },
     );
 }
