@@ -204,6 +204,8 @@ impl Cluster {
                 return Ok(true);
             }
             if child.try_wait().map_err(Error::io("waiting for postgres"))?.is_some() {
+                // Else what waits beside it would take the folder away from the next try.
+                keep(&mut child);
                 std::thread::sleep(LOOK);
                 return Ok(false);
             }
