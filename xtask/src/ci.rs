@@ -8,6 +8,7 @@ mod counts;
 mod room;
 mod suite;
 mod tools;
+mod versions;
 
 use crate::{
     command,
@@ -68,10 +69,12 @@ fn steps(options: &Options, run: &mut Run) -> Result<()> {
     run.step("room", |_| room::check())?;
     run.step("tools", |_| tools::prepare(options))?;
     run.step("clients", |_| clients::prepare(options))?;
+    run.step("postgres", |_| versions::prepare(options))?;
     run.step("format", |_| formatting())?;
     run.step("clippy", |_| clippy())?;
     run.step("tidy", |_| tidy::run().map(|()| Ended::Done))?;
     run.step("tests", |counts| suite::run(counts).map(|()| Ended::Done))?;
+    run.step("postgres versions", versions::test)?;
     // A second build of everything for the sake of speed would cost more than it saves.
     let simulation = || sim::play(Built::AsTested, 0, SIMULATION_SEEDS);
     run.step("simulation", |_| simulation().map(|()| Ended::Done))

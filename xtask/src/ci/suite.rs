@@ -7,22 +7,26 @@ use crate::{
 };
 use std::{
     io::{BufRead, BufReader, Write},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 /// Runs the tests; one failing binary does not hide the others.
 pub fn run(counts: &mut Counts) -> Result<()> {
-    let mut cargo = command::cargo(&["test", "--workspace", "--no-fail-fast"]);
+    count(&mut command::cargo(&["test", "--workspace", "--no-fail-fast"]), counts)?;
+    if counts.passed == 0 {
+        return Err(Failure::new("`cargo test` ran no test at all"));
+    }
+    Ok(())
+}
+
+/// Runs some tests and counts them.
+pub fn count(cargo: &mut Command, counts: &mut Counts) -> Result<()> {
     let mut child =
         cargo.stdout(Stdio::piped()).spawn().doing(|| "starting `cargo test`".to_owned())?;
     let echoed = echo(&mut child, counts);
     let status = child.wait().doing(|| "waiting for `cargo test`".to_owned())?;
     echoed?;
-    command::check(&cargo, status)?;
-    if counts.passed == 0 {
-        return Err(Failure::new("`cargo test` ran no test at all"));
-    }
-    Ok(())
+    command::check(cargo, status)
 }
 
 fn echo(child: &mut Child, counts: &mut Counts) -> Result<()> {
