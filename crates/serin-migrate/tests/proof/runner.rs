@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 /// How the process is told what to do.
-const TASK: &str = "SERIN_PROOF_TASK";
+pub const TASK: &str = "SERIN_PROOF_TASK";
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,16 +28,17 @@ struct Task {
 pub fn spawn(url: &str, plan: &Plan, verb: Verb) -> Child {
     let task = Task { url: url.into(), plan: plan.clone(), verb };
     let mut process = Command::new(std::env::current_exe().unwrap());
-    process.args(["--exact", "runner_of_its_own", "--ignored", "--nocapture", "--test-threads=1"]);
+    process.args(["--exact", "runner_of_its_own", "--nocapture", "--test-threads=1"]);
     process.env(TASK, serde_json::to_string(&task).unwrap());
     process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// What the process does; nothing in a process that has no task.
-pub fn main() {
-    let Ok(task) = std::env::var(TASK) else { return };
+/// Does what this process was started for; false when it was for nothing.
+pub fn main() -> bool {
+    let Ok(task) = std::env::var(TASK) else { return false };
     let task: Task = serde_json::from_str(&task).unwrap();
     run(&task.url, &task.plan, task.verb).unwrap();
+    true
 }
 
 /// Takes a migration where it should go, from wherever it is.
