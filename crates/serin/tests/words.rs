@@ -265,7 +265,8 @@ fn texts_name_only_commands_and_options_that_exist() {
     let mut wrong = Vec::new();
     for words in named {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let verbs = if ["flag", "stats", "analysis"].contains(&words[0]) { 2 } else { 1 };
+        let verbs =
+            if ["flag", "stats", "analysis", "migrate"].contains(&words[0]) { 2 } else { 1 };
         let verb: Vec<_> = words.iter().take(verbs).copied().collect();
         if verb[0].starts_with(['-', '_']) || verb[0] == "help" || verb.concat().contains('|') {
             continue;
