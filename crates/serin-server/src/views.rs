@@ -51,6 +51,7 @@ pub(crate) fn service_view(service: &Service, around: Around<'_>) -> ServiceView
         queued: life::queued(service),
         hold: service.hold.clone(),
         kept: service.kept.clone(),
+        migration: service.schemas.open.clone(),
     }
 }
 
@@ -138,7 +139,9 @@ fn notes(service: &Service, trouble: Option<&str>) -> Vec<String> {
         let failure = r.failure.as_ref()?;
         Some(format!("{} of {}: {}", failure.instance, id.version, failure.cause))
     });
-    trouble.map(ToOwned::to_owned).into_iter().chain(drifted).chain(failing).collect()
+    let schema = service.schema_sentence(crate::control::now());
+    let first = trouble.map(ToOwned::to_owned).into_iter().chain(schema);
+    first.chain(drifted).chain(failing).collect()
 }
 
 /// Sums of one revision over all generations the data plane still knows, and its share in the

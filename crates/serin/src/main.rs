@@ -75,7 +75,7 @@ fn run(cli: Cli) -> Exit {
         Verb::Help(args) => info::help(&printer, &args),
         Verb::Presets(args) => presets::show(&printer, &args),
         Verb::Flag(args) => flag::flag(&global, &printer, *args),
-        Verb::Migrate(args) => migrate::migrate(&printer, *args),
+        Verb::Migrate(args) => migrate::migrate(&global, &printer, *args),
         Verb::Docs => Ok(info::docs(&printer)),
         Verb::Version => Ok(info::version(&printer)),
         Verb::Completions(args) => Ok(info::completions(&printer, &args)),

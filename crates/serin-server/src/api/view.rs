@@ -28,8 +28,8 @@ pub use rollout::{LatencyIntervals, RolloutStatus, RolloutView};
 
 use serde::{Deserialize, Serialize};
 use serin_core::{
-    Entry, Hold, Kept, RefusalCode, RevisionId, RolloutRecord, ServiceName, Timestamp, WaitingOn,
-    Weight,
+    Entry, Hold, Kept, OpenMigration, RefusalCode, RevisionId, RolloutRecord, ServiceName,
+    Timestamp, WaitingOn, Weight,
 };
 use std::net::SocketAddr;
 
@@ -88,6 +88,9 @@ pub struct ServiceView {
     /// The revision whose instances stay without traffic.
     #[serde(default)]
     pub kept: Option<Kept>,
+    /// The migration of its database that is under way or waits for its contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<OpenMigration>,
 }
 
 /// Traffic of one revision.
@@ -255,7 +258,7 @@ pub struct AppliedService {
 
 /// Body of `POST /api/v1/services/{name}:{verb}`; verbs `deploy`, `retry`, `promote`, `approve`,
 /// `pause`, `resume`, `abort`, `rollback`, `release`, `mark`, `clean`, `drill`,
-/// `remove`.
+/// `contract`, `remove`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of one verb
@@ -275,6 +278,12 @@ pub struct VerbRequest {
     pub reason: Option<String>,
     /// Who, as the client knows it.
     pub actor: Option<String>,
+    /// `contract`: what speaks against it is set aside, for this reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub override_reason: Option<String>,
+    /// `contract`: the backup there is, or why none is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<String>,
 }
 
 /// An error, RFC 9457 problem+json. Status 404 unknown, 409 refused, 422 invalid file, 503 storage.

@@ -82,6 +82,10 @@ fn ask_of(service: &Service, verb: &str, request: &VerbRequest) -> Result<Ask, A
         "retry" => Ask::Retry { allow_bad: request.allow_bad },
         "release" => Ask::Release,
         "clean" => Ask::Clean,
+        "contract" => Ask::Contract {
+            override_reason: request.override_reason.clone(),
+            backup: request.backup.clone(),
+        },
         "mark" => {
             let Some(revision) = named else {
                 let missing = ApiError::invalid("no revision is named");

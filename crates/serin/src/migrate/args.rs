@@ -42,7 +42,7 @@ pub enum MigrateVerb {
     /// How much of the time rows are filled: `25%`, or `default`
     Rate(RateArgs),
     /// Drop the old shape, once nothing uses it
-    Contract(GoArgs),
+    Contract(ContractArgs),
     /// Go back to the old shape; what it cannot hold is kept aside
     Rollback(GoArgs),
     /// All migrations of the schema, with who and when
@@ -183,6 +183,16 @@ pub struct GoArgs {
     pub accept_foreign: bool,
     #[command(flatten)]
     pub stay: Stay,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Of a service the server does it, and knows what runs.\n\n\
+    Example:\n  serin migrate contract shop --backup 'nightly of 3 May'")]
+pub struct ContractArgs {
+    /// The service whose migration it is; without it that of the database
+    pub service: Option<String>,
+    #[command(flatten)]
+    pub go: GoArgs,
 }
 
 #[derive(Debug, Args)]

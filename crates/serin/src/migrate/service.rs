@@ -1,0 +1,52 @@
+//! Migrations that belong to a service: the server does the work, and knows what runs.
+
+use super::args::GoArgs;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::printer::{Line, Tone};
+use crate::who::actor;
+use serin_core::MigrationPhase;
+use serin_server::api::view::{ServiceView, VerbRequest};
+use std::time::{Duration, Instant};
+
+/// Time between two looks at how far it is.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// `serin migrate contract SERVICE`: drops the old shape, and stays until it is gone or refused.
+pub async fn contract(
+    context: &Context<'_>,
+    service: &str,
+    args: &GoArgs,
+) -> Result<Exit, Failure> {
+    let request = VerbRequest {
+        actor: Some(actor()),
+        override_reason: args.r#override.clone(),
+        backup: args.backup.clone(),
+        ..VerbRequest::default()
+    };
+    let path = format!("/api/v1/services/{service}:contract");
+    let mut view: ServiceView = context.client.submit(&path, &request).await?.read()?;
+    let until = args.stay.timeout.map(|time| Instant::now() + time);
+    loop {
+        let Some(open) = &view.migration else { return Ok(done(context, service)) };
+        if matches!(open.phase, MigrationPhase::Promoted { .. }) {
+            let why = open.stopped.clone().unwrap_or_else(|| "it was refused".into());
+            return Err(Failure::new(Exit::Refused, "refused", why)
+                .hint("set aside what can be with `--override REASON`, or wait"));
+        }
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return Ok(Exit::TimedOut);
+        }
+        tokio::time::sleep(LOOK).await;
+        view = context.view(service).await?;
+    }
+}
+
+fn done(context: &Context<'_>, service: &str) -> Exit {
+    if !context.printer.is_json() {
+        let line = Line::toned(Tone::Bold, service);
+        context.printer.data(&line.text(": only the new shape is left"));
+    }
+    Exit::Reached
+}
