@@ -1,7 +1,7 @@
 //! Facts that reach the engine, all in the past tense.
 
 use crate::{
-    Counts, FlagEnd, FlagOrder, MigrationNews, MigrationOrder, Observation, RevisionId,
+    Counts, Departure, FlagEnd, FlagOrder, MigrationNews, MigrationOrder, Observation, RevisionId,
     ServiceSpec, Weight,
 };
 use serde::{Deserialize, Serialize};
@@ -163,6 +163,9 @@ pub struct DeployAsk {
     pub revision: RevisionId,
     /// Deploy even a revision that was rolled back before, with fresh evidence.
     pub allow_bad: bool,
+    /// The trains it could take; `None` where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub departure: Option<Departure>,
 }
 
 /// Why an ask was refused. Nothing was changed.

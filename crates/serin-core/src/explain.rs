@@ -65,6 +65,8 @@ pub enum WaitingOn {
     Flag { key: String, why: String },
     /// A migration of the database, how far it is, and what is in the way.
     Migration { name: String, what: String },
+    /// The train that takes a deploy.
+    Train { revision: RevisionId, departs: Timestamp, left: Millis },
     /// A winner among the arms of an experiment.
     Experiment { standing: String, missing: String, left: Millis },
 }
@@ -122,6 +124,9 @@ impl fmt::Display for WaitingOn {
                 "instances of {}: {ready} of {wanted} ready; nobody has answered users for {so_far}",
                 revision.version
             ),
+            Self::Train { revision, left, .. } => {
+                write!(f, "the train that takes {} ({left} left)", revision.version)
+            }
             Self::Flag { key, why } => write!(f, "flag {key}: {why}"),
             Self::Migration { name, what } => write!(f, "migration {name}: {what}"),
             Self::Tests { running, passed, of } => {
@@ -175,9 +180,15 @@ pub fn waiting_on(service: &Service, now: Timestamp) -> WaitingOn {
     }
     match &service.rollout {
         Some(rollout) => of_kind(service, rollout_waits(service, rollout, now)),
-        None if service.is_applied() => WaitingOn::Nothing,
+        None if service.is_applied() => train(service, now),
         None => acknowledgement(service),
     }
+}
+
+fn train(service: &Service, now: Timestamp) -> WaitingOn {
+    let Some(first) = service.boarded.first() else { return WaitingOn::Nothing };
+    let (revision, departs) = (first.deploy.revision.clone(), first.departs);
+    WaitingOn::Train { revision, departs, left: departs.since(now) }
 }
 
 /// A flag has no instances: what they would be waited for is the data plane's word.

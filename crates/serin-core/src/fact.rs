@@ -77,6 +77,12 @@ pub enum Fact {
     Queued { revision: RevisionId, behind: RevisionId, by: Actor },
     /// A deploy that waited will not start.
     Unqueued { revision: RevisionId, by: Actor, why: String },
+    /// A deploy waits for its train.
+    Boarded { revision: RevisionId, by: Actor, departs: Timestamp, span: Millis },
+    /// The train of a deploy leaves.
+    Departed { revision: RevisionId, by: Actor },
+    /// A person deploys without waiting for the train.
+    TrainWaived { revision: RevisionId, by: Actor, departs: Timestamp, why: String },
     /// The steps of the rollout were replaced; it goes on at this one of the new.
     Replanned { by: Actor, step: usize, steps: usize, weight: Weight },
     /// Steps that are not gone through, because the revision was good and is ready.
@@ -167,6 +173,7 @@ impl Fact {
             | Self::Reported { .. }
             | Self::Formats { .. }
             | Self::Unqueued { .. }
+            | Self::TrainWaived { .. }
             | Self::Flag { ended: FlagEnd::Refused { .. } | FlagEnd::Left { .. }, .. }
             | Self::Migration {
                 told:

@@ -105,6 +105,7 @@ pub(crate) fn old_variant() -> Revision {
         promoted_at: Some(Timestamp(0)),
         colour: Colour::Blue,
         data: None,
+        clients: None,
         good_at: None,
         usual: None,
         marked: None,

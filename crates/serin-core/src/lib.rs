@@ -12,6 +12,7 @@
 //! - A plan that fails [`lint`] is never handed out, except one that only moves traffic to stable.
 
 mod beside;
+mod clients;
 mod counted;
 mod engine;
 mod event;
@@ -37,6 +38,10 @@ mod switched;
 mod time;
 
 pub use beside::{Beside, Contest, TestRun, Trial, VariantRun};
+pub use clients::{
+    ClientRange, ClientRangeError, ClientSpan, ClientVersion, Clients, client_version,
+    clients_left_out,
+};
 pub use counted::{Counted, CountedAt, Planned};
 pub use engine::{HookOrder, Transition, flags_wanted, hooks_wanted, migrations_wanted, step};
 pub use event::{
@@ -47,8 +52,8 @@ pub use fact::{Entry, Fact, Severity};
 pub use flag::{CarriedFlags, Exposure, FlagSource, FlagSpec};
 pub use id::{Digest, Generation, IdError, RevisionId, ServiceName, Version, Weight};
 pub use lifecycle::{
-    Hold, Kept, KeptFor, Leftover, LeftoverKind, Queued, Recovery, WayBack, leftovers,
-    rollback_class, way_back_before,
+    Boarded, Departure, Hold, Kept, KeptFor, Leftover, LeftoverKind, Queued, Recovery, Timetable,
+    Train, WayBack, leftovers, rollback_class, way_back_before,
 };
 pub use lint::{Note, lint, moves_only_to_stable};
 pub use migration::{

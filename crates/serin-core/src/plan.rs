@@ -2,7 +2,7 @@
 //! left to make.
 
 use crate::{
-    AffinityKey, CarriedFlags, Colour, FlagSpec, Generation, Goal, HeaderMatch, Millis,
+    AffinityKey, CarriedFlags, Clients, Colour, FlagSpec, Generation, Goal, HeaderMatch, Millis,
     RequestMatch, RevisionId, RunSpec, ServiceName, Shared, Weight,
 };
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,9 @@ pub struct Plan {
     /// Flags that requests carry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carries: Option<CarriedFlags>,
+    /// Which clients revisions serve, where somebody said so and there is a choice.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clients: BTreeMap<RevisionId, Clients>,
     /// Set where the revisions are variants of this flag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flag: Option<FlagSpec>,
@@ -171,6 +174,7 @@ impl Plan {
             goal: None,
             drain: crate::spec::drain(),
             carries: None,
+            clients: BTreeMap::new(),
             flag: None,
         }
     }

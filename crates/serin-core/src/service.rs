@@ -3,7 +3,7 @@
 use crate::engine::trade;
 use crate::flag::old_variant;
 use crate::{
-    Actor, Colour, DataFormats, Generation, Hold, Kept, Millis, Observation, Phase, Plan, Queued,
+    Actor, Boarded, Clients, Colour, DataFormats, Generation, Hold, Kept, Millis, Observation, Phase, Plan, Queued,
     RevisionId, Rollout, RolloutRecord, RunSpec, Schemas, ServiceName, ServiceSpec, Shared,
     Switched, Timestamp,
 };
@@ -42,6 +42,9 @@ pub struct Service {
     /// The deploy that waits for the rollout under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<Queued>,
+    /// Deploys that wait for their train, in the order they leave; at most two.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boarded: Vec<Boarded>,
     /// The revision whose instances stay without traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Kept>,
@@ -82,6 +85,9 @@ pub struct Revision {
     /// Data formats it understands; `None` when nobody said.
     #[serde(default)]
     pub data: Option<DataFormats>,
+    /// Clients it serves; `None` when nobody said: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<Clients>,
     /// Since when it counts as good if nothing brings it down before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub good_at: Option<Timestamp>,
@@ -154,6 +160,7 @@ impl Service {
             next_rollout: 1,
             removing: false,
             queued: None,
+            boarded: vec![],
             kept: None,
             switched: vec![],
             schemas: Schemas::default(),
@@ -227,7 +234,8 @@ impl Service {
     /// something else has its name.
     pub fn called(&self, id: RevisionId) -> RevisionId {
         let queued = self.queued.iter().map(|queued| &queued.deploy.revision);
-        let known = self.revisions.keys().chain(queued);
+        let boarded = self.boarded.iter().map(|boarded| &boarded.deploy.revision);
+        let known = self.revisions.keys().chain(queued).chain(boarded);
         let namesakes = known.filter(|known| known.version.name() == id.version.name());
         let namesakes: Vec<_> = namesakes.collect();
         if let Some(same) = namesakes.iter().find(|known| known.digest == id.digest) {

@@ -2,8 +2,8 @@
 //! lowered to one [`Schedule`] of stages and steps.
 
 use crate::{
-    Capacity, CarriedFlags, DataFormats, DatabaseSpec, FlagSpec, HeaderMatch, Millis,
-    OnInstanceFailure, OnNewRevision, RollbackSpec, ServiceName, Shared, Step, Version,
+    Capacity, CarriedFlags, Clients, DataFormats, DatabaseSpec, FlagSpec, HeaderMatch, Millis,
+    OnInstanceFailure, OnNewRevision, RollbackSpec, ServiceName, Shared, Step, Train, Version,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::{Metric, MetricSettings, threshold::Check};
@@ -35,6 +35,12 @@ pub struct ServiceSpec {
     /// Data formats of the revision this file describes.
     #[serde(default)]
     pub data: Option<DataFormats>,
+    /// Clients that the revision this file describes serves; `None` when nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<Clients>,
+    /// When deploys leave; at once when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train: Option<Train>,
     /// Revisions kept beside those that run, 1 to 50.
     #[serde(default = "history_limit")]
     pub history_limit: u32,
@@ -389,6 +395,8 @@ impl ServiceSpec {
             on_new_revision: OnNewRevision::default(),
             rollback: RollbackSpec::default(),
             data: None,
+            clients: None,
+            train: None,
             history_limit: history_limit(),
             instance_hour_cost: None,
             flag: None,

@@ -29,7 +29,7 @@ fn flag(steps: Vec<Step>) -> World {
 
 fn release(world: &mut World, revision: RevisionId) -> Result<(), Refusal> {
     let spec = world.service.spec.clone();
-    let ask = DeployAsk { spec, revision, allow_bad: false };
+    let ask = DeployAsk { spec, revision, allow_bad: false, departure: None };
     world.ask(Ask::Deploy(Box::new(ask)))
 }
 

@@ -81,7 +81,12 @@ impl Site {
     /// # Errors
     /// It is refused, or the world does not follow.
     pub async fn deploy(&mut self, revision: RevisionId) -> Result<()> {
-        let ask = DeployAsk { spec: self.service.spec.clone(), revision, allow_bad: false };
+        let ask = DeployAsk {
+            spec: self.service.spec.clone(),
+            revision,
+            allow_bad: false,
+            departure: None,
+        };
         let ask = Ask::Deploy(Box::new(ask));
         self.tell(Event::Asked { by: Actor("bench".into()), reason: None, ask }).await
     }

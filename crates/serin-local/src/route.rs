@@ -3,8 +3,8 @@
 use crate::crew::{Crew, Wanted, crews};
 use crate::world::{Fleet, Instance, InstanceId, Phase};
 use serin_core::{
-    Affinity, AffinityKey, CarriedFlags, FlagSource, Generation, Goal, HeaderMatch, Mirror, Plan,
-    Preview, RequestMatch, Rule, TextMatch, Weight,
+    Affinity, AffinityKey, CarriedFlags, ClientSpan, Clients, FlagSource, Generation, Goal,
+    HeaderMatch, Mirror, Plan, Preview, RequestMatch, Rule, TextMatch, Weight,
 };
 use serin_proxy::wire;
 use std::collections::BTreeSet;
@@ -44,6 +44,7 @@ pub fn route(plan: &Plan, fleet: &Fleet, leaving: &BTreeSet<InstanceId>) -> wire
         preview: plan.preview.as_ref().map(preview),
         goal: plan.goal.as_ref().map(goal),
         flags: plan.carries.as_ref().map(flags),
+        clients: plan.clients.iter().map(|(id, one)| (id.to_string(), clients(one))).collect(),
         ..wire::Route::new(plan.service.as_str(), listen, generation, arms)
     }
 }
@@ -100,6 +101,15 @@ fn flags(flags: &CarriedFlags) -> wire::Flags {
         user: source(&flags.user),
         attributes: attributes.map(|(name, from)| (name.clone(), source(from))).collect(),
         token: flags.token.clone(),
+    }
+}
+
+fn clients(clients: &Clients) -> wire::Clients {
+    let span = |span: &ClientSpan| wire::ClientSpan { from: span.from, below: span.below };
+    wire::Clients {
+        header: clients.header.clone(),
+        serves: clients.serves.spans().iter().map(span).collect(),
+        assume: clients.assume,
     }
 }
 

@@ -106,6 +106,10 @@ pub fn copy(
     user: Option<User>,
 ) {
     let Some(mirror) = route.mirror.as_ref().filter(|mirror| mirror.arm != served) else { return };
+    // A client that the copy's revision does not serve would only look like its fault.
+    if route.steer.as_ref().is_some_and(|steer| !steer.serves(mirror.arm, request.headers())) {
+        return;
+    }
     if !mirror.wants(request, user, &mut worker.rng.borrow_mut()) {
         return;
     }

@@ -1,8 +1,11 @@
 //! Requests that go somewhere for what they say, and not by weight: override header, rules, and
 //! those that take no part in the dealing. Compiled once for each order.
 
+mod clients;
+
 use crate::route::Arm;
 use crate::wire::{self, Role, TextMatch};
+use clients::Clients;
 use http::header::{HeaderMap, HeaderName};
 use http::{Method, Request};
 use regex_lite::Regex;
@@ -27,12 +30,15 @@ pub struct Steer {
     /// The arms by the words of the override header.
     words: Vec<(String, usize)>,
     stable: Option<usize>,
+    clients: Option<Clients>,
 }
 
 impl Steer {
     /// `None` when every request is dealt. `arms` are in the order the route has them.
     pub fn new(wire: &wire::Route, arms: &[Arm]) -> Option<Self> {
-        if wire.override_header.is_none() && wire.rules.is_empty() && wire.only.is_empty() {
+        let clients = Clients::new(wire, arms);
+        let plain = wire.override_header.is_none() && wire.rules.is_empty() && wire.only.is_empty();
+        if plain && clients.is_none() {
             return None;
         }
         let rule = |rule: &wire::Rule| (HeaderTest::all(&rule.matches), find(arms, &rule.to));
@@ -42,19 +48,39 @@ impl Steer {
             only: HeaderTest::all(&wire.only),
             words: words(arms),
             stable: stable(arms),
+            clients,
         })
     }
 
-    /// Where a request with these headers goes: override, then rules, then whether it is dealt.
+    /// Where a request with these headers goes: override, then rules, then whether it is dealt. Who
+    /// overrides gets what was asked for; nobody else is given to an arm that does not serve its
+    /// client while another does.
     pub fn way(&self, headers: &HeaderMap) -> Way {
         if let Some(arm) = self.overridden(headers) {
             return Way::Led(Some(arm));
         }
+        let way = self.asked(headers);
+        let Some(clients) = &self.clients else { return way };
+        let served = match way {
+            Way::Led(Some(arm)) => clients.serves(arm, headers),
+            Way::Led(None) => false,
+            Way::Dealt => clients.all_serve(headers),
+        };
+        let other = if served { None } else { clients.who_serves(headers) };
+        other.map_or(way, |arm| Way::Led(Some(arm)))
+    }
+
+    fn asked(&self, headers: &HeaderMap) -> Way {
         let fits = |tests: &[HeaderTest]| tests.iter().any(|test| test.fits(headers));
         if let Some((_, arm)) = self.rules.iter().find(|(tests, _)| fits(tests)) {
             return Way::Led(*arm);
         }
         if self.only.is_empty() || fits(&self.only) { Way::Dealt } else { Way::Led(self.stable) }
+    }
+
+    /// Whether arm `at` serves the client of a request.
+    pub fn serves(&self, at: usize, headers: &HeaderMap) -> bool {
+        self.clients.as_ref().is_none_or(|clients| clients.serves(at, headers))
     }
 
     fn overridden(&self, headers: &HeaderMap) -> Option<usize> {

@@ -5,12 +5,14 @@
 //! `"counters"`, `"ping"`, `{"listeners":null}`.
 
 mod affinity;
+mod clients;
 mod counters;
 mod flags;
 mod flags_held;
 mod rules;
 
 pub use affinity::{Affinity, AffinityError, AffinityKey, DEFAULT_WINDOW_S, MAX_WINDOW_S};
+pub use clients::{ClientSpan, ClientVersion, Clients};
 pub use counters::{
     ArmCounters, Copies, Counters, Dropped, InstanceLoad, Judged, MAX_COPIES, MAX_COPY_BODY,
     MAX_INSTANCES, ServiceCounters, Totals,
@@ -20,7 +22,7 @@ pub use flags_held::FlagsReply;
 pub use rules::{Goal, HeaderMatch, Mirror, Preview, RequestMatch, Rule, RuleError, TextMatch};
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -120,6 +122,9 @@ pub struct Route {
     /// Flags that its requests carry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flags: Option<Flags>,
+    /// Revisions that do not serve every client.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clients: BTreeMap<String, Clients>,
 }
 
 fn default_request_timeout_ms() -> u64 {
@@ -149,6 +154,7 @@ impl Route {
             preview: None,
             goal: None,
             flags: None,
+            clients: BTreeMap::new(),
         }
     }
 
@@ -299,6 +305,12 @@ pub enum Request {
     },
     /// Everything counted so far. Answered by [`Reply::Counters`].
     Counters,
+    /// What is evidence about these services, and nothing else of what was counted. Answered by
+    /// [`Reply::Counters`].
+    Evidence {
+        /// Their names.
+        services: BTreeSet<String>,
+    },
     /// Serve these flags. Answered by [`Reply::Flags`].
     Flags(serin_edge::Table),
     /// Change one flag of the table that is held. Answered by [`Reply::Flags`].

@@ -4,10 +4,10 @@
 use crate::api::error::ApiError;
 use crate::api::view::{Applied, AppliedService, ApplyRequest, VerbRequest, schema_of};
 use crate::control::{Core, Handle, now};
-use crate::machine;
 use crate::schema::read_migrations;
+use crate::{machine, train};
 use serin_core::{
-    Actor, Ask, DeployAsk, Event, RevisionId, Service, ServiceName, ServiceSpec, Version,
+    Actor, Ask, DeployAsk, Event, RevisionId, Service, ServiceName, ServiceSpec, Train, Version,
 };
 use serin_spec::{Located, Problem, Problems, Severity, Source};
 use std::net::SocketAddr;
@@ -30,6 +30,8 @@ struct Terms {
     reason: Option<String>,
     allow_bad: bool,
     dry_run: bool,
+    /// Without waiting for a train.
+    past_train: bool,
 }
 
 /// `POST /api/v1/apply`.
@@ -43,6 +45,7 @@ pub(crate) async fn apply(
         reason: request.reason.clone(),
         allow_bad: request.allow_bad,
         dry_run: request.dry_run,
+        past_train: request.now,
     };
     let wanted = read(handle, &request).await?;
     deploy_all(handle, wanted, &terms).await
@@ -69,6 +72,7 @@ async fn read(handle: &Handle, request: &ApplyRequest) -> Result<Vec<Wanted>, Ap
     let mut problems = clashes(&loaded.services, &taken);
     problems.extend(tokio::task::block_in_place(|| read_migrations(&mut loaded.services)));
     problems.extend(machine::problems(&loaded.services));
+    problems.extend(loaded.services.iter().filter_map(unknown_zone));
     let lacking = !problems.is_empty();
     let mut wanted = Vec::new();
     for service in &loaded.services {
@@ -110,6 +114,7 @@ pub(crate) async fn deploy(
         reason: request.reason,
         allow_bad: request.allow_bad,
         dry_run: request.dry_run,
+        past_train: request.now,
     };
     deploy_all(handle, vec![wanted], &terms).await
 }
@@ -126,7 +131,7 @@ pub(crate) async fn deploy_made(
         .await
         .map_err(|why| ApiError::invalid(format!("{} cannot be deployed: {why}", spec.name)))?;
     let wanted = Wanted { spec, from: None, revision, warnings: vec![] };
-    let terms = Terms { by, reason, allow_bad: true, dry_run: false };
+    let terms = Terms { by, reason, allow_bad: true, dry_run: false, past_train: true };
     deploy_all(handle, vec![wanted], &terms).await
 }
 
@@ -198,6 +203,15 @@ async fn addresses(handle: &Handle) -> Result<Vec<(ServiceName, SocketAddr)>, Ap
     all.await.ok_or_else(ApiError::ending)
 }
 
+/// A timetable in a time zone that this machine does not know.
+fn unknown_zone(service: &Located<ServiceSpec>) -> Option<Problem> {
+    let Some(Train::At(table)) = &service.value.train else { return None };
+    let text = format!("this machine knows no time zone `{}`", table.zone);
+    let problem = || service.problem(Severity::Error, "time-zone", "spec.train.timeZone", text);
+    let hint = "see `timedatectl list-timezones`, or install the time zone database (tzdata)";
+    train::zone(table).is_none().then(|| problem().hint(hint))
+}
+
 /// Addresses that another running service has.
 fn clashes(services: &[Located<ServiceSpec>], taken: &[(ServiceName, SocketAddr)]) -> Vec<Problem> {
     let clash = |service: &Located<ServiceSpec>| {
@@ -266,7 +280,11 @@ async fn keep(handle: &Handle, wanted: &[Wanted]) -> Result<(), ApiError> {
 /// Digests of all revisions that are known.
 fn digests(core: &Core) -> std::collections::BTreeSet<String> {
     let queued = |s: &Service| s.queued.as_ref().map(|q| q.deploy.revision.clone());
-    let of = |s: &Service| s.revisions.keys().cloned().chain(queued(s)).collect::<Vec<_>>();
+    let boarded = |s: &Service| s.boarded.iter().map(|b| b.deploy.revision.clone()).collect();
+    let of = |s: &Service| {
+        let waiting: Vec<_> = boarded(s);
+        s.revisions.keys().cloned().chain(queued(s)).chain(waiting).collect::<Vec<_>>()
+    };
     core.executor.services().flat_map(of).map(|id| id.digest.as_str().to_owned()).collect()
 }
 
@@ -379,6 +397,7 @@ fn event(one: &Wanted, terms: &Terms) -> Event {
         spec: one.spec.clone(),
         revision: one.revision.clone(),
         allow_bad: terms.allow_bad,
+        departure: train::departure(&one.spec, now(), terms.past_train),
     };
     let ask = Ask::Deploy(Box::new(ask));
     Event::Asked { by: terms.by.clone(), reason: terms.reason.clone(), ask }
@@ -388,9 +407,11 @@ fn outcome(before: Option<&Service>, after: &Service, one: Wanted) -> AppliedSer
     let rollout = after.rollout.as_ref().filter(|r| r.candidate == one.revision).map(|r| r.id);
     let started = before.is_some_and(|b| b.next_rollout != after.next_rollout);
     let waits = after.queued.as_ref().is_some_and(|q| q.deploy.revision == one.revision);
+    let boarded = after.boarded.iter().find(|b| b.deploy.revision == one.revision);
     let action = match before {
         None => "created",
         Some(_) if waits => "queued",
+        Some(_) if boarded.is_some() => "boarded",
         Some(_) if started => "rollout-started",
         Some(before) if before.spec != after.spec => "configured",
         Some(_) => "unchanged",
@@ -400,6 +421,7 @@ fn outcome(before: Option<&Service>, after: &Service, one: Wanted) -> AppliedSer
         action: action.into(),
         revision: one.revision,
         rollout,
+        departs: boarded.map(|boarded| boarded.departs),
         warnings: one.warnings,
     }
 }

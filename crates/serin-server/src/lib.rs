@@ -22,6 +22,7 @@ mod release;
 mod run;
 mod schema;
 mod token;
+mod train;
 mod views;
 
 pub use flags::FlagsListen;

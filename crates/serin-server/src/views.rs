@@ -49,6 +49,8 @@ pub(crate) fn service_view(service: &Service, around: Around<'_>) -> ServiceView
         instances: instances(service, around.instances),
         way_back: life::way_back(service),
         queued: life::queued(service),
+        boarded: life::boarded(service),
+        clients: life::clients(service),
         hold: service.hold.clone(),
         kept: service.kept.clone(),
         migration: service.schemas.open.clone(),

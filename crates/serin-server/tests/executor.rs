@@ -76,6 +76,8 @@ fn spec() -> ServiceSpec {
         on_new_revision: serin_core::OnNewRevision::default(),
         rollback: serin_core::RollbackSpec::default(),
         data: None,
+        clients: None,
+        train: None,
         history_limit: 10,
         instance_hour_cost: None,
         flag: None,
@@ -83,7 +85,8 @@ fn spec() -> ServiceSpec {
 }
 
 fn deploy(version: &str) -> Event {
-    let ask = DeployAsk { spec: spec(), revision: revision(version), allow_bad: false };
+    let ask =
+        DeployAsk { spec: spec(), revision: revision(version), allow_bad: false, departure: None };
     Event::Asked { by: Actor("ada".into()), reason: None, ask: Ask::Deploy(Box::new(ask)) }
 }
 

@@ -103,6 +103,8 @@ pub fn spec(name: &str, port: u16, rng: &mut Rng) -> ServiceSpec {
         on_new_revision: serin_core::OnNewRevision::default(),
         rollback: serin_core::RollbackSpec::default(),
         data: None,
+        clients: None,
+        train: None,
         history_limit: 10,
         instance_hour_cost: None,
         flag: None,

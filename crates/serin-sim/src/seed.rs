@@ -73,7 +73,11 @@ impl Writer {
         if truth != "good" {
             self.line(&format!("truth {version} {truth}"));
         }
-        let allow = if self.one_in(20) { " allow-bad" } else { "" };
+        let allow = match self.rng.u32(..20) {
+            0 => " allow-bad",
+            1 | 2 => " now",
+            _ => "",
+        };
         let name = self.services[number].name.clone();
         self.line(&format!("deploy {name} {version}{allow}"));
         self.services[number].versions.push(version);

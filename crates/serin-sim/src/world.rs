@@ -19,13 +19,15 @@ pub use post::Faults;
 use crate::draw::{self, Truth};
 use crate::log::SimLog;
 use crate::machine::Orders;
-use crate::script::command::{Button, Command, Target};
+use crate::script::command::{Button, Command, Target, Wish};
 use crate::script::settings;
 use crate::tally::Tally;
 use controller::{Controller, Old};
 use fastrand::Rng;
 use post::Post;
-use serin_core::{Actor, Ask, DeployAsk, Event, RevisionId, ServiceName, Timestamp, Version};
+use serin_core::{
+    Actor, Ask, Departure, DeployAsk, Event, RevisionId, ServiceName, Timestamp, Version,
+};
 use serin_server::executor::Error;
 use std::collections::BTreeMap;
 
@@ -109,9 +111,7 @@ impl World {
             Command::Dice(seed) => self.roll(seed)?,
             Command::Service(name, changes) => self.describe(&name, &changes)?,
             Command::On(name) => self.turn_to(&name)?,
-            Command::Deploy { service, version, allow_bad, because } => {
-                self.deploy(&service, &version, allow_bad, because)?;
-            }
+            Command::Deploy(wish) => self.deploy(wish)?,
             Command::Advance(seconds) => self.advance(seconds),
             Command::Settle => self.settle(),
             Command::Traffic(service, rate) => {
@@ -247,19 +247,15 @@ impl World {
         Ok(())
     }
 
-    fn deploy(
-        &mut self,
-        service: &str,
-        version: &Version,
-        allow_bad: bool,
-        because: Option<String>,
-    ) -> Result<(), String> {
-        self.must_be(service)?;
+    fn deploy(&mut self, wish: Wish) -> Result<(), String> {
+        self.must_be(&wish.service)?;
         self.excuse_what_may_be_down();
-        let revision = draw::revision(version.as_str());
+        let revision = draw::revision(wish.version.as_str());
         let spec = self.place()?.spec.clone();
-        let ask = DeployAsk { spec, revision, allow_bad };
-        self.ask(Ask::Deploy(Box::new(ask)), because, None)
+        let train = spec.train.as_ref().and_then(|train| train.departures(self.now));
+        let departure = train.map(|(at, then)| Departure { at, then, waived: wish.now });
+        let ask = DeployAsk { spec, revision, allow_bad: wish.allow_bad, departure };
+        self.ask(Ask::Deploy(Box::new(ask)), wish.because, None)
     }
 
     /// A deploy may promise more than what it finds: all of a service that was allowed to be down

@@ -20,6 +20,7 @@ mod affinity;
 
 mod analysis;
 mod checks;
+mod clients;
 mod data;
 mod database;
 mod environment;
@@ -38,6 +39,7 @@ mod service;
 mod steps;
 mod strategy;
 mod traffic;
+mod train;
 mod tree;
 mod variables;
 mod written;

@@ -1,18 +1,18 @@
 //! One document: `kind: Service`.
 
 use crate::{
-    Located, checks, data, database,
+    Located, checks, clients, data, database,
     field::Field,
     nearest::nearest,
     reader::{Context, Reader},
     rollback::{self, Rollback},
     run,
     strategy::{self, Around},
-    traffic,
+    traffic, train,
     yaml::{Node, shown},
 };
 use serin_core::{
-    DataFormats, OnNewRevision, RunSpec, Schedule, ServiceName, ServiceSpec, TrafficSpec, Version,
+    Clients, DataFormats, OnNewRevision, RunSpec, Schedule, ServiceName, ServiceSpec, TrafficSpec, Train, Version,
 };
 use std::path::Path;
 
@@ -175,6 +175,8 @@ struct Rules {
     on_new_revision: OnNewRevision,
     rollback: Option<Rollback>,
     data: Option<DataFormats>,
+    clients: Option<Clients>,
+    train: Option<Train>,
     history_limit: Option<u32>,
     instance_hour_cost: Option<f64>,
 }
@@ -191,6 +193,8 @@ impl Rules {
             }),
             rollback: reader.maybe("rollback", |f| rollback::read(&f, worker)),
             data: reader.maybe("data", |f| data::read(&f)),
+            clients: reader.maybe("clients", |f| clients::read(&f)),
+            train: reader.maybe("train", |f| train::read(&f)),
             history_limit: reader
                 .maybe("revisionHistoryLimit", |f| f.integer(1..=50))
                 .map(|n| n as u32),
@@ -214,6 +218,8 @@ impl Rules {
             on_new_revision: self.on_new_revision,
             rollback: self.rollback.map(|r| r.spec).unwrap_or_default(),
             data: self.data,
+            clients: self.clients,
+            train: self.train,
             history_limit: self.history_limit.unwrap_or(spec.history_limit),
             instance_hour_cost: self.instance_hour_cost,
             flag: None,

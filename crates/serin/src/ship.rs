@@ -32,6 +32,7 @@ pub async fn apply(context: &Context<'_>, args: ApplyArgs) -> Result<Exit, Failu
         reason: args.why.reason,
         dry_run: args.dry_run,
         allow_bad: args.allow_bad,
+        now: args.now,
         ..request(context, &args.file, args.revision)?
     };
     let document = context.client.submit("/api/v1/apply", &request).await?;
@@ -55,6 +56,7 @@ pub fn request(
         actor: Some(actor()),
         dry_run: false,
         allow_bad: false,
+        now: false,
     })
 }
 
@@ -64,6 +66,7 @@ pub async fn deploy(context: &Context<'_>, args: DeployArgs) -> Result<Exit, Fai
     let request = VerbRequest {
         revision: Some(args.revision),
         allow_bad: args.allow_bad,
+        now: args.now,
         dry_run: args.dry_run,
         reason: args.why.reason,
         ..asked()
@@ -123,7 +126,7 @@ async fn way(context: &Context<'_>, service: &AppliedService, dry_run: bool) -> 
     if let Some(rollout) = service.rollout {
         return Some(Way::To(rollout));
     }
-    if service.action == "queued" {
+    if matches!(service.action.as_str(), "queued" | "boarded") {
         return Some(Way::Queued(service.revision.clone()));
     }
     // Only words depend on it: without an answer it is as if nothing were under way.
@@ -166,6 +169,11 @@ fn what_happened(service: &AppliedService, dry_run: bool) -> String {
         ("rollout-started", Some(id)) => format!("rollout {id} to {revision} started"),
         ("queued", _) if dry_run => format!("{revision} would wait for the rollout under way"),
         ("queued", _) => format!("{revision} waits for the rollout under way"),
+        ("boarded", _) => {
+            let at = service.departs.map_or_else(|| "next".into(), render::words::moment);
+            let verb = if dry_run { "would wait" } else { "waits" };
+            format!("{revision} {verb} for the train that leaves at {at}")
+        }
         ("configured", _) if dry_run => "configuration would change, no new revision".into(),
         ("configured", _) => "configuration changed, no new revision".into(),
         ("unchanged", Some(id)) => format!("rollout {id} to {revision} is under way already"),

@@ -28,12 +28,20 @@ impl Turn {
     /// Makes one decision; false when there is none to make.
     pub(super) fn advance(&mut self) -> bool {
         self.prove();
-        let Some(rollout) = self.service.rollout.as_ref() else { return self.dequeue() };
+        let Some(rollout) = self.service.rollout.as_ref() else {
+            return self.depart() || self.dequeue();
+        };
         match &rollout.phase {
-            Phase::Stepping => self.convict() || self.doubt() || self.fit() || self.step(),
+            Phase::Stepping => {
+                self.convict() || self.depart() || self.doubt() || self.fit() || self.step()
+            }
             Phase::Warm { since } => {
                 let since = *since;
-                self.convict() || self.doubt() || self.fit() || self.end_warm(since)
+                self.convict()
+                    || self.depart()
+                    || self.doubt()
+                    || self.fit()
+                    || self.end_warm(since)
             }
             Phase::Retiring | Phase::Reverting { .. } => self.fit() || self.end_when_gone(),
         }

@@ -43,6 +43,7 @@ impl Turn {
         self.service.removing = true;
         self.service.kept = None;
         self.unqueue("the service is being removed");
+        self.unboard("the service is being removed", |_| false);
         self.tell(Fact::Removing { by: by.clone() });
         if let Ok(rollout) = self.on_trial() {
             let cause = rollout.cause("person", format!("service removed by {}", by.0), None);
@@ -215,6 +216,10 @@ impl Turn {
             return Ok(());
         }
         if self.confirm_verdict(by) {
+            return Ok(());
+        }
+        if self.service.rollout.is_none() && !self.service.boarded.is_empty() {
+            self.unboard(&format!("taken off by {}{}", by.0, because(reason)), |_| false);
             return Ok(());
         }
         let rollout = self.on_trial()?;

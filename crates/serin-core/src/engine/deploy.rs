@@ -14,9 +14,18 @@ use serin_stats::threshold::Signal;
 use serin_stats::{Judge, Metric};
 
 impl Turn {
-    /// A deploy: refused, made to wait, or taken up at once.
+    /// A deploy: refused, made to wait for its train, or taken up.
     pub(super) fn deploy(&mut self, by: &Actor, reason: Option<&str>, ask: &DeployAsk) -> Answer {
         self.refuse_deploy(ask)?;
+        if let Some(train) = self.train_of(ask) {
+            return self.board(by, reason, ask, &train);
+        }
+        self.pass_trains(by, reason, ask);
+        self.take_up(by, reason, ask)
+    }
+
+    /// A deploy whose time has come: behind the rollout under way, or in its place.
+    pub(super) fn take_up(&mut self, by: &Actor, reason: Option<&str>, ask: &DeployAsk) -> Answer {
         if self.must_wait(ask)? {
             self.enqueue(by, reason, ask);
             return Ok(());
@@ -170,12 +179,14 @@ impl Turn {
             promoted_at: None,
             colour,
             data: None,
+            clients: None,
             good_at: None,
             usual: None,
             marked: None,
         };
         let known = self.service.revisions.entry(ask.revision.clone()).or_insert_with(fresh);
         known.data = ask.spec.data.clone().or(known.data.take());
+        known.clients = ask.spec.clients.clone().or(known.clients.take());
     }
 
     /// Turns the rollout back because another revision was asked for.

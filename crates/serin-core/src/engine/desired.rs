@@ -2,7 +2,8 @@
 
 use super::{experiment, fresh, routes};
 use crate::{
-    Affinity, Generation, Phase, Plan, RevisionId, RevisionPlan, Role, Rollout, Service, Weight,
+    Affinity, Clients, Generation, Phase, Plan, RevisionId, RevisionPlan, Role, Rollout, Service,
+    Weight,
 };
 use std::collections::BTreeMap;
 
@@ -28,8 +29,24 @@ pub(super) fn plan(service: &Service, generation: Generation) -> Plan {
         affinity: service.rollout.as_ref().and_then(|r| affinity(service, r)),
         carries: service.spec.traffic.flags.clone(),
         flag: service.spec.flag.clone(),
+        clients: clients(service, &revisions),
         revisions,
     }
+}
+
+/// Who serves which clients, while requests can go to more than one revision. Variants serve what
+/// the candidate does.
+fn clients(
+    service: &Service,
+    revisions: &BTreeMap<RevisionId, RevisionPlan>,
+) -> BTreeMap<RevisionId, Clients> {
+    let open = revisions.iter().filter(|(_, r)| r.role != Role::Kept);
+    let candidate = service.rollout.as_ref().map(|r| &r.candidate);
+    let of = |(id, plan): (&RevisionId, &RevisionPlan)| {
+        let known = if plan.role == Role::Variant { candidate? } else { id };
+        Some((id.clone(), service.revisions.get(known)?.clients.clone()?))
+    };
+    if open.clone().count() > 1 { open.filter_map(of).collect() } else { BTreeMap::new() }
 }
 
 /// Users are kept with their arm only while there are two arms to tell apart, and dealt anew for

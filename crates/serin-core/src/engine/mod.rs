@@ -30,6 +30,7 @@ pub(crate) mod routes;
 pub(crate) mod scale;
 mod steps;
 pub(crate) mod trade;
+mod train;
 mod wake;
 
 pub use flags::flags_wanted;

@@ -50,7 +50,8 @@ impl Turn {
         let behind = rollout.candidate.clone();
         self.tell(Fact::Queued { revision: to.clone(), behind, by: by.clone() });
         let spec = self.service.spec.clone();
-        let deploy = Box::new(DeployAsk { spec, revision: to.clone(), allow_bad: false });
+        let deploy =
+            Box::new(DeployAsk { spec, revision: to.clone(), allow_bad: false, departure: None });
         let (by, reason, at) = (by.clone(), reason.map(Into::into), self.now);
         self.service.queued = Some(Queued { by, reason, at, deploy, back: true });
         self.supersede(to);

@@ -19,7 +19,9 @@ impl Turn {
             return Err(Refusal::new(Code::NoRevision, message, "deploy it with `serin deploy`"));
         }
         let spec = self.service.spec.clone();
-        self.deploy(by, reason, &DeployAsk { spec, revision, allow_bad })
+        let ask = DeployAsk { spec, revision, allow_bad, departure: None };
+        self.refuse_deploy(&ask)?;
+        self.take_up(by, reason, &ask)
     }
 
     /// The last candidate that did not become stable.

@@ -12,7 +12,10 @@ pub(super) fn next_wake(service: &Service, now: Timestamp) -> Option<Timestamp> 
     let others = next_change(service).chain(super::contract::next_contract(service));
     let later = rollout.into_iter().chain(others).filter(|at| *at > now);
     let begins = service.queued.is_some() && service.rollout.is_none();
-    later.chain(begins.then_some(now)).min()
+    let departs = service.boarded.first().map(|boarded| boarded.departs);
+    let free = service.rollout.as_ref().is_none_or(|r| r.is_on_trial() && !r.kind.is_way_back());
+    let departs = departs.map(|at| at.max(now)).filter(|at| *at > now || free);
+    later.chain(begins.then_some(now)).chain(departs).min()
 }
 
 fn wakes(service: &Service, rollout: &Rollout) -> Vec<Timestamp> {

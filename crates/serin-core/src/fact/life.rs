@@ -24,6 +24,9 @@ pub(super) fn fmt(fact: &Fact, f: &mut Formatter<'_>) -> Result {
         Fact::Unqueued { revision, by, why } => {
             write!(f, "{} by {} does not wait any more: {why}", revision.version, by.0)
         }
+        Fact::Boarded { .. } | Fact::Departed { .. } | Fact::TrainWaived { .. } => {
+            fmt_train(fact, f)
+        }
         Fact::Replanned { by, step, steps, weight } => {
             write!(f, "steps replaced by {}; at {weight} it goes on ", by.0)?;
             if step > steps {
@@ -49,6 +52,21 @@ pub(super) fn fmt(fact: &Fact, f: &mut Formatter<'_>) -> Result {
         }
         Fact::Survived { revision } => write!(f, "{} counts as good now", revision.version),
         other => fmt_judged(other, f),
+    }
+}
+
+fn fmt_train(fact: &Fact, f: &mut Formatter<'_>) -> Result {
+    match fact {
+        Fact::Boarded { revision, by, span, .. } => {
+            write!(f, "{} by {} waits for the train that leaves in {span}", revision.version, by.0)
+        }
+        Fact::TrainWaived { revision, by, why, .. } => {
+            write!(f, "{} does not wait for its train, by {}{why}", revision.version, by.0)
+        }
+        Fact::Departed { revision, by } => {
+            write!(f, "the train of {} by {} leaves", revision.version, by.0)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -10,12 +10,14 @@ mod leftover;
 mod replan;
 mod schema;
 mod target;
+mod train;
 
 pub use back::{Recovery, WayBack};
 pub use class::{rollback_class, way_back_before};
 pub use held::{Hold, Queued};
 pub use kept::{Kept, KeptFor};
 pub use leftover::{Leftover, LeftoverKind, leftovers};
+pub use train::{Boarded, Departure, Timetable, Train};
 
 pub(crate) use back::{before, usual};
 pub(crate) use class::{class_between, is_config};

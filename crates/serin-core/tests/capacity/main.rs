@@ -341,7 +341,7 @@ fn more_replicas_in_the_middle() {
         machine.world.ask(Ask::Pause).unwrap();
         let mut spec = machine.world.service.spec.clone();
         spec.replicas = replicas;
-        let ask = DeployAsk { spec, revision: revision("v2"), allow_bad: false };
+        let ask = DeployAsk { spec, revision: revision("v2"), allow_bad: false, departure: None };
         machine.world.ask(Ask::Deploy(Box::new(ask))).unwrap();
         for _ in 0..20 {
             machine.take();

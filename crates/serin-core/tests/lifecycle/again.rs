@@ -5,7 +5,7 @@ use super::*;
 fn again(world: &mut World, version: &str, change: impl FnOnce(&mut ServiceSpec)) {
     let mut spec = world.service.spec.clone();
     change(&mut spec);
-    let ask = DeployAsk { spec, revision: revision(version), allow_bad: false };
+    let ask = DeployAsk { spec, revision: revision(version), allow_bad: false, departure: None };
     world.ask(Ask::Deploy(Box::new(ask))).unwrap();
 }
 
@@ -107,7 +107,14 @@ fn another_environment_of_the_same_version_is_a_rollout_of_its_own_kind() {
         let mut spec = world.service.spec.clone();
         change(&mut spec.run);
         let revision = format!("v1@{digest}").parse().unwrap();
-        world.ask(Ask::Deploy(Box::new(DeployAsk { spec, revision, allow_bad: false }))).unwrap();
+        world
+            .ask(Ask::Deploy(Box::new(DeployAsk {
+                spec,
+                revision,
+                allow_bad: false,
+                departure: None,
+            })))
+            .unwrap();
         world.rollout().kind
     };
     let env = |run: &mut RunSpec| {
@@ -123,7 +130,7 @@ fn another_environment_of_the_same_version_is_a_rollout_of_its_own_kind() {
     let mut spec = world.service.spec.clone();
     spec.run = world.service.revisions[&revision("v1")].run.clone();
     env(&mut spec.run);
-    let ask = DeployAsk { spec, revision: numbered, allow_bad: false };
+    let ask = DeployAsk { spec, revision: numbered, allow_bad: false, departure: None };
     world.ask(Ask::Deploy(Box::new(ask))).unwrap();
     assert_eq!(world.rollout().kind, RolloutKind::Config, "by its name");
 }

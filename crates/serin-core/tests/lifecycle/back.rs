@@ -159,7 +159,12 @@ fn another_configuration_goes_back_as_one() {
     spec.run.env.insert("CACHE".into(), EnvValue::Literal("on".into()));
     let other: RevisionId = "v1@aa01".parse().unwrap();
     world
-        .ask(Ask::Deploy(Box::new(DeployAsk { spec, revision: other, allow_bad: false })))
+        .ask(Ask::Deploy(Box::new(DeployAsk {
+            spec,
+            revision: other,
+            allow_bad: false,
+            departure: None,
+        })))
         .unwrap();
     run_out(&mut world);
     assert_eq!(rollback_class(&world.service, &revision("v1")).0, RollbackClass::Config);

@@ -13,7 +13,7 @@ fn deploy(
 ) -> Result<(), Refusal> {
     let mut spec = world.service.spec.clone();
     spec.data = data.into();
-    let ask = DeployAsk { spec, revision: revision(version), allow_bad: false };
+    let ask = DeployAsk { spec, revision: revision(version), allow_bad: false, departure: None };
     world.ask(Ask::Deploy(Box::new(ask)))
 }
 

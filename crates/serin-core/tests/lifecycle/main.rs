@@ -6,6 +6,7 @@ mod support;
 
 mod again;
 mod back;
+mod clients;
 mod failing;
 mod formats;
 mod held;
@@ -14,6 +15,7 @@ mod newer;
 mod proof;
 mod retried;
 mod stored;
+mod trains;
 
 use serin_core::*;
 use support::{World, percent, revision};

@@ -90,6 +90,8 @@ pub fn spec(steps: Vec<Step>) -> ServiceSpec {
         on_new_revision: OnNewRevision::default(),
         rollback: RollbackSpec::default(),
         data: None,
+        clients: None,
+        train: None,
         history_limit: 10,
         instance_hour_cost: None,
         flag: None,
@@ -164,7 +166,8 @@ impl World {
 
     pub fn deploy(&mut self, version: &str) -> Result<(), Refusal> {
         let spec = self.service.spec.clone();
-        let ask = DeployAsk { spec, revision: revision(version), allow_bad: false };
+        let ask =
+            DeployAsk { spec, revision: revision(version), allow_bad: false, departure: None };
         self.ask(Ask::Deploy(Box::new(ask)))
     }
 

@@ -115,6 +115,7 @@ pub(super) fn check(route: &Route) -> Result<(), RuleError> {
     }
     let led = route.rules.iter().flat_map(|rule| &rule.matches).chain(&route.only);
     led.into_iter().try_for_each(check_header)?;
+    route.clients.values().try_for_each(|clients| check_name(&clients.header))?;
     if let Some(mirror) = &route.mirror {
         check_mirror(mirror)?;
     }

@@ -4,8 +4,8 @@ use crate::app::App;
 use crate::rig::{Proxy, arm, arm_at, free_addr, until};
 use crate::user::{Got, User};
 use serin_proxy::wire::{
-    Affinity, AffinityKey, Arm, Goal, HeaderMatch, Preview, Reply, Request, Role, Route, Rule,
-    TextMatch,
+    Affinity, AffinityKey, Arm, ClientSpan, Clients, Goal, HeaderMatch, Preview, Reply, Request,
+    Role, Route, Rule, TextMatch,
 };
 
 fn ask(user: &mut User, headers: &str) -> Got {
@@ -256,4 +256,61 @@ fn with_all_weights_at_nothing_users_are_told_to_come_back() {
     assert_eq!((got.status, got.header("retry-after")), (503, Some("1")));
     assert_eq!(got.text(), "serin: no revision takes requests now; try again in a moment\n");
     assert_eq!(proxy.counters().dropped[0].no_ready, 1);
+}
+
+fn serves(from: u64, below: Option<u64>) -> Clients {
+    let serves = vec![ClientSpan { from: [from, 0, 0], below: below.map(|major| [major, 0, 0]) }];
+    Clients { header: "x-client-version".into(), serves, assume: None }
+}
+
+#[test]
+fn nobody_gets_an_arm_that_does_not_serve_their_client_while_another_does() {
+    let (old, new) = (App::named("v1"), App::named("v2"));
+    let proxy = Proxy::start();
+    let arms = || vec![arm("v1", 50_000, &[&old]), arm("v2", 50_000, &[&new])];
+    let clients = [("v1".to_owned(), serves(2, Some(5))), ("v2".to_owned(), serves(3, None))];
+    let route = Route { rules: vec![rule("x-beta", "v2")], ..proxy.route(1, arms()) };
+    proxy.apply_route(Route { clients: clients.clone().into(), ..route });
+    let mut user = User::connect(proxy.addr);
+    for _ in 0..20 {
+        for (client, headers, only) in [
+            ("2.9.9", "", Some("v1")),
+            ("5.0.0-beta.1", "", Some("v2")),
+            ("3.4", "", None),
+            ("unknown", "", None),
+            // Nobody serves it: it goes where everybody goes.
+            ("1.0", "", None),
+            ("2.1", "X-Beta: 1\r\n", Some("v1")),
+            ("4.1", "X-Beta: 1\r\n", Some("v2")),
+        ] {
+            let got = ask(&mut user, &format!("X-Client-Version: {client}\r\n{headers}"));
+            let text = got.text();
+            assert!(only.is_none_or(|only| text == only), "{client} {headers}: {text}");
+        }
+    }
+    let all = [
+        proxy.arm_when(1, "v1", |arm| arm.led == 40),
+        proxy.arm_when(1, "v2", |arm| arm.led == 40),
+    ];
+    assert_eq!(all.iter().map(|arm| arm.assigned).sum::<u64>(), 60, "only what both serve");
+    proxy.apply_route(Route {
+        clients: clients.into(),
+        ..proxy.route(2, vec![arm("v1", 100_000, &[&old]), arm("v2", 0, &[&new])])
+    });
+    for _ in 0..20 {
+        assert_eq!(ask(&mut user, "X-Client-Version: 6\r\n").text(), "v1", "v2 has no share yet");
+    }
+}
+
+#[test]
+fn without_a_ready_instance_that_serves_them_clients_get_whoever_is_there() {
+    let new = App::named("v2");
+    let proxy = Proxy::start();
+    let arms = vec![arm("v1", 50_000, &[]), arm("v2", 50_000, &[&new])];
+    let clients = [("v1".to_owned(), serves(2, Some(5))), ("v2".to_owned(), serves(3, None))];
+    proxy.apply_route(Route { clients: clients.into(), ..proxy.route(1, arms) });
+    let mut user = User::connect(proxy.addr);
+    for _ in 0..20 {
+        assert_eq!(ask(&mut user, "X-Client-Version: 2.1\r\n").text(), "v2");
+    }
 }

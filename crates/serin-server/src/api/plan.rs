@@ -6,13 +6,13 @@ use super::view::{AdviceView, ApplyRequest, PlanPreview, Plans, ServiceView, sch
 use crate::control::{Core, Handle, now};
 use crate::executor::Error;
 use crate::foresee::foresee;
-use crate::{apply, views};
+use crate::{apply, train, views};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use serin_core::{
     Actor, Ask, DeployAsk, Event, Outlook, RevisionId, RolloutKind, Service, ServiceName,
-    ServiceSpec, outlook,
+    ServiceSpec, Timestamp, clients_left_out, outlook,
 };
 use serin_stats::planner;
 
@@ -105,11 +105,13 @@ fn preview(core: &Core, mut service: Service, wish: &Wish) -> Result<PlanPreview
         _ => RolloutKind::First,
     };
     let way_back = views::way_back_from(&service, spec, to);
+    let left_out = clients_left_out(&service, spec, to);
     service.spec.clone_from(spec);
     let mut foreseen = outlook(&service, &spec.schedule, kind);
     if let Would::Refuse(why) = &would {
         foreseen.notes.insert(0, format!("a deploy would be refused: {why}"));
     }
+    foreseen.notes.extend(left_out);
     if kind == RolloutKind::FastTrack {
         foreseen = at_once(foreseen);
     }
@@ -120,6 +122,7 @@ fn preview(core: &Core, mut service: Service, wish: &Wish) -> Result<PlanPreview
         from: service.stable.clone(),
         to: if *is_named { to.version.to_string() } else { "a new revision".into() },
         action: would.word().into(),
+        departs: if let Would::Board(at) = would { Some(at) } else { None },
         takes: foresee(spec, &foreseen, &records),
         outlook: foreseen,
         requests_per_second: traffic.rps,
@@ -142,6 +145,8 @@ fn advice(spec: &ServiceSpec, traffic: Traffic) -> Option<AdviceView> {
 enum Would {
     Start(RolloutKind),
     Wait,
+    /// With the train that leaves then.
+    Board(Timestamp),
     Refuse(String),
     Nothing,
 }
@@ -151,6 +156,7 @@ impl Would {
         match self {
             Self::Start(kind) => kind.as_str(),
             Self::Wait => "queued",
+            Self::Board(_) => "boarded",
             Self::Refuse(_) => "refused",
             Self::Nothing => "nothing",
         }
@@ -160,7 +166,9 @@ impl Would {
 /// Asks the engine itself; nothing is changed.
 fn would(core: &Core, service: &Service, wish: &Wish) -> Would {
     let to = &wish.to;
-    let ask = DeployAsk { spec: wish.spec.clone(), revision: to.clone(), allow_bad: false };
+    let departure = train::departure(&wish.spec, now(), false);
+    let (spec, revision) = (wish.spec.clone(), to.clone());
+    let ask = DeployAsk { spec, revision, allow_bad: false, departure };
     let ask = Ask::Deploy(Box::new(ask));
     let event = Event::Asked { by: Actor("plan".into()), reason: None, ask };
     let next = match core.executor.preview(&service.name, &event, now()) {
@@ -169,6 +177,9 @@ fn would(core: &Core, service: &Service, wish: &Wish) -> Would {
         Ok(transition) => transition.next,
     };
     let is_new = next.next_rollout != service.next_rollout;
+    if let Some(boarded) = next.boarded.iter().find(|boarded| boarded.deploy.revision == *to) {
+        return Would::Board(boarded.departs);
+    }
     match &next.rollout {
         Some(rollout) if is_new && rollout.candidate == *to => Would::Start(rollout.kind),
         _ if next.queued.as_ref().is_some_and(|queued| queued.deploy.revision == *to) => {

@@ -21,7 +21,8 @@ pub use flags::{
     UnknownKey, Used, Verdict,
 };
 pub use life::{
-    ApprovalView, LeftoverView, Leftovers, QueuedView, TestView, VariantView, WayBackView,
+    ApprovalView, BoardedView, LeftoverView, Leftovers, QueuedView, TestView, VariantView,
+    WayBackView,
 };
 pub use plan::{AdviceView, Foresight, PlanPreview, Plans, StepRoom};
 pub use rollout::{LatencyIntervals, RolloutStatus, RolloutView};
@@ -82,6 +83,12 @@ pub struct ServiceView {
     /// The deploy that waits for the rollout under way.
     #[serde(default)]
     pub queued: Option<QueuedView>,
+    /// Deploys that wait for their train.
+    #[serde(default)]
+    pub boarded: Vec<BoardedView>,
+    /// Which clients its revisions serve, as sentences.
+    #[serde(default)]
+    pub clients: Vec<String>,
     /// What is not deployed again since the last way back.
     #[serde(default)]
     pub hold: Option<Hold>,
@@ -230,6 +237,9 @@ pub struct ApplyRequest {
     pub dry_run: bool,
     /// Deploy revisions that were rolled back before.
     pub allow_bad: bool,
+    /// Do not wait for the next train.
+    #[serde(default)]
+    pub now: bool,
 }
 
 /// Answer to an apply or a deploy.
@@ -246,12 +256,15 @@ pub struct Applied {
 pub struct AppliedService {
     /// Which.
     pub service: ServiceName,
-    /// `created`, `rollout-started`, `queued`, `configured` or `unchanged`.
+    /// `created`, `rollout-started`, `queued`, `boarded`, `configured` or `unchanged`.
     pub action: String,
     /// The revision that is asked for.
     pub revision: RevisionId,
     /// The rollout that was started or is under way.
     pub rollout: Option<u64>,
+    /// When its train leaves, if it has to wait for one.
+    #[serde(default)]
+    pub departs: Option<Timestamp>,
     /// Warnings about it.
     pub warnings: Vec<String>,
 }
@@ -269,6 +282,8 @@ pub struct VerbRequest {
     pub full: bool,
     /// `deploy`, `retry`: even one that was rolled back before.
     pub allow_bad: bool,
+    /// `deploy`: do not wait for the next train.
+    pub now: bool,
     /// `mark`: it is bad; otherwise it is not. `drill`: deploy the bad version to the copy;
     /// otherwise start the copy.
     pub bad: bool,

@@ -137,7 +137,12 @@ impl Core {
         let name = spec.name.clone();
         let by = actor(request.asking.actor.as_deref());
         let reason = request.asking.reason.clone();
-        let deploy = DeployAsk { spec, revision: revision.clone(), allow_bad: request.allow_bad };
+        let deploy = DeployAsk {
+            spec,
+            revision: revision.clone(),
+            allow_bad: request.allow_bad,
+            departure: None,
+        };
         let ask = Ask::Deploy(Box::new(deploy));
         let event = Event::Asked { by: by.clone(), reason: reason.clone(), ask };
         let before = self.executor.service(&name).cloned();
@@ -157,7 +162,8 @@ impl Core {
             _ => "rollout-started",
         };
         let (action, warnings) = (action.to_owned(), warnings(&flag));
-        Ok(AppliedService { service: name, action, revision, rollout, warnings })
+        let departs = None;
+        Ok(AppliedService { service: name, action, revision, rollout, departs, warnings })
     }
 
     /// Everything that speaks against it.

@@ -112,7 +112,7 @@ mod tests {
         let service = Service::new(spec.clone());
         let took_over = Event::TookOver { epoch: 3, rollouts: 0 };
         let service = step(&service, &took_over, Timestamp(1_000)).next;
-        let ask = DeployAsk { spec, revision: id("on@0b"), allow_bad: false };
+        let ask = DeployAsk { spec, revision: id("on@0b"), allow_bad: false, departure: None };
         asked(&service, Ask::Deploy(Box::new(ask)))
     }
 

@@ -1,10 +1,11 @@
 //! What waits, what is held, what is kept, and what a step has beside its two shares.
 
 use crate::api::view::{
-    ApprovalView, LeftoverView, MeasuredWay, QueuedView, TestView, VariantView, WayBackView,
+    ApprovalView, BoardedView, LeftoverView, MeasuredWay, QueuedView, TestView, VariantView,
+    WayBackView,
 };
 use serin_core::{
-    Leftover, LeftoverKind, Millis, Outcome, Recovery, RevisionId, Rollout, RolloutKind,
+    Boarded, Leftover, LeftoverKind, Millis, Outcome, Recovery, RevisionId, Rollout, RolloutKind,
     RolloutRecord, Service, ServiceSpec, Step, Timestamp, WayBack, leftovers, rollback_class,
     verdict_sentence, way_back_before,
 };
@@ -34,6 +35,24 @@ pub(crate) fn queued(service: &Service) -> Option<QueuedView> {
         reason: queued.reason.clone(),
         at: queued.at,
     })
+}
+
+/// Deploys that wait for their train.
+pub(crate) fn boarded(service: &Service) -> Vec<BoardedView> {
+    let view = |boarded: &Boarded| BoardedView {
+        revision: boarded.deploy.revision.clone(),
+        by: boarded.by.0.clone(),
+        reason: boarded.reason.clone(),
+        departs: boarded.departs,
+    };
+    service.boarded.iter().map(view).collect()
+}
+
+/// Which clients the revisions in the plan serve, where they differ.
+pub(crate) fn clients(service: &Service) -> Vec<String> {
+    let plan = service.plan.as_deref();
+    let all = plan.into_iter().flat_map(|plan| &plan.clients);
+    all.map(|(id, c)| format!("{} serves {} {}", id.version, c.header, c.serves)).collect()
 }
 
 /// Tests of the present step.

@@ -8,7 +8,7 @@ use serin_core::Version;
 
 /// The forms of all commands, for whoever mistyped one.
 const FORMS: &str = "service NAME [KEY=VALUE ...], on NAME, deploy NAME VERSION [allow-bad] \
-    [because=WHY], advance TIME, settle, traffic NAME REQUESTS-A-SECOND, truth VERSION WHAT, \
+    [now] [because=WHY], advance TIME, settle, traffic NAME REQUESTS-A-SECOND, truth VERSION WHAT, \
     promote [full], pause, resume, abort [because=WHY], approve [by=WHO], retry [allow-bad], \
     release, mark VERSION bad|good, rollback [to VERSION], remove, \
     drop|duplicate next apply|observation|counts, delay next apply|observation|counts TIME, \
@@ -17,6 +17,21 @@ const FORMS: &str = "service NAME [KEY=VALUE ...], on NAME, deploy NAME VERSION 
     restart data plane, power cut, kill all|VERSION, hang VERSION, heal VERSION, disk full|ok, \
     skew SHARE, fresh never-ready|ok, test NAME fails|passes, clock +TIME|-TIME, drift +TIME|-TIME (in each second), \
     flag SERVICE KEY kill|on|off|SHARE, dice NUMBER, plan, show";
+
+/// A deploy that somebody asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Wish {
+    /// The service.
+    pub service: String,
+    /// The version.
+    pub version: Version,
+    /// Even if it was rolled back before.
+    pub allow_bad: bool,
+    /// Without waiting for its train.
+    pub now: bool,
+    /// Why.
+    pub because: Option<String>,
+}
 
 /// What a line asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +61,7 @@ pub(crate) enum Command {
     /// Describes the service, or changes some of its settings; takes effect with a deploy.
     Service(String, Vec<(String, String)>),
     /// As `serin deploy`, or `serin apply` with a changed file.
-    Deploy { service: String, version: Version, allow_bad: bool, because: Option<String> },
+    Deploy(Wish),
     /// Seconds go by.
     Advance(u64),
     /// Requests a second.
@@ -263,13 +278,15 @@ fn service(name: &str, settings: &[&str]) -> Result<Command, String> {
 
 fn deploy(name: &str, version: &str, terms: &[&str]) -> Result<Command, String> {
     let (because, terms) = term("because=", terms);
-    let allow_bad = match terms {
-        [] => false,
-        ["allow-bad"] => true,
+    let (allow_bad, now) = match terms {
+        [] => (false, false),
+        ["allow-bad"] => (true, false),
+        ["now"] => (false, true),
+        ["allow-bad", "now"] => (true, true),
         _ => return Err(format!("after the version `{}` is not allowed", terms.join(" "))),
     };
     let version = self::version(version)?;
-    Ok(Command::Deploy { service: name.into(), version, allow_bad, because })
+    Ok(Command::Deploy(Wish { service: name.into(), version, allow_bad, now, because }))
 }
 
 fn flag(act: &str) -> Result<Act, String> {

@@ -1,10 +1,10 @@
 //! Settings of a service's life beside its steps.
 
 use super::words;
-use serin_core::{DataFormats, OnFailure, OnNewRevision, ServiceSpec};
+use serin_core::{DataFormats, OnFailure, OnNewRevision, ServiceSpec, Train};
 
 pub(super) const KEYS: &str = "onNewRevision, onFailure, holdAfter, keepOld, keepFailed, \
-                               historyLimit, data, hourCost";
+                               historyLimit, data, hourCost, train";
 
 /// Takes one `key=value`; false when the key is none of these.
 pub(super) fn change(spec: &mut ServiceSpec, key: &str, value: &str) -> Result<bool, String> {
@@ -16,6 +16,8 @@ pub(super) fn change(spec: &mut ServiceSpec, key: &str, value: &str) -> Result<b
         "keepFailed" => spec.schedule.keep_failed = words::span(value)?,
         "historyLimit" => spec.history_limit = words::number(value, 1, 50)? as u32,
         "data" => spec.data = Some(data(value)?),
+        "train" if value == "none" => spec.train = None,
+        "train" => spec.train = Some(Train::Every(words::span(value)?)),
         "hourCost" => spec.instance_hour_cost = Some(words::number(value, 0, 1000)? as f64),
         _ => return Ok(false),
     }

@@ -15,6 +15,9 @@ pub(crate) fn restless(service: &Service, machine: &Machine, now: Timestamp) -> 
     if service.switched.iter().any(|one| one.back) {
         return Some(format!("{}: flags have not gone back", service.name));
     }
+    if let Some(boarded) = service.boarded.first().filter(|_| service.rollout.is_none()) {
+        return Some(format!("{} waits for its train", boarded.deploy.revision.version));
+    }
     let rollout = service.rollout.as_ref().filter(|rollout| !waits_for_person(rollout))?;
     let (id, phase, step) = (rollout.id, &rollout.phase, rollout.step.index + 1);
     let waits = waiting_on(service, now);

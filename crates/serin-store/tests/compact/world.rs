@@ -85,7 +85,12 @@ impl World {
     }
 
     pub fn deploy(&mut self, version: &str) {
-        let ask = DeployAsk { spec: spec(), revision: revision(version), allow_bad: true };
+        let ask = DeployAsk {
+            spec: spec(),
+            revision: revision(version),
+            allow_bad: true,
+            departure: None,
+        };
         self.ask(Ask::Deploy(Box::new(ask)), version);
     }
 

@@ -39,6 +39,9 @@ pub struct ApplyArgs {
     /// Deploy even a revision that was rolled back before
     #[arg(long)]
     pub allow_bad: bool,
+    /// Do not wait for the next release train
+    #[arg(long, requires = "reason")]
+    pub now: bool,
     /// Check everything, change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -59,6 +62,9 @@ pub struct DeployArgs {
     /// Deploy even a revision that was rolled back before
     #[arg(long)]
     pub allow_bad: bool,
+    /// Do not wait for the next release train
+    #[arg(long, requires = "reason")]
+    pub now: bool,
     /// Check everything, change nothing
     #[arg(long)]
     pub dry_run: bool,

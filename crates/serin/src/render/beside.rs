@@ -87,6 +87,12 @@ pub fn of_service(service: &ServiceView, frame: &Frame) -> Vec<Line> {
         let text = format!("{} by {}, {since}{why}", version(&queued.revision), queued.by);
         lines.push(named("queued", &text));
     }
+    for boarded in &service.boarded {
+        let why = boarded.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        let (id, at) = (version(&boarded.revision), moment(boarded.departs));
+        lines.push(named("train", &format!("{id} by {}, leaves at {at}{why}", boarded.by)));
+    }
+    lines.extend(service.clients.iter().map(|serves| named("clients", serves)));
     if let Some(hold) = &service.hold {
         let text = format!(
             "{} and older are not deployed again, since {} by {}; `serin release {}` ends it",

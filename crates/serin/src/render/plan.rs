@@ -1,7 +1,7 @@
 //! What a deploy would do.
 
 use super::table::Table;
-use super::words::{count, span, thousands};
+use super::words::{count, moment, span, thousands};
 use super::{Frame, class, version};
 use crate::printer::{Line, Tone};
 use serin_core::{Millis, OutlookStep};
@@ -108,6 +108,10 @@ fn title(plan: &PlanPreview, frame: &Frame) -> Line {
     match (plan.action.as_str(), &plan.from) {
         ("refused", _) => name.add(Tone::Bad, format!("{to} would be refused")),
         ("queued", _) => name.text(format!("{to} would wait for the rollout under way")),
+        ("boarded", _) => {
+            let at = plan.departs.map_or_else(|| "next".into(), moment);
+            name.text(format!("{to} would wait for the train that leaves at {at}"))
+        }
         ("nothing", _) => name.text(format!("nothing to do: {to} runs already")),
         (_, Some(from)) => name.text(format!("{} {} {to}", version(from), frame.glyphs.arrow)),
         _ => name.text(format!("{to}, the first revision: it starts without steps")),

@@ -1,4 +1,4 @@
-//! A deploy that waits for another rollout to end.
+//! A deploy that waits for its train, or for another rollout to end.
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -43,7 +43,8 @@ fn begun(view: &ServiceView, revision: &RevisionId) -> Result<Option<u64>, Failu
     let running = view.rollout.as_ref().filter(|rollout| rollout.candidate == *revision);
     let ended = view.last.as_ref().filter(|record| record.to == *revision);
     let id = running.map(|rollout| rollout.id).or(ended.map(|record| record.id));
-    let waits = view.queued.as_ref().is_some_and(|queued| queued.revision == *revision);
+    let waits = view.queued.as_ref().is_some_and(|queued| queued.revision == *revision)
+        || view.boarded.iter().any(|boarded| boarded.revision == *revision);
     if waits || id.is_some() {
         return Ok(id.filter(|_| !waits));
     }

@@ -63,7 +63,9 @@ impl Turn {
         rollout.counted.lately.clear();
         rollout.judge.clone_from(&won.judge);
         rollout.assessment.clone_from(&won.assessment);
-        let data = self.service.revisions.get(&was).and_then(|known| known.data.clone());
+        let known = self.service.revisions.get(&was);
+        let (data, clients) =
+            known.map(|r| (r.data.clone(), r.clients.clone())).unwrap_or_default();
         self.ticks.extend(handed_over(rollout, &won, now));
         let revision = Revision {
             run: won.run,
@@ -72,6 +74,7 @@ impl Turn {
             promoted_at: None,
             colour: won.colour,
             data,
+            clients,
             good_at: None,
             usual: None,
             marked: None,

@@ -17,6 +17,19 @@ pub struct QueuedView {
     pub at: Timestamp,
 }
 
+/// A deploy that waits for its train.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BoardedView {
+    /// The revision.
+    pub revision: RevisionId,
+    /// Who asked for it.
+    pub by: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// When it leaves.
+    pub departs: Timestamp,
+}
+
 /// Where a way back leads, and what it takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WayBackView {

@@ -2,7 +2,7 @@
 
 use super::{MeasuredWay, WayBackView};
 use serde::{Deserialize, Serialize};
-use serin_core::{Outlook, RevisionId, ServiceName};
+use serin_core::{Outlook, RevisionId, ServiceName, Timestamp};
 
 /// `POST /api/v1/plan`: what an apply would do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,8 +24,11 @@ pub struct PlanPreview {
     pub from: Option<RevisionId>,
     /// To.
     pub to: String,
-    /// `first`, `release`, `config`, `fast-track`, `queued`, `refused` or `nothing`.
+    /// `first`, `release`, `config`, `fast-track`, `queued`, `boarded`, `refused` or `nothing`.
     pub action: String,
+    /// When its train leaves, if it has to wait for one.
+    #[serde(default)]
+    pub departs: Option<Timestamp>,
     /// Steps, times, requests.
     pub outlook: Outlook,
     /// Requests a second the service gets now, if known.
