@@ -182,7 +182,7 @@ fn another_variant_is_released_against_the_promoted_one() {
     world.close();
     let mut spec = world.service.spec.clone();
     spec.flag.as_mut().unwrap().off = on();
-    let ask = DeployAsk { spec, revision: id("green@0d"), allow_bad: false };
+    let ask = DeployAsk { spec, revision: id("green@0d"), allow_bad: false, departure: None };
     world.ask(Ask::Deploy(Box::new(ask))).unwrap();
     assert_eq!(world.rollout().baseline, Some(on()));
     world.settle();

@@ -185,6 +185,14 @@ impl Local {
         self.plane.counters().await
     }
 
+    /// What is evidence about these services, and nothing else; [`counts_of`] takes it out.
+    ///
+    /// # Errors
+    /// [`Error::Away`] when the data plane does not answer.
+    pub async fn evidence(&self, services: &[ServiceName]) -> Result<wire::Counters, Error> {
+        self.plane.evidence(services.iter().map(ToString::to_string).collect()).await
+    }
+
     /// The service's instances as last seen, the ended ones last.
     pub fn instances(&self, service: &ServiceName) -> Vec<InstanceView> {
         let looks = self.shared.lock();

@@ -55,6 +55,7 @@ pub(crate) enum Wanted {
 pub(crate) struct Plane {
     orders: mpsc::UnboundedSender<(String, Wanted)>,
     counts: mpsc::UnboundedSender<oneshot::Sender<Counters>>,
+    evidence: mpsc::UnboundedSender<(BTreeSet<String>, oneshot::Sender<Counters>)>,
     socket: PathBuf,
 }
 
@@ -67,10 +68,12 @@ impl Plane {
         let socket = data.join(SOCKET);
         let (orders, incoming) = mpsc::unbounded_channel();
         let (counts, asked) = mpsc::unbounded_channel();
+        let (evidence, wanted) = mpsc::unbounded_channel();
         let mut task = Task::new(socket.clone(), incoming);
         tokio::spawn(async move { task.run(tell).await });
         tokio::spawn(count(socket.clone(), asked));
-        Self { orders, counts, socket }
+        tokio::spawn(count_evidence(socket.clone(), wanted));
+        Self { orders, counts, evidence, socket }
     }
 
     /// Gives an order; a newer one of the same service replaces it.
@@ -81,10 +84,20 @@ impl Plane {
 
     /// Everything counted so far.
     pub(crate) async fn counters(&self) -> Result<Counters, Error> {
-        let away = || Error::Away { who: "the data plane", socket: self.socket.clone() };
         let (reply, answer) = oneshot::channel();
         self.counts.send(reply).map_err(|_| Error::Ended)?;
-        answer.await.map_err(|_| away())
+        answer.await.map_err(|_| self.away())
+    }
+
+    /// What is evidence about these services.
+    pub(crate) async fn evidence(&self, services: BTreeSet<String>) -> Result<Counters, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.evidence.send((services, reply)).map_err(|_| Error::Ended)?;
+        answer.await.map_err(|_| self.away())
+    }
+
+    fn away(&self) -> Error {
+        Error::Away { who: "the data plane", socket: self.socket.clone() }
     }
 }
 
@@ -266,13 +279,7 @@ async fn count(socket: PathBuf, mut asked: mpsc::UnboundedReceiver<oneshot::Send
         while let Ok(more) = asked.try_recv() {
             askers.push(more);
         }
-        // A kept connection may belong to a data plane that is gone: the second try is a new one.
-        // One that does not answer in time gets no second try.
-        let mut counters = ask_counters(&socket, &mut connection).await;
-        if counters.as_ref().is_err_and(|e| e.kind() != io::ErrorKind::TimedOut) {
-            counters = ask_counters(&socket, &mut connection).await;
-        }
-        if let Ok(counters) = counters {
+        if let Some(counters) = ask_twice(&socket, &mut connection, &Request::Counters).await {
             for asker in askers {
                 let _ = asker.send(counters.clone());
             }
@@ -280,12 +287,49 @@ async fn count(socket: PathBuf, mut asked: mpsc::UnboundedReceiver<oneshot::Send
     }
 }
 
-async fn ask_counters(socket: &Path, kept: &mut Option<Connection>) -> io::Result<Counters> {
+/// The same for evidence, on another connection: a judge does not wait for what people look at.
+async fn count_evidence(
+    socket: PathBuf,
+    mut asked: mpsc::UnboundedReceiver<(BTreeSet<String>, oneshot::Sender<Counters>)>,
+) {
+    let mut connection = None;
+    while let Some((services, asker)) = asked.recv().await {
+        let request = Request::Evidence { services };
+        let mut counters = ask_twice(&socket, &mut connection, &request).await;
+        if counters.is_none() {
+            // A data plane from before this question was known.
+            counters = ask_twice(&socket, &mut connection, &Request::Counters).await;
+        }
+        if let Some(counters) = counters {
+            let _ = asker.send(counters);
+        }
+    }
+}
+
+/// A kept connection may belong to a data plane that is gone: the second try is a new one. One that
+/// does not answer in time gets no second try.
+async fn ask_twice(
+    socket: &Path,
+    kept: &mut Option<Connection>,
+    request: &Request,
+) -> Option<Counters> {
+    let mut counters = ask_counters(socket, kept, request).await;
+    if counters.as_ref().is_err_and(|e| e.kind() != io::ErrorKind::TimedOut) {
+        counters = ask_counters(socket, kept, request).await;
+    }
+    counters.ok()
+}
+
+async fn ask_counters(
+    socket: &Path,
+    kept: &mut Option<Connection>,
+    request: &Request,
+) -> io::Result<Counters> {
     let mut connection = match kept.take() {
         Some(connection) => connection,
         None => Connection::open(socket).await?,
     };
-    match connection.call(&Request::Counters, COUNT).await? {
+    match connection.call(request, COUNT).await? {
         Reply::Counters(counters) => {
             *kept = Some(connection);
             Ok(*counters)

@@ -230,6 +230,11 @@ impl Control {
             }
             Request::FlagCounts => self.flag_counts(&mut BTreeMap::new()).await,
             Request::Counters => Reply::Counters(Box::new(self.counters().await)),
+            Request::Evidence { services } => {
+                let mut counters = self.counters().await;
+                counters.keep_evidence(&services);
+                Reply::Counters(Box::new(counters))
+            }
             Request::Ping => Reply::Pong {
                 pid: std::process::id(),
                 epoch: self.table.shared.clock.epoch(),

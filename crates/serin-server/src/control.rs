@@ -1,15 +1,18 @@
 //! The one task that owns all state. Everyone else hands it a question as a closure and gets the
 //! answer back, so there is no lock and no second copy of the truth.
 
-use crate::executor::{Effect, Error, Executor, Fact, Outcome};
+mod counts;
+
+use crate::executor::{Effect, Error, Executor, Fact, Outcome, TOGETHER as AT_ONCE};
 use crate::flags::{self, Flags, FlagsListen, Told};
 use crate::hooks::{Ended, Hooks};
 use crate::release::Releases;
 use crate::schema::{Migrations, News};
 use crate::{drill, machine, views};
+use counts::Counted;
 use serin_core::{Event, Observation, Plan, ServiceName, Timestamp};
 use serin_local::wire::Counters;
-use serin_local::{Local, Report, counts_where};
+use serin_local::{Local, Report};
 use serin_store::{Ballast, Store};
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -52,6 +55,9 @@ pub trait Platform: Send + Sync + 'static {
 
     /// Everything counted so far; `None` when the data plane does not answer.
     fn counters(&self) -> Counting;
+
+    /// What is evidence about these services, and as little else as there can be.
+    fn evidence(&self, services: Vec<ServiceName>) -> Counting;
 }
 
 /// Counters on their way.
@@ -69,6 +75,11 @@ impl Platform for Local {
     fn counters(&self) -> Counting {
         let local = self.clone();
         Box::pin(async move { Self::counters(&local).await.ok() })
+    }
+
+    fn evidence(&self, services: Vec<ServiceName>) -> Counting {
+        let local = self.clone();
+        Box::pin(async move { Self::evidence(&local, &services).await.ok() })
     }
 }
 
@@ -256,7 +267,7 @@ async fn own(
 ) {
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (counted, mut counts) = mpsc::channel(1);
+    let (counted, mut counts) = mpsc::channel(2);
     let mut seen = Vec::new();
     loop {
         let wake = core.wake_in();
@@ -376,7 +387,23 @@ impl Core {
 
     /// Facts nobody asked for: when they cannot be stored, they come again.
     fn note(&mut self, facts: &[Fact]) {
-        let Outcome { effects, failed } = self.executor.submit_all(facts, now());
+        for facts in facts.chunks(AT_ONCE) {
+            let at = now();
+            let (mut outcome, mut draft) = (Outcome::default(), self.executor.draft(facts, at));
+            self.executor.store_orders(&mut draft, at, &mut outcome);
+            let plans = outcome.effects.extract_if(.., |effect| {
+                // What a flag's plan sets off would be decided in the middle of this.
+                matches!(effect, Effect::Apply(plan) if plan.flag.is_none())
+            });
+            let plans = plans.collect();
+            self.carry_out(plans);
+            self.executor.store_rest(draft, at, &mut outcome);
+            self.noted(facts, outcome);
+        }
+    }
+
+    fn noted(&mut self, facts: &[Fact], outcome: Outcome) {
+        let Outcome { effects, failed } = outcome;
         self.carry_out(effects);
         for (service, _) in facts {
             self.tend(service);
@@ -414,29 +441,9 @@ impl Core {
         seen
     }
 
-    fn counted(&mut self, report: Counters) {
-        let mut facts = Vec::new();
-        // Most services are not rolling out: nothing of theirs is taken apart.
-        let wanted = |name: &ServiceName| {
-            self.executor.service(name).is_some_and(serin_core::Service::wants_counts)
-        };
-        for (name, counts) in counts_where(&report, wanted) {
-            let Some(service) = self.executor.service(&name) else { continue };
-            let news =
-                service.rollout.as_ref().map(|rollout| rollout.news(counts)).unwrap_or_default();
-            if !news.is_empty() {
-                facts.push((name, Event::Counted(news)));
-            }
-        }
-        self.note(&facts);
-        self.watch_services(&report);
-        self.watch_migrations(&report);
-        self.counts = Some(report);
-    }
-
     /// Asks the data plane what it counted, hands out plans that nobody confirmed, and looks
     /// whether there is room on the disk again.
-    fn look(&mut self, counted: &mpsc::Sender<Counters>) {
+    fn look(&mut self, counted: &mpsc::Sender<Counted>) {
         self.looks += 1;
         for ended in self.hooks.take_unsent() {
             self.hook_ended(ended);
@@ -468,16 +475,7 @@ impl Core {
         tokio::task::block_in_place(|| {
             self.executor.compact(now(), || began.elapsed() < TIDYING);
         });
-        let judging = self.executor.services().any(serin_core::Service::wants_counts)
-            || self.migrations.is_busy();
-        if judging || self.flags.watches() || self.looks.is_multiple_of(IDLE_LOOKS) {
-            let (counters, counted) = (self.platform.counters(), counted.clone());
-            tokio::spawn(async move {
-                if let Ok(Some(report)) = timeout(LOOK, counters).await {
-                    let _ = counted.try_send(report);
-                }
-            });
-        }
+        self.ask_counters(counted);
     }
 
     fn woke(&mut self) {

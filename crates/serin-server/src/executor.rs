@@ -4,7 +4,8 @@
 
 mod batch;
 
-pub use batch::{Fact, Outcome};
+pub(crate) use batch::TOGETHER;
+pub use batch::{Draft, Fact, Outcome};
 
 use serin_core::{
     Ask, DeployAsk, Entry, Event, Phase, Places, PlacesLeft, Plan, Refusal, Rollout, RolloutRecord,

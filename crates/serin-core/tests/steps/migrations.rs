@@ -33,7 +33,7 @@ fn deploy(world: &mut World, version: &str, brings: bool) -> Result<(), Refusal>
     spec.run.database = Some(database(brings.then_some(hash)));
     let steps = if brings { steps() } else { vec![Step::SetWeight(percent(25)), ALL] };
     spec.schedule.stages = Schedule::of("canary", steps).stages;
-    let ask = DeployAsk { spec, revision: revision(version), allow_bad: true };
+    let ask = DeployAsk { spec, revision: revision(version), allow_bad: true, departure: None };
     world.ask(Ask::Deploy(Box::new(ask)))?;
     settle(world);
     Ok(())

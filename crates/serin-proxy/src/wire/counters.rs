@@ -4,6 +4,7 @@ use super::{Generation, Role};
 #[cfg(doc)]
 use super::{Route, WEIGHT_TOTAL};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Everything counted since the start of the process. All numbers are cumulative; a new `epoch`
 /// means they began again at zero.
@@ -27,6 +28,17 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Leaves only what a judge of these services looks at: the totals of a busy service are many
+    /// times as long.
+    pub fn keep_evidence(&mut self, services: &BTreeSet<String>) {
+        self.services.retain(|counted| services.contains(&counted.service));
+        for arm in self.services.iter_mut().flat_map(|counted| &mut counted.arms) {
+            arm.totals = Totals::default();
+        }
+        self.instances.clear();
+        self.dropped.clear();
+    }
+
     /// Requests dropped in all services.
     pub fn dropped_total(&self) -> u64 {
         self.dropped.iter().map(Dropped::total).sum()

@@ -20,7 +20,8 @@ const GENERATIONS: usize = 16;
 /// Orders to the thread.
 enum Order {
     Apply(Box<Plan>),
-    Count(oneshot::Sender<Vec<u8>>),
+    /// Of these services, or everything.
+    Count(Option<Vec<ServiceName>>, oneshot::Sender<Vec<u8>>),
 }
 
 /// What was measured, and what the services are at.
@@ -99,10 +100,20 @@ impl Platform for MadeUp {
     fn remove(&self, _: ServiceName) {}
 
     fn counters(&self) -> Counting {
+        self.count(None)
+    }
+
+    fn evidence(&self, services: Vec<ServiceName>) -> Counting {
+        self.count(Some(services))
+    }
+}
+
+impl MadeUp {
+    fn count(&self, of: Option<Vec<ServiceName>>) -> Counting {
         let this = self.clone();
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
-            this.orders.send(Order::Count(reply)).ok()?;
+            this.orders.send(Order::Count(of, reply)).ok()?;
             // Decoded here, as what comes over the socket of a real data plane is.
             let text = answer.await.ok()?;
             serde_json::from_slice::<Counters>(&text).map_err(|e| eprintln!("counters: {e}")).ok()
@@ -124,7 +135,8 @@ impl World {
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Apply(plan) => self.apply(&plan),
-                Order::Count(reply) => drop(reply.send(self.count())),
+                Order::Count(None, reply) => drop(reply.send(self.everything())),
+                Order::Count(Some(of), reply) => drop(reply.send(self.count(&of))),
             }
         }
     }
@@ -153,7 +165,7 @@ impl World {
     }
 
     /// A second goes by where versions are on trial; everything counted, as it goes over a socket.
-    fn count(&mut self) -> Vec<u8> {
+    fn count(&mut self, of: &[ServiceName]) -> Vec<u8> {
         self.seq += 1;
         let rolling: Vec<_> =
             self.traffic.keys().filter(|name| self.seen().is_rolling(name)).cloned().collect();
@@ -163,16 +175,26 @@ impl World {
                 newest.second(&mut self.chance);
             }
         }
-        let text = serde_json::to_vec(&self.said()).unwrap_or_default();
+        let mut said = self.said(|name| of.contains(name));
+        for arm in said.services.iter_mut().flat_map(|service| &mut service.arms) {
+            arm.totals = Totals::default();
+        }
+        let text = serde_json::to_vec(&said).unwrap_or_default();
         for name in &rolling {
             self.seen().asked(name);
         }
         text
     }
 
-    fn said(&self) -> Said {
+    /// Everything, as people look at it.
+    fn everything(&mut self) -> Vec<u8> {
+        self.seq += 1;
+        serde_json::to_vec(&self.said(|_| true)).unwrap_or_default()
+    }
+
+    fn said(&self, of: impl Fn(&ServiceName) -> bool) -> Said {
         let now = now_ms();
-        let all = self.traffic.iter();
+        let all = self.traffic.iter().filter(|(name, _)| of(name));
         let services = all.flat_map(|(name, kept)| kept.iter().map(|one| service(name, one)));
         Said {
             epoch: self.started,

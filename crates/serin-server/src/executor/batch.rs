@@ -3,11 +3,11 @@
 
 use super::{Effect, Error, Executor, Held, Log, changes_nothing, effects, is_old_news};
 use serin_core::{Event, ServiceName, Timestamp, Transition, step};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most facts decided on before what they led to is stored and acted on: a bound on how long the
 /// first of them waits for the last.
-const TOGETHER: usize = 128;
+pub(crate) const TOGETHER: usize = 128;
 
 /// A fact about a service.
 pub type Fact = (ServiceName, Event);
@@ -21,8 +21,11 @@ pub struct Outcome {
     pub failed: Vec<(ServiceName, Error)>,
 }
 
-/// What facts of one batch lead to; nothing of it has happened yet.
-struct Draft<'a> {
+/// What facts that came together lead to; nothing of it has happened yet. It holds as long as
+/// nothing else is given to the executor.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    facts: &'a [Fact],
     /// What is to be stored, in order.
     turns: Vec<(&'a Event, Transition)>,
     /// The newest turn of each service.
@@ -38,20 +41,51 @@ impl<L: Log> Executor<L> {
     pub fn submit_all(&mut self, facts: &[Fact], now: Timestamp) -> Outcome {
         let mut outcome = Outcome::default();
         for facts in facts.chunks(TOGETHER) {
-            self.submit_some(facts, now, &mut outcome);
+            let mut draft = self.draft(facts, now);
+            self.store_orders(&mut draft, now, &mut outcome);
+            self.store_rest(draft, now, &mut outcome);
         }
         outcome
     }
 
-    fn submit_some(&mut self, facts: &[Fact], now: Timestamp, outcome: &mut Outcome) {
-        let draft = self.draft(facts, now);
-        let stored = if draft.turns.is_empty() { Ok(None) } else { self.commit(&draft.turns, now) };
+    /// Stores what gives orders, with everything else about those services, in a transaction of its
+    /// own: an order does not wait until what decides nothing is written down.
+    pub fn store_orders(&mut self, draft: &mut Draft<'_>, now: Timestamp, outcome: &mut Outcome) {
+        let orders = draft.turns.iter().filter(|(_, turn)| turn.apply.is_some());
+        let ordered: BTreeSet<ServiceName> =
+            orders.map(|(_, turn)| turn.next.name.clone()).collect();
+        let (orders, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut draft.turns)
+            .into_iter()
+            .partition(|(_, turn)| ordered.contains(&turn.next.name));
+        if rest.is_empty() || orders.is_empty() {
+            draft.turns = [orders, rest].concat();
+            return;
+        }
+        draft.turns = rest;
+        let facts = draft.facts.iter().filter(|(name, _)| ordered.contains(name));
+        self.keep(orders, &facts.collect::<Vec<_>>(), now, outcome);
+    }
+
+    /// Stores all that is left of a draft.
+    pub fn store_rest(&mut self, draft: Draft<'_>, now: Timestamp, outcome: &mut Outcome) {
+        let Draft { facts, turns, quiet, failed, .. } = draft;
+        let open = |name: &ServiceName| turns.iter().any(|(_, turn)| turn.next.name == *name);
+        let facts: Vec<_> = facts.iter().filter(|(name, _)| open(name)).collect();
+        quiet.into_iter().for_each(|turn| self.hold(turn));
+        outcome.failed.extend(failed);
+        self.keep(turns, &facts, now, outcome);
+    }
+
+    fn keep(
+        &mut self,
+        turns: Vec<(&Event, Transition)>,
+        facts: &[&Fact],
+        now: Timestamp,
+        outcome: &mut Outcome,
+    ) {
+        let stored = if turns.is_empty() { Ok(None) } else { self.commit(&turns, now) };
         match stored {
-            Ok(last) => {
-                outcome.failed.extend(draft.failed);
-                draft.quiet.into_iter().for_each(|turn| self.hold(turn));
-                self.take(draft.turns, last, &mut outcome.effects);
-            }
+            Ok(last) => self.take(turns, last, &mut outcome.effects),
             Err(error) => {
                 self.trouble = Some(error.to_string());
                 outcome.failed.extend(facts.first().map(|(name, _)| (name.clone(), error.into())));
@@ -60,9 +94,10 @@ impl<L: Log> Executor<L> {
         }
     }
 
-    fn draft<'a>(&self, facts: &'a [Fact], now: Timestamp) -> Draft<'a> {
-        let mut draft =
-            Draft { turns: vec![], newest: BTreeMap::new(), quiet: vec![], failed: vec![] };
+    /// Decides on facts, at most a few hundred of them, without doing anything yet.
+    pub fn draft<'a>(&self, facts: &'a [Fact], now: Timestamp) -> Draft<'a> {
+        let (turns, newest) = (vec![], BTreeMap::new());
+        let mut draft = Draft { facts, turns, newest, quiet: vec![], failed: vec![] };
         for (name, event) in facts {
             self.decide(&mut draft, name, event, now);
         }
@@ -122,8 +157,8 @@ impl<L: Log> Executor<L> {
     }
 
     /// Of facts that could not be stored, does what only moves traffic to stable.
-    fn go_back(&mut self, facts: &[Fact], now: Timestamp, outcome: &mut Outcome) {
-        for (name, event) in facts {
+    fn go_back(&mut self, facts: &[&Fact], now: Timestamp, outcome: &mut Outcome) {
+        for (name, event) in facts.iter().copied() {
             let Some(held) = self.services.get(name) else { continue };
             if !self.is_way_back(&step(&held.service, event, now)) {
                 continue;
