@@ -2,14 +2,16 @@
 //! and an instance that is replaced runs what was deployed.
 //!
 //! `<data>/artefacts/<digest>.json` says what a revision was made of, `<data>/artefacts/<sha256>/`
-//! holds a copy of its program. Only compiled programs are copied: a script looks for its parts
-//! beside itself.
+//! holds a copy of its program, or of a file of its configuration. Only compiled programs are copied:
+//! a script looks for its parts beside itself.
+
+mod config;
 
 use crate::artefact::{self, ArtefactFile};
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
 use serin_core::{RevisionId, RunSpec};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -27,6 +29,15 @@ struct Manifest {
     files: Vec<ArtefactFile>,
     /// A copy of the first file is kept.
     program_kept: bool,
+    /// Further files of which a copy is kept, by their places.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    kept: BTreeSet<usize>,
+}
+
+impl Manifest {
+    fn keeps(&self, at: usize) -> bool {
+        if at == 0 { self.program_kept } else { self.kept.contains(&at) }
+    }
 }
 
 /// What an instance runs.
@@ -34,6 +45,8 @@ struct Manifest {
 pub(crate) struct Found {
     /// The kept program, when the one of the command is not what was deployed any more.
     pub(crate) program: Option<PathBuf>,
+    /// Kept files of configuration, by the paths at which there is something else now.
+    pub(crate) files: BTreeMap<PathBuf, PathBuf>,
     /// Digest of what will run: the revision's own, unless files have changed.
     pub(crate) digest: String,
 }
@@ -63,9 +76,16 @@ pub fn keep(data: &Path, run: &RunSpec, revision: &RevisionId) -> Result<(), Err
     }
     let program = made.files.first().filter(|program| is_worth_keeping(run, &program.path));
     if let Some(program) = program {
-        copy(data, program)?;
+        copy(data, program, true)?;
     }
-    let manifest_of = Manifest { program_kept: program.is_some(), files: made.files };
+    let mut kept = BTreeSet::new();
+    for (at, file) in made.files.iter().enumerate().skip(1) {
+        if run.user.is_none() && config::is_worth_keeping(&file.path) {
+            copy(data, file, false)?;
+            kept.insert(at);
+        }
+    }
+    let manifest_of = Manifest { program_kept: program.is_some(), kept, files: made.files };
     let text = serde_json::to_vec(&manifest_of)
         .map_err(|e| Error::Unexpected { who: "the list of files", what: e.to_string() })?;
     let write = || {
@@ -90,10 +110,10 @@ fn is_compiled(program: &Path) -> bool {
     read.is_ok() && magic == *b"\x7fELF"
 }
 
-/// Whole or not at all: the name is given when the content is known to be right. Where it can be, it
-/// is the same file under a second name: who builds anew makes another file, and one that runs
-/// cannot be written to.
-fn copy(data: &Path, program: &ArtefactFile) -> Result<(), Error> {
+/// Whole or not at all: the name is given when the content is known to be right. A program is, where
+/// it can be, the same file under a second name: who builds anew makes another file, and one that
+/// runs cannot be written to. Configuration is edited in place.
+fn copy(data: &Path, program: &ArtefactFile, link: bool) -> Result<(), Error> {
     let Some(path) = copy_path(data, program).filter(|path| !path.exists()) else { return Ok(()) };
     let part = path.with_extension("part");
     let write = || {
@@ -101,7 +121,7 @@ fn copy(data: &Path, program: &ArtefactFile) -> Result<(), Error> {
         let _ = fs::remove_file(&part);
         // A second name for a symbolic link would lead somewhere else from there.
         let file = fs::canonicalize(&program.path)?;
-        if fs::hard_link(&file, &part).is_ok() {
+        if link && fs::hard_link(&file, &part).is_ok() {
             return Ok(());
         }
         fs::copy(&file, &part)?;
@@ -123,25 +143,36 @@ pub(crate) fn as_deployed(
 ) -> Result<Found, Error> {
     let digest = || Ok(artefact::digest(run, &revision.version)?.digest.as_str().to_owned());
     let Some(manifest) = read(data, revision.digest.as_str()) else {
-        return Ok(Found { program: None, digest: digest()? });
+        return Ok(Found { program: None, files: BTreeMap::new(), digest: digest()? });
     };
-    let as_it_was =
-        |file: &ArtefactFile| artefact::sha256(&file.path).is_ok_and(|now| now == file.sha256);
-    let program = manifest.files.first().filter(|file| !as_it_was(file));
-    let kept = program.filter(|_| manifest.program_kept).and_then(|file| copy_path(data, file));
-    let unharmed = |path: &PathBuf| {
-        artefact::sha256(path).is_ok_and(|now| program.is_some_and(|p| p.sha256 == now))
-    };
-    let kept = kept.filter(unharmed);
-    let mut others = manifest.files.iter().skip(1);
-    let same = (program.is_none() || kept.is_some()) && others.all(as_it_was);
+    let changed = manifest.files.iter().enumerate().filter(|(_, file)| !is_as_it_was(file));
+    let kept: Vec<_> = changed.map(|(at, file)| (at, file, found(data, &manifest, at))).collect();
+    let same = kept.iter().all(|(_, _, kept)| kept.is_some());
+    let mut files: BTreeMap<_, _> = kept
+        .into_iter()
+        .filter_map(|(at, file, kept)| Some(((at, file.path.clone()), kept?)))
+        .collect();
+    let program =
+        files.first_entry().filter(|first| first.key().0 == 0).map(|first| first.remove());
+    let files = files.into_iter().map(|((_, path), kept)| (path, kept)).collect();
     let digest = match digest() {
         _ if same => revision.digest.as_str().to_owned(),
         // The kept program stands in for one that is gone.
-        Err(_) if kept.is_some() => CHANGED.to_owned(),
+        Err(_) if program.is_some() => CHANGED.to_owned(),
         digest => format!("{CHANGED} {}", digest?),
     };
-    Ok(Found { program: kept, digest })
+    Ok(Found { program, files, digest })
+}
+
+fn is_as_it_was(file: &ArtefactFile) -> bool {
+    artefact::sha256(&file.path).is_ok_and(|now| now == file.sha256)
+}
+
+/// The unharmed copy of a file.
+fn found(data: &Path, manifest: &Manifest, at: usize) -> Option<PathBuf> {
+    let file = manifest.files.get(at).filter(|_| manifest.keeps(at))?;
+    let unharmed = |path: &PathBuf| artefact::sha256(path).is_ok_and(|now| now == file.sha256);
+    copy_path(data, file).filter(unharmed)
 }
 
 fn read(data: &Path, digest: &str) -> Option<Manifest> {
@@ -161,7 +192,9 @@ pub fn sweep(data: &Path, known: &BTreeSet<String>) {
         if !known.contains(digest) && is_old(&path) {
             let _ = fs::remove_file(&path);
         } else if let Some(manifest) = read(data, digest) {
-            needed.extend(manifest.files.into_iter().take(1).map(|program| program.sha256));
+            let all = manifest.files.iter().enumerate();
+            let copied = all.filter(|(at, _)| *at == 0 || manifest.keeps(*at));
+            needed.extend(copied.map(|(_, file)| file.sha256.clone()));
         }
     }
     for entry in entries().filter(|entry| entry.path().is_dir()) {

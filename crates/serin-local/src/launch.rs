@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::keeper::Keeper;
 use crate::kept;
 use crate::label::Label;
-use crate::vars::Vars;
+use crate::vars::{Vars, within};
 use serin_core::{Colour, RunSpec, ServiceName};
 use serin_keeper::protocol::{ErrorCode, Limits, LogSpec, ProcessSpec, Reply, Request};
 use std::net::SocketAddr;
@@ -70,6 +70,11 @@ fn specify(mut job: Job) -> Result<(ProcessSpec, Option<String>), Error> {
     let digest = Some(found.digest);
     job.label.artefact.clone_from(&digest);
     let mut command = vars.command(&job.run);
+    for argument in command.iter_mut().skip(1) {
+        if let Some(kept) = found.files.get(&within(&job.run, argument)) {
+            *argument = kept.to_string_lossy().into_owned();
+        }
+    }
     if let Some((program, kept)) = command.first_mut().zip(found.program) {
         *program = kept.to_string_lossy().into_owned();
     }

@@ -27,7 +27,11 @@ fn a_program_that_was_built_over_is_run_as_it_was_deployed() {
     keep(data.path(), &run, &v1).unwrap();
     let own = v1.digest.as_str().to_owned();
     let found = as_deployed(data.path(), &run, &v1).unwrap();
-    assert_eq!(found, Found { program: None, digest: own.clone() }, "in its own place");
+    assert_eq!(
+        found,
+        Found { program: None, files: BTreeMap::new(), digest: own.clone() },
+        "in its own place"
+    );
     for gone in [false, true] {
         // As compilers and `install` do: another file under the name.
         fs::remove_file(&program).unwrap();
@@ -140,4 +144,28 @@ fn the_program_behind_a_symbolic_link_is_kept() {
     elf(app.path(), "two");
     let kept = as_deployed(data.path(), &run, &v1).unwrap().program.unwrap();
     assert_eq!(fs::read(&kept).unwrap(), b"\x7fELFone");
+}
+
+#[test]
+fn configuration_is_run_as_it_was_deployed() {
+    let (app, data) = places();
+    elf(app.path(), "one");
+    let config = app.path().join("shop.toml");
+    fs::write(&config, "workers = 1\n").unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
+    let run = run(app.path(), &["./shop", "--config", "shop.toml"]);
+    let v1 = revision(&run);
+    keep(data.path(), &run, &v1).unwrap();
+    let own = v1.digest.as_str().to_owned();
+    assert_eq!(as_deployed(data.path(), &run, &v1).unwrap().files, BTreeMap::new());
+    // In place, as editors do: another name for the same file would change with it.
+    fs::write(&config, "workers = 2\n").unwrap();
+    let found = as_deployed(data.path(), &run, &v1).unwrap();
+    assert_eq!((found.program, found.digest), (None, own));
+    assert_eq!(fs::read(&found.files[&config]).unwrap(), b"workers = 1\n");
+    sweep(data.path(), &BTreeSet::from([v1.digest.as_str().to_owned()]));
+    assert!(found.files[&config].exists());
+    fs::write(&found.files[&config], "workers = 3\n").unwrap();
+    let found = as_deployed(data.path(), &run, &v1).unwrap();
+    assert!(found.files.is_empty() && found.digest.starts_with(CHANGED), "a harmed copy is none");
 }
