@@ -3,9 +3,9 @@
 use crate::engine::trade;
 use crate::flag::old_variant;
 use crate::{
-    Actor, Boarded, Clients, Colour, DataFormats, Generation, Hold, Kept, Millis, Observation, Phase, Plan, Queued,
-    RevisionId, Rollout, RolloutRecord, RunSpec, Schemas, ServiceName, ServiceSpec, Shared,
-    Switched, Timestamp,
+    Actor, Boarded, Clients, Colour, DataFormats, Generation, Hold, Kept, Millis, Observation,
+    Phase, Plan, Queued, RevisionId, Rollout, RolloutRecord, RunSpec, Schemas, ServiceName,
+    ServiceSpec, Shared, Switched, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::Judge;

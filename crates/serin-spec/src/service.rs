@@ -12,7 +12,8 @@ use crate::{
     yaml::{Node, shown},
 };
 use serin_core::{
-    Clients, DataFormats, OnNewRevision, RunSpec, Schedule, ServiceName, ServiceSpec, TrafficSpec, Train, Version,
+    Clients, DataFormats, OnNewRevision, RunSpec, Schedule, ServiceName, ServiceSpec, TrafficSpec,
+    Train, Version,
 };
 use std::path::Path;
 
