@@ -124,9 +124,7 @@ impl fmt::Display for WaitingOn {
                 "instances of {}: {ready} of {wanted} ready; nobody has answered users for {so_far}",
                 revision.version
             ),
-            Self::Train { revision, left, .. } => {
-                write!(f, "the train that takes {} ({left} left)", revision.version)
-            }
+            Self::Train { revision, left, .. } => fmt_train(f, revision, *left),
             Self::Flag { key, why } => write!(f, "flag {key}: {why}"),
             Self::Migration { name, what } => write!(f, "migration {name}: {what}"),
             Self::Tests { running, passed, of } => {
@@ -143,6 +141,10 @@ impl fmt::Display for WaitingOn {
             }
         }
     }
+}
+
+fn fmt_train(f: &mut fmt::Formatter<'_>, revision: &RevisionId, left: Millis) -> fmt::Result {
+    write!(f, "the train that takes {} ({left} left)", revision.version)
 }
 
 fn fmt_room(
