@@ -10,6 +10,7 @@ mod checks;
 mod experiment;
 mod flags;
 mod migrations;
+mod migrations_walk;
 mod routes;
 mod tests;
 

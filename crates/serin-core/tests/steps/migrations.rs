@@ -27,7 +27,7 @@ fn steps() -> Vec<Step> {
 }
 
 /// Deploys `version`, which brings a migration or none.
-fn deploy(world: &mut World, version: &str, brings: bool) -> Result<(), Refusal> {
+pub fn deploy(world: &mut World, version: &str, brings: bool) -> Result<(), Refusal> {
     let mut spec = world.service.spec.clone();
     let hash = if version == "v4" { "77aa" } else { "5ba3" };
     spec.run.database = Some(database(brings.then_some(hash)));
@@ -40,7 +40,7 @@ fn deploy(world: &mut World, version: &str, brings: bool) -> Result<(), Refusal>
 }
 
 /// v1 stable on the tables themselves, v2 waiting for its schema.
-fn begun() -> World {
+pub fn begun() -> World {
     let mut world = World::on_v1(vec![ALL]);
     world.service.spec.run.database = Some(database(None));
     let v1 = world.service.revisions.get_mut(&revision("v1")).unwrap();
@@ -64,7 +64,7 @@ fn say(world: &mut World, news: MigrationNews) {
     settle(world);
 }
 
-fn ready(by_hand: bool) -> MigrationNews {
+pub fn ready(by_hand: bool) -> MigrationNews {
     let (name, view) = ("02_rename".into(), VIEW.into());
     MigrationNews::Ready { name, view, after: DAY, by_hand }
 }
@@ -79,7 +79,7 @@ fn on_trial() -> World {
 }
 
 /// v2 is stable, both shapes are in use.
-fn promoted() -> World {
+pub fn promoted() -> World {
     let mut world = on_trial();
     world.ask(Ask::Promote { full: false }).unwrap();
     finish(&mut world);
