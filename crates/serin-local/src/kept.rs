@@ -152,8 +152,10 @@ pub(crate) fn as_deployed(
         .into_iter()
         .filter_map(|(at, file, kept)| Some(((at, file.path.clone()), kept?)))
         .collect();
-    let program =
-        files.first_entry().filter(|first| first.key().0 == 0).map(|first| first.remove());
+    let program = files
+        .first_entry()
+        .filter(|first| first.key().0 == 0)
+        .map(std::collections::btree_map::OccupiedEntry::remove);
     let files = files.into_iter().map(|((_, path), kept)| (path, kept)).collect();
     let digest = match digest() {
         _ if same => revision.digest.as_str().to_owned(),

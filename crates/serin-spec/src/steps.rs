@@ -117,6 +117,7 @@ pub(crate) fn stages(
 }
 
 /// What the steps so far came to.
+#[allow(clippy::struct_excessive_bools, reason = "facts of their own, none follows from another")]
 struct Ladder<'a, 'c> {
     judged: Judged,
     around: &'c Around<'c>,

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn serves(range: &str) -> Option<Clients> {
-    Some(Clients { header: "x-client".into(), serves: range.parse().unwrap(), assume: None })
+fn only(range: &str) -> Clients {
+    Clients { header: "x-client".into(), serves: range.parse().unwrap(), assume: None }
 }
 
 fn planned(world: &World) -> Vec<(String, String)> {
@@ -15,11 +15,11 @@ fn planned(world: &World) -> Vec<(String, String)> {
 fn a_plan_says_who_serves_whom_while_there_is_a_choice() {
     let mut world = World::on_v1(by_hand());
     world.service.spec.schedule.analysis = None;
-    world.service.spec.clients = serves(">=2");
+    world.service.spec.clients = Some(only(">=2"));
     world.deploy("v1").unwrap();
     world.settle();
     assert_eq!(planned(&world), [], "one revision alone");
-    world.service.spec.clients = serves(">=3");
+    world.service.spec.clients = Some(only(">=3"));
     world.deploy("v2").unwrap();
     catch_up(&mut world);
     let both = [("v1".to_owned(), ">=2".to_owned()), ("v2".to_owned(), ">=3".to_owned())];

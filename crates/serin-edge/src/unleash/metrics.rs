@@ -39,7 +39,8 @@ struct Gathered {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Feature {
-    feature_name: String,
+    #[serde(rename = "featureName")]
+    name: String,
     #[serde(default)]
     environment: Option<String>,
     #[serde(flatten)]
@@ -73,7 +74,7 @@ pub fn take_all(call: &Call<'_>, set: Option<&Arc<Set>>, body: &Bytes) -> Respon
     };
     for feature in gathered.metrics {
         let named = feature.environment.as_deref().and_then(|name| call.set(Some(name)).ok()?);
-        count(call, named.or(set), &feature.feature_name, &feature.seen);
+        count(call, named.or(set), &feature.name, &feature.seen);
     }
     status(StatusCode::ACCEPTED)
 }

@@ -78,12 +78,12 @@ fn version(text: &[u8]) -> Option<ClientVersion> {
     let text = text.trim_ascii();
     let mut rest = text.strip_prefix(b"v").unwrap_or(text);
     let mut version = [0; 3];
-    for at in 0..3 {
+    for (at, number) in version.iter_mut().enumerate() {
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if digits == 0 || digits > 18 {
             return None;
         }
-        version[at] = rest[..digits].iter().fold(0, |n, byte| n * 10 + u64::from(byte - b'0'));
+        *number = rest[..digits].iter().fold(0, |n, byte| n * 10 + u64::from(byte - b'0'));
         match rest[digits..].strip_prefix(b".") {
             Some(more) if at < 2 && more.first().is_some_and(u8::is_ascii_digit) => rest = more,
             _ => break,

@@ -71,7 +71,9 @@ impl<L: Log> Executor<L> {
         let Draft { facts, turns, quiet, failed, .. } = draft;
         let open = |name: &ServiceName| turns.iter().any(|(_, turn)| turn.next.name == *name);
         let facts: Vec<_> = facts.iter().filter(|(name, _)| open(name)).collect();
-        quiet.into_iter().for_each(|turn| self.hold(turn));
+        for turn in quiet {
+            self.hold(turn);
+        }
         outcome.failed.extend(failed);
         self.keep(turns, &facts, now, outcome);
     }

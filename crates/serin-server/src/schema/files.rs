@@ -139,5 +139,6 @@ fn hash(files: &[MigrationFile]) -> String {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let add = |text: String, byte: &u8| text + &format!("{byte:02x}");
+    hash.finalize().iter().take(16).fold(String::new(), add)
 }
