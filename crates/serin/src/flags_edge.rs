@@ -153,6 +153,7 @@ impl Source {
             bucketing: args.bucketing,
             tokens,
             origins: args.allow_origin.clone(),
+            read: std::sync::Mutex::default(),
         }))
     }
 

@@ -1,5 +1,5 @@
 //! Walks of chance through everything that can happen to a migration: rules that hold in each
-//! state, and a replay that gives the same state.
+//! state.
 
 use super::migrations::{begun, deploy, promoted, ready};
 use crate::support::{World, revision};

@@ -10,7 +10,7 @@ use serin_flags::{Bucketing, SetDefinition};
 use std::fs::Metadata;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How often the file is looked at.
@@ -24,14 +24,17 @@ pub struct File {
     pub bucketing: Bucketing,
     pub tokens: Vec<Token>,
     pub origins: Vec<String>,
+    /// What the file was when it was read last: a change that comes before it is followed counts.
+    pub read: Mutex<Option<Stamp>>,
 }
 
 /// What shows that a file is another.
-type Stamp = (u64, Option<SystemTime>, u64);
+pub type Stamp = (u64, Option<SystemTime>, u64);
 
 impl File {
     /// Reads the file into the edge. `n` numbers the readings.
     pub fn load(&self, edge: &Edge, n: u64) -> Result<(), Failure> {
+        *self.read() = self.stamp();
         let bytes = std::fs::read(&self.path).map_err(|error| self.unreadable(&error))?;
         let document: Value = serde_json::from_slice(&bytes)
             .map_err(|error| self.bad(&format!("it is not JSON: {error}")))?;
@@ -70,20 +73,21 @@ impl File {
 
     /// Takes the file anew whenever it changes. A bad one changes nothing.
     pub async fn follow(&self, printer: &Printer, edge: &Edge) {
-        let mut held = self.stamp();
         let mut n = 1;
         loop {
             tokio::time::sleep(LOOK).await;
-            let stamp = self.stamp();
-            if stamp == held {
+            if self.stamp() == *self.read() {
                 continue;
             }
-            held = stamp;
             n += 1;
             if let Err(failure) = self.load(edge, n) {
                 warn(printer, &format!("{}; the flags of before go on", failure.message));
             }
         }
+    }
+
+    fn read(&self) -> MutexGuard<'_, Option<Stamp>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stamp(&self) -> Option<Stamp> {
