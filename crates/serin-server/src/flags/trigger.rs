@@ -131,7 +131,8 @@ impl Trigger {
             return never(format!("{objective} is no objective"), "it is a share, such as 0.999");
         }
         let Some(bound) = self.bound() else { return Ok(()) };
-        if !(bound.above > 0.0 && bound.above < 1.0) {
+        // More than all can never fail; 0.1 x 10 is a little less than 1 in binary.
+        if !(bound.above > 0.0 && bound.above < 1.0 - 1e-9) {
             let why = format!("{} of requests is no bound", percent(bound.above));
             return never(why, "it must lie between 0 % and 100 %");
         }
