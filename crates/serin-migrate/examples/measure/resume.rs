@@ -8,8 +8,8 @@ use std::time::Duration;
 
 const KILLS: u32 = 10;
 
-/// Between a start and the kill.
-const RUN: Duration = Duration::from_millis(700);
+/// Between two kills.
+const RUN: Duration = Duration::from_millis(300);
 
 pub fn run(rows: u64) -> Result<Value> {
     let lab = Lab::start()?;
@@ -25,13 +25,15 @@ pub fn run(rows: u64) -> Result<Value> {
             if started { runner.resume(&Say::default()).await } else { runner.start(&plan).await }
         });
         started = true;
-        pass(RUN);
-        if killed < KILLS {
-            let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                WHERE pid <> pg_backend_pid() AND application_name LIKE 'serin%' \
-                AND datname = current_database()";
-            lab.runtime.block_on(killer.batch_execute(sql))?;
-            killed += 1;
+        while !run.is_finished() {
+            pass(RUN);
+            if killed < KILLS && !run.is_finished() {
+                let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                    WHERE pid <> pg_backend_pid() AND application_name LIKE 'serin%' \
+                    AND datname = current_database()";
+                lab.runtime.block_on(killer.batch_execute(sql))?;
+                killed += 1;
+            }
         }
         ended = lab.runtime.block_on(run)?.is_ok();
     }

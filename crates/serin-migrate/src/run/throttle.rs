@@ -26,8 +26,22 @@ const LONGEST_REST_MS: f64 = 10_000.0;
 /// Time after which a hold looks again, ms.
 const LOOK_MS: u64 = 250;
 
-/// Smallest share of its duty to which the service's trouble brings it.
+/// Smallest share of its duty to which the service's trouble brings it, and with which it begins
+/// where a service is watched.
 const LEAST_EASE: f64 = 1.0 / 16.0;
+
+/// Time between two steps to more work, ms: a 99th percentile tells what was seconds ago.
+const STEP_MS: f64 = 500.0;
+
+/// Most work a step adds.
+const STEP: f64 = 1.2;
+
+/// The place of the service's trouble among the limits.
+const SERVICE: usize = 4;
+
+/// Shortest time of one batch while the service has trouble, ms: what a batch writes is what a
+/// commit of the service waits for.
+const SHORTEST_MS: f64 = 2.0;
 
 /// Bytes.
 const GIB: u64 = 1 << 30;
@@ -114,8 +128,10 @@ pub struct Throttle {
     size: u32,
     is_growing_fast: bool,
     duty: f64,
-    /// Share of its duty that the service's fare leaves it.
-    ease: f64,
+    /// Share of its duty that the service's fare leaves it; `None` until a service is seen.
+    ease: Option<f64>,
+    /// Time since it last worked more or less, ms.
+    since_ms: f64,
     /// Which limit it waits for, by its place.
     held: Option<usize>,
 }
@@ -126,7 +142,7 @@ impl Throttle {
         let is_growing_fast = size.is_none();
         let size = size.unwrap_or(FIRST).clamp(1, MOST);
         let duty = limits.duty;
-        Self { limits, size, is_growing_fast, duty, ease: 1.0, held: None }
+        Self { limits, size, is_growing_fast, duty, ease: None, since_ms: 0.0, held: None }
     }
 
     /// Rows of the next batch.
@@ -145,7 +161,10 @@ impl Throttle {
         }
         let over = self.over(signals);
         self.held = over.as_ref().map(|(at, _)| *at);
-        if let Some((_, why)) = over {
+        if let Some((at, why)) = over {
+            if at == SERVICE {
+                self.ease = Some(LEAST_EASE);
+            }
             return Verdict::Hold(LOOK_MS, why);
         }
         self.follow(signals.health);
@@ -205,19 +224,26 @@ impl Throttle {
 
     /// Works less while the service has trouble, then slowly more again.
     fn follow(&mut self, health: Option<Health>) {
-        let used = health.map_or(0.0, |health| self.margin_used(health));
-        self.ease = match used {
-            used if used > 1.0 => (self.ease / 2.0).max(LEAST_EASE),
-            used if used < RELEASE => (self.ease * 1.1).min(1.0),
-            _ => self.ease,
+        let Some(health) = health else { return };
+        let (used, ease) = (self.margin_used(health), self.ease.unwrap_or(LEAST_EASE));
+        let is_time = self.since_ms >= STEP_MS;
+        let next = match used {
+            used if used > 1.0 => (ease / 2.0).max(LEAST_EASE),
+            used if used < RELEASE && is_time => (ease * STEP).min(1.0),
+            _ => ease,
         };
+        if self.ease.is_none_or(|ease| ease != next) {
+            self.since_ms = 0.0;
+        }
+        self.ease = Some(next);
     }
 
     /// A batch of this size took so long, and so many others waited for its locks. Gives the rest
     /// before the next one, ms.
     pub fn took(&mut self, elapsed_ms: f64, waiters: u32) -> u64 {
-        let elapsed = elapsed_ms.max(0.1);
-        let ratio = self.limits.batch_ms / elapsed;
+        let (elapsed, ease) = (elapsed_ms.max(0.1), self.ease.unwrap_or(1.0));
+        let batch_ms = (self.limits.batch_ms * ease).max(SHORTEST_MS.min(self.limits.batch_ms));
+        let ratio = batch_ms / elapsed;
         let growth = if self.is_growing_fast { 2.0 } else { 1.1 };
         if ratio < 1.0 || waiters > 0 {
             self.is_growing_fast = false;
@@ -226,8 +252,10 @@ impl Throttle {
         // Conflicts have made it smaller than that: it grows again from there.
         let least = if waiters > 0 { 1 } else { LEAST.min(self.size) };
         self.resize(factor, least);
-        let duty = self.duty * self.ease;
-        (elapsed * (1.0 - duty) / duty).min(LONGEST_REST_MS) as u64
+        let duty = self.duty * ease;
+        let rest = (elapsed * (1.0 - duty) / duty).min(LONGEST_REST_MS);
+        self.since_ms += elapsed + rest;
+        rest as u64
     }
 
     /// A batch met somebody else's lock, or a row it cannot fill in: half as many next time.
@@ -335,19 +363,26 @@ mod tests {
     }
 
     #[test]
-    fn a_slower_service_makes_it_work_less_before_it_holds() {
+    fn beside_a_service_it_begins_slowly_and_a_slower_one_makes_it_work_less() {
         let mut throttle = throttle();
         let slow = |p99_ms| {
             let health =
                 Health { p99_ms, usual_p99_ms: 100.0, error_rate: 0.0, usual_error_rate: 0.0 };
             Signals { health: Some(health), ..Signals::default() }
         };
-        assert!(!held(&throttle.look(&slow(140.0))));
-        assert_eq!(throttle.took(20.0, 0), 60);
-        for _ in 0..10 {
-            throttle.look(&slow(100.0));
+        let mut shares = Vec::new();
+        for p99_ms in [100.0; 100].into_iter().chain([140.0]) {
+            assert!(!held(&throttle.look(&slow(p99_ms))));
+            let rest = throttle.took(20.0, 0) as f64;
+            shares.push(20.0 / (20.0 + rest));
         }
-        assert_eq!(throttle.took(20.0, 0), 20);
+        assert!(shares[0] < 0.04, "{shares:?}");
+        assert!(shares.is_sorted_by(|a, b| a <= b) || shares[99] > 0.49, "{shares:?}");
+        // Half of it at once; the size follows the time a batch may take.
+        assert!((0.24..0.26).contains(&shares[100]), "{shares:?}");
+        let before = throttle.size();
+        (0..50).for_each(|_| drop(throttle.took(20.0, 0)));
+        assert!(throttle.size() < before);
     }
 
     #[test]
