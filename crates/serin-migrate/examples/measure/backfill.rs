@@ -116,12 +116,14 @@ impl Service {
         lab.runtime.spawn(connection);
         let service = Arc::clone(&this);
         lab.runtime.spawn(async move {
-            let sql = "UPDATE t SET amount = amount + 1 WHERE id = (random() * 1000)::int";
+            let mut chance = fastrand::Rng::with_seed(1);
             let mut due = tokio::time::interval(EVERY);
             while !*held(&service.ended) {
                 due.tick().await;
+                let id = chance.u32(1..100_000);
+                let sql = format!("UPDATE t SET amount = amount + 1 WHERE id = {id}");
                 let began = Instant::now();
-                if client.batch_execute(sql).await.is_err() {
+                if client.batch_execute(&sql).await.is_err() {
                     return;
                 }
                 let mut lately = held(&service.lately);

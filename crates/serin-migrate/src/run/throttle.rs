@@ -371,17 +371,19 @@ mod tests {
             Signals { health: Some(health), ..Signals::default() }
         };
         let mut shares = Vec::new();
-        for p99_ms in [100.0; 100].into_iter().chain([140.0]) {
+        for p99_ms in [100.0; 400].into_iter().chain([140.0]) {
             assert!(!held(&throttle.look(&slow(p99_ms))));
             let rest = throttle.took(20.0, 0) as f64;
             shares.push(20.0 / (20.0 + rest));
         }
         assert!(shares[0] < 0.04, "{shares:?}");
-        assert!(shares.is_sorted_by(|a, b| a <= b) || shares[99] > 0.49, "{shares:?}");
+        assert!(shares[399] > 0.49, "{shares:?}");
         // Half of it at once; the size follows the time a batch may take.
-        assert!((0.24..0.26).contains(&shares[100]), "{shares:?}");
+        assert!((0.24..0.26).contains(&shares[400]), "{shares:?}");
         let before = throttle.size();
-        (0..50).for_each(|_| drop(throttle.took(20.0, 0)));
+        for _ in 0..50 {
+            throttle.took(20.0, 0);
+        }
         assert!(throttle.size() < before);
     }
 
