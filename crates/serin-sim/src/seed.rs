@@ -73,7 +73,11 @@ impl Writer {
         if truth != "good" {
             self.line(&format!("truth {version} {truth}"));
         }
-        let allow = if self.one_in(20) { " allow-bad" } else { "" };
+        let allow = match self.rng.u32(..20) {
+            0 => " allow-bad",
+            1 | 2 => " now",
+            _ => "",
+        };
         let name = self.services[number].name.clone();
         self.line(&format!("deploy {name} {version}{allow}"));
         self.services[number].versions.push(version);
@@ -110,7 +114,9 @@ impl Writer {
         for _ in 0..self.rng.u32(1..7) {
             let time = self.pick(&[1, 2, 5, 8, 15, 30, 60]);
             self.line(&format!("advance {time}s"));
-            if self.one_in(2) {
+            if self.one_in(8) {
+                self.change_flag(number);
+            } else if self.one_in(2) {
                 self.press(number);
             } else {
                 self.break_something(number);
@@ -173,6 +179,14 @@ impl Writer {
             _ => "resume".to_owned(),
         };
         self.line(&button);
+    }
+
+    /// People change flags too, also those that rollouts have changed.
+    fn change_flag(&mut self, number: usize) {
+        let name = self.services[number].name.clone();
+        let key = self.pick(&["a", "b"]);
+        let act = self.pick(&["kill", "on", "on", "off", "30", "70"]);
+        self.line(&format!("flag {name} {key} {act}"));
     }
 
     fn change_settings(&mut self, number: usize) {

@@ -12,6 +12,9 @@ impl Writer {
         let hold = self.pick(&["yes", "no"]);
         let (old, failed) = (self.pick(&[0, 0, 10, 60, 300]), self.pick(&[0, 0, 10, 60]));
         let _ = write!(out, " holdAfter={hold} keepOld={old}s keepFailed={failed}s");
+        if self.one_in(6) {
+            let _ = write!(out, " train={}", self.pick(&["none", "60s", "90s", "5m"]));
+        }
         if self.one_in(4) {
             let _ = write!(out, " historyLimit={}", self.rng.u32(1..5));
         }

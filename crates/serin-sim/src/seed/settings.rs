@@ -90,7 +90,10 @@ impl Writer {
 
     /// Steps beside shares and waiting.
     fn beside(&mut self, sized: bool, out: &mut String) {
-        let step = match self.rng.u32(..6) {
+        let step = match self.rng.u32(..9) {
+            6.. => {
+                format!("flag({},{})", self.pick(&["a", "b"]), self.pick(&["on", "off", "5", "40"]))
+            }
             0 => "run(smoke,tries=2)".into(),
             1 => format!("approve(timeout={}s)", self.rng.u32(5..60)),
             2 => "route(testers,x-tester=yes)".into(),
