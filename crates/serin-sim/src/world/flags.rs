@@ -166,7 +166,9 @@ impl Flags {
         let records = self.records.get(&service.name).unwrap_or(&none);
         let mine = self.last.iter().filter(|(name, _)| name.0 == service.name.as_str());
         let left = mine.filter_map(|(name, n)| {
-            let (rollout, _) = self.numbered(*n)?.by?;
+            let change = self.numbered(*n)?;
+            // What changed nothing has nothing to go back to.
+            let (rollout, _) = change.by.filter(|_| change.before != change.after)?;
             let record = records.iter().find(|record| record.id == rollout)?;
             let why = left_behind(record, records)?;
             Some(format!("flag {} is as rollout {rollout} left it, {why}", name.1))
