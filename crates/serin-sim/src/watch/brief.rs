@@ -15,6 +15,8 @@ pub(super) struct Brief {
     /// The fresh baseline of the last plan.
     pub(super) fresh: Option<(RevisionId, FreshBaseline)>,
     pub(super) trial: Option<Trial>,
+    /// When the next train leaves that somebody waits for.
+    pub(super) departs: Option<Timestamp>,
 }
 
 /// Its rollout.
@@ -63,6 +65,7 @@ impl Brief {
         if self.stable != service.stable {
             self.stable.clone_from(&service.stable);
         }
+        self.departs = service.boarded.first().map(|waits| waits.departs);
         match (&mut self.trial, &service.rollout) {
             (Some(trial), Some(rollout)) if trial.id == rollout.id => trial.update(rollout),
             (trial, rollout) => *trial = rollout.as_ref().map(Trial::of),

@@ -167,7 +167,11 @@ pub(super) fn promoted(
     if before.paused.is_some() {
         return Some(format!("{version} became stable while it was held"));
     }
+    // So does the train that a newer deploy waited for.
+    let has_left = brief.departs.is_some_and(|departs| departs <= scene.now)
+        && brief.departs != service.boarded.first().map(|waits| waits.departs);
     match before.stage {
+        Stage::Warm(_) if has_left => None,
         Stage::Warm(since) if scene.now < since.plus(before.watch) => {
             Some(format!("{version} became stable before the warm time was over"))
         }
