@@ -36,6 +36,10 @@ const STEP_MS: f64 = 500.0;
 /// Most work a step adds.
 const STEP: f64 = 1.2;
 
+/// By so much a 99th percentile moves by itself, ms: a service that answers within 2 ms would stop
+/// the backfill for ever with a jitter that nobody feels.
+const NOISE_MS: f64 = 2.0;
+
 /// The place of the service's trouble among the limits.
 const SERVICE: usize = 4;
 
@@ -213,11 +217,9 @@ impl Throttle {
 
     /// The share of its margin that the service has used up.
     fn margin_used(&self, health: Health) -> f64 {
-        let factor = match health.usual_p99_ms {
-            usual if usual > 0.0 => health.p99_ms / usual,
-            _ => 1.0,
-        };
-        let slow = (factor - 1.0) / (self.limits.p99_factor - 1.0).max(0.01);
+        let usual = health.usual_p99_ms;
+        let margin = (usual * (self.limits.p99_factor - 1.0)).max(NOISE_MS);
+        let slow = if usual > 0.0 { (health.p99_ms - usual) / margin } else { 0.0 };
         let more = (health.error_rate - health.usual_error_rate) / self.limits.more_errors;
         slow.max(more).max(0.0)
     }
@@ -360,6 +362,17 @@ mod tests {
             assert!(matches!(&verdict, Verdict::Hold(_, why) if why.contains(part)), "{verdict:?}");
         }
         assert_eq!(throttle().look(&none()), Verdict::Go(FIRST));
+    }
+
+    #[test]
+    fn the_jitter_of_a_quick_service_does_not_stop_it() {
+        let looks =
+            [(2.0, 3.9, false), (2.0, 6.5, true), (100.0, 155.0, false), (100.0, 165.0, true)];
+        for (usual_p99_ms, p99_ms, holds) in looks {
+            let health = Health { p99_ms, usual_p99_ms, error_rate: 0.0, usual_error_rate: 0.0 };
+            let signals = Signals { health: Some(health), ..Signals::default() };
+            assert_eq!(held(&throttle().look(&signals)), holds, "{p99_ms} after {usual_p99_ms}");
+        }
     }
 
     #[test]
