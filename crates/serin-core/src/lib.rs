@@ -23,6 +23,7 @@ mod id;
 mod lifecycle;
 mod lint;
 mod migration;
+mod notify;
 mod observation;
 mod outlook;
 mod places;
@@ -61,6 +62,7 @@ pub use migration::{
     MigrationOrder, MigrationPhase, MigrationProgress, MigrationTold, OpenMigration, Schemas,
     application_prefix,
 };
+pub use notify::{Notice, NotifyKind, NotifyTarget, Occasion};
 pub use observation::{
     ArmCounts, CountKey, Counts, ExitCause, Observation, REPORTED_GENERATIONS, RevisionObservation,
     StartFailure,

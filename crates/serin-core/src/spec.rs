@@ -3,7 +3,8 @@
 
 use crate::{
     Capacity, CarriedFlags, Clients, DataFormats, DatabaseSpec, FlagSpec, HeaderMatch, Millis,
-    OnInstanceFailure, OnNewRevision, RollbackSpec, ServiceName, Shared, Step, Train, Version,
+    NotifyTarget, OnInstanceFailure, OnNewRevision, RollbackSpec, ServiceName, Shared, Step, Train,
+    Version,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::{Metric, MetricSettings, threshold::Check};
@@ -41,6 +42,9 @@ pub struct ServiceSpec {
     /// When deploys leave; at once when `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train: Option<Train>,
+    /// Who is told of what becomes of its rollouts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<NotifyTarget>,
     /// Revisions kept beside those that run, 1 to 50.
     #[serde(default = "history_limit")]
     pub history_limit: u32,
@@ -397,6 +401,7 @@ impl ServiceSpec {
             data: None,
             clients: None,
             train: None,
+            notify: vec![],
             history_limit: history_limit(),
             instance_hour_cost: None,
             flag: None,

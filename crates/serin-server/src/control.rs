@@ -2,20 +2,22 @@
 //! answer back, so there is no lock and no second copy of the truth.
 
 mod counts;
+mod platform;
 
 use crate::executor::{Effect, Error, Executor, Fact, Outcome, TOGETHER as AT_ONCE};
 use crate::flags::{self, Flags, FlagsListen, Told};
 use crate::hooks::{Ended, Hooks};
+use crate::notify::{Notifier, Tried};
 use crate::release::Releases;
 use crate::schema::{Migrations, News};
 use crate::{drill, machine, views};
 use counts::Counted;
+pub use platform::{Counting, Platform};
 use serin_core::{Event, Observation, Plan, ServiceName, Timestamp};
 use serin_local::wire::Counters;
 use serin_local::{Local, Report};
-use serin_store::{Ballast, Store};
+use serin_store::{Ballast, OwedNotice, Store};
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
@@ -45,44 +47,6 @@ const COUNTERS_MAX: Duration = Duration::from_millis(500);
 /// Journal lines a slow listener may lag behind before it must read them from the store.
 const TELL_BACKLOG: usize = 1024;
 
-/// What makes plans true.
-pub trait Platform: Send + Sync + 'static {
-    /// Makes `plan` true, and keeps it true. May be repeated; an older generation is ignored.
-    fn apply(&self, plan: Plan);
-
-    /// Stops everything of a service.
-    fn remove(&self, service: ServiceName);
-
-    /// Everything counted so far; `None` when the data plane does not answer.
-    fn counters(&self) -> Counting;
-
-    /// What is evidence about these services, and as little else as there can be.
-    fn evidence(&self, services: Vec<ServiceName>) -> Counting;
-}
-
-/// Counters on their way.
-pub type Counting = Pin<Box<dyn Future<Output = Option<Counters>> + Send>>;
-
-impl Platform for Local {
-    fn apply(&self, plan: Plan) {
-        Self::apply(self, plan);
-    }
-
-    fn remove(&self, service: ServiceName) {
-        Self::remove(self, service);
-    }
-
-    fn counters(&self) -> Counting {
-        let local = self.clone();
-        Box::pin(async move { Self::counters(&local).await.ok() })
-    }
-
-    fn evidence(&self, services: Vec<ServiceName>) -> Counting {
-        let local = self.clone();
-        Box::pin(async move { Self::evidence(&local, &services).await.ok() })
-    }
-}
-
 /// A question for the owner.
 pub(crate) type Question = Box<dyn FnOnce(&mut Core) + Send>;
 
@@ -108,6 +72,7 @@ pub(crate) struct Core {
     pub(crate) migrations: Migrations,
     pub(crate) flags: Flags,
     pub(crate) releases: Releases,
+    pub(crate) notifier: Notifier,
     /// Has the store's log copied into its file; gone when that cannot be done beside.
     copies: Option<SyncSender<()>>,
 }
@@ -117,6 +82,7 @@ pub(crate) struct Opened {
     executor: Executor,
     effects: Vec<Effect>,
     flags: Flags,
+    notices: Vec<OwedNotice>,
 }
 
 impl Opened {
@@ -145,7 +111,9 @@ pub(crate) fn open(
     let (executor, effects) = opened.map_err(|failed| failed.1)?;
     let mut flags = Flags::load(executor.store())?;
     flags.serve(flags_listen, executor.epoch());
-    Ok(Opened { executor, effects, flags })
+    // Those that cannot be read are told by nobody; the rest of Serin goes on.
+    let notices = executor.store().notices().unwrap_or_default();
+    Ok(Opened { executor, effects, flags, notices })
 }
 
 /// Starts the owner.
@@ -179,6 +147,7 @@ pub(crate) fn begin(
     let (migrations, news) = Migrations::new();
     let (counts, looks, copies) = (None, 0, copy_beside(executor.store()));
     let (flags, releases) = (opened.flags, Releases::default());
+    let (notifier, told) = Notifier::new(opened.notices, now());
     let mut core = Core {
         executor,
         platform,
@@ -190,12 +159,13 @@ pub(crate) fn begin(
         migrations,
         flags,
         releases,
+        notifier,
         copies,
     };
     core.kill_again();
     core.carry_out(opened.effects);
     core.tend_all();
-    tokio::spawn(own(core, inbox, reports, Ends { ends, news }));
+    tokio::spawn(own(core, inbox, reports, Beside { ends, news, told }));
     (questions, tells)
 }
 
@@ -254,16 +224,17 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// What becomes of the work that is done beside the owner.
-struct Ends {
+struct Beside {
     ends: mpsc::UnboundedReceiver<Ended>,
     news: mpsc::UnboundedReceiver<News>,
+    told: mpsc::UnboundedReceiver<Tried>,
 }
 
 async fn own(
     mut core: Core,
     mut inbox: mpsc::Receiver<Question>,
     mut reports: mpsc::Receiver<Report>,
-    mut beside: Ends,
+    mut beside: Beside,
 ) {
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -286,6 +257,9 @@ async fn own(
             }
             Some(news) = beside.news.recv() => {
                 tokio::task::block_in_place(|| core.migrated(news));
+            }
+            Some(tried) = beside.told.recv() => {
+                tokio::task::block_in_place(|| core.told_people(&tried));
             }
             _ = look.tick() => core.look(&counted),
             () = tokio::time::sleep_until(wake) => tokio::task::block_in_place(|| core.woke()),
@@ -367,6 +341,7 @@ impl Core {
                     // Nobody listening is no error.
                     let _ = self.tells.send(views::journal_line(seq, service, entry));
                 }
+                Effect::Notify(service, notice) => self.notify(&service, &notice),
                 Effect::Ended(service, record) => {
                     if record.outcome == serin_core::Outcome::RolledBack {
                         let why = record.cause.as_ref().map(|cause| cause.text.as_str());
@@ -463,6 +438,7 @@ impl Core {
         }
         self.recover_flags();
         tokio::task::block_in_place(|| {
+            self.tend_notices();
             self.make_due();
             self.lapse_requests();
         });

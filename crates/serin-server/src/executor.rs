@@ -8,8 +8,9 @@ pub(crate) use batch::TOGETHER;
 pub use batch::{Draft, Fact, Outcome};
 
 use serin_core::{
-    Ask, DeployAsk, Entry, Event, Phase, Places, PlacesLeft, Plan, Refusal, Rollout, RolloutRecord,
-    Service, ServiceName, Shared, Timestamp, Transition, WentBack, moves_only_to_stable, step,
+    Ask, DeployAsk, Entry, Event, Notice, Phase, Places, PlacesLeft, Plan, Refusal, Rollout,
+    RolloutRecord, Service, ServiceName, Shared, Timestamp, Transition, WentBack,
+    moves_only_to_stable, step,
 };
 use serin_store::{Ballast, Commit, Error as StoreError, Store, WayBackNote};
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ pub enum Effect {
     Apply(Shared<Plan>),
     /// Tell whoever listens. The number is its place in the journal.
     Tell(u64, ServiceName, Entry),
+    /// Tell people who asked to be called; it is owed in the store, unless nothing can be stored.
+    Notify(ServiceName, Notice),
     /// A rollout ended.
     Ended(ServiceName, Box<RolloutRecord>),
     /// The service is gone: forget it.
@@ -438,6 +441,7 @@ fn commit_of<'a>(at: Timestamp, event: &'a Event, transition: &'a Transition) ->
         journal: &transition.journal,
         records: &transition.records,
         ticks: &transition.ticks,
+        notices: &transition.notices,
     }
 }
 
@@ -475,5 +479,8 @@ fn effects(transition: &Transition, last: Option<u64>) -> Vec<Effect> {
     let tell = tell.map(|(seq, entry)| Effect::Tell(seq, name.clone(), entry.clone()));
     let ended = transition.records.iter();
     let ended = ended.map(|record| Effect::Ended(name.clone(), Box::new(record.clone())));
-    transition.apply.clone().map(Effect::Apply).into_iter().chain(tell).chain(ended).collect()
+    let notices = transition.notices.iter();
+    let notices = notices.map(|notice| Effect::Notify(name.clone(), notice.clone()));
+    let plan = transition.apply.clone().map(Effect::Apply);
+    plan.into_iter().chain(tell).chain(ended).chain(notices).collect()
 }

@@ -4,10 +4,10 @@
 //! A result that cannot be stored is handed in again; a controller that takes over runs what is
 //! wanted again, with the same key, so that a test can tell.
 
-mod command;
 mod http;
-mod text;
 
+use crate::call::Outcome;
+use crate::call::command::{self, Program};
 use serin_core::{HookKey, HookKind, HookOrder, Millis, ServiceName, hooks_wanted};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,13 +21,6 @@ pub(crate) struct Ended {
     pub(crate) key: HookKey,
     pub(crate) passed: bool,
     pub(crate) text: String,
-}
-
-/// What one try came to.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    passed: bool,
-    text: String,
 }
 
 /// The tests under way.
@@ -104,10 +97,16 @@ impl Drop for Hooks {
 async fn run(order: &HookOrder) -> Outcome {
     let limit = order.hook.timeout;
     match &order.hook.kind {
-        HookKind::Command { argv, env } => command::run(order, argv, env, span(limit)).await,
+        HookKind::Command { argv, env } => {
+            let told = TOLD.map(|name| (name, variable(order, name).unwrap_or_default()));
+            let key = ("SERIN_HOOK_KEY", key_of(order));
+            let (run, told, input) = (&order.run, told.into(), None);
+            command::run(&Program { argv, env, run, told, key, input }, span(limit)).await
+        }
         HookKind::Http { method, url, status, contains } => {
-            let call = http::Call { method, url, status: *status, contains: contains.as_deref() };
-            http::run(order, &call, span(limit)).await
+            let (status, contains) = (*status, contains.as_deref());
+            let wanted = http::Wanted { method, url, status, contains };
+            http::run(order, &wanted, span(limit)).await
         }
     }
 }
@@ -116,11 +115,8 @@ fn span(limit: Millis) -> Duration {
     Duration::from_millis(limit.0)
 }
 
-impl Outcome {
-    fn failed(text: impl Into<String>) -> Self {
-        Self { passed: false, text: text.into() }
-    }
-}
+/// Variables that every test has.
+const TOLD: [&str; 3] = ["SERVICE", "REVISION", "CANDIDATE_URL"];
 
 /// What a test can be told, by name: the variables of its command and its environment.
 fn variable(order: &HookOrder, name: &str) -> Option<String> {

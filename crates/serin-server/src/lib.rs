@@ -9,6 +9,7 @@
 
 pub mod api;
 mod apply;
+mod call;
 mod control;
 mod drill;
 pub mod executor;
@@ -17,6 +18,7 @@ mod flags;
 mod foresee;
 mod hooks;
 mod machine;
+mod notify;
 pub mod rehearsal;
 mod release;
 mod run;

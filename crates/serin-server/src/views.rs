@@ -5,8 +5,10 @@ mod life;
 pub(crate) use life::{left, measured, recovered, way_back_from};
 
 use crate::api::view::{
-    ArmView, InstanceRow, JournalLine, LatencyIntervals, RolloutView, ServiceView, schema_of,
+    ArmView, InstanceRow, JournalLine, LatencyIntervals, RolloutView, ServiceView, UntoldView,
+    schema_of,
 };
+use crate::notify::{Trouble, Untold};
 use serin_core::{
     Entry, PauseReason, Phase, RevisionId, Rollout, Service, ServiceName, Timestamp, WaitingOn,
     Weight, describe, verdict_sentence,
@@ -28,6 +30,7 @@ pub(crate) struct Around<'a> {
     pub(crate) counts: Option<&'a Counters>,
     pub(crate) instances: Vec<InstanceView>,
     pub(crate) trouble: Option<&'a str>,
+    pub(crate) untold: Vec<Untold>,
 }
 
 /// The whole view of one service.
@@ -54,7 +57,14 @@ pub(crate) fn service_view(service: &Service, around: Around<'_>) -> ServiceView
         hold: service.hold.clone(),
         kept: service.kept.clone(),
         migration: service.schemas.open.clone(),
+        untold: around.untold.into_iter().map(untold).collect(),
     }
+}
+
+fn untold(untold: Untold) -> UntoldView {
+    let Untold { target, waiting, trouble } = untold;
+    let Trouble { since, why, lost } = trouble;
+    UntoldView { target, waiting, lost, since, why }
 }
 
 /// A running rollout.

@@ -78,6 +78,7 @@ fn spec() -> ServiceSpec {
         data: None,
         clients: None,
         train: None,
+        notify: vec![],
         history_limit: 10,
         instance_hour_cost: None,
         flag: None,

@@ -105,6 +105,7 @@ pub fn spec(name: &str, port: u16, rng: &mut Rng) -> ServiceSpec {
         data: None,
         clients: None,
         train: None,
+        notify: vec![],
         history_limit: 10,
         instance_hour_cost: None,
         flag: None,

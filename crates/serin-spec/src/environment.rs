@@ -4,7 +4,7 @@ use crate::{
     Located,
     problem::{Problem, Severity},
 };
-use serin_core::{EnvValue, ServiceSpec};
+use serin_core::{EnvValue, NotifyKind, ServiceSpec};
 use std::path::{Path, PathBuf};
 
 /// What a path must be.
@@ -55,7 +55,10 @@ impl Machine<'_> {
             ));
         }
         for (name, value) in &service.value.run.env {
-            problems.extend(self.env_problem(service, name, value));
+            problems.extend(self.env_problem(service, &format!("spec.run.env.{name}"), value));
+        }
+        for (at, value) in told_values(service) {
+            problems.extend(self.env_problem(service, &at, value));
         }
         problems
     }
@@ -109,8 +112,7 @@ impl Machine<'_> {
         path.split(':').map(|entry| directory.join(entry).join(program)).collect()
     }
 
-    fn env_problem(&self, service: &Service, name: &str, value: &EnvValue) -> Option<Problem> {
-        let path = format!("spec.run.env.{name}");
+    fn env_problem(&self, service: &Service, path: &str, value: &EnvValue) -> Option<Problem> {
         match value {
             EnvValue::Literal(_) => None,
             EnvValue::FromFile(file) => {
@@ -134,4 +136,19 @@ impl Machine<'_> {
         let problem = service.problem(Severity::Error, "no-file", path, message);
         Some(problem.hint("create it, or correct the path and its permissions"))
     }
+}
+
+/// Values of `notify` and where they stand.
+fn told_values(service: &Service) -> impl Iterator<Item = (String, &EnvValue)> {
+    let targets = service.value.notify.iter().enumerate();
+    targets.flat_map(|(n, target)| {
+        let at = format!("spec.notify[{n}]");
+        let (url, part, named) = match &target.kind {
+            NotifyKind::Command { env, .. } => (None, "env", env),
+            NotifyKind::Http { url, headers } => (Some(url), "http.headers", headers),
+        };
+        let url = url.map(|url| (format!("{at}.http.url"), url));
+        let named = named.iter().map(move |(name, value)| (format!("{at}.{part}.{name}"), value));
+        url.into_iter().chain(named)
+    })
 }

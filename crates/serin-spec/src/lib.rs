@@ -27,6 +27,7 @@ mod environment;
 mod field;
 mod flags;
 mod nearest;
+mod notify;
 mod place;
 mod preset;
 mod probe;

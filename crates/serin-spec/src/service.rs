@@ -4,6 +4,7 @@ use crate::{
     Located, checks, clients, data, database,
     field::Field,
     nearest::nearest,
+    notify,
     reader::{Context, Reader},
     rollback::{self, Rollback},
     run,
@@ -12,8 +13,8 @@ use crate::{
     yaml::{Node, shown},
 };
 use serin_core::{
-    Clients, DataFormats, OnNewRevision, RunSpec, Schedule, ServiceName, ServiceSpec, TrafficSpec,
-    Train, Version,
+    Clients, DataFormats, NotifyTarget, OnNewRevision, RunSpec, Schedule, ServiceName, ServiceSpec,
+    TrafficSpec, Train, Version,
 };
 use std::path::Path;
 
@@ -95,7 +96,7 @@ fn spec(field: &Field<'_>, base: &Path) -> Option<ServiceSpec> {
     let unread = reader.has("traffic") && traffic.is_none();
     let around = around(&reader, &environment, replicas, base);
     let schedule = reader.maybe("strategy", |f| strategy::read(&f, &around));
-    let rules = Rules::read(&mut reader, worker);
+    let rules = Rules::read(&mut reader, worker, base);
     warn_worker(&reader);
     check_numbers(&reader, schedule.as_ref(), &around);
     if let (Some(schedule), Some(traffic)) = (&schedule, &traffic) {
@@ -178,12 +179,13 @@ struct Rules {
     data: Option<DataFormats>,
     clients: Option<Clients>,
     train: Option<Train>,
+    notify: Vec<NotifyTarget>,
     history_limit: Option<u32>,
     instance_hour_cost: Option<f64>,
 }
 
 impl Rules {
-    fn read(reader: &mut Reader<'_>, worker: bool) -> Self {
+    fn read(reader: &mut Reader<'_>, worker: bool, base: &Path) -> Self {
         Self {
             on_new_revision: reader.or("onNewRevision", OnNewRevision::Restart, |f| {
                 f.choice(&[
@@ -196,6 +198,7 @@ impl Rules {
             data: reader.maybe("data", |f| data::read(&f)),
             clients: reader.maybe("clients", |f| clients::read(&f)),
             train: reader.maybe("train", |f| train::read(&f)),
+            notify: reader.or("notify", Vec::new(), |f| notify::read(&f, base)),
             history_limit: reader
                 .maybe("revisionHistoryLimit", |f| f.integer(1..=50))
                 .map(|n| n as u32),
@@ -221,6 +224,7 @@ impl Rules {
             data: self.data,
             clients: self.clients,
             train: self.train,
+            notify: self.notify,
             history_limit: self.history_limit.unwrap_or(spec.history_limit),
             instance_hour_cost: self.instance_hour_cost,
             flag: None,

@@ -2,10 +2,11 @@
 
 use crate::pack::Document;
 use crate::tail::Tail;
-use crate::{Error, Store, ticks};
+use crate::{Error, Store, notices, ticks};
 use rusqlite::{Connection, params};
 use serin_core::{
-    Entry, Event, Plan, RecordedTick, RolloutRecord, Service, ServiceName, Shared, Timestamp,
+    Entry, Event, Notice, Plan, RecordedTick, RolloutRecord, Service, ServiceName, Shared,
+    Timestamp,
 };
 use std::collections::BTreeMap;
 
@@ -29,6 +30,8 @@ pub struct Commit<'a> {
     pub records: &'a [RolloutRecord],
     /// What the judge was given, in order.
     pub ticks: &'a [RecordedTick],
+    /// What people are to be told.
+    pub notices: &'a [Notice],
 }
 
 impl Commit<'_> {
@@ -36,7 +39,8 @@ impl Commit<'_> {
     /// an event can be absorbed again after a restart and leads to the same state.
     fn is_silent(&self) -> bool {
         let is_fact = matches!(self.event, Event::Observed(_) | Event::Counted(_) | Event::Woke);
-        let says_nothing = self.journal.is_empty() && self.records.is_empty();
+        let says_nothing =
+            self.journal.is_empty() && self.records.is_empty() && self.notices.is_empty();
         is_fact && says_nothing && self.apply.is_none() && !self.service.is_gone()
     }
 }
@@ -95,6 +99,7 @@ fn write(tx: &Connection, commit: &Commit, tail: Tail) -> Result<(Option<u64>, T
     let (seq, bytes) = write_event(tx, name, commit)?;
     let last = write_journal(tx, name, commit)?;
     write_records(tx, name, commit)?;
+    notices::write(tx, name, commit.notices)?;
     ticks::write(tx, name, commit.ticks)?;
     if commit.service.is_gone() {
         forget(tx, name)?;

@@ -18,6 +18,7 @@ mod compact;
 mod error;
 mod flags;
 mod notes;
+mod notices;
 mod pack;
 mod read;
 mod schema;
@@ -30,6 +31,7 @@ pub use commit::Commit;
 pub use error::Error;
 pub use flags::{FlagChange, FlagWrite, StoredFlag, StoredFlags, StoredNote};
 pub use notes::{KillNote, WayBackNote};
+pub use notices::{NoticeEnd, OwedNotice};
 pub use read::{JournalRow, LoggedEvent, Replay, RolledBack};
 pub use ticks::TicksKept;
 

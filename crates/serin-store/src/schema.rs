@@ -3,7 +3,7 @@
 use crate::Error;
 use rusqlite::Connection;
 
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 const TABLES: &str = "
 CREATE TABLE meta (epoch INTEGER NOT NULL) STRICT;
@@ -150,15 +150,29 @@ CREATE TABLE flag_note (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Notices that people are still to be told, from schema 6 on.
+const NOTICES: &str = "
+CREATE TABLE notice (
+  key TEXT NOT NULL,
+  target TEXT NOT NULL,
+  service TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  gave_up TEXT,
+  PRIMARY KEY (key, target)
+) STRICT, WITHOUT ROWID;
+";
+
 /// Creates the tables of an empty file, adds what an older one lacks; refuses a file of a newer Serin.
 pub(crate) fn migrate(connection: &Connection) -> Result<(), Error> {
     let found: i64 = connection.query_row("PRAGMA user_version", (), |row| row.get(0))?;
     match found {
-        0 => run(connection, &[TABLES, TICKS, COMPACT, FLAGS, NOTES]),
-        1 => run(connection, &[TICKS, COMPACT, FLAGS, NOTES]),
-        2 => run(connection, &[COMPACT, FLAGS, NOTES]),
-        3 => run(connection, &[FLAGS, NOTES]),
-        4 => run(connection, &[NOTES]),
+        0 => run(connection, &[TABLES, TICKS, COMPACT, FLAGS, NOTES, NOTICES]),
+        1 => run(connection, &[TICKS, COMPACT, FLAGS, NOTES, NOTICES]),
+        2 => run(connection, &[COMPACT, FLAGS, NOTES, NOTICES]),
+        3 => run(connection, &[FLAGS, NOTES, NOTICES]),
+        4 => run(connection, &[NOTES, NOTICES]),
+        5 => run(connection, &[NOTICES]),
         VERSION => Ok(()),
         found => Err(Error::Newer { found, known: VERSION }),
     }

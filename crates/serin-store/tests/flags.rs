@@ -158,9 +158,16 @@ fn a_file_of_version_3_gets_the_tables() {
     let path = dir.path().join("serin.db");
     drop(opened(&path));
     let raw = rusqlite::Connection::open(&path).unwrap();
-    for table in
-        ["flag_set", "flag", "flag_change", "flag_due", "flag_token", "flag_use", "flag_note"]
-    {
+    for table in [
+        "flag_set",
+        "flag",
+        "flag_change",
+        "flag_due",
+        "flag_token",
+        "flag_use",
+        "flag_note",
+        "notice",
+    ] {
         raw.execute(&format!("DROP TABLE {table}"), ()).unwrap();
     }
     raw.pragma_update(None, "user_version", 3).unwrap();

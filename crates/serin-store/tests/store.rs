@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
 use serin_core::{
-    Actor, Ask, DeployAsk, Event, Generation, Given, Observation, RecordedTick, RevisionId,
-    Service, ServiceName, ServiceSpec, Timestamp, Transition, step,
+    Actor, Ask, DeployAsk, Event, Generation, Given, Notice, Observation, Occasion, RecordedTick,
+    RevisionId, Service, ServiceName, ServiceSpec, Timestamp, Transition, step,
 };
-use serin_store::{Ballast, Commit, Error, Store};
+use serin_store::{Ballast, Commit, Error, NoticeEnd, Store};
 
 const SPEC: &str = r#"{
   "name": "shop", "environment": "production", "replicas": 2, "version": null,
@@ -49,6 +49,7 @@ fn write(store: &mut Store, event: &Event, transition: &Transition) -> Result<Op
         journal: &transition.journal,
         records: &transition.records,
         ticks: &transition.ticks,
+        notices: &transition.notices,
     }])
 }
 
@@ -216,4 +217,72 @@ fn ticks_are_kept_in_order_and_read_in_pages() {
     assert_eq!(numbers(0, 4), [1, 2, 3, 4]);
     assert_eq!(numbers(4, 4), [5]);
     assert_eq!(numbers(5, 4), [0; 0]);
+}
+
+/// A deploy that two targets are told of.
+fn told() -> (Event, Transition) {
+    let (event, mut turn) = deploy();
+    let notice = |n: u64| Notice {
+        key: format!("shop/1/started/1000/{n}"),
+        to: vec!["chat".into(), "oncall".into()],
+        event: Occasion::Started,
+        at: NOW,
+        rollout: Some(1),
+        revision: None,
+        text: "shop: rollout to v1 started".into(),
+        reason: "rollout to v1 started".into(),
+        command: "serin status shop".into(),
+    };
+    turn.notices = vec![notice(0), notice(1)];
+    (event, turn)
+}
+
+#[test]
+fn notices_are_written_with_their_decision_and_go_one_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("serin.db");
+    let (event, turn) = told();
+    let mut store = Store::open(&path).unwrap();
+    // Written again, as what could not be written at first is, they are the same.
+    for _ in 0..2 {
+        write(&mut store, &event, &turn).unwrap();
+    }
+    drop(store);
+    let mut store = Store::open(&path).unwrap();
+    let owed = store.notices().unwrap();
+    assert_eq!(owed.len(), 4);
+    assert_eq!(owed[0].notice, Notice { to: vec![], ..turn.notices[0].clone() });
+    let end = |n: usize, target: &str, gave_up: Option<&str>| NoticeEnd {
+        key: turn.notices[n].key.clone(),
+        target: target.into(),
+        gave_up: gave_up.map(Into::into),
+    };
+    store.end_notices(&[end(0, "chat", None), end(0, "oncall", Some("down"))]).unwrap();
+    let left = |store: &Store| -> Vec<(String, String, Option<String>)> {
+        let left = store.notices().unwrap().into_iter();
+        left.map(|one| (one.notice.key, one.target, one.gave_up)).collect()
+    };
+    let (first, second) = (turn.notices[0].key.clone(), turn.notices[1].key.clone());
+    let chat = (second.clone(), "chat".to_owned(), None);
+    let (gone, open) = (
+        (first, "oncall".to_owned(), Some("down".to_owned())),
+        (second, "oncall".to_owned(), None),
+    );
+    assert_eq!(left(&store), [gone, chat.clone(), open]);
+    // One that arrives ends the story of those that were given up.
+    store.end_notices(&[end(1, "oncall", None)]).unwrap();
+    assert_eq!(left(&store), [chat]);
+    store.drop_notices(&shop(), "chat").unwrap();
+    assert_eq!(store.notices().unwrap(), []);
+}
+
+#[test]
+fn no_notice_is_written_without_its_decision() {
+    let (event, mut turn) = told();
+    turn.next.spec.environment = "x".repeat(1 << 20);
+    let mut store = Store::in_memory().unwrap();
+    store.limit_pages(Some(1));
+    assert!(matches!(write(&mut store, &event, &turn), Err(Error::Full)));
+    store.limit_pages(None);
+    assert_eq!(store.notices().unwrap(), []);
 }

@@ -5,7 +5,7 @@ mod lifecycle;
 mod ship;
 
 pub use back::{DrillArgs, GcArgs, RunbookArgs};
-pub use lifecycle::{ApproveArgs, Mark, MarkArgs, ReleaseArgs, RetryArgs};
+pub use lifecycle::{ApproveArgs, Mark, MarkArgs, NotifyArgs, NotifyVerb, ReleaseArgs, RetryArgs};
 pub use ship::{
     AbortArgs, ActArgs, ApplyArgs, DeployArgs, Goal, PromoteArgs, RemoveArgs, RollbackArgs, Stay,
     WaitArgs, Why,
@@ -162,6 +162,8 @@ pub enum Verb {
     Flag(Box<FlagArgs>),
     /// Schema migrations of Postgres: lint, start, contract, roll back
     Migrate(Box<MigrateArgs>),
+    /// Whether messages reach those whom a service calls
+    Notify(NotifyArgs),
     /// Serve flags from a copy, near the apps
     FlagsEdge(FlagsEdgeArgs),
     /// An annotated file with every key

@@ -21,6 +21,7 @@ mod info;
 mod look;
 mod migrate;
 mod misuse;
+mod notify;
 mod power;
 mod presets;
 mod printer;
@@ -117,6 +118,7 @@ async fn asked(context: &Context<'_>, verb: Verb) -> Result<Exit, Failure> {
         Verb::Mark(args) => ship::mark(context, args).await,
         Verb::Drill(args) => drill::drill(context, args).await,
         Verb::Gc(args) => gc::gc(context, args).await,
+        Verb::Notify(args) => notify::notify(context, args).await,
         Verb::Runbook(args) => runbook::runbook(context, args).await,
         Verb::Remove(args) => ship::remove(context, args).await,
         Verb::Wait(args) => ship::wait(context, args).await,

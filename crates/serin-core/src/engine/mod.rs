@@ -21,6 +21,7 @@ mod hooks;
 pub(crate) mod keep;
 pub(crate) mod migrate;
 mod news;
+mod notices;
 mod prove;
 mod published;
 mod queue;
@@ -38,8 +39,8 @@ pub use hooks::{HookOrder, hooks_wanted};
 pub use migrate::migrations_wanted;
 
 use crate::{
-    Entry, Event, Fact, Generation, Plan, RecordedTick, Refusal, RolloutRecord, Service, Shared,
-    Timestamp, WaitingOn, Weight, explain, lint, moves_only_to_stable,
+    Entry, Event, Fact, Generation, Notice, Plan, RecordedTick, Refusal, RolloutRecord, Service,
+    Shared, Timestamp, WaitingOn, Weight, explain, lint, moves_only_to_stable,
 };
 
 /// Most decisions one event may set off; a bound, never reached by a sound schedule.
@@ -62,6 +63,8 @@ pub struct Transition {
     pub records: Vec<RolloutRecord>,
     /// What the judge was given, in order.
     pub ticks: Vec<RecordedTick>,
+    /// What people are to be told, and who.
+    pub notices: Vec<Notice>,
     /// Set when an ask was refused; then nothing else changed.
     pub refused: Option<Refusal>,
 }
@@ -76,7 +79,8 @@ pub fn step(service: &Service, event: &Event, now: Timestamp) -> Transition {
     turn.service.forget_old_revisions();
     turn.replan();
     turn.begin_downtime();
-    turn.finish()
+    let notices = notices::notices(service, &turn.service, &turn.journal, now);
+    Transition { notices, ..turn.finish() }
 }
 
 /// The work on one event: the service as it becomes, and what there is to tell.
@@ -151,6 +155,7 @@ impl Turn {
             journal: self.journal,
             records: self.records,
             ticks: self.ticks,
+            notices: vec![],
             refused: None,
         }
     }

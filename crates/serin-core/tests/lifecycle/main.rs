@@ -6,6 +6,7 @@ mod support;
 
 mod again;
 mod back;
+mod called;
 mod clients;
 mod failing;
 mod formats;

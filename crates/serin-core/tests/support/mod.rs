@@ -10,6 +10,7 @@ pub struct World {
     pub applied: Vec<Shared<Plan>>,
     pub told: Vec<String>,
     pub records: Vec<RolloutRecord>,
+    pub notices: Vec<Notice>,
     pub waiting: String,
     pub wake_at: Option<Timestamp>,
     seq: u64,
@@ -92,6 +93,7 @@ pub fn spec(steps: Vec<Step>) -> ServiceSpec {
         data: None,
         clients: None,
         train: None,
+        notify: vec![],
         history_limit: 10,
         instance_hour_cost: None,
         flag: None,
@@ -120,6 +122,7 @@ impl World {
             applied: vec![],
             told: vec![],
             records: vec![],
+            notices: vec![],
             waiting: String::new(),
             wake_at: None,
             seq: 0,
@@ -154,6 +157,7 @@ impl World {
         }
         self.told.extend(turn.journal.iter().map(|e| e.fact.to_string()));
         self.records.extend(turn.records);
+        self.notices.extend(turn.notices);
         self.ticks.extend(turn.ticks);
         self.applied.extend(turn.apply);
         self.service = turn.next.into_inner();

@@ -6,6 +6,7 @@ pub(crate) mod error;
 mod events;
 mod flags;
 mod metrics;
+mod notify;
 mod plan;
 mod read;
 mod ticks;
@@ -61,6 +62,7 @@ fn routes(handle: Handle) -> Router {
         .route("/api/v1/services/{target}/usage", get(read::usage))
         .route("/api/v1/services/{target}/runbook", get(back::runbook))
         .route("/api/v1/services/{target}/drills", get(back::drills).post(back::drilled))
+        .route("/api/v1/services/{target}/notify-test", post(notify::test))
         .route("/api/v1/leftovers", get(back::leftovers))
         .route("/api/v1/flags", get(flags::flags))
         .route(

@@ -68,6 +68,7 @@ pub(crate) async fn view(handle: &Handle, name: ServiceName) -> Result<ServiceVi
             counts: fresh.as_ref().or(core.counts.as_ref()),
             instances,
             trouble: core.executor.trouble(),
+            untold: core.untold(&service.name),
         };
         Ok(views::service_view(service, around))
     })

@@ -21,8 +21,8 @@ pub use flags::{
     UnknownKey, Used, Verdict,
 };
 pub use life::{
-    ApprovalView, BoardedView, LeftoverView, Leftovers, QueuedView, TestView, VariantView,
-    WayBackView,
+    ApprovalView, BoardedView, LeftoverView, Leftovers, NotifyTest, NotifyTested, QueuedView,
+    TestView, UntoldView, VariantView, WayBackView,
 };
 pub use plan::{AdviceView, Foresight, PlanPreview, Plans, StepRoom};
 pub use rollout::{LatencyIntervals, RolloutStatus, RolloutView};
@@ -98,6 +98,9 @@ pub struct ServiceView {
     /// The migration of its database that is under way or waits for its contract.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migration: Option<OpenMigration>,
+    /// People who are not told what they asked to be told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<UntoldView>,
 }
 
 /// Traffic of one revision.

@@ -320,7 +320,10 @@ impl Old {
 fn service_of(effect: &Effect) -> &ServiceName {
     match effect {
         Effect::Apply(plan) => &plan.service,
-        Effect::Tell(_, name, _) | Effect::Ended(name, _) | Effect::Forget(name) => name,
+        Effect::Tell(_, name, _)
+        | Effect::Notify(name, _)
+        | Effect::Ended(name, _)
+        | Effect::Forget(name) => name,
     }
 }
 

@@ -117,7 +117,7 @@ fn a_program_gets_places_and_codes() {
         "span": { "start": 78, "end": 86 },
         "label": "did you mean `replicas`?",
         "hint": "keys of `spec`: environment, replicas, revision, run, database, traffic, strategy, \
-                 onNewRevision, rollback, data, clients, train, revisionHistoryLimit, instanceHourCost",
+                 onNewRevision, rollback, data, clients, train, notify, revisionHistoryLimit, instanceHourCost",
     }]);
     assert_eq!(found, expected);
 }

@@ -232,5 +232,6 @@ pub fn commit<'a>(at: Timestamp, event: &'a Event, turn: &'a Transition) -> Comm
         journal: &turn.journal,
         records: &turn.records,
         ticks: &turn.ticks,
+        notices: &turn.notices,
     }
 }

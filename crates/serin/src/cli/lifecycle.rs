@@ -1,7 +1,7 @@
 //! The words of the verbs that set what may be deployed, and when.
 
 use super::{Stay, Why};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  serin retry shop --reason \"the database was away\"")]
@@ -56,4 +56,20 @@ pub enum Mark {
     Bad,
     /// A way back again
     Good,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  serin notify test shop")]
+pub struct NotifyArgs {
+    #[command(subcommand)]
+    pub verb: NotifyVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum NotifyVerb {
+    /// Send a test message to everybody under `notify`; exit code 1 when one does not arrive
+    Test {
+        /// The service; may be left out when there is only one
+        service: Option<String>,
+    },
 }

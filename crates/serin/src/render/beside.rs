@@ -4,7 +4,7 @@ use super::words::{ago, clock, count, moment, thousands};
 use super::{Frame, back, class, version};
 use crate::printer::{Line, Tone};
 use serin_core::{KeptFor, Places};
-use serin_server::api::view::{RolloutView, ServiceView, TestView, VariantView};
+use serin_server::api::view::{RolloutView, ServiceView, TestView, UntoldView, VariantView};
 
 /// Tests, approvals, routes, copies, arms, and the way back of a rollout under way.
 pub fn of_rollout(rollout: &RolloutView, frame: &Frame) -> Vec<Line> {
@@ -116,12 +116,27 @@ pub fn of_service(service: &ServiceView, frame: &Frame) -> Vec<Line> {
         );
         lines.push(named("kept", &text));
     }
+    lines.extend(untold(service));
     let way = service.way_back.as_ref().filter(|_| service.rollout.is_none());
     if let Some(way) = way {
         let to = way.to.as_ref().map_or("nothing", version);
         lines.push(named("way back", &format!("to {to}, {}: {}", class(way.class), way.text)));
     }
     lines
+}
+
+/// People who are not told what they asked to be told.
+pub fn untold(service: &ServiceView) -> Vec<Line> {
+    let line = |one: &UntoldView| {
+        let counts = [(one.waiting, "tried again"), (one.lost, "given up")];
+        let some = counts.into_iter().filter(|(n, _)| *n > 0);
+        let some = some.map(|(n, what)| format!("{} {what}", count(n as u64, "message")));
+        let some: Vec<_> = some.collect();
+        let (since, state) = (moment(one.since), some.join(", "));
+        let text = format!("`{}` is not told since {since}: {}; {state}", one.target, one.why);
+        warned("notify", &text)
+    };
+    service.untold.iter().map(line).collect()
 }
 
 fn named(name: &str, text: &str) -> Line {

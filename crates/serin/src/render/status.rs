@@ -21,7 +21,11 @@ pub fn status(services: &[ServiceView], frame: &Frame) -> Vec<Line> {
             Line::plain(waiting_for(service, frame)),
         ]);
     }
-    table.lines(frame, "")
+    let untold = services.iter().flat_map(|service| {
+        let named = |line: Line| Line::toned(Tone::Bold, service.name.as_str()).then(line);
+        super::beside::untold(service).into_iter().map(named)
+    });
+    table.lines(frame, "").into_iter().chain(untold).collect()
 }
 
 /// `v1`, or `v1 → v2` while it moves.

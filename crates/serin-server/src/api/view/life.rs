@@ -110,3 +110,40 @@ pub struct LeftoverView {
     #[serde(flatten)]
     pub left: Leftover,
 }
+
+/// Somebody who is not told what they asked to be told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UntoldView {
+    /// The name under `notify`.
+    pub target: String,
+    /// Messages that are tried again.
+    pub waiting: usize,
+    /// Messages that were given up.
+    pub lost: usize,
+    /// Time of the first message that did not arrive.
+    pub since: Timestamp,
+    /// Why the last try failed.
+    pub why: String,
+}
+
+/// `POST /api/v1/services/{name}/notify-test`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NotifyTest {
+    /// `serin.notify-test/v1`.
+    pub schema: String,
+    /// The service.
+    pub service: ServiceName,
+    /// Everybody under `notify`, in the order of the file.
+    pub targets: Vec<NotifyTested>,
+}
+
+/// What became of a test message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NotifyTested {
+    /// The name under `notify`.
+    pub target: String,
+    /// What it is told for, by the words of the file.
+    pub on: Vec<String>,
+    /// Why it did not arrive; `None` when it did.
+    pub failed: Option<String>,
+}

@@ -1,4 +1,4 @@
-//! What a test said, as it may be kept: bounded, printable, without secrets.
+//! What a program or a receiver said, as it may be kept: bounded, printable, without secrets.
 
 /// Most bytes that are handed in.
 const MOST: usize = 2000;
@@ -8,7 +8,7 @@ const SECRET_LEAST: usize = 4;
 
 /// The end of `bytes` as text. Secrets are taken out before it is cut, so that no part of one is
 /// left at the edge.
-pub(super) fn clean(bytes: &[u8], secrets: &[String]) -> String {
+pub(crate) fn clean(bytes: &[u8], secrets: &[String]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut text: String = text.chars().filter(|c| *c == '\n' || !c.is_control()).collect();
     let hidden = secrets.iter().flat_map(|secret| secret.lines());
@@ -19,7 +19,7 @@ pub(super) fn clean(bytes: &[u8], secrets: &[String]) -> String {
 }
 
 /// Its end, as much as may be handed in.
-pub(super) fn tail(text: &str) -> String {
+pub(crate) fn tail(text: &str) -> String {
     let mut from = text.len().saturating_sub(MOST);
     while !text.is_char_boundary(from) {
         from += 1;
@@ -28,6 +28,6 @@ pub(super) fn tail(text: &str) -> String {
 }
 
 /// The last line that says something.
-pub(super) fn last_line(text: &str) -> Option<&str> {
+pub(crate) fn last_line(text: &str) -> Option<&str> {
     text.lines().rev().map(str::trim).find(|line| !line.is_empty())
 }

@@ -1,11 +1,11 @@
-//! A test that is a program: in a process group of its own, which is ended with it.
+//! A program in a process group of its own, which is ended with it.
 
-use super::{Outcome, key_of, text, variable};
+use super::{Outcome, resolve, text};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
-use serin_core::{EnvValue, HookOrder, RunSpec};
+use serin_core::{EnvValue, RunSpec};
 use serin_local::fill;
 use std::collections::BTreeMap;
-use std::io::{PipeReader, Read as _};
+use std::io::{PipeReader, Read as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// Variables of the server that a test gets.
+/// Variables of the server that a program gets.
 const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 
 /// Bytes of output kept while it runs; more than is handed in, so that secrets can be taken out.
@@ -23,21 +23,45 @@ const KEPT: usize = 64 << 10;
 /// Time for the rest of the output once the program has ended.
 const REST: Duration = Duration::from_millis(500);
 
-/// Runs `argv` and says how it ended.
-pub(super) async fn run(
-    order: &HookOrder,
-    argv: &[String],
-    env: &BTreeMap<String, EnvValue>,
-    limit: Duration,
-) -> Outcome {
-    let (prepared, secrets) = match prepare(order, argv, env) {
+/// Most bytes that a program is given on its standard input: what a pipe holds, so that writing
+/// them waits for nobody.
+pub(crate) const INPUT_MOST: usize = 32 << 10;
+
+/// A program and what it is told.
+#[derive(Debug)]
+pub(crate) struct Program<'a> {
+    pub(crate) argv: &'a [String],
+    /// Further environment.
+    pub(crate) env: &'a BTreeMap<String, EnvValue>,
+    /// Whose directory and user it runs with.
+    pub(crate) run: &'a RunSpec,
+    /// Variables of its environment that are filled in as `$(NAME)` too.
+    pub(crate) told: Vec<(&'static str, String)>,
+    /// The variable that is the same for every run of one try.
+    pub(crate) key: (&'static str, String),
+    /// Its standard input, at most [`INPUT_MOST`] bytes.
+    pub(crate) input: Option<String>,
+}
+
+impl Program<'_> {
+    fn filled(&self, text: &str) -> String {
+        let told = |name: &str| self.told.iter().find(|(known, _)| *known == name);
+        fill(text, |name| told(name).map(|(_, value)| value.clone()))
+    }
+}
+
+/// Runs `program` and says how it ended.
+pub(crate) async fn run(program: &Program<'_>, limit: Duration) -> Outcome {
+    let (prepared, secrets) = match prepare(program) {
         Ok(prepared) => prepared,
         Err(why) => return Outcome::failed(why),
     };
     let output = Arc::new(Mutex::new(Vec::new()));
-    let (group, ended) = match start(prepared, &output) {
+    let (group, ended) = match start(prepared, program.input.as_deref(), &output) {
         Ok(started) => started,
-        Err(why) => return Outcome::failed(format!("{} cannot be started: {why}", argv[0])),
+        Err(why) => {
+            return Outcome::failed(format!("{} cannot be started: {why}", program.argv[0]));
+        }
     };
     let status = timeout(limit, ended).await;
     drop(group);
@@ -66,28 +90,22 @@ fn told(said: &str, why: &str) -> Outcome {
 }
 
 /// The command with its environment, and the values in it that must not be told.
-fn prepare(
-    order: &HookOrder,
-    argv: &[String],
-    env: &BTreeMap<String, EnvValue>,
-) -> Result<(Command, Vec<String>), String> {
-    let Some((program, arguments)) = argv.split_first() else {
-        return Err("the test has no command".into());
+fn prepare(program: &Program<'_>) -> Result<(Command, Vec<String>), String> {
+    let Some((name, arguments)) = program.argv.split_first() else {
+        return Err("there is no command".into());
     };
-    let filled = |text: &str| fill(text, |name| variable(order, name));
-    let directory = Path::new(&order.run.working_directory);
-    let program = filled(program);
-    let program = if program.contains('/') { directory.join(program) } else { program.into() };
-    let mut command = Command::new(program);
-    command.args(arguments.iter().map(|a| filled(a))).current_dir(directory).env_clear();
+    let directory = Path::new(&program.run.working_directory);
+    let name = program.filled(name);
+    let name = if name.contains('/') { directory.join(name) } else { name.into() };
+    let mut command = Command::new(name);
+    command.args(arguments.iter().map(|a| program.filled(a)));
+    command.current_dir(directory).env_clear();
     command.envs(INHERITED.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
-    for name in ["SERVICE", "REVISION", "CANDIDATE_URL"] {
-        command.env(name, variable(order, name).unwrap_or_default());
-    }
+    command.envs(program.told.iter().map(|(name, value)| (name, value)));
     let mut secrets = Vec::new();
-    for (name, value) in env {
+    for (name, value) in program.env {
         let value = match value {
-            EnvValue::Literal(text) => filled(text),
+            EnvValue::Literal(text) => program.filled(text),
             other => {
                 let secret = resolve(name, other, directory)?;
                 secrets.push(secret.clone());
@@ -96,28 +114,13 @@ fn prepare(
         };
         command.env(name, value);
     }
-    command.env("SERIN_HOOK_KEY", key_of(order)).stdin(Stdio::null()).process_group(0);
-    as_user(&mut command, &order.run)?;
+    let (key, value) = &program.key;
+    command.env(key, value).process_group(0);
+    as_user(&mut command, program.run)?;
     Ok((command, secrets))
 }
 
-/// A value that is read at every start and never stored.
-fn resolve(name: &str, value: &EnvValue, directory: &Path) -> Result<String, String> {
-    match value {
-        EnvValue::Literal(text) => Ok(text.clone()),
-        EnvValue::FromEnv(from) => {
-            std::env::var(from).map_err(|_| format!("{name}: the server has no variable `{from}`"))
-        }
-        EnvValue::FromFile(path) => {
-            let path = directory.join(path);
-            let read = std::fs::read_to_string(&path);
-            let text = read.map_err(|why| format!("{name}: `{}`: {why}", path.display()))?;
-            Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
-        }
-    }
-}
-
-/// A test runs as whoever the instances run as.
+/// It runs as whoever the instances run as.
 fn as_user(command: &mut Command, run: &RunSpec) -> Result<(), String> {
     let Some(user) = run.user.as_deref() else { return Ok(()) };
     let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
@@ -131,7 +134,7 @@ fn as_user(command: &mut Command, run: &RunSpec) -> Result<(), String> {
     Ok(())
 }
 
-/// All processes of one test. Dropped, they are killed.
+/// All processes of one program. Dropped, they are killed.
 #[derive(Debug)]
 struct Group(Arc<Mutex<Option<Pid>>>);
 
@@ -149,12 +152,22 @@ fn kill(group: &mut Option<Pid>) {
     }
 }
 
+/// A pipe with `input` in it and nothing to come.
+fn given(input: Option<&str>) -> std::io::Result<Stdio> {
+    let Some(input) = input else { return Ok(Stdio::null()) };
+    let (reader, mut writer) = std::io::pipe()?;
+    let bytes = input.as_bytes();
+    writer.write_all(&bytes[..bytes.len().min(INPUT_MOST)])?;
+    Ok(reader.into())
+}
+
 fn start(
     mut command: Command,
+    input: Option<&str>,
     output: &Arc<Mutex<Vec<u8>>>,
 ) -> std::io::Result<(Group, oneshot::Receiver<ExitStatus>)> {
     let (reader, writer) = std::io::pipe()?;
-    command.stdout(writer.try_clone()?).stderr(writer);
+    command.stdin(given(input)?).stdout(writer.try_clone()?).stderr(writer);
     let child = command.spawn()?;
     // Its copies of the pipe's end would keep the reader waiting.
     drop(command);
