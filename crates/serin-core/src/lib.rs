@@ -69,7 +69,7 @@ pub use observation::{
 };
 pub use outlook::{Outlook, OutlookStep, describe, metric_value, outlook, verdict_sentence};
 pub use places::{Downtime, FailedPlaces, Places};
-pub use plan::{Affinity, FreshBaseline, Mirror, Plan, Preview, RevisionPlan, Role, Rule};
+pub use plan::{Affinity, FreshBaseline, Measure, Mirror, Plan, Preview, RevisionPlan, Role, Rule};
 pub use record::{Given, RecordedTick, judge_again};
 pub use rollout::{
     Aim, Cause, CheckRun, Outcome, PauseReason, Phase, Rollout, RolloutKind, RolloutRecord,

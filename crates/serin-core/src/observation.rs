@@ -62,6 +62,9 @@ pub struct RevisionObservation {
     /// since each began.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub published: BTreeMap<String, f64>,
+    /// What was measured at the instances, by the names of [`crate::Plan::measures`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measured: BTreeMap<String, f64>,
 }
 
 /// Why an instance did not come up, or was lost, with what a person needs to mend it.

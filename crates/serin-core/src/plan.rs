@@ -6,6 +6,7 @@ use crate::{
     RequestMatch, RevisionId, RunSpec, ServiceName, Shared, Weight,
 };
 use serde::{Deserialize, Serialize};
+use serin_stats::threshold::Signal;
 use std::{collections::BTreeMap, net::SocketAddr};
 
 /// What one service's world shall be. Immutable; a newer generation replaces it.
@@ -57,6 +58,18 @@ pub struct Plan {
     /// Set where the revisions are variants of this flag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flag: Option<FlagSpec>,
+    /// What is measured at the instances, each under the name of its check.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures: BTreeMap<String, Measure>,
+}
+
+/// Something that is measured at the instances of every revision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measure {
+    /// What; one of those that [`Signal::is_measured`] says.
+    pub signal: Signal,
+    /// How far back it looks, where it looks back.
+    pub window: Millis,
 }
 
 /// Requests led to one revision because of their headers.
@@ -176,6 +189,7 @@ impl Plan {
             carries: None,
             clients: BTreeMap::new(),
             flag: None,
+            measures: BTreeMap::new(),
         }
     }
 

@@ -56,7 +56,6 @@ pub struct ServiceSpec {
     pub flag: Option<FlagSpec>,
 }
 
-/// Revisions kept unless said.
 fn history_limit() -> u32 {
     10
 }
@@ -141,11 +140,19 @@ pub struct LogLimits {
     pub max_bytes: u64,
     /// Files kept, the current one included; at least 1.
     pub keep: u32,
+    /// Words by which a line looks like an error; empty for [`LogLimits::ERRORS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
+}
+
+impl LogLimits {
+    /// Words that are looked for unless said.
+    pub const ERRORS: [&'static str; 3] = ["ERROR", "FATAL", "panic"];
 }
 
 impl Default for LogLimits {
     fn default() -> Self {
-        Self { max_bytes: 10 << 20, keep: 2 }
+        Self { max_bytes: 10 << 20, keep: 2, errors: vec![] }
     }
 }
 

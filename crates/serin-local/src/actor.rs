@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::keeper::{Keeper, KeeperFact};
 use crate::launch::Launched;
 use crate::local::{FlagAddress, Report, Settings, Shared};
+use crate::measure::{self, Measured};
 use crate::observe::{observation, views};
 use crate::plane::{Plane, PlaneFact};
 use crate::ports::Ports;
@@ -60,6 +61,8 @@ pub(crate) enum Fact {
         period: Millis,
         result: Result<Numbers, String>,
     },
+    /// What was measured at instances.
+    Measured(Vec<(ServiceName, Measured)>),
     Explained {
         service: ServiceName,
         instance: String,
@@ -85,6 +88,8 @@ struct Served {
     fleet: Fleet,
     /// What the keeper said about its address.
     unbound: Option<String>,
+    /// What was measured at its instances.
+    measured: Measured,
     /// Whether enough was known to tell of it; from then on everything is told.
     telling: bool,
     /// The last report without its number, and when it was made.
@@ -250,7 +255,9 @@ impl Actor {
             if let Some(held) = held {
                 fleet.met(held, now);
             }
-            Served { plan: None, fleet, unbound: None, telling: false, told: None, wake: None }
+            let measured = Measured::new();
+            let (plan, unbound, telling, told, wake) = (None, None, false, None, None);
+            Served { plan, fleet, unbound, measured, telling, told, wake }
         })
     }
 }
@@ -327,6 +334,11 @@ impl Actor {
         let Some(served) = self.services.get_mut(name) else { return };
         let mut seen = observation(served.plan.as_ref(), &served.fleet, shift);
         seen.trouble = trouble.or(served.unbound.clone()).or(seen.trouble);
+        for (crew, numbers) in served.measured.iter().filter(|(crew, _)| !crew.baseline) {
+            if let Some(revision) = seen.revisions.get_mut(&crew.revision) {
+                revision.measured.clone_from(numbers);
+            }
+        }
         let mut next = match &served.told {
             None => now,
             Some((told, at)) if *told == seen => at.plus(HEARTBEAT),
@@ -388,7 +400,16 @@ impl Actor {
             .filter(|(_, i)| i.is_alive())
             .filter_map(|(id, i)| Some((id.clone(), i.pid?)))
             .collect();
-        let shared = Arc::clone(&self.shared);
-        tokio::task::spawn_blocking(move || shared.sample(pids));
+        let planned = self.services.values().filter_map(|s| Some((s.plan.as_ref()?, &s.fleet)));
+        let orders: Vec<_> =
+            planned.filter_map(|(plan, fleet)| measure::order(plan, fleet)).collect();
+        let (shared, tell) = (Arc::clone(&self.shared), self.tell.clone());
+        let data = self.settings.data.clone();
+        tokio::task::spawn_blocking(move || {
+            shared.sample(pids);
+            let measured = shared.measure(&orders, &data, now);
+            // Nobody listens when the platform ends.
+            let _ = tell.send(Fact::Measured(measured));
+        });
     }
 }

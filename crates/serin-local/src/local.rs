@@ -5,16 +5,17 @@ use crate::counts::counts_of;
 use crate::error::Error;
 use crate::keeper::Keeper;
 use crate::log;
+use crate::measure::{Logs, Measured, Order};
 use crate::observe::InstanceView;
 use crate::plane::Plane;
 use crate::ports::{Ports, ephemeral_low};
 use crate::usage::{Look, Samples, Usage};
-use serin_core::{Counts, Millis, Observation, Plan, RevisionId, ServiceName};
+use serin_core::{Counts, Millis, Observation, Plan, RevisionId, ServiceName, Timestamp};
 use serin_keeper::protocol::{ErrorCode, Reply, Request};
 use serin_proxy::wire;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
@@ -257,6 +258,8 @@ pub(crate) fn refusal(addr: SocketAddr, reply: &Reply) -> Option<Error> {
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     inner: Mutex<Looks>,
+    /// Apart, so that nobody waits while files are read.
+    logs: Mutex<Logs>,
 }
 
 #[derive(Debug, Default)]
@@ -278,6 +281,21 @@ impl Shared {
         } else {
             looks.views.insert(service.clone(), views);
         }
+    }
+
+    /// Carries out orders at `now`.
+    pub(crate) fn measure(
+        &self,
+        orders: &[Order],
+        data: &Path,
+        now: Timestamp,
+    ) -> Vec<(ServiceName, Measured)> {
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        logs.look(orders, data, now.0);
+        let samples = &self.lock().samples;
+        let measured =
+            |order: &Order| (order.service.clone(), order.measured(&logs, samples, now.0));
+        orders.iter().map(measured).collect()
     }
 
     pub(crate) fn sample(&self, pids: BTreeMap<String, i32>) {

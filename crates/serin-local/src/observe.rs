@@ -9,7 +9,7 @@ use crate::usage::Usage;
 use crate::world::{Fleet, Instance, Phase, PhaseName};
 use serde::Serialize;
 use serin_core::{ExitCause, Observation, Plan, RevisionId, RevisionObservation, Role, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One instance, for people and the API.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -103,6 +103,7 @@ fn seen_of(plan: Option<&Plan>, fleet: &Fleet, crew: &Crew, shift: Shift) -> Rev
     RevisionObservation {
         addresses: serving().map(|i| address(i.port)).collect(),
         published: sum(serving()),
+        measured: BTreeMap::new(),
         starting: of().filter(|i| i.holds_slot()).count() as u32 - ready,
         ready,
         stopping: of().filter(leaving).count() as u32,

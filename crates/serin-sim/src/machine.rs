@@ -369,6 +369,7 @@ impl Machine {
         RevisionObservation {
             addresses: address.into_iter().collect(),
             published: BTreeMap::new(),
+            measured: BTreeMap::new(),
             starting: self.count(crew, |life| matches!(life, Life::Starting { .. })),
             ready: ready_now,
             stopping: self.count(crew, |life| matches!(life, Life::Leaving { .. })),

@@ -8,6 +8,8 @@ use serin_stats::threshold::{
 
 const DAY: Millis = Millis::secs(86_400);
 const SECOND: Millis = Millis::secs(1);
+/// How far back measurements of instances go, in milliseconds.
+const MEASURED: u64 = 600_000;
 /// More are a mistake of whoever generated the file.
 const MAX_CHECKS: usize = 50;
 
@@ -42,9 +44,14 @@ pub(crate) fn one(field: &Field<'_>) -> Option<Vec<Check>> {
     if field.is_map() { written(field).map(|check| vec![check]) } else { preset(field) }
 }
 
-/// Whether its number is the instance's own, for which no request is needed.
+/// Whether its number is published by the instances themselves.
 pub(crate) fn is_own_number(check: &Check) -> bool {
     matches!(check.signal, Signal::Value { .. })
+}
+
+/// Whether no request is needed for its number, and it says how well a version does its work.
+pub(crate) fn needs_no_request(check: &Check) -> bool {
+    check.signal.is_observed() && !matches!(check.signal, Signal::Cpu | Signal::Memory)
 }
 
 /// The checks of a preset that Serin can measure.
@@ -116,6 +123,7 @@ fn written(field: &Field<'_>) -> Option<Check> {
         floor: reader.or("floor", 0.0, |f| floor(&f, signal.as_ref())),
         report_only: reader.or("reportOnly", false, |f| f.truth()),
     };
+    short_window(&reader, &check);
     let complete = signal.is_some() && !check.name.is_empty();
     let readable = !reader.has("failure") || failure.is_some();
     if complete && readable && (!reader.has("ceiling") || ceiling.is_some()) {
@@ -172,6 +180,10 @@ fn signal(field: &Field<'_>) -> Option<Signal> {
         ("p99.9", Signal::Latency { quantile: 0.999 }),
         ("mean-latency", Signal::MeanLatency),
         ("requests-per-second", Signal::RequestsPerSecond),
+        ("log-errors", Signal::LogErrors),
+        ("log-errors-per-minute", Signal::LogErrorsPerMinute),
+        ("cpu", Signal::Cpu),
+        ("memory", Signal::Memory),
         ("value", Signal::value("")),
     ];
     field.choice(&names)
@@ -182,6 +194,10 @@ fn signal(field: &Field<'_>) -> Option<Signal> {
 enum Unit {
     /// `1%`
     Percent,
+    /// `90%` of a core; a process may use several.
+    Cores,
+    /// `512Mi`
+    Bytes,
     /// `500ms`
     Time,
     /// A bare number.
@@ -194,13 +210,20 @@ impl Unit {
             _ if population == Population::Ratio => Self::Number,
             Signal::ErrorRate | Signal::SuccessRate => Self::Percent,
             Signal::Latency { .. } | Signal::MeanLatency => Self::Time,
-            Signal::RequestsPerSecond | Signal::Value { .. } => Self::Number,
+            Signal::Cpu => Self::Cores,
+            Signal::Memory => Self::Bytes,
+            Signal::RequestsPerSecond
+            | Signal::LogErrors
+            | Signal::LogErrorsPerMinute
+            | Signal::Value { .. } => Self::Number,
         }
     }
 
     fn read(self, field: &Field<'_>) -> Option<f64> {
         match self {
             Self::Percent => field.percent(0.0..=100.0),
+            Self::Cores => cores(field),
+            Self::Bytes => bytes(field),
             Self::Time => field.duration(Millis(0)..=DAY).map(|span| span.0 as f64),
             Self::Number => {
                 let number = field.decimal()?;
@@ -210,6 +233,26 @@ impl Unit {
                 field.outside(number, 0, quantity::short(1e12))
             }
         }
+    }
+}
+
+/// Processor use in percent of one core.
+pub(crate) fn cores(field: &Field<'_>) -> Option<f64> {
+    field.percent(1.0..=25_600.0)
+}
+
+/// Memory of one instance.
+pub(crate) fn bytes(field: &Field<'_>) -> Option<f64> {
+    field.bytes(1 << 20..=1 << 46).map(|bytes| bytes as f64)
+}
+
+/// What is measured at instances is kept for ten minutes.
+pub(crate) fn short_window(reader: &Reader<'_>, check: &Check) {
+    let looks_back = matches!(check.signal, Signal::Cpu | Signal::LogErrorsPerMinute);
+    if let Some(field) = reader.peek("window").filter(|_| looks_back && check.window_ms > MEASURED)
+    {
+        let message = "what is measured at the instances is kept for 10 min, `window` is longer";
+        field.report(field.problem("out-of-range", message).hint("write `window: 10m` or less"));
     }
 }
 

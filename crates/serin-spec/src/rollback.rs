@@ -13,6 +13,8 @@ const P99: Signal = Signal::Latency { quantile: 0.99 };
 const P99_FLOOR_MS: f64 = 10.0;
 const LIMITS: [&str; 5] =
     ["maxErrorRate", "maxP99", "minSuccessRate", "errorIncrease", "p99Increase"];
+/// Limits of the instances, for which no request is needed.
+const MEASURED: [&str; 2] = ["maxCpu", "maxMemory"];
 /// Usual pace of the limits: looked at each 30 s, over 5 min, from 100 requests on, and the third
 /// look in a row that finds them broken leads back.
 const EVERY: Millis = Millis::secs(30);
@@ -36,7 +38,9 @@ pub(crate) fn read(field: &Field<'_>, worker: bool) -> Option<Rollback> {
         verify: reader.or("verify", usual.verify, |f| verify(&f)),
     };
     let triggers = reader.or("triggers", Vec::new(), |f| triggers(&f));
-    if let Some(field) = reader.peek("triggers").filter(|_| worker) {
+    let requests = |f: &Field<'_>| f.map().is_none_or(|r| LIMITS.iter().any(|key| r.has(key)));
+    let asked = reader.peek("triggers").filter(|f| worker && f.is_map() && requests(f));
+    if let Some(field) = asked {
         let message = "these limits are for requests, and a worker has none";
         let hint = "hold the worker's own numbers against `checks` of its `analysis`";
         field.report(field.key_problem("worker", message).hint(hint));
@@ -138,18 +142,28 @@ fn triggers(field: &Field<'_>) -> Option<Vec<Check>> {
             floor: P99_FLOOR_MS,
             ..absolute("p99Increase", P99, Range::at_most(1.0 + x))
         }),
+        reader
+            .maybe("maxCpu", |f| crate::checks::cores(&f))
+            .map(|x| absolute("maxCpu", Signal::Cpu, Range::at_most(x))),
+        reader
+            .maybe("maxMemory", |f| crate::checks::bytes(&f))
+            .map(|x| absolute("maxMemory", Signal::Memory, Range::at_most(x))),
     ];
     let pace = pace(&mut reader);
-    if !LIMITS.iter().any(|limit| reader.has(limit)) {
+    if !LIMITS.iter().chain(&MEASURED).any(|limit| reader.has(limit)) {
         let message = "`triggers` names no limit";
         let hint = "write for example `maxErrorRate: 5%` or `p99Increase: 50%`";
         reader.report(reader.key_problem("empty-value", message).hint(hint));
+    }
+    let longest = Check { window_ms: pace.window_ms, ..Check::of("", Signal::Cpu) };
+    if reader.has("maxCpu") {
+        crate::checks::short_window(&reader, &longest);
     }
     reader.finish();
     let paced = |check: Check| Check {
         interval_ms: pace.interval_ms,
         window_ms: pace.window_ms,
-        min_samples: pace.min_samples,
+        min_samples: if check.signal.is_measured() { 1 } else { pace.min_samples },
         failures: pace.failures,
         ..check
     };

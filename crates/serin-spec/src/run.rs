@@ -17,6 +17,10 @@ const HOUR: Millis = Millis::secs(3600);
 /// Time between two looks at an instance's own numbers unless said.
 const METRICS_PERIOD: Millis = Millis::secs(5);
 const MIB: u64 = 1 << 20;
+/// Words by which lines look like errors.
+const MAX_WORDS: usize = 10;
+/// Bytes of one of them.
+const LONGEST_WORD: usize = 100;
 const TIB: u64 = 1 << 40;
 
 pub(crate) fn read(field: &Field<'_>, base: &Path, worker: bool) -> Option<RunSpec> {
@@ -255,7 +259,28 @@ fn logs(field: &Field<'_>) -> Option<LogLimits> {
     let logs = LogLimits {
         max_bytes: reader.or("maxSize", default.max_bytes, |f| f.bytes(1 << 16..=TIB)),
         keep: reader.or("keep", default.keep.into(), |f| f.integer(1..=100)) as u32,
+        errors: reader.or("errors", Vec::new(), |f| error_words(&f)),
     };
     reader.finish();
     Some(logs)
+}
+
+/// Words by which a line looks like an error.
+fn error_words(field: &Field<'_>) -> Option<Vec<String>> {
+    let items = field.list()?;
+    if items.is_empty() || items.len() > MAX_WORDS {
+        return field.outside(format!("a list of {}", items.len()), 1, MAX_WORDS);
+    }
+    let word = |item: &Field<'_>| {
+        let text = item.word()?;
+        if text.len() <= LONGEST_WORD && !text.contains('\n') {
+            return Some(text.to_owned());
+        }
+        let message = format!("{} is longer than {LONGEST_WORD} bytes, or than a line", item.what);
+        item.report(item.problem("out-of-range", message).hint("write a word: `ERROR`"));
+        None
+    };
+    let words: Vec<_> = items.iter().map(word).collect::<Option<_>>()?;
+    // What is usual is not written down, so that it is no other revision.
+    Some(if words == LogLimits::ERRORS { Vec::new() } else { words })
 }

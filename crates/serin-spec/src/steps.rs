@@ -67,7 +67,7 @@ impl Judged {
         let checked = analysis.checks.iter().any(|check| !check.report_only);
         let errors = analysis.metric(&Metric::Errors).is_some();
         let checks = analysis.checks.clone();
-        let own = checks.iter().any(checks::is_own_number);
+        let own = checks.iter().any(checks::needs_no_request);
         Self { evidence: analysis.compares() || checked, errors, own, from, checks }
     }
 }

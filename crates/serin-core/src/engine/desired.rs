@@ -2,9 +2,10 @@
 
 use super::{experiment, fresh, routes};
 use crate::{
-    Affinity, Clients, Generation, Phase, Plan, RevisionId, RevisionPlan, Role, Rollout, Service,
-    Weight,
+    Affinity, Clients, Generation, Measure, Millis, Phase, Plan, RevisionId, RevisionPlan, Role,
+    Rollout, Service, Weight,
 };
+use serin_stats::threshold::Check;
 use std::collections::BTreeMap;
 
 /// The plan `service` wants, as `generation`.
@@ -30,8 +31,18 @@ pub(super) fn plan(service: &Service, generation: Generation) -> Plan {
         carries: service.spec.traffic.flags.clone(),
         flag: service.spec.flag.clone(),
         clients: clients(service, &revisions),
+        measures: service.rollout.as_ref().map(measures).unwrap_or_default(),
         revisions,
     }
+}
+
+/// What checks need to know of the instances, as long as the candidate is on trial.
+fn measures(rollout: &Rollout) -> BTreeMap<String, Measure> {
+    let checks = rollout.schedule.analysis.iter().flat_map(|analysis| &analysis.checks);
+    let wanted = checks.filter(|check| rollout.is_on_trial() && check.signal.is_measured());
+    let measure =
+        |check: &Check| Measure { signal: check.signal.clone(), window: Millis(check.window_ms) };
+    wanted.map(|check| (check.name.clone(), measure(check))).collect()
 }
 
 /// Who serves which clients, while requests can go to more than one revision. Variants serve what

@@ -6,6 +6,7 @@ use crate::facts::{Listed, ListedState, exit_cause};
 use crate::keeper::{KeeperFact, Listing};
 use crate::label::Label;
 use crate::launch::Launched;
+use crate::measure::Measured;
 use crate::plane::PlaneFact;
 use crate::world::{Fleet, Phase};
 use serin_core::{ExitCause, Plan, ServiceName, Timestamp};
@@ -35,12 +36,25 @@ impl Actor {
             Fact::Explained { service, instance, cause, log } => {
                 self.with(&service, |fleet| fleet.explained(&instance, cause, log));
             }
+            Fact::Measured(found) => self.measured(found),
             Fact::Loads { counters, orders } => self.loads(counters.as_deref(), &orders),
             Fact::Unbound { service, why } => {
                 if let Some(served) = self.services.get_mut(&service) {
                     served.unbound = Some(why);
                     self.touched.insert(service);
                 }
+            }
+        }
+    }
+
+    /// What was measured, of all services of which something was to be.
+    fn measured(&mut self, found: Vec<(ServiceName, Measured)>) {
+        let mut found: BTreeMap<_, _> = found.into_iter().collect();
+        for (name, served) in &mut self.services {
+            let measured = found.remove(name).unwrap_or_default();
+            if served.measured != measured {
+                served.measured = measured;
+                self.touched.insert(name.clone());
             }
         }
     }

@@ -17,7 +17,7 @@ impl<'a> Ladder<'a, '_> {
         let named = named_checks(field, &self.judged.checks)?;
         let own = |name: &String| {
             let mut all = self.judged.checks.iter().chain(&named.new);
-            all.any(|c| c.name == *name && checks::is_own_number(c))
+            all.any(|c| c.name == *name && checks::needs_no_request(c))
         };
         if !self.has_traffic() && !named.step.checks.iter().all(own) {
             let message = "this waits for numbers of the candidate's requests, and no step before \

@@ -43,7 +43,7 @@ fn a_short_file_gets_the_defaults() {
     assert_eq!((&spec.run.user, &spec.run.limits), (&None, &Limits::default()));
     assert_eq!((&spec.run.readiness, &spec.run.liveness), (&TCP, &None));
     assert_eq!(spec.run.grace, Millis::secs(30));
-    assert_eq!(spec.run.log, LogLimits { max_bytes: 10 << 20, keep: 2 });
+    assert_eq!(spec.run.log, LogLimits::default());
     assert_eq!(spec.traffic.listen, "127.0.0.1:8080".parse().ok());
     assert_eq!(spec.traffic.request_timeout, Millis::secs(60));
     assert_eq!(*spec.schedule, serin_spec::guarded());
@@ -86,7 +86,7 @@ fn the_reference_says_nothing_but_defaults_where_it_says_so() {
     };
     assert_eq!(traffic, short.traffic);
     let analysis = spec.schedule.analysis.clone().unwrap();
-    assert_eq!(analysis.checks.len(), 5 + 5 + 2, "written, of `triggers`, and of a step");
+    assert_eq!(analysis.checks.len(), 5 + 7 + 2, "written, of `triggers`, and of a step");
     assert_eq!((&spec.rollback, spec.on_new_revision), (&short.rollback, short.on_new_revision));
     assert_eq!((spec.history_limit, spec.schedule.analysis_from), (short.history_limit, 0));
     assert_eq!((spec.schedule.keep_old, spec.schedule.keep_failed), (Millis(0), Millis(0)));
@@ -173,7 +173,7 @@ fn what_is_written_about_instances_holds() {
     assert_eq!(run.liveness, Some(liveness));
     assert_eq!(
         (run.grace, &run.log),
-        (Millis::secs(10), &LogLimits { max_bytes: 1 << 20, keep: 5 })
+        (Millis::secs(10), &LogLimits { max_bytes: 1 << 20, keep: 5, errors: vec![] })
     );
     assert_eq!(spec.traffic.request_timeout, Millis::secs(90));
 }

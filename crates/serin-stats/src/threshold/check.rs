@@ -40,6 +40,14 @@ pub enum Signal {
     MeanLatency,
     /// Requests a second.
     RequestsPerSecond,
+    /// Lines of the log that look like errors, among the last 1,000 of a revision.
+    LogErrors,
+    /// Such lines a minute, over the window.
+    LogErrorsPerMinute,
+    /// Processor use, 1 is a whole core; mean of the instances over the window.
+    Cpu,
+    /// Resident memory in bytes, of the largest instance.
+    Memory,
     /// A number that a provider gives.
     Value {
         /// Its unit, as it is shown behind the number.
@@ -51,6 +59,16 @@ impl Signal {
     /// A provider's number.
     pub fn value(unit: &str) -> Self {
         Self::Value { unit: unit.into() }
+    }
+
+    /// Whether it is seen at the instances themselves, so that no request is needed for it.
+    pub fn is_observed(&self) -> bool {
+        matches!(self, Self::Value { .. }) || self.is_measured()
+    }
+
+    /// Whether Serin measures it at the instances.
+    pub fn is_measured(&self) -> bool {
+        matches!(self, Self::LogErrors | Self::LogErrorsPerMinute | Self::Cpu | Self::Memory)
     }
 
     /// Whether the latency histogram is needed.
@@ -218,6 +236,10 @@ impl Check {
             (Signal::ErrorRate | Signal::SuccessRate, _) => format!("{} %", short(x * 100.0)),
             (Signal::Latency { .. } | Signal::MeanLatency, _) => format!("{} ms", short(x)),
             (Signal::RequestsPerSecond, _) => format!("{} requests/s", short(x)),
+            (Signal::LogErrors, _) => format!("{} error lines of the last 1,000", short(x)),
+            (Signal::LogErrorsPerMinute, _) => format!("{} error lines/min", short(x)),
+            (Signal::Cpu, _) => format!("{} % of a core", short(x * 100.0)),
+            (Signal::Memory, _) => format!("{} MiB", short(x / f64::from(1 << 20))),
             (Signal::Value { unit }, _) => format!("{} {unit}", short(x)).trim_end().to_owned(),
         }
     }

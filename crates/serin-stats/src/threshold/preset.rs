@@ -71,12 +71,14 @@ const PRESETS: [Preset; 17] = [
     },
     Preset {
         name: "post-switch",
-        meaning: "30 s after a switch, once: error rate at most 1 % and p99 at most 1 s, else back",
+        meaning: "30 s after a switch, once: error rate at most 1 % and p99 at most 1 s; for 2 min \
+                  at most 10 error lines among the last 1,000 of the log; else back",
         checks: post_switch,
     },
     Preset {
         name: "post-switch-logs",
-        meaning: "2 min after a switch, once: at most 10 error lines among the last 1000, else back",
+        meaning: "for 2 min after a switch, every 10 s: at most 10 error lines among the last 1,000 \
+                  of the log, else back",
         checks: post_switch_logs,
     },
     Preset {
@@ -194,7 +196,7 @@ fn after_switch() -> [Check; 2] {
 
 fn post_switch() -> Vec<Check> {
     let once = |check| Check { initial_delay_ms: 30 * SECOND, count: Some(1), ..check };
-    after_switch().map(once).into()
+    after_switch().map(once).into_iter().chain(post_switch_logs()).collect()
 }
 
 fn post_switch_minute() -> Vec<Check> {
@@ -208,8 +210,9 @@ fn post_switch_minute() -> Vec<Check> {
 }
 
 fn post_switch_logs() -> Vec<Check> {
-    let check = good("error-lines", Signal::value("of 1000 lines"), Range::at_most(10.0));
-    vec![Check { initial_delay_ms: 2 * MINUTE, count: Some(1), ..check }]
+    let check = good("error-lines", Signal::LogErrors, Range::at_most(10.0));
+    let often = 10 * SECOND;
+    vec![Check { interval_ms: often, initial_delay_ms: often, count: Some(12), ..check }]
 }
 
 fn relative() -> Vec<Check> {

@@ -82,7 +82,11 @@ impl Traffic {
             Signal::Latency { quantile } => Some(self.quantile_ms(*quantile)),
             Signal::MeanLatency => Some(self.mean_ms()),
             Signal::RequestsPerSecond => (seconds > 0.0).then(|| self.n as f64 / seconds),
-            Signal::Value { .. } => None,
+            Signal::LogErrors
+            | Signal::LogErrorsPerMinute
+            | Signal::Cpu
+            | Signal::Memory
+            | Signal::Value { .. } => None,
         }
     }
 }
