@@ -16,6 +16,7 @@
 
 mod actor;
 pub mod artefact;
+mod checkup;
 mod clock;
 mod counts;
 pub mod crew;
@@ -42,6 +43,7 @@ mod vars;
 pub mod world;
 
 pub use artefact::{Artefact, ArtefactFile, digest};
+pub use checkup::CheckedInstance;
 pub use counts::{counts_of, counts_where};
 pub use crew::{Crew, Wanted};
 pub use error::Error;

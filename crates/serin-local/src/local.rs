@@ -137,6 +137,11 @@ impl Local {
         let _ = self.commands.send(Command::Apply(Box::new(plan)));
     }
 
+    /// The data directory.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// Where instances that are started are told to find the flags.
     pub fn flags(&self) -> &FlagAddress {
         &self.flags

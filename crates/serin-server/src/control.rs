@@ -4,6 +4,7 @@
 mod counts;
 mod platform;
 
+use crate::checkup::{CheckedUp, Checkups};
 use crate::executor::{Effect, Error, Executor, Fact, Outcome, TOGETHER as AT_ONCE};
 use crate::flags::{self, Flags, FlagsListen, Told};
 use crate::hooks::{Ended, Hooks};
@@ -73,6 +74,7 @@ pub(crate) struct Core {
     pub(crate) flags: Flags,
     pub(crate) releases: Releases,
     pub(crate) notifier: Notifier,
+    pub(crate) checkups: Checkups,
     /// Has the store's log copied into its file; gone when that cannot be done beside.
     copies: Option<SyncSender<()>>,
 }
@@ -148,6 +150,7 @@ pub(crate) fn begin(
     let (counts, looks, copies) = (None, 0, copy_beside(executor.store()));
     let (flags, releases) = (opened.flags, Releases::default());
     let (notifier, told) = Notifier::new(opened.notices, now());
+    let (checkups, checked) = Checkups::new();
     let mut core = Core {
         executor,
         platform,
@@ -160,12 +163,13 @@ pub(crate) fn begin(
         flags,
         releases,
         notifier,
+        checkups,
         copies,
     };
     core.kill_again();
     core.carry_out(opened.effects);
     core.tend_all();
-    tokio::spawn(own(core, inbox, reports, Beside { ends, news, told }));
+    tokio::spawn(own(core, inbox, reports, Beside { ends, news, told, checked }));
     (questions, tells)
 }
 
@@ -228,6 +232,7 @@ struct Beside {
     ends: mpsc::UnboundedReceiver<Ended>,
     news: mpsc::UnboundedReceiver<News>,
     told: mpsc::UnboundedReceiver<Tried>,
+    checked: mpsc::UnboundedReceiver<CheckedUp>,
 }
 
 async fn own(
@@ -260,6 +265,9 @@ async fn own(
             }
             Some(tried) = beside.told.recv() => {
                 tokio::task::block_in_place(|| core.told_people(&tried));
+            }
+            Some(seen) = beside.checked.recv() => {
+                tokio::task::block_in_place(|| core.checked_up(&seen));
             }
             _ = look.tick() => core.look(&counted),
             () = tokio::time::sleep_until(wake) => tokio::task::block_in_place(|| core.woke()),
@@ -304,6 +312,11 @@ impl Core {
         }
     }
 
+    /// What makes plans true.
+    pub(crate) fn platform(&self) -> &dyn Platform {
+        &*self.platform
+    }
+
     /// Where everything durable lies.
     pub(crate) fn data(&self) -> &std::path::Path {
         &self.data
@@ -338,6 +351,7 @@ impl Core {
             match effect {
                 Effect::Apply(plan) => self.apply(plan.into_inner()),
                 Effect::Tell(seq, service, entry) => {
+                    self.check_up(&service, &entry);
                     // Nobody listening is no error.
                     let _ = self.tells.send(views::journal_line(seq, service, entry));
                 }

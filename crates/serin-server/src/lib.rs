@@ -10,6 +10,7 @@
 pub mod api;
 mod apply;
 mod call;
+mod checkup;
 mod control;
 mod drill;
 pub mod executor;

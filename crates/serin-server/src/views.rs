@@ -260,7 +260,7 @@ fn instance_row(view: InstanceView) -> InstanceRow {
     }
 }
 
-fn instance_phase(phase: PhaseName) -> &'static str {
+pub(crate) fn instance_phase(phase: PhaseName) -> &'static str {
     match phase {
         PhaseName::Starting => "starting",
         PhaseName::Ready => "ready",

@@ -13,6 +13,7 @@
 
 mod ballast;
 mod checkpoint;
+mod checkups;
 mod commit;
 mod compact;
 mod error;

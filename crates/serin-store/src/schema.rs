@@ -3,7 +3,7 @@
 use crate::Error;
 use rusqlite::Connection;
 
-const VERSION: i64 = 6;
+const VERSION: i64 = 7;
 
 const TABLES: &str = "
 CREATE TABLE meta (epoch INTEGER NOT NULL) STRICT;
@@ -163,16 +163,28 @@ CREATE TABLE notice (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What was seen of instances after ways back, from schema 7 on.
+const CHECKUPS: &str = "
+CREATE TABLE checkup (
+  service TEXT NOT NULL,
+  rollout INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  packed BLOB,
+  PRIMARY KEY (service, rollout)
+) STRICT, WITHOUT ROWID;
+";
+
 /// Creates the tables of an empty file, adds what an older one lacks; refuses a file of a newer Serin.
 pub(crate) fn migrate(connection: &Connection) -> Result<(), Error> {
     let found: i64 = connection.query_row("PRAGMA user_version", (), |row| row.get(0))?;
     match found {
-        0 => run(connection, &[TABLES, TICKS, COMPACT, FLAGS, NOTES, NOTICES]),
-        1 => run(connection, &[TICKS, COMPACT, FLAGS, NOTES, NOTICES]),
-        2 => run(connection, &[COMPACT, FLAGS, NOTES, NOTICES]),
-        3 => run(connection, &[FLAGS, NOTES, NOTICES]),
-        4 => run(connection, &[NOTES, NOTICES]),
-        5 => run(connection, &[NOTICES]),
+        0 => run(connection, &[TABLES, TICKS, COMPACT, FLAGS, NOTES, NOTICES, CHECKUPS]),
+        1 => run(connection, &[TICKS, COMPACT, FLAGS, NOTES, NOTICES, CHECKUPS]),
+        2 => run(connection, &[COMPACT, FLAGS, NOTES, NOTICES, CHECKUPS]),
+        3 => run(connection, &[FLAGS, NOTES, NOTICES, CHECKUPS]),
+        4 => run(connection, &[NOTES, NOTICES, CHECKUPS]),
+        5 => run(connection, &[NOTICES, CHECKUPS]),
+        6 => run(connection, &[CHECKUPS]),
         VERSION => Ok(()),
         found => Err(Error::Newer { found, known: VERSION }),
     }

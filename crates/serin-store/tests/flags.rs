@@ -167,6 +167,7 @@ fn a_file_of_version_3_gets_the_tables() {
         "flag_use",
         "flag_note",
         "notice",
+        "checkup",
     ] {
         raw.execute(&format!("DROP TABLE {table}"), ()).unwrap();
     }

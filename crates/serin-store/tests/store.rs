@@ -277,6 +277,23 @@ fn notices_are_written_with_their_decision_and_go_one_by_one() {
 }
 
 #[test]
+fn the_newest_checkups_are_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("serin.db");
+    let mut store = Store::open(&path).unwrap();
+    let long = format!("\"{}\"", "x".repeat(5000));
+    for (rollout, text) in [(2, "\"early\""), (9, long.as_str()), (2, "\"late\"")] {
+        store.keep_checkup(&shop(), rollout, text).unwrap();
+    }
+    drop(store);
+    let store = Store::open(&path).unwrap();
+    let all = [(9, long.clone()), (2, "\"late\"".to_owned())];
+    assert_eq!(store.checkups(&shop(), 10).unwrap(), all);
+    assert_eq!(store.checkups(&shop(), 1).unwrap(), all[..1]);
+    assert_eq!(store.checkups(&"other".parse().unwrap(), 10).unwrap(), []);
+}
+
+#[test]
 fn no_notice_is_written_without_its_decision() {
     let (event, mut turn) = told();
     turn.next.spec.environment = "x".repeat(1 << 20);

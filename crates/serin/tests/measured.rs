@@ -29,7 +29,24 @@ fn lines_that_say_error_lead_back_where_no_request_does() {
     let said = server.run(&["deploy", "-r", "v2"]);
     assert_eq!(said.code, Some(3), "{said:?}");
     assert!(said.err.contains("error lines of the last 1,000"), "{}", said.err);
+    let seen = loop {
+        let story = server.get("/api/v1/services/shop/explain");
+        if story["checkup"].is_object() {
+            break story["checkup"].clone();
+        }
+    };
     assert_eq!(load.report().failures, [""; 0], "no request says that anything is wrong");
+    assert!(seen["revision"].as_str().unwrap().starts_with("v1@"), "{seen}");
+    let instances = seen["instances"].as_array().unwrap();
+    assert_eq!(instances.len(), 2, "{seen}");
+    for instance in instances {
+        assert_eq!((&instance["healthy"], &instance["error_lines"]), (&true.into(), &0.into()));
+        assert_eq!(instance["probe"], "GET /ready: 200 OK");
+    }
+    let shown = server.ok(&["explain", "shop"]).out;
+    assert!(shown.contains("GET /ready: 200 OK  0 error lines in the"), "{shown}");
+    let shown = server.ok(&["history", "shop"]).out;
+    assert!(shown.contains("2 of 2 instances healthy, 0 error lines"), "{shown}");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::error::ApiError;
 use super::view::{
-    Explanation, History, InstanceLog, Logs, RolloutStatus, ServerView, ServiceView, Services,
-    UsageView, schema_of,
+    Checkup, Explanation, History, InstanceLog, Logs, RolloutStatus, ServerView, ServiceView,
+    Services, UsageView, schema_of,
 };
 use crate::control::{Core, Handle, now};
 use crate::views;
@@ -115,7 +115,9 @@ pub(super) async fn history(
     let name = named(&name)?;
     let answer = ask(&handle, name.clone(), move |core, _| {
         let rollouts = core.executor.store().records(&name, HISTORY_MAX)?;
-        Ok(History { schema: schema_of("history"), rollouts })
+        let found = core.executor.store().checkups(&name, HISTORY_MAX)?;
+        let checkups = found.into_iter().filter_map(read_checkup).collect();
+        Ok(History { schema: schema_of("history"), rollouts, checkups })
     });
     Ok(Json(answer.await?))
 }
@@ -129,11 +131,20 @@ pub(super) async fn explain(
     let newest = service.rollout.as_ref().map(|r| r.id);
     let newest = newest.or_else(|| service.last.as_ref().map(|r| r.id)).unwrap_or(0);
     let lines = ask(&handle, name.clone(), move |core, _| {
-        Ok(core.executor.store().journal_of(&name, newest, ENTRIES_MAX)?)
+        let store = core.executor.store();
+        let found = store.checkups(&name, HISTORY_MAX)?.into_iter();
+        let checkup = found.filter(|(id, _)| *id == newest).find_map(read_checkup);
+        Ok((store.journal_of(&name, newest, ENTRIES_MAX)?, checkup.map(|(_, seen)| seen)))
     });
-    let entries = lines.await?.into_iter();
+    let (lines, checkup) = lines.await?;
+    let entries = lines.into_iter();
     let entries = entries.map(|row| views::journal_line(row.seq, row.service, row.entry)).collect();
-    Ok(Json(Explanation { schema: schema_of("explain"), service, entries }))
+    Ok(Json(Explanation { schema: schema_of("explain"), service, entries, checkup }))
+}
+
+/// What another version of Serin wrote and this one cannot read is not shown.
+fn read_checkup((rollout, text): (u64, String)) -> Option<(u64, Checkup)> {
+    Some((rollout, serde_json::from_str(&text).ok()?))
 }
 
 #[derive(Deserialize)]

@@ -21,8 +21,8 @@ pub use flags::{
     UnknownKey, Used, Verdict,
 };
 pub use life::{
-    ApprovalView, BoardedView, LeftoverView, Leftovers, NotifyTest, NotifyTested, QueuedView,
-    TestView, UntoldView, VariantView, WayBackView,
+    ApprovalView, BoardedView, CheckedInstance, Checkup, LeftoverView, Leftovers, NotifyTest,
+    NotifyTested, QueuedView, TestView, UntoldView, VariantView, WayBackView,
 };
 pub use plan::{AdviceView, Foresight, PlanPreview, Plans, StepRoom};
 pub use rollout::{LatencyIntervals, RolloutStatus, RolloutView};
@@ -32,6 +32,7 @@ use serin_core::{
     Entry, Hold, Kept, OpenMigration, RefusalCode, RevisionId, RolloutRecord, ServiceName,
     Timestamp, WaitingOn, Weight,
 };
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// All services, `GET /api/v1/services`.
@@ -167,6 +168,9 @@ pub struct History {
     pub schema: String,
     /// Newest first.
     pub rollouts: Vec<RolloutRecord>,
+    /// What was seen after ways back, by number of the rollout.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub checkups: BTreeMap<u64, Checkup>,
 }
 
 /// `GET /api/v1/services/{name}/explain`.
@@ -178,6 +182,9 @@ pub struct Explanation {
     pub service: ServiceView,
     /// The journal of its newest rollout, oldest first.
     pub entries: Vec<JournalLine>,
+    /// What was seen after its way back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkup: Option<Checkup>,
 }
 
 /// One journal entry with its place in the log; also each event of `GET /api/v1/events`.

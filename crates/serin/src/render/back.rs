@@ -1,10 +1,10 @@
 //! A way back: where it leads, and what proved that it worked.
 
-use super::words::{moment, percent};
+use super::words::{clock, count, moment, percent};
 use super::{class, version};
 use crate::printer::{Line, Tone};
 use serin_core::{Millis, Recovery, RevisionStanding, RolloutRecord, WayBack};
-use serin_server::api::view::{KnownRevision, Runbook};
+use serin_server::api::view::{CheckedInstance, Checkup, KnownRevision, Runbook};
 
 /// What runs, what was good last, and where it goes: before anything is done.
 pub fn heading(facts: &Runbook, to: Option<&str>) -> Vec<Line> {
@@ -55,6 +55,28 @@ pub fn proof(back: &WayBack) -> Vec<Line> {
     lines
 }
 
+/// What was seen of the instances that serve since, one line each.
+pub fn checkup(seen: &Checkup) -> Vec<Line> {
+    let head = fact("seen", &format!("{} at {}", version(&seen.revision), clock(seen.at)));
+    let line = |one: &CheckedInstance| {
+        let tone = if one.healthy { Tone::Good } else { Tone::Bad };
+        let errors = count(one.error_lines as u64, "error line");
+        let last = count(one.lines as u64, "line");
+        Line::plain(format!("    {}  ", one.instance))
+            .add(tone, &one.phase)
+            .text(format!("  {}  {errors} in the last {last}", one.probe))
+    };
+    std::iter::once(head).chain(seen.instances.iter().map(line)).collect()
+}
+
+/// The same in a few words.
+pub fn checkup_words(seen: &Checkup) -> String {
+    let healthy = seen.instances.iter().filter(|one| one.healthy).count();
+    let of = count(seen.instances.len() as u64, "instance");
+    let errors: usize = seen.instances.iter().map(|one| one.error_lines).sum();
+    format!("then {healthy} of {of} healthy, {}", count(errors as u64, "error line"))
+}
+
 /// Whether errors stayed although traffic went back.
 pub fn is_unwell(record: &RolloutRecord) -> bool {
     let recovery = record.back.as_ref().and_then(|back| back.recovered.as_ref());
@@ -70,18 +92,25 @@ fn recovered(back: &WayBack, recovery: &Recovery) -> Line {
         Recovery::Recovered { at, rate, limit } => {
             let (rate, limit) = (percent(*rate), percent(*limit));
             let after = at.since(back.began_at);
-            fact("errors", &format!("back at {rate} (limit {limit}) after {after}"))
+            let before = before(back);
+            fact("errors", &format!("back at {rate} ({before}limit {limit}) after {after}"))
         }
         Recovery::NotRecovered { rate, limit, .. } => {
             let text = format!(
-                "not back: {} (limit {}); what was left was not the reason",
+                "not back: {} ({}limit {}); what was left was not the reason",
                 percent(*rate),
+                before(back),
                 percent(*limit)
             );
             label("errors").add(Tone::Bad, text)
         }
         Recovery::NotMeasured { why, .. } => fact("errors", &format!("not measured: {why}")),
     }
+}
+
+/// What errors were before there was anything to go back from.
+fn before(back: &WayBack) -> String {
+    back.before.map_or_else(String::new, |rate| format!("before {}, ", percent(rate)))
 }
 
 fn fact(name: &str, text: &str) -> Line {

@@ -3,7 +3,7 @@
 use super::end::{Ended, end};
 use super::verdict::verdict;
 use super::words::clock;
-use super::{Frame, beside, waiting};
+use super::{Frame, back, beside, waiting};
 use crate::printer::{Line, Tone};
 use serin_core::{Fact, Severity};
 use serin_server::api::view::{Explanation, JournalLine};
@@ -26,6 +26,7 @@ pub fn explain(explanation: &Explanation, frame: &Frame) -> Vec<Line> {
         let ended = Ended { service: service.name.as_str(), record: last, wanted };
         lines.extend(end(ended, frame).lines);
     }
+    lines.extend(explanation.checkup.iter().flat_map(back::checkup));
     lines.extend(beside::of_service(service, frame));
     if !explanation.entries.is_empty() {
         lines.push(Line::toned(Tone::Bold, "journal"));

@@ -5,7 +5,7 @@ use super::words::{moment, span};
 use super::{Frame, state_tone, version};
 use crate::printer::{Line, Tone};
 use serin_core::{RolloutKind, RolloutRecord};
-use serin_server::api::view::History;
+use serin_server::api::view::{Checkup, History};
 
 const HEADS: [&str; 7] = ["ID", "STARTED", "REVISION", "OUTCOME", "TOOK", "BY", "WHY"];
 
@@ -13,7 +13,7 @@ const HEADS: [&str; 7] = ["ID", "STARTED", "REVISION", "OUTCOME", "TOOK", "BY", 
 pub fn history(history: &History, frame: &Frame) -> Vec<Line> {
     let mut table = Table::new(&HEADS, &[0]);
     for record in &history.rollouts {
-        table.row(cells(record, frame));
+        table.row(cells(record, history.checkups.get(&record.id), frame));
     }
     if history.rollouts.is_empty() {
         return vec![Line::toned(Tone::Dim, "no rollout has ended yet")];
@@ -21,7 +21,7 @@ pub fn history(history: &History, frame: &Frame) -> Vec<Line> {
     table.lines(frame, "")
 }
 
-fn cells(record: &RolloutRecord, frame: &Frame) -> Vec<Line> {
+fn cells(record: &RolloutRecord, seen: Option<&Checkup>, frame: &Frame) -> Vec<Line> {
     let outcome = record.outcome.as_str();
     let revision = match &record.from {
         Some(from) => format!("{} {} {}", version(from), frame.glyphs.arrow, version(&record.to)),
@@ -40,6 +40,7 @@ fn cells(record: &RolloutRecord, frame: &Frame) -> Vec<Line> {
                 .into_iter()
                 .chain((record.kind == RolloutKind::Config).then(|| "new configuration".into()))
                 .chain(back(record))
+                .chain(seen.map(super::back::checkup_words))
                 .chain(why.map(Into::into))
                 .collect::<Vec<_>>()
                 .join("; "),

@@ -296,7 +296,8 @@ fn explaining_a_rollout_under_way() {
 
 #[test]
 fn history_and_plan() {
-    let history = History { schema: String::new(), rollouts: vec![record(json!({}))] };
+    let history =
+        History { schema: String::new(), rollouts: vec![record(json!({}))], checkups: [].into() };
     let text = shown(&super::history(&history, &wide()));
     assert!(text.contains("v1 → v2   rolled-back  1 min 35 s  mark"), "{text}");
     let preview: PlanPreview = serde_json::from_value(json!({

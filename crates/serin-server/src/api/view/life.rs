@@ -111,6 +111,34 @@ pub struct LeftoverView {
     pub left: Leftover,
 }
 
+/// What was seen of the instances that serve after a way back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkup {
+    /// When.
+    pub at: Timestamp,
+    /// What it led to.
+    pub revision: RevisionId,
+    /// Each living instance of it.
+    pub instances: Vec<CheckedInstance>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckedInstance {
+    /// Which.
+    pub instance: String,
+    /// `starting`, `ready`, `not-ready`, `draining` or `stopping`.
+    pub phase: String,
+    /// Whether its readiness probe passed.
+    pub healthy: bool,
+    /// What the probe said.
+    pub probe: String,
+    /// Lines of its log that were looked at: the last 1,000.
+    pub lines: usize,
+    /// Those of them that look like errors.
+    pub error_lines: usize,
+}
+
 /// Somebody who is not told what they asked to be told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UntoldView {

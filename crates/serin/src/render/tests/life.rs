@@ -1,7 +1,7 @@
 //! What a service has beside its rollout, and the way back.
 
 use super::*;
-use serin_server::api::view::{DrillRecord, Leftovers, Runbook};
+use serin_server::api::view::{CheckedInstance, Checkup, DrillRecord, Leftovers, Runbook};
 
 fn way_back() -> Value {
     json!({
@@ -74,7 +74,7 @@ fn a_step_shows_its_tests_approvals_and_arms() {
   back:    by routing
   route:   confirmed after 3 ms
   silence: no new request on v2 after 4 ms
-  errors:  back at 0.30 % (limit 0.33 %) after 5 s
+  errors:  back at 0.30 % (before 0.30 %, limit 0.33 %) after 5 s
 ";
     assert!(text.contains(shown), "{text}");
 }
@@ -91,15 +91,40 @@ fn the_end_of_a_way_back_has_its_times() {
         "outcome": "promoted", "kind": "rollback", "cause": null, "back": unwell
     }));
     let text = ending(&rollback, true);
-    assert!(text.contains("errors:  not back: 20.0 % (limit 0.33 %); what was left"), "{text}");
+    assert!(text.contains("errors:  not back: 20.0 % (before 0.30 %, limit 0.33 %)"), "{text}");
     assert!(text.contains("hint: look at what both versions use"), "{text}");
     let stuck = record(json!({ "kind": "rollback", "active": "v2@aa" }));
     let text = ending(&stuck, false);
     assert!(text.starts_with("error: v2 could not be gone back to at step 2 of 3\n"), "{text}");
     assert!(text.contains("all traffic on v2"), "{text}");
-    let history = History { schema: String::new(), rollouts: vec![back] };
+    let (id, schema) = (back.id, String::new());
+    let history = History { schema, rollouts: vec![back], checkups: [(id, seen())].into() };
     let text = shown(&super::super::history(&history, &test_frame(None)));
-    assert!(text.contains("mark  back in 3 ms; "), "{text}");
+    let words = "mark  back in 3 ms; then 1 of 2 instances healthy, 7 error lines; ";
+    assert!(text.contains(words), "{text}");
+    let lines = [
+        "  seen:    v1 at 08:53:20",
+        "    shop-v1-1  ready  GET /ready: 200 OK  7 error lines in the last 1,000 lines",
+        "    shop-v1-2  not-ready  GET /ready: 503  0 error lines in the last 1 line",
+    ];
+    assert_eq!(shown(&super::super::back::checkup(&seen())).lines().collect::<Vec<_>>(), lines);
+}
+
+/// Two instances after a way back, one of them well.
+fn seen() -> Checkup {
+    let one = |instance: &str, healthy: bool, probe: &str, lines: usize, error_lines: usize| {
+        let phase = if healthy { "ready" } else { "not-ready" }.into();
+        let (instance, probe) = (instance.into(), probe.into());
+        CheckedInstance { instance, phase, healthy, probe, lines, error_lines }
+    };
+    Checkup {
+        at: Timestamp(START),
+        revision: "v1@aa".parse().unwrap(),
+        instances: vec![
+            one("shop-v1-1", true, "GET /ready: 200 OK", 1000, 7),
+            one("shop-v1-2", false, "GET /ready: 503", 1, 0),
+        ],
+    }
 }
 
 #[test]
@@ -107,7 +132,7 @@ fn time_without_an_answer_is_told() {
     let stopped = record(json!({ "outcome": "promoted", "cause": null, "downtime": 3200 }));
     let text = ending(&stopped, true);
     assert!(text.ends_with("  downtime: 3.2 s in which nobody answered users\n"), "{text}");
-    let history = History { schema: String::new(), rollouts: vec![stopped] };
+    let history = History { schema: String::new(), rollouts: vec![stopped], checkups: [].into() };
     assert!(shown(&super::super::history(&history, &wide())).contains("mark  down 3.2 s\n"));
     let mut moving = rollout();
     moving["places"] = json!({
