@@ -38,6 +38,7 @@ mod probe;
 pub mod published;
 pub mod reconcile;
 mod route;
+mod session;
 mod usage;
 mod vars;
 pub mod world;

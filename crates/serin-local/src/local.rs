@@ -5,7 +5,7 @@ use crate::counts::counts_of;
 use crate::error::Error;
 use crate::keeper::Keeper;
 use crate::log;
-use crate::measure::{Logs, Measured, Order};
+use crate::measure::{Measured, Meters, Order};
 use crate::observe::InstanceView;
 use crate::plane::Plane;
 use crate::ports::{Ports, ephemeral_low};
@@ -264,7 +264,7 @@ pub(crate) fn refusal(addr: SocketAddr, reply: &Reply) -> Option<Error> {
 pub(crate) struct Shared {
     inner: Mutex<Looks>,
     /// Apart, so that nobody waits while files are read.
-    logs: Mutex<Logs>,
+    meters: Mutex<Meters>,
 }
 
 #[derive(Debug, Default)]
@@ -295,12 +295,8 @@ impl Shared {
         data: &Path,
         now: Timestamp,
     ) -> Vec<(ServiceName, Measured)> {
-        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        logs.look(orders, data, now.0);
-        let samples = &self.lock().samples;
-        let measured =
-            |order: &Order| (order.service.clone(), order.measured(&logs, samples, now.0));
-        orders.iter().map(measured).collect()
+        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        meters.look(orders, data, now.0)
     }
 
     pub(crate) fn sample(&self, pids: BTreeMap<String, i32>) {

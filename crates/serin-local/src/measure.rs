@@ -3,12 +3,13 @@
 use crate::crew::{Crew, crews};
 use crate::error_lines::{ErrorLines, among_last};
 use crate::log;
-use crate::usage::Samples;
+use crate::session::Sessions;
 use crate::world::Fleet;
-use serin_core::{LogLimits, Measure, Millis, Plan, ServiceName};
+use serin_core::{LogLimits, Measure, Plan, ServiceName};
 use serin_stats::threshold::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Instant;
 
 /// Numbers of one crew, by the name of their check.
 pub(crate) type Measured = BTreeMap<Crew, BTreeMap<String, f64>>;
@@ -24,7 +25,7 @@ pub(crate) struct Order {
 /// The instances of a crew that serve, and by which words their lines look like errors.
 #[derive(Debug)]
 struct Members {
-    instances: Vec<String>,
+    instances: BTreeMap<String, i32>,
     words: Vec<String>,
 }
 
@@ -33,7 +34,7 @@ pub(crate) fn order(plan: &Plan, fleet: &Fleet) -> Option<Order> {
     let members = |(crew, wanted): (Crew, crate::crew::Wanted<'_>)| {
         let serving = fleet.instances.iter();
         let serving = serving.filter(|(_, i)| i.crew == crew && i.is_serving(&fleet.table));
-        let instances = serving.map(|(id, _)| id.clone()).collect();
+        let instances = serving.filter_map(|(id, i)| Some((id.clone(), i.pid?))).collect();
         (crew, Members { instances, words: words(&wanted.run.log) })
     };
     (!plan.measures.is_empty()).then(|| Order {
@@ -51,20 +52,39 @@ pub(crate) fn words(log: &LogLimits) -> Vec<String> {
     log.errors.clone()
 }
 
-/// The logs that are followed, by instance.
+/// What is followed of instances from one look to the next.
 #[derive(Debug, Default)]
-pub(crate) struct Logs(BTreeMap<String, ErrorLines>);
+pub(crate) struct Meters {
+    logs: BTreeMap<String, ErrorLines>,
+    sessions: Sessions,
+}
 
-impl Logs {
+impl Meters {
+    /// Carries out `orders` at `now`.
+    pub(crate) fn look(
+        &mut self,
+        orders: &[Order],
+        data: &Path,
+        now: i64,
+    ) -> Vec<(ServiceName, Measured)> {
+        self.read_logs(orders, data, now);
+        let used = orders.iter().filter(|order| order.wants_use());
+        let pids = used.flat_map(|order| order.crews.values()).flat_map(|m| &m.instances);
+        let pids = pids.map(|(id, pid)| (id.clone(), *pid)).collect();
+        self.sessions.look(&pids, Instant::now());
+        let measured = |order: &Order| (order.service.clone(), order.measured(self, now));
+        orders.iter().map(measured).collect()
+    }
+
     /// Reads what is new in the logs that `orders` want, and forgets the others.
-    pub(crate) fn look(&mut self, orders: &[Order], data: &Path, now: i64) {
+    fn read_logs(&mut self, orders: &[Order], data: &Path, now: i64) {
         let logs = orders.iter().filter(|order| order.wants_logs());
         let members = || logs.clone().flat_map(|order| order.crews.values());
-        let wanted: BTreeSet<&String> = members().flat_map(|m| &m.instances).collect();
-        self.0.retain(|id, _| wanted.contains(id));
+        let wanted: BTreeSet<&String> = members().flat_map(|m| m.instances.keys()).collect();
+        self.logs.retain(|id, _| wanted.contains(id));
         for members in members() {
-            for id in &members.instances {
-                let lines = self.0.entry(id.clone()).or_default();
+            for id in members.instances.keys() {
+                let lines = self.logs.entry(id.clone()).or_default();
                 lines.look(&log::path(data, id), &members.words, now);
             }
         }
@@ -78,11 +98,16 @@ impl Order {
         self.measures.values().any(|measure| is_log(&measure.signal))
     }
 
+    fn wants_use(&self) -> bool {
+        let is_use = |signal: &Signal| matches!(signal, Signal::Cpu | Signal::Memory);
+        self.measures.values().any(|measure| is_use(&measure.signal))
+    }
+
     /// What was found; a number that is not known of every instance is not told.
-    pub(crate) fn measured(&self, logs: &Logs, samples: &Samples, now: i64) -> Measured {
+    fn measured(&self, meters: &Meters, now: i64) -> Measured {
         let crew = |(crew, members): (&Crew, &Members)| {
             let number = |(name, measure): (&String, &Measure)| {
-                Some((name.clone(), members.number(measure, logs, samples, now)?))
+                Some((name.clone(), members.number(measure, meters, now)?))
             };
             (crew.clone(), self.measures.iter().filter_map(number).collect())
         };
@@ -91,46 +116,33 @@ impl Order {
 }
 
 impl Members {
-    fn number(&self, measure: &Measure, logs: &Logs, samples: &Samples, now: i64) -> Option<f64> {
+    fn number(&self, measure: &Measure, meters: &Meters, now: i64) -> Option<f64> {
         match &measure.signal {
-            Signal::LogErrors => Some(among_last(self.logs(logs)?.into_iter()) as f64),
+            Signal::LogErrors => Some(among_last(self.logs(meters)?.into_iter()) as f64),
             Signal::LogErrorsPerMinute => {
                 let since = now - measure.window.0 as i64;
-                let errors: usize = self.logs(logs)?.iter().map(|log| log.since(since)).sum();
+                let errors: usize = self.logs(meters)?.iter().map(|log| log.since(since)).sum();
                 Some(errors as f64 * 60_000.0 / measure.window.0.max(1) as f64)
             }
-            Signal::Cpu => mean(&self.each(|id| samples.mean_cpu(id, measure.window))?),
+            Signal::Cpu => mean(&self.each(|id| meters.sessions.cpu(id, measure.window))?),
             Signal::Memory => {
-                let bytes = self.each(|id| Some(samples.latest(id)?.rss_bytes as f64))?;
+                let bytes = self.each(|id| meters.sessions.memory(id))?;
                 bytes.into_iter().reduce(f64::max)
             }
             _ => None,
         }
     }
 
-    fn logs<'a>(&self, logs: &'a Logs) -> Option<Vec<&'a ErrorLines>> {
-        let known = self.instances.iter().map(|id| logs.0.get(id).filter(|log| log.known));
+    fn logs<'a>(&self, meters: &'a Meters) -> Option<Vec<&'a ErrorLines>> {
+        let known = self.instances.keys().map(|id| meters.logs.get(id).filter(|log| log.known));
         known.collect::<Option<Vec<_>>>().filter(|logs| !logs.is_empty())
     }
 
     fn each(&self, number: impl Fn(&str) -> Option<f64>) -> Option<Vec<f64>> {
-        self.instances.iter().map(|id| number(id)).collect()
+        self.instances.keys().map(|id| number(id)).collect()
     }
 }
 
 fn mean(numbers: &[f64]) -> Option<f64> {
     (!numbers.is_empty()).then(|| numbers.iter().sum::<f64>() / numbers.len() as f64)
-}
-
-impl Samples {
-    /// Mean processor use over the last `span`, or as long as it was looked at; 1 is a whole core.
-    fn mean_cpu(&self, id: &str, span: Millis) -> Option<f64> {
-        let all = self.of(id);
-        let wanted = (span.0 / crate::usage::PERIOD.as_millis() as u64).max(1) as usize;
-        // The first sample has nothing before it.
-        let known = all.get(1..)?;
-        let shares: Vec<f64> =
-            known.iter().rev().take(wanted).map(|usage| usage.cpu_percent / 100.0).collect();
-        mean(&shares)
-    }
 }

@@ -50,9 +50,10 @@ fn lines_that_say_error_lead_back_where_no_request_does() {
 }
 
 #[test]
-fn a_worker_that_burns_the_processor_is_taken_back() {
+fn a_worker_whose_child_burns_the_processor_is_taken_back() {
     let server = Server::start();
-    let script = format!("{SERIN} __demo-app & while :; do [ $VERSION = v2 ] || sleep 1; done");
+    let script =
+        format!("(while :; do [ $VERSION = v2 ] || sleep 1; done) & exec {SERIN} __demo-app");
     let file = server.file(
         "serin.yaml",
         &format!(

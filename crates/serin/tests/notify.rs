@@ -80,11 +80,12 @@ fn calling(at: SocketAddr, rest: &str) -> Server {
 /// Every file below `dir` but the secrets themselves, for what must not be in them.
 fn assert_nowhere(dir: &Path) {
     for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
-        let (path, kind) = (entry.path(), entry.file_type().unwrap());
-        if kind.is_dir() {
+        let path = entry.path();
+        if path.is_dir() {
             assert_nowhere(&path);
-        } else if kind.is_file() {
-            let text = std::fs::read(&path).unwrap();
+        } else if path.is_file() {
+            // A file that was written aside and moved is found under its new name.
+            let Ok(text) = std::fs::read(&path) else { continue };
             let text = String::from_utf8_lossy(&text);
             for secret in [SECRET, "t0ken-of-the-pager"] {
                 assert!(!text.contains(secret), "{secret} is in {}", path.display());
@@ -183,4 +184,24 @@ fn a_service_without_targets_says_what_to_write() {
     let said = server.run(&["notify", "test", "shop"]);
     assert_eq!(said.code, Some(6), "{said:?}");
     assert!(said.err.contains("shop tells nobody anything"), "{}", said.err);
+}
+
+#[test]
+fn whoever_is_taken_out_of_the_file_is_told_nothing_more() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    drop(listener);
+    let server = calling(at, "");
+    server.ok(&["deploy", "-r", "v2", "--detach"]);
+    while !server.json(&["status", "shop"])["untold"].is_array() {}
+    let file = server.dir().join("serin.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (without, _) = text.split_once("  notify:").unwrap();
+    std::fs::write(&file, without).unwrap();
+    server.ok(&["apply", "-f", file.to_str().unwrap(), "-r", "v2", "--detach"]);
+    while server.json(&["status", "shop"])["untold"].is_array() {}
+    assert_eq!(server.run(&["notify", "test"]).code, Some(6));
+    // Nor by the next control plane.
+    kill(server.control_pid(), Signal::KILL);
+    assert!(!server.json(&["status", "shop"])["untold"].is_array());
 }

@@ -168,6 +168,11 @@ impl Notifier {
         due.take(AT_ONCE.saturating_sub(running)).collect()
     }
 
+    /// Everybody who is told something or could not be.
+    fn targets(&self) -> Vec<(ServiceName, String)> {
+        self.lanes.keys().cloned().collect()
+    }
+
     /// Forgets a target that is told nothing any more.
     fn drop_lane(&mut self, service: &ServiceName, target: &str) {
         let lane = self.lanes.remove(&(service.clone(), target.to_owned()));

@@ -13,11 +13,17 @@ impl Core {
 
     /// Starts what is due, and writes down what became of the rest.
     pub(crate) fn tend_notices(&mut self) {
+        for (service, target) in self.notifier.targets() {
+            let known = self.executor.service(&service);
+            if known.is_none_or(|known| known.spec.notify.iter().all(|one| one.name != target)) {
+                self.forget_target(&service, &target);
+            }
+        }
         for (service, target, notice) in self.notifier.due(now()) {
             let known = self.executor.service(&service);
-            match known.and_then(|service| delivery(service, &target, notice)) {
-                Some(delivery) => self.notifier.start(delivery),
-                None => self.forget_target(&service, &target),
+            let delivery = known.and_then(|service| delivery(service, &target, notice));
+            if let Some(delivery) = delivery {
+                self.notifier.start(delivery);
             }
         }
         self.store_notice_ends();

@@ -46,7 +46,7 @@ pub enum Signal {
     LogErrorsPerMinute,
     /// Processor use, 1 is a whole core; mean of the instances over the window.
     Cpu,
-    /// Resident memory in bytes, of the largest instance.
+    /// Memory in bytes, of the largest instance.
     Memory,
     /// A number that a provider gives.
     Value {

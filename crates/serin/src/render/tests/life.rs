@@ -107,7 +107,7 @@ fn the_end_of_a_way_back_has_its_times() {
         "    shop-v1-1  ready  GET /ready: 200 OK  7 error lines in the last 1,000 lines",
         "    shop-v1-2  not-ready  GET /ready: 503  0 error lines in the last 1 line",
     ];
-    assert_eq!(shown(&super::super::back::checkup(&seen())).lines().collect::<Vec<_>>(), lines);
+    assert_eq!(shown(&back::checkup(&seen())).lines().collect::<Vec<_>>(), lines);
 }
 
 /// Two instances after a way back, one of them well.
