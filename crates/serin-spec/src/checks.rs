@@ -124,6 +124,7 @@ fn written(field: &Field<'_>) -> Option<Check> {
         report_only: reader.or("reportOnly", false, |f| f.truth()),
     };
     short_window(&reader, &check);
+    of_instances(&reader, &check);
     let complete = signal.is_some() && !check.name.is_empty();
     let readable = !reader.has("failure") || failure.is_some();
     if complete && readable && (!reader.has("ceiling") || ceiling.is_some()) {
@@ -253,6 +254,20 @@ pub(crate) fn short_window(reader: &Reader<'_>, check: &Check) {
     {
         let message = "what is measured at the instances is kept for 10 min, `window` is longer";
         field.report(field.problem("out-of-range", message).hint("write `window: 10m` or less"));
+    }
+}
+
+/// What is measured at instances is of one version, and has no number of samples.
+fn of_instances(reader: &Reader<'_>, check: &Check) {
+    let at = |key: &str| reader.peek(key).filter(|_| check.signal.is_measured());
+    if let Some(field) = at("of").filter(|_| check.population == Population::Service) {
+        let message = "this is measured at the instances of one version, not of the service";
+        let hint = "write `of: canary`, `of: ratio` or `of: difference`";
+        field.report(field.problem("unsound-check", message).hint(hint));
+    }
+    if let Some(field) = at("minSamples").filter(|_| check.min_samples > 1) {
+        let message = "this is no number of requests: it would wait for samples for ever";
+        field.report(field.key_problem("unsound-check", message).hint("remove `minSamples`"));
     }
 }
 

@@ -68,3 +68,20 @@ fn files_and_variables_of_the_environment_must_be_there() {
 7:67 no-file: the file `/srv/app/c` cannot be read -> create it, or correct the path and its permissions";
     assert_eq!(said(run, &machine, &[("DD", "")]), expected);
 }
+
+#[test]
+fn what_notify_refers_to_must_be_there() {
+    let run = "    command: [./shop, $(PORT)]
+  notify:
+    - http: { url: { fromFile: way }, headers: { X-Token: { fromEnv: TT } } }
+    - { command: [page], env: { KEY: { fromFile: /k } } }
+";
+    let machine = [(D, "/srv/app"), (X, "/srv/app/./shop")];
+    let expected = "\
+8:32 no-file: the file `/srv/app/way` cannot be read -> create it, or correct the path and its permissions
+8:70 warning no-variable: the variable `TT` is not set here -> it must be set where `serin serve` runs
+9:50 no-file: the file `/k` cannot be read -> create it, or correct the path and its permissions";
+    assert_eq!(said(run, &machine, &[]), expected);
+    let there = [machine[0], machine[1], (R, "/srv/app/way"), (R, "/k")];
+    assert_eq!(said(run, &there, &[("TT", "x")]), "");
+}
