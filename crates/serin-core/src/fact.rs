@@ -180,6 +180,7 @@ impl Fact {
                     MigrationTold::Stopped { .. }
                     | MigrationTold::Refused { .. }
                     | MigrationTold::Contract { against: Some(_), .. }
+                    | MigrationTold::TooLate { .. }
                     | MigrationTold::Left,
                 ..
             }

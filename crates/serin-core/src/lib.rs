@@ -58,9 +58,9 @@ pub use lifecycle::{
 };
 pub use lint::{Note, lint, moves_only_to_stable};
 pub use migration::{
-    ContractSay, DatabaseSpec, Inject, MigrateStep, MigrationFile, MigrationGoal, MigrationNews,
-    MigrationOrder, MigrationPhase, MigrationProgress, MigrationTold, OpenMigration, Schemas,
-    application_prefix,
+    BARE, ContractSay, DatabaseSpec, Inject, MigrateStep, MigrationFile, MigrationGoal,
+    MigrationNews, MigrationOrder, MigrationPhase, MigrationProgress, MigrationTold, OpenMigration,
+    Schemas, application_prefix, bare_shape,
 };
 pub use notify::{Notice, NotifyKind, NotifyTarget, Occasion};
 pub use observation::{

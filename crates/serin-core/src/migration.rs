@@ -23,10 +23,27 @@ pub struct DatabaseSpec {
     /// revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migration: Option<String>,
-    /// The views that instances use, as the engine says; `None` for the tables themselves. No part
-    /// of what makes a revision.
+    /// The shape that instances use, as the engine says: the schema of its views, or what
+    /// [`bare_shape`] gives; `None` for the tables as they are. No part of what makes a revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<String>,
+}
+
+/// What the names of shapes without views begin with. No schema of views does: those begin with
+/// the name of a schema, which may not.
+pub const BARE: char = '=';
+
+/// The name of a shape that has no views of its own: what phased SQL brings. Its clients use the
+/// tables themselves.
+pub fn bare_shape(migration: &str) -> String {
+    format!("{BARE}{migration}")
+}
+
+impl DatabaseSpec {
+    /// The schema of views that instances use; `None` for the tables themselves.
+    pub fn views(&self) -> Option<&str> {
+        self.view.as_deref().filter(|view| !view.starts_with(BARE))
+    }
 }
 
 /// Names of the variables that an instance gets.
@@ -68,10 +85,13 @@ pub struct MigrateStep {
 /// One migration, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MigrationFile {
-    /// The name of the file without its ending.
+    /// Its name in the history: that of the file without its ending, or of a set of phased SQL.
     pub name: String,
     /// Its text.
     pub text: String,
+    /// The text is SQL with comments; YAML or JSON otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sql: bool,
 }
 
 impl MigrateStep {
@@ -154,6 +174,13 @@ pub enum MigrationPhase {
         /// When the new revision was promoted.
         promoted: Timestamp,
     },
+    /// A contract that is to stop, for a way back. Whether that is in time, the database tells.
+    Halting {
+        /// What was said along with it: it may have to go on.
+        say: ContractSay,
+        /// When the new revision was promoted.
+        promoted: Timestamp,
+    },
     /// To the old shape, as soon as nothing uses the new one.
     Back,
 }
@@ -232,6 +259,11 @@ pub enum MigrationGoal {
         /// What was said along with it.
         say: ContractSay,
     },
+    /// The contract under way is stopped, if nothing of it is final.
+    Halt {
+        /// The migration.
+        name: String,
+    },
 }
 
 /// What became of an order.
@@ -272,6 +304,8 @@ pub enum MigrationNews {
     Back,
     /// Only the new shape is left.
     Contracted,
+    /// The contract was stopped: both shapes are whole.
+    Halted,
 }
 
 /// What is told of a migration.
@@ -299,6 +333,12 @@ pub enum MigrationTold {
     Refused { why: String },
     /// Only the new shape is left.
     Contracted,
+    /// The contract is to stop, for a way back to `to`.
+    Halts { by: Actor, to: RevisionId },
+    /// It was stopped: both shapes are in use.
+    Halted,
+    /// It could not be stopped any more.
+    TooLate { why: String },
     /// The service is gone and the database keeps both shapes.
     Left,
 }

@@ -15,7 +15,7 @@ impl Vars {
         options: Option<&str>,
     ) -> [(String, String); 3] {
         let names = &database.inject;
-        let own = database.view.as_ref().unwrap_or(&database.schema);
+        let own = database.views().unwrap_or(&database.schema);
         let path = format!("-c search_path={}", escaped(&search_path(database)));
         let options = match options.map(str::trim) {
             Some(given) if !given.is_empty() => format!("{given} {path}"),
@@ -24,7 +24,7 @@ impl Vars {
         [
             (names.options.clone(), options),
             (names.application.clone(), self.application()),
-            (names.schema.clone(), own.clone()),
+            (names.schema.clone(), own.to_owned()),
         ]
     }
 
@@ -37,7 +37,7 @@ impl Vars {
 
 /// The revision's own views first, then the tables, then where extensions usually are.
 fn search_path(database: &DatabaseSpec) -> String {
-    let mut path: Vec<&str> = database.view.iter().map(String::as_str).collect();
+    let mut path: Vec<&str> = database.views().into_iter().collect();
     path.push(&database.schema);
     if !path.contains(&"public") {
         path.push("public");
@@ -99,6 +99,7 @@ mod tests {
         let cases = [
             ("public", None, "-c search_path=public"),
             ("public", Some("public_02"), "-c search_path=public_02,public"),
+            ("public", Some("=full-name"), "-c search_path=public"),
             ("shop", None, "-c search_path=shop,public"),
             ("shop", Some("shop_02"), "-c search_path=shop_02,shop,public"),
             ("My Shop", None, "-c search_path=\"My\\ Shop\",public"),

@@ -2,7 +2,7 @@
 //! never written in the file.
 
 use crate::{field::Field, run, yaml::shown};
-use serin_core::{DatabaseSpec, EnvValue, Inject};
+use serin_core::{BARE, DatabaseSpec, EnvValue, Inject};
 use std::path::Path;
 
 /// Bytes that Postgres keeps of a name.
@@ -29,11 +29,11 @@ fn url(field: &Field<'_>, base: &Path) -> Option<EnvValue> {
 
 fn name(field: &Field<'_>) -> Option<String> {
     let text = field.word()?;
-    if text.len() <= NAME_MAX && !text.contains('\0') {
+    if text.len() <= NAME_MAX && !text.contains('\0') && !text.starts_with(BARE) {
         return Some(text.to_owned());
     }
     let message = format!("`{}` cannot be the name of a schema", shown(text));
-    let hint = format!("Postgres keeps {NAME_MAX} bytes of a name");
+    let hint = format!("Postgres keeps {NAME_MAX} bytes of a name; it may not begin with `{BARE}`");
     field.report(field.problem("bad-name", message).hint(hint));
     None
 }

@@ -26,6 +26,7 @@ mod database;
 mod environment;
 mod field;
 mod flags;
+mod migrate;
 mod nearest;
 mod notify;
 mod place;

@@ -3,6 +3,7 @@
 use crate::{
     Located, checks, clients, data, database,
     field::Field,
+    migrate,
     nearest::nearest,
     notify,
     reader::{Context, Reader},
@@ -95,6 +96,7 @@ fn spec(field: &Field<'_>, base: &Path) -> Option<ServiceSpec> {
     let traffic = reader.maybe("traffic", |f| traffic::read(&f));
     let unread = reader.has("traffic") && traffic.is_none();
     let around = around(&reader, &environment, replicas, base);
+    let brings = reader.maybe("migrate", |f| migrate::read(&f, &around));
     let schedule = reader.maybe("strategy", |f| strategy::read(&f, &around));
     let rules = Rules::read(&mut reader, worker, base);
     warn_worker(&reader);
@@ -105,6 +107,7 @@ fn spec(field: &Field<'_>, base: &Path) -> Option<ServiceSpec> {
     let usual = || if worker { strategy::guarded_worker() } else { strategy::guarded() };
     let schedule = schedule.unwrap_or_else(usual);
     let schedule = rules.limit(schedule, reader.peek("rollback").as_ref());
+    let schedule = migrate::first(schedule, brings, &reader);
     reader.finish();
     if unread {
         return None;

@@ -19,8 +19,11 @@ pub(super) fn next_contract(service: &Service) -> Option<Timestamp> {
 }
 
 fn not_promoted(open: &OpenMigration) -> Refusal {
-    let back = open.phase == MigrationPhase::Back;
-    let what = if back { "is being taken back" } else { "belongs to a rollout under way" };
+    let what = match open.phase {
+        MigrationPhase::Back => "is being taken back",
+        MigrationPhase::Halting { .. } => "has its contract stopped, for a way back",
+        _ => "belongs to a rollout under way",
+    };
     let message = format!("migration {} {what}", open.name);
     Refusal::new(Code::Schema, message, "see `serin status`; the old shape stays until then")
 }

@@ -1,7 +1,7 @@
 //! Deploys, and how a rollout begins.
 
 use super::ask::Answer;
-use super::{Turn, trade};
+use super::{Turn, halt, trade};
 use crate::flag::old_variant;
 use crate::lifecycle::{clash, is_config};
 use crate::{
@@ -235,7 +235,10 @@ impl Turn {
         self.take_view(to, kind);
         let schedule = match kind {
             _ if kind.is_tried() => self.service.spec.schedule.clone(),
-            _ => self.service.spec.schedule.all_at_once(kind).into(),
+            _ => {
+                let waits = halt::wait_step(&self.service, to);
+                self.service.spec.schedule.all_at_once(kind, waits).into()
+            }
         };
         let judged = kind.is_tried();
         let affinity = self.service.spec.traffic.affinity.clone().filter(|_| judged);
@@ -382,12 +385,12 @@ fn start_of(rollout: &Rollout) -> Option<RecordedTick> {
 
 impl Schedule {
     /// The schedule of a move without trial: everything as soon as it is ready.
-    fn all_at_once(&self, kind: RolloutKind) -> Self {
+    fn all_at_once(&self, kind: RolloutKind, waits: Option<Step>) -> Self {
         let name = kind.as_str();
         // A first revision needs its schema as every other; a way back has it.
         let brings = |step: &&Step| kind == RolloutKind::First && matches!(step, Step::Migrate(_));
         let schema = self.steps().map(|(_, step)| step).filter(brings).cloned();
-        let steps = schema.chain([Step::SetWeight(Weight::ALL)]).collect();
+        let steps = schema.chain(waits).chain([Step::SetWeight(Weight::ALL)]).collect();
         let warm_up = Millis(0);
         let stages = vec![Stage { name: name.into(), steps }];
         Self { strategy: name.into(), stages, analysis: None, warm_up, ..self.clone() }

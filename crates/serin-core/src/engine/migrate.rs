@@ -42,6 +42,7 @@ fn goal(service: &Service, open: &OpenMigration) -> Option<MigrationGoal> {
         MigrationPhase::Contracting { say, .. } => {
             Some(MigrationGoal::Contract { name: open.name.clone(), say: say.clone() })
         }
+        MigrationPhase::Halting { .. } => Some(MigrationGoal::Halt { name: open.name.clone() }),
         _ => None,
     }
 }
@@ -60,6 +61,11 @@ pub(crate) fn waits(service: &Service, rollout: &Rollout, step: &MigrateStep) ->
     let Some(open) = &service.schemas.open else {
         return WaitingOn::Migration { name, what: "to begin".into() };
     };
+    if matches!(open.phase, MigrationPhase::Halting { .. }) {
+        let stopped = open.stopped.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+        let what = format!("its contract to stop, before anything is dropped{stopped}");
+        return WaitingOn::Migration { name, what };
+    }
     if open.rollout != rollout.id {
         return WaitingOn::Migration { name, what: blocked_by(open) };
     }
@@ -85,7 +91,9 @@ impl Turn {
             self.give_view(&candidate, &view);
             return true;
         }
-        self.service.schemas.open.is_none() && self.begin_migration(step)
+        // A way back only waits for a contract to stop.
+        let brings = !step.files.is_empty();
+        brings && self.service.schemas.open.is_none() && self.begin_migration(step)
     }
 
     fn begin_migration(&mut self, step: &MigrateStep) -> bool {
@@ -137,6 +145,14 @@ impl Turn {
                 self.contract_refused(why);
             }
             (MigrationGoal::Contract { .. }, MigrationNews::Contracted) => self.contracted(),
+            (MigrationGoal::Halt { .. }, MigrationNews::Halted) => self.contract_halted(),
+            (MigrationGoal::Halt { .. }, MigrationNews::Contracted) => {
+                self.contracted();
+                self.halted_too_late("it was done in the moment before");
+            }
+            (MigrationGoal::Halt { .. }, MigrationNews::Refused { why }) => {
+                self.contract_goes_on(why);
+            }
             _ => {}
         }
     }
@@ -295,7 +311,9 @@ impl Turn {
                     to.version
                 )
             }
-            None => "deploy a version that is written for the schema there is".to_owned(),
+            None => "deploy a version that is written for the schema there is; what was dropped \
+                     lies hidden for its grace time, and a new migration can bring it back"
+                .to_owned(),
         };
         Refusal::new(Code::Schema, why, &hint)
     }

@@ -16,6 +16,7 @@ pub(crate) mod experiment;
 mod expose;
 mod flags;
 pub(crate) mod fresh;
+mod halt;
 mod hold;
 mod hooks;
 pub(crate) mod keep;

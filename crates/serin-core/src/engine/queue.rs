@@ -78,8 +78,14 @@ impl Turn {
             return false;
         }
         if queued.back {
+            let to = &queued.deploy.revision;
+            // What it needs may have gone while it waited.
+            if let Err(refusal) = self.way_back(Some(to)) {
+                self.unqueue(&refusal.message);
+                return true;
+            }
             self.service.queued = None;
-            self.go_back(&queued.by, queued.reason.as_deref(), &queued.deploy.revision);
+            self.go_back(&queued.by, queued.reason.as_deref(), to);
             return true;
         }
         match self.refuse_deploy(&queued.deploy) {

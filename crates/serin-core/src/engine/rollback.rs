@@ -48,6 +48,7 @@ impl Turn {
     /// Begins a way back.
     pub(super) fn go_back(&mut self, by: &Actor, reason: Option<&str>, target: &RevisionId) {
         let target = target.clone();
+        self.halt_contract_for(by, &target);
         self.start(by, reason, &target, RolloutKind::Rollback);
         if let Some(left) = self.service.stable.clone() {
             self.hold_deploys(&left, Some(target), by.clone());
@@ -71,9 +72,11 @@ impl Turn {
 
     /// The revision a rollback leads to: one that was good. Anything else has to be deployed, so
     /// that it is tried.
-    fn way_back(&self, to: Option<&RevisionId>) -> Result<RevisionId, Refusal> {
+    pub(super) fn way_back(&self, to: Option<&RevisionId>) -> Result<RevisionId, Refusal> {
         let name = self.service.name.as_str();
-        let Some(target) = to.or_else(|| self.service.rollback_target()) else {
+        let usual =
+            || self.service.rollback_target().or_else(|| self.service.last_good_without_contract());
+        let Some(target) = to.or_else(usual) else {
             let stays = self.service.stable.as_ref();
             let stays = stays.map_or(String::new(), |id| format!("; {} stays", id.version));
             let message =
@@ -85,7 +88,9 @@ impl Turn {
             let message = format!("{version} is what runs now");
             return Err(Refusal::new(Code::Already, message, "see `serin history`"));
         }
-        if let Some(why) = self.service.misfit(target) {
+        if let Some(why) = self.service.misfit(target)
+            && !self.service.fits_without_contract(target)
+        {
             return Err(self.no_schema(why));
         }
         match self.service.revisions.get(target).map(|r| r.standing) {

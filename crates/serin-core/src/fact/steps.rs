@@ -80,6 +80,11 @@ fn migration(f: &mut fmt::Formatter<'_>, told: &MigrationTold) -> fmt::Result {
         }
         MigrationTold::Refused { why } => write!(f, ": the old shape stays: {why}"),
         MigrationTold::Contracted => f.write_str(" is done: only the new shape is left"),
+        MigrationTold::Halts { by, to } => {
+            write!(f, ": the contract is to stop, by {}, for a way back to {}", by.0, to.version)
+        }
+        MigrationTold::Halted => f.write_str(": the contract was stopped; both shapes are in use"),
+        MigrationTold::TooLate { why } => write!(f, ": the contract could not be stopped: {why}"),
         MigrationTold::Left => f.write_str(
             " is left open in the database, with both shapes; end it there with `serin migrate`",
         ),

@@ -22,6 +22,7 @@ pub(crate) fn blocked_by(open: &OpenMigration) -> String {
     let what = match open.phase {
         MigrationPhase::Back => "is being taken back",
         MigrationPhase::Contracting { .. } => "is losing its old shape",
+        MigrationPhase::Halting { .. } => "has its contract stopped",
         _ => "has both shapes in use: `serin migrate contract` ends it",
     };
     format!("one at a time, and {} of {} {what}", open.name, open.revision.version)
@@ -31,11 +32,31 @@ impl Service {
     /// Why instances of `id` cannot run with the shapes that the database has; `None` when they
     /// can.
     pub fn misfit(&self, id: &RevisionId) -> Option<String> {
+        self.misfit_in(id, self.schemas.open.as_ref().map(|open| &open.phase))
+    }
+
+    /// Whether instances of `id` could run if only the contract under way were stopped.
+    pub(crate) fn fits_without_contract(&self, id: &RevisionId) -> bool {
+        let open = self.schemas.open.as_ref();
+        let promoted = open.and_then(|open| match open.phase {
+            MigrationPhase::Contracting { promoted, .. }
+            | MigrationPhase::Halting { promoted, .. } => {
+                Some(MigrationPhase::Promoted { at: promoted })
+            }
+            _ => None,
+        });
+        promoted.is_some_and(|phase| self.misfit_in(id, Some(&phase)).is_none())
+    }
+
+    /// The same, as if the open migration were in `phase`.
+    fn misfit_in(&self, id: &RevisionId, phase: Option<&MigrationPhase>) -> Option<String> {
         if self.schemas.is_plain() && !self.brings_schema(id) {
             return None;
         }
         let known = self.revisions.get(id)?;
-        let Some(database) = known.run.database.as_ref() else { return self.unmanaged(id) };
+        let Some(database) = known.run.database.as_ref() else {
+            return self.unmanaged(id, phase);
+        };
         let version = &id.version;
         if database.migration.is_some() && database.view.is_none() {
             return Some(format!("the schema that {version} brings is not ready"));
@@ -43,12 +64,14 @@ impl Service {
         let view = database.view.as_deref();
         let open = self.schemas.open.as_ref();
         let is_new = |open: &OpenMigration| view.is_some() && open.view.as_deref() == view;
-        match open.map(|open| (open, &open.phase)) {
+        match open.zip(phase) {
             Some((open, MigrationPhase::Back)) if is_new(open) => {
                 Some(format!("migration {} is being taken back, and {version} needs it", open.name))
             }
             Some((open, _)) if is_new(open) => None,
-            Some((open, MigrationPhase::Contracting { .. })) => Some(goes(open, id)),
+            Some((open, MigrationPhase::Contracting { .. } | MigrationPhase::Halting { .. })) => {
+                Some(goes(open, id))
+            }
             _ if self.schemas.settled == database.view => None,
             _ if self.schemas.beside.contains(&database.view) => None,
             _ => Some(self.gone(version.as_str())),
@@ -62,13 +85,15 @@ impl Service {
 
     /// Of a revision that says nothing of a database: when it was in use before the last contract,
     /// it used what is gone.
-    fn unmanaged(&self, id: &RevisionId) -> Option<String> {
+    fn unmanaged(&self, id: &RevisionId, phase: Option<&MigrationPhase>) -> Option<String> {
         let used_at = self.revisions.get(id)?.promoted_at?;
-        let open = self.schemas.open.as_ref();
-        let going = open.filter(|o| matches!(o.phase, MigrationPhase::Contracting { .. }));
+        let going = self.schemas.open.as_ref().zip(phase);
+        let going = going.filter(|(_, phase)| {
+            matches!(phase, MigrationPhase::Contracting { .. } | MigrationPhase::Halting { .. })
+        });
         let gone = self.schemas.settled_at.filter(|at| used_at <= *at);
         let gone = gone.map(|_| self.gone(id.version.as_str()));
-        going.map(|open| goes(open, id)).or(gone)
+        going.map(|(open, _)| goes(open, id)).or(gone)
     }
 
     fn gone(&self, version: &str) -> String {
@@ -146,6 +171,9 @@ impl Service {
             }
             MigrationPhase::Contracting { .. } => {
                 format!("migration {name}: the old shape goes{}{stopped}", progress())
+            }
+            MigrationPhase::Halting { .. } => {
+                format!("migration {name}: the contract is to stop{stopped}")
             }
             MigrationPhase::Back if !self.is_left(open) => {
                 format!("migration {name} goes back once no instance uses the new shape")

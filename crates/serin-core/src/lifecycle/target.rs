@@ -12,11 +12,20 @@ impl Service {
     /// The newest good revision other than the present stable one that can read what runs now
     /// writes. Good: it finished, survived, and nobody marked it bad.
     pub fn last_good(&self) -> Option<&RevisionId> {
+        self.last_good_that(|id| self.misfit(id).is_none())
+    }
+
+    /// The same, if the contract under way were stopped for it.
+    pub(crate) fn last_good_without_contract(&self) -> Option<&RevisionId> {
+        self.last_good_that(|id| self.fits_without_contract(id))
+    }
+
+    fn last_good_that(&self, fits: impl Fn(&RevisionId) -> bool) -> Option<&RevisionId> {
         let candidates = self.revisions.iter().filter(|(id, r)| {
             Some(*id) != self.stable.as_ref()
                 && r.standing == RevisionStanding::Good
                 && self.can_go_back_to(r)
-                && self.misfit(id).is_none()
+                && fits(id)
         });
         candidates.max_by_key(|(id, r)| (r.promoted_at, *id)).map(|(id, _)| id)
     }

@@ -10,6 +10,8 @@ mod checks;
 mod experiment;
 mod flags;
 mod migrations;
+mod migrations_fleet;
+mod migrations_halt;
 mod migrations_walk;
 mod routes;
 mod tests;

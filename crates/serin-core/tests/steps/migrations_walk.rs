@@ -33,6 +33,8 @@ fn news(dice: &mut Dice, world: &mut World, orders: &mut Vec<MigrationOrder>) {
             MigrationGoal::Ready { .. } => ready(dice.below(2) == 0),
             MigrationGoal::Back { .. } => MigrationNews::Back,
             MigrationGoal::Contract { .. } => MigrationNews::Contracted,
+            MigrationGoal::Halt { .. } if dice.below(2) == 0 => MigrationNews::Contracted,
+            MigrationGoal::Halt { .. } => MigrationNews::Halted,
         },
     };
     let event = Event::Migrated { order: Box::new(orders[at].clone()), news };
@@ -87,7 +89,7 @@ fn check(world: &World, seed: u64) {
             MigrationGoal::Back { .. } => {
                 assert!(!seen.any(new), "seed {seed}: back while the new shape is used");
             }
-            MigrationGoal::Contract { .. } => {
+            MigrationGoal::Contract { .. } | MigrationGoal::Halt { .. } => {
                 assert!(seen.all(new), "seed {seed}: contract while the old shape is used");
             }
             MigrationGoal::Ready { .. } => {}

@@ -2,7 +2,9 @@
 
 use super::statements::{self, Kind};
 use super::{Batch, Phase, PhasedMigration, PhasedSet};
-use crate::{Action, Fill, Flaw, Flaws, Ident, Key, Migration, Plan, Stage, Step, literal};
+use crate::{
+    Action, Catalog, Fill, Flaw, Flaws, Ident, Key, Migration, Plan, Stage, Step, literal,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Client;
 
@@ -90,6 +92,31 @@ fn make(set: &PhasedSet, schema: Ident, tables: &Tables) -> Result<Plan, Flaws> 
             "phased SQL has no views: both versions must work with both shapes",
         )],
     })
+}
+
+impl Plan {
+    /// Whether it was made from phased SQL: both versions use the tables themselves.
+    pub fn is_phased(&self) -> bool {
+        self.migration.operations.is_empty() && self.new_view == self.schema
+    }
+
+    /// The plan of phased SQL where old clients use the views of an earlier migration: those go
+    /// before anything else does, since nothing that they show can be dropped.
+    #[must_use]
+    pub fn taking_views(mut self, old: &Ident, seen: &Catalog) -> Self {
+        let views = seen.server.views.iter().filter(|view| view.schema == *old);
+        let views: Vec<String> = views.map(|view| format!("{old}.{}", view.name)).collect();
+        let mut sql = vec![];
+        if !views.is_empty() {
+            sql.push(format!("DROP VIEW IF EXISTS {}", views.join(", ")));
+        }
+        sql.push(format!("DROP SCHEMA IF EXISTS {old}"));
+        let title = format!("drop the views of old clients, {old}");
+        let action = Action::transaction(sql, vec![]);
+        self.contract.insert(0, Step { stage: Stage::Swap, title, action });
+        self.old_view = Some(old.clone());
+        self
+    }
 }
 
 /// A step of a part that has nothing to do.

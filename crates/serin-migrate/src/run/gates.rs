@@ -152,8 +152,7 @@ async fn rows_gone(session: &Session<'_>, kept: &Kept) -> Result<Vec<String>> {
 
 /// Whether the contract drops what cannot be worked out again.
 fn is_destructive(kept: &Kept) -> bool {
-    let phased = kept.plan.migration.operations.is_empty();
-    if phased && kept.plan.contract.iter().any(takes_away) {
+    if kept.plan.is_phased() && kept.plan.contract.iter().any(takes_away) {
         return true;
     }
     kept.plan.migration.operations.iter().any(|operation| match operation {

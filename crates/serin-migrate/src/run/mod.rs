@@ -9,6 +9,7 @@ mod ddl;
 mod drift;
 mod error;
 mod gates;
+mod halt;
 mod index;
 mod lease;
 mod options;

@@ -9,7 +9,7 @@ use super::state::{State, Wish};
 use super::status::{Deed, Past, Status};
 use super::store::{self, Kept, Part};
 use super::world::World;
-use super::{brown, connect, gates, report, shape, steps};
+use super::{brown, connect, gates, halt, report, shape, steps};
 use crate::{CatalogError, Migration, Plan, PlanError, Stage, catalog, plan};
 use std::sync::Arc;
 use tokio_postgres::Client;
@@ -183,6 +183,7 @@ impl Runner {
         let mut session = self.session().await?;
         let mut kept = open(&session).await?;
         may(&kept, Wish::Revert)?;
+        halt::may_return(&session, &kept).await?;
         gates::decide("the way back", gates::against_revert(&session).await?, say)?;
         session.note_say(kept.id, say).await?;
         shape::forget(&session, &mut kept).await?;
@@ -337,7 +338,7 @@ impl Runner {
         }
     }
 
-    async fn session(&self) -> Result<Session<'_>> {
+    pub(super) async fn session(&self) -> Result<Session<'_>> {
         Session::open(&self.database, self.patience, &*self.world, &self.who).await
     }
 

@@ -108,7 +108,10 @@ impl State {
     pub fn may(self, wish: Wish) -> Result<(), &'static str> {
         match (wish, self) {
             (Wish::Revert, state) if state != Self::Done => Ok(()),
-            (_, Self::Done) => Err("it is done: the old shape is gone. Write a new migration"),
+            (_, Self::Done) => Err(
+                "it is done: the old shape is gone. Write a migration that brings back what is \
+                 missing; what was dropped lies hidden as `_serin_gone_...` for the grace time",
+            ),
             (_, Self::Reverted) => Err("it was taken back. Start it again"),
             (_, Self::Reverting) => Err("it is being taken back. Let that end, then start again"),
             (Wish::Contract, Self::Dual | Self::Contracting)

@@ -124,7 +124,7 @@ pub(crate) async fn last(
 /// The views that clients use now: those of the last migration that is done.
 pub(crate) async fn view_in_use(client: &Client, schema: &str) -> Result<Option<Ident>> {
     let sql = "SELECT new_view FROM serin.migration WHERE schema = $1 AND state = 'done' \
-         AND to_regnamespace(quote_ident(new_view)) IS NOT NULL ORDER BY id DESC LIMIT 1";
+         AND new_view <> schema AND to_regnamespace(quote_ident(new_view)) IS NOT NULL ORDER BY id DESC LIMIT 1";
     let row = client.query_opt(sql, &[&schema]).await.map_err(failed())?;
     let name = row.map(|row| Ident::new(row.get::<_, String>(0))).transpose();
     name.map_err(|error| Error::Kept(error.to_string()))

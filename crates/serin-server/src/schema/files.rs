@@ -2,7 +2,7 @@
 //! what was planned is what runs.
 
 use serin_core::{MigrationFile, ServiceSpec, Step};
-use serin_migrate::{Flaws, Migration};
+use serin_migrate::{Flaw, Flaws, Migration, PhasedSet, annotated, phased};
 use serin_spec::{Located, Problem, Severity, document_tree};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -15,7 +15,7 @@ const MAX_BYTES: u64 = 256 << 10;
 const MAX_FILES: usize = 1000;
 
 /// Endings of migrations.
-const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
+const ENDINGS: [&str; 4] = ["yaml", "yml", "json", "sql"];
 
 /// Reads the migrations of all `services` into them; everything that is wrong, at the step that
 /// names it.
@@ -63,10 +63,19 @@ fn read(path: &Path) -> Result<Vec<MigrationFile>, Vec<String>> {
             Err(why) => wrong.push(why),
         }
     }
-    for file in &files {
-        let name = &file.name;
-        if let Err(flaws) = parsed(file) {
-            wrong.extend(flaws.0.iter().map(|flaw| format!("migration {name}: {flaw}")));
+    let newest = files.len().saturating_sub(1);
+    for (at, file) in files.iter_mut().enumerate() {
+        let name = file.name.clone();
+        match parsed(file) {
+            Ok(read) => {
+                read.name().clone_into(&mut file.name);
+                // What was applied before is as it is.
+                let found = if at == newest { blocking(&read) } else { vec![] };
+                wrong.extend(found.into_iter().map(|text| format!("migration {name}: {text}")));
+            }
+            Err(flaws) => {
+                wrong.extend(flaws.0.iter().map(|flaw| format!("migration {name}: {flaw}")));
+            }
         }
     }
     if wrong.is_empty() { Ok(files) } else { Err(wrong) }
@@ -88,7 +97,10 @@ fn listed(path: &Path) -> Result<Vec<PathBuf>, String> {
     }
     files.sort();
     match files.len() {
-        0 => Err(format!("there is no migration in `{}`: files end in .yaml", path.display())),
+        0 => Err(format!(
+            "there is no migration in `{}`: files end in .yaml or .sql",
+            path.display()
+        )),
         n if n > MAX_FILES => Err(format!("`{}` has {n} files; allowed are 1000", path.display())),
         _ => Ok(files),
     }
@@ -105,15 +117,53 @@ fn read_one(path: &Path, left: &mut u64) -> Result<MigrationFile, String> {
     }
     *left -= bytes;
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    Ok(MigrationFile { name: name.unwrap_or_default(), text })
+    let sql = path.extension().is_some_and(|ending| ending == "sql");
+    Ok(MigrationFile { name: name.unwrap_or_default(), text, sql })
+}
+
+/// What a file holds.
+#[derive(Debug, Clone)]
+pub(crate) enum Written {
+    /// Operations, in pgroll's format.
+    Operations(Box<Migration>),
+    /// Phased SQL.
+    Phased(Box<PhasedSet>),
+}
+
+impl Written {
+    /// Its name in the history.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Operations(migration) => &migration.name,
+            Self::Phased(set) => set.set.as_str(),
+        }
+    }
+}
+
+/// What the rules find in SQL by hand that must not be run.
+fn blocking(written: &Written) -> Vec<String> {
+    let Written::Phased(set) = written else { return vec![] };
+    let found = serin_lint::lint_phased(set, None);
+    let blocks = found.iter().filter(|finding| finding.blocks());
+    let told = |finding: &serin_lint::Finding| {
+        format!(
+            "{} ({}, at {}); correct it, or allow it in the SQL with `-- serin:allow {} REASON`",
+            finding.message, finding.rule, finding.path, finding.rule
+        )
+    };
+    blocks.map(told).collect()
 }
 
 /// What a file says.
 ///
 /// # Errors
 /// Everything that is wrong with its form.
-pub(crate) fn parsed(file: &MigrationFile) -> Result<Migration, Flaws> {
-    let flaw = |text: String| Flaws(vec![serin_migrate::Flaw::new("", text)]);
+pub(crate) fn parsed(file: &MigrationFile) -> Result<Written, Flaws> {
+    let by_hand = |set: PhasedSet| Written::Phased(Box::new(set));
+    if file.sql {
+        return phased(&file.name, &annotated(&file.text)?.document).map(by_hand);
+    }
+    let flaw = |text: String| Flaws(vec![Flaw::new("", text)]);
     let documents = document_tree(&file.text).map_err(|problems| {
         let first = problems.0.first();
         let said = first.map(|p| format!("line {}: {}", p.line, p.message));
@@ -123,13 +173,10 @@ pub(crate) fn parsed(file: &MigrationFile) -> Result<Migration, Flaws> {
         return Err(flaw(format!("it has {} documents; a migration is one", documents.len())));
     };
     if document.value["kind"] == "PhasedSql" {
-        return Err(flaw(
-            "phased SQL has no views, so old and new code would see one shape; bring it with \
-             `serin migrate start` before the rollout"
-                .into(),
-        ));
+        return phased(&file.name, &document.value).map(by_hand);
     }
-    serin_migrate::migration(&file.name, &document.value)
+    let migration = serin_migrate::migration(&file.name, &document.value)?;
+    Ok(Written::Operations(Box::new(migration)))
 }
 
 /// Tells other migrations, or the same with another text, from these.

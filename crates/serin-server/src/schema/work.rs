@@ -1,14 +1,14 @@
 //! One order, done on the database.
 
-use super::files::parsed;
+use super::files::{Written, parsed};
 use super::world::Facts;
 use serin_core::{
     ContractSay, DatabaseSpec, EnvValue, MigrationFile, MigrationGoal, MigrationNews,
-    MigrationOrder, MigrationProgress, Millis,
+    MigrationOrder, MigrationProgress, Millis, bare_shape,
 };
 use serin_migrate::{
-    Database, Error, Ident, Migration, Past, Plan, PlanError, Runner, Say, State, Status, catalog,
-    plan,
+    Database, Error, Ident, Past, Plan, PlanError, Runner, Say, State, Status, catalog,
+    phased_plan, plan,
 };
 use std::sync::Arc;
 
@@ -71,6 +71,7 @@ pub(super) async fn done(order: &MigrationOrder, runner: &Runner) -> Done {
         }
         MigrationGoal::Back { name } => back(runner, name).await,
         MigrationGoal::Contract { name, say } => contract(runner, name, say).await,
+        MigrationGoal::Halt { name } => halt(runner, name).await,
     }
 }
 
@@ -92,17 +93,17 @@ impl Wanted<'_> {
             return self.go_on(&all, last, open).await;
         }
         let history = self.runner.history().await?;
-        let pending: Vec<_> = all.iter().filter(|one| !is_done(&history, &one.name)).collect();
+        let pending: Vec<_> = all.iter().filter(|one| !is_done(&history, one.name())).collect();
         match pending.as_slice() {
             [] => applied(&history, last),
-            [.., newest] if newest.name != last.name => Err(Stop::Never(format!(
+            [.., newest] if newest.name() != last.name() => Err(Stop::Never(format!(
                 "{} is new to the database, and later ones are in it already",
-                newest.name
+                newest.name()
             ))),
             [only] => self.begin(only, &history).await,
             several if self.first => self.begin_all(several).await,
             several => {
-                let names: Vec<_> = several.iter().map(|one| one.name.as_str()).collect();
+                let names: Vec<_> = several.iter().map(|one| one.name()).collect();
                 Err(Stop::Never(format!(
                     "{} are new to the database; one revision brings one migration",
                     names.join(", ")
@@ -112,34 +113,41 @@ impl Wanted<'_> {
     }
 
     /// Something is open: ours, perhaps left on its way by a controller that died, or another's.
-    async fn go_on(&self, all: &[Migration], last: &Migration, open: Plan) -> Done {
+    async fn go_on(&self, all: &[Written], last: &Written, open: Plan) -> Done {
         let state = self.runner.status().await?.map(|status| status.state);
         if state == Some(State::Reverting) {
             self.runner.revert(&Say::default()).await?;
             return Box::pin(self.ready()).await;
         }
-        let is_earlier = all.iter().any(|one| one.name == open.migration.name);
-        if self.first && is_earlier && open.migration.name != last.name {
+        let name = open.migration.name.as_str();
+        let is_earlier = all.iter().any(|one| one.name() == name);
+        if self.first && is_earlier && name != last.name() {
             self.through(&open).await?;
             return Box::pin(self.ready()).await;
         }
-        let plan = Plan { migration: last.clone(), ..open };
-        self.started(&plan).await
+        match last {
+            Written::Operations(last) => {
+                self.started(&Plan { migration: (**last).clone(), ..open }).await
+            }
+            // Its plan is all that is kept of phased SQL.
+            Written::Phased(set) if set.set.as_str() == name => self.started(&open).await,
+            Written::Phased(_) => Err(other_is_open(&open, state)),
+        }
     }
 
-    async fn begin(&self, migration: &Migration, history: &[Past]) -> Done {
-        let plan = self.planned(migration, history).await?;
+    async fn begin(&self, written: &Written, history: &[Past]) -> Done {
+        let plan = self.planned(written, history).await?;
         self.started(&plan).await
     }
 
     /// All of them one after the other: there is no old code that would need the old shapes.
-    async fn begin_all(&self, several: &[&Migration]) -> Done {
+    async fn begin_all(&self, several: &[&Written]) -> Done {
         let Some((last, earlier)) = several.split_last() else {
             return Err(Stop::Never("there is none".into()));
         };
-        for migration in earlier {
+        for written in earlier {
             let history = self.runner.history().await?;
-            let plan = self.planned(migration, &history).await?;
+            let plan = self.planned(written, &history).await?;
             self.through(&plan).await?;
         }
         let history = self.runner.history().await?;
@@ -158,30 +166,78 @@ impl Wanted<'_> {
         Ok(())
     }
 
-    async fn planned(&self, migration: &Migration, history: &[Past]) -> Result<Plan, Stop> {
+    async fn planned(&self, written: &Written, history: &[Past]) -> Result<Plan, Stop> {
         let client = self.runner.connect().await?;
-        let seen = catalog::read(&client, self.runner.database().schema()).await.map_err(later)?;
+        let schema = self.runner.database().schema();
+        let seen = catalog::read(&client, schema).await.map_err(later)?;
         let newest = history.iter().find(|past| past.state == State::Done);
-        let view = self.old.or(newest.map(|past| past.new_view.as_str()));
+        let newest = newest.map(|past| past.new_view.as_str());
+        let view = self.old.or(newest).filter(|view| *view != schema.as_str());
         let view = view.and_then(|view| Ident::new(view).ok());
         let view = view.filter(|view| seen.server.schemas.contains(view));
-        match plan::make(&client, &seen, migration, view.as_ref()).await {
+        let made = match written {
+            Written::Operations(migration) => {
+                plan::make(&client, &seen, migration, view.as_ref()).await
+            }
+            Written::Phased(set) => {
+                let made = phased_plan(&client, set, schema.clone()).await;
+                let made = made.map(|plan| match &view {
+                    Some(view) => plan.taking_views(view, &seen),
+                    None => plan,
+                });
+                made.map_err(PlanError::Flaws)
+            }
+        };
+        match made {
             Ok(plan) => Ok(plan),
-            Err(PlanError::Flaws(flaws)) => Err(never(&migration.name, &flaws)),
+            Err(PlanError::Flaws(flaws)) => Err(never(written.name(), &flaws)),
             Err(error) => Err(later(error)),
         }
     }
 
     async fn started(&self, plan: &Plan) -> Done {
-        let status = self.runner.start(plan).await?;
+        let status = self.runner.start(plan).await.map_err(|error| failed(plan, error))?;
         let contract = &plan.migration.settings.contract;
         Ok(MigrationNews::Ready {
+            view: shape(plan.is_phased(), &status.name, &status.new_view),
             name: status.name,
-            view: status.new_view,
             after: Millis(contract.after_ms),
             by_hand: contract.by_hand,
         })
     }
+}
+
+/// What instances of the new version are told to use.
+fn shape(phased: bool, name: &str, view: &str) -> String {
+    if phased { bare_shape(name) } else { view.to_owned() }
+}
+
+/// SQL by hand that failed by its own doing is taken back as its author wrote it, and not tried
+/// again and again.
+fn failed(plan: &Plan, error: Error) -> Stop {
+    if plan.is_phased() && is_own_fault(&error) {
+        Stop::Never(error.to_string())
+    } else {
+        error.into()
+    }
+}
+
+/// Whether the migration's own SQL failed, or its check said no.
+fn is_own_fault(error: &Error) -> bool {
+    /// No room, no server, no connection, a lock that was not to be had: classes of codes that
+    /// pass.
+    const PASSING: [&str; 6] = ["08", "40", "53", "55", "57", "58"];
+    match error {
+        Error::Sql { code, .. } => !PASSING.iter().any(|class| code.starts_with(class)),
+        Error::Check { .. } | Error::Rows { .. } => true,
+        _ => false,
+    }
+}
+
+fn other_is_open(open: &Plan, state: Option<State>) -> Stop {
+    let name = open.migration.name.clone();
+    let state = state.unwrap_or(State::Planned);
+    later(Error::Open { name, schema: open.schema.as_str().into(), state })
 }
 
 /// All flaws, so that one look is enough.
@@ -197,15 +253,17 @@ fn is_done(history: &[Past], name: &str) -> bool {
 }
 
 /// Everything was in the database before.
-fn applied(history: &[Past], last: &Migration) -> Done {
+fn applied(history: &[Past], last: &Written) -> Done {
     let newest = history.iter().find(|past| past.state == State::Done);
     match newest {
-        Some(past) if past.name == last.name => {
-            Ok(MigrationNews::Applied { name: past.name.clone(), view: past.new_view.clone() })
+        Some(past) if past.name == last.name() => {
+            let phased = matches!(last, Written::Phased(_));
+            let view = shape(phased, &past.name, &past.new_view);
+            Ok(MigrationNews::Applied { name: past.name.clone(), view })
         }
         _ => Err(Stop::Never(format!(
             "{} was applied and a later one after it; write a version for the schema there is",
-            last.name
+            last.name()
         ))),
     }
 }
@@ -226,17 +284,41 @@ async fn contract(runner: &Runner, name: &str, say: &ContractSay) -> Done {
     let Some(status) = status else {
         return Err(Stop::Never(format!("the database knows no open migration {name}")));
     };
+    let phased = runner.open_plan().await?.is_some_and(|plan| plan.is_phased());
     let say = Say {
         override_reason: say.override_reason.clone(),
         backup: say.backup.clone(),
         accept_foreign: false,
     };
-    match status.state {
-        State::Done => {}
-        State::Contracting => drop(runner.resume(&say).await.map_err(refused)?),
-        _ => drop(runner.contract(&say).await.map_err(refused)?),
+    let done = match status.state {
+        State::Done => return Ok(MigrationNews::Contracted),
+        State::Contracting => runner.resume(&say).await,
+        _ => runner.contract(&say).await,
+    };
+    match done {
+        Ok(_) => Ok(MigrationNews::Contracted),
+        // What has dropped something has to go on, whatever is in its way.
+        Err(error) if runner.past_return().await?.is_some() => Err(later(error)),
+        Err(error) if phased && is_own_fault(&error) => Err(Stop::Never(error.to_string())),
+        Err(error) => Err(refused(error)),
     }
-    Ok(MigrationNews::Contracted)
+}
+
+/// Ends a contract under way, if nothing of it is final.
+async fn halt(runner: &Runner, name: &str) -> Done {
+    let status = runner.status().await?.filter(|status| status.name == name);
+    match status.map(|status| status.state) {
+        Some(State::Done) => return Ok(MigrationNews::Contracted),
+        Some(State::Contracting) => {}
+        _ => return Ok(MigrationNews::Halted),
+    }
+    match runner.halt().await {
+        // It was done in the moment before.
+        Ok(status) if status.state == State::Done => Ok(MigrationNews::Contracted),
+        Ok(_) => Ok(MigrationNews::Halted),
+        Err(Error::NotNow { why, .. }) => Err(Stop::Never(why)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What speaks against a contract is an answer; a database that is away is not.

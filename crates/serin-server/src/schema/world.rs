@@ -36,7 +36,8 @@ impl Facts {
         (known.old_applications, known.new_applications) = applications(service, open);
         known.promoted_at = match open.phase {
             MigrationPhase::Promoted { at } => Some(at),
-            MigrationPhase::Contracting { promoted, .. } => Some(promoted),
+            MigrationPhase::Contracting { promoted, .. }
+            | MigrationPhase::Halting { promoted, .. } => Some(promoted),
             _ => None,
         };
         known.objections.clear();

@@ -1,19 +1,12 @@
 //! A step that brings the schema of the database before the code that needs it.
 
 use super::Ladder;
-use crate::{field::Field, run};
-use serin_core::{MigrateStep, Shared, Step};
+use crate::{field::Field, migrate};
+use serin_core::Step;
 
 impl Ladder<'_, '_> {
-    /// `migrate: db/02_rename.yaml` or a folder of such files. What is in them is read by whoever
-    /// deploys.
     pub(super) fn migrate(&mut self, field: &Field<'_>) -> Option<Step> {
-        let path = run::path(field, self.around.base)?;
-        if !self.around.database {
-            let message = "this service names no `database` whose schema could be brought";
-            let hint = "add `database: { url: { fromEnv: DATABASE_URL } }` beside `run`";
-            field.report(field.key_problem("missing-key", message).hint(hint));
-        }
+        let step = migrate::read(field, self.around)?;
         if self.instances {
             let message = "this `migrate` comes after instances of the candidate were started";
             let hint = "make it the first step: the schema comes before the code";
@@ -26,6 +19,6 @@ impl Ladder<'_, '_> {
             field.report(field.key_problem("wrong-choice", message).hint(hint));
         }
         self.migrated = true;
-        Some(Step::Migrate(MigrateStep { path, files: Shared::default() }))
+        Some(Step::Migrate(step))
     }
 }

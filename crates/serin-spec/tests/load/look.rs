@@ -116,7 +116,7 @@ fn a_program_gets_places_and_codes() {
         "column": 3,
         "span": { "start": 78, "end": 86 },
         "label": "did you mean `replicas`?",
-        "hint": "keys of `spec`: environment, replicas, revision, run, database, traffic, strategy, \
+        "hint": "keys of `spec`: environment, replicas, revision, run, database, traffic, migrate, strategy, \
                  onNewRevision, rollback, data, clients, train, notify, revisionHistoryLimit, instanceHourCost",
     }]);
     assert_eq!(found, expected);

@@ -27,13 +27,24 @@ pub async fn contract(
     };
     let path = format!("/api/v1/services/{service}:contract");
     let mut view: ServiceView = context.client.submit(&path, &request).await?.read()?;
+    let name = view.migration.as_ref().map(|open| open.name.clone());
     let until = args.stay.timeout.map(|time| Instant::now() + time);
     loop {
-        let Some(open) = &view.migration else { return Ok(done(context, service)) };
+        // The next one may have begun already.
+        let open = view.migration.as_ref().filter(|open| Some(&open.name) == name.as_ref());
+        let Some(open) = open else { return Ok(done(context, service)) };
         if matches!(open.phase, MigrationPhase::Promoted { .. }) {
             let why = open.stopped.clone().unwrap_or_else(|| "it was refused".into());
             return Err(Failure::new(Exit::Refused, "refused", why)
                 .hint("set aside what can be with `--override REASON`, or wait"));
+        }
+        if matches!(open.phase, MigrationPhase::Halting { .. } | MigrationPhase::Back) {
+            return Err(Failure::new(
+                Exit::Refused,
+                "stopped",
+                "the contract was stopped, for a way back",
+            )
+            .hint("see `serin status`"));
         }
         if until.is_some_and(|until| Instant::now() >= until) {
             return Ok(Exit::TimedOut);

@@ -3,6 +3,7 @@
 
 mod bad;
 mod life;
+mod service;
 #[path = "../support/mod.rs"]
 mod support;
 
