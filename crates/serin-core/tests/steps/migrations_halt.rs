@@ -90,6 +90,10 @@ fn who_thinks_better_of_it_finds_both_shapes() {
     say(&mut world, MigrationNews::Contracted);
 }
 
+/// What it is called, how things are, where somebody wants to go; whether a contract stops for it, or
+/// why it is refused.
+type Case = (&'static str, World, &'static str, Result<Option<&'static str>, &'static str>);
+
 /// Where the rollout and the migration are, where somebody wants to go, and what becomes of it.
 #[test]
 fn every_way_back_goes_or_says_why_not() {
@@ -108,7 +112,7 @@ fn every_way_back_goes_or_says_why_not() {
         world
     };
     let gone = "is gone since the contract of 02_rename";
-    let cases: [(&str, World, &str, Result<Option<&str>, &str>); 8] = [
+    let cases: Vec<Case> = vec![
         ("on trial", on_trial(), "v1", Ok(None)),
         ("promoted", promoted(), "v1", Ok(None)),
         ("contracting", contracting(), "v1", Ok(Some("halt"))),
