@@ -4,6 +4,7 @@
 mod bad;
 mod life;
 mod service;
+mod steered;
 #[path = "../support/mod.rs"]
 mod support;
 
