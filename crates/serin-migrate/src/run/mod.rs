@@ -2,6 +2,7 @@
 //! moment.
 
 mod adopt;
+mod aside;
 mod backfill;
 mod brown;
 mod connect;
@@ -28,6 +29,7 @@ mod verify;
 mod world;
 
 pub use adopt::{ADOPTED, Adopted, adopt_pgroll};
+pub use aside::Aside;
 pub use connect::Database;
 pub use drift::Drift;
 pub use error::Error;

@@ -1,14 +1,14 @@
 //! `serin migrate status` and `history`.
 
 use super::args::Target;
-use super::render::{history_lines, next, put, status_lines};
+use super::render::{aside_lines, history_lines, next, put, status_lines};
 use super::target::failed;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::printer::{Channel, Line, Printer};
 use crate::render::{Frame, now};
 use serde::Serialize;
-use serin_migrate::{Past, Status};
+use serin_migrate::{Aside, Past, Status};
 
 #[derive(Serialize)]
 struct StatusDocument<'a> {
@@ -21,6 +21,8 @@ struct StatusDocument<'a> {
 struct HistoryDocument<'a> {
     schema: &'static str,
     migrations: &'a [Past],
+    #[serde(rename = "putAside")]
+    put_aside: &'a [Aside],
 }
 
 /// `serin migrate status`.
@@ -48,14 +50,15 @@ pub fn show(printer: &Printer, status: Option<&Status>) {
 pub async fn history(printer: &Printer, target: &Target) -> Result<Exit, Failure> {
     let named = target.named()?;
     let past = named.runner.history().await.map_err(failed)?;
+    let aside = named.runner.aside().await.map_err(failed)?;
     if printer.is_json() {
         let schema = "serin.migrate.history/v1";
-        printer.document(&HistoryDocument { schema, migrations: &past });
+        printer.document(&HistoryDocument { schema, migrations: &past, put_aside: &aside });
     } else if past.is_empty() {
         printer.data(&Line::plain("no migration was ever started here"));
     } else {
         let frame = Frame::of(printer, Channel::Out);
-        for line in history_lines(&past, &frame) {
+        for line in history_lines(&past, &frame).into_iter().chain(aside_lines(&aside)) {
             printer.data(&line);
         }
     }

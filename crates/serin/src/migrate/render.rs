@@ -6,7 +6,7 @@ use crate::render::table::Table;
 use crate::render::words::{ago, count, moment, span, thousands};
 use serin_core::{Millis, Timestamp};
 use serin_lint::{Finding, Severity};
-use serin_migrate::{Past, Progress, State, Status};
+use serin_migrate::{Aside, Past, Progress, State, Status};
 use std::fmt::Write as _;
 
 /// Prints lines, broken to the width of the terminal.
@@ -165,6 +165,21 @@ pub fn history_lines(past: &[Past], frame: &Frame) -> Vec<Line> {
         ]);
     }
     table.lines(frame, "")
+}
+
+/// What ways back put aside, and until when.
+pub fn aside_lines(aside: &[Aside]) -> Vec<Line> {
+    let line = |one: &Aside| {
+        let state = match (one.restored, one.may_go) {
+            (_, true) => "`serin migrate clean` drops it",
+            (true, false) => "given back; it stays for the grace time",
+            (false, false) => "given back when it starts again",
+        };
+        let rows = count(one.rows.max(0) as u64, "row");
+        Line::plain(format!("{}: {rows} of {} put aside in {}; ", one.name, one.table, one.kept_in))
+            .text(state)
+    };
+    aside.iter().map(line).collect()
 }
 
 #[cfg(test)]

@@ -42,9 +42,10 @@ async fn told(printer: &Printer, runner: &serin_migrate::Runner) -> Result<Exit,
 pub async fn clean(printer: &Printer, target: &Target) -> Result<Exit, Failure> {
     let named = target.named()?;
     let cleaned = named.runner.clean().await.map_err(failed)?;
+    let dropped = named.runner.drop_aside().await.map_err(failed)?;
     if printer.is_json() {
         printer.document(
-            &serde_json::json!({ "schema": "serin.migrate.clean/v1", "cleaned": cleaned }),
+            &serde_json::json!({ "schema": "serin.migrate.clean/v1", "cleaned": cleaned, "putAside": dropped }),
         );
     } else {
         let text = match cleaned {
@@ -52,6 +53,10 @@ pub async fn clean(printer: &Printer, target: &Target) -> Result<Exit, Failure> 
             n => format!("dropped what {} hid", count(n as u64, "migration")),
         };
         printer.data(&Line::plain(text));
+        if dropped > 0 {
+            let tables = count(dropped as u64, "table");
+            printer.data(&Line::plain(format!("dropped {tables} of what ways back put aside")));
+        }
     }
     Ok(Exit::Reached)
 }

@@ -68,3 +68,42 @@ fn what_runs_can_be_left_held_and_gone_on_with() {
     assert_eq!(history["migrations"][0]["state"], "dual");
     until(&lab, "SELECT count(*) >= 3 FROM serin.deed WHERE what = 'set'");
 }
+
+const TAG: &str = "\
+operations:
+  - add_column: {table: users, column: {name: TAG, type: text, nullable: true}, up: \"'old'\"}
+serin:
+  contract: {grace: GRACE}
+";
+
+#[test]
+fn what_a_way_back_put_aside_is_listed_and_goes_after_its_time() {
+    let Some(lab) = Lab::new(MANY) else { return };
+    for (name, grace) in [("a", "1h"), ("b", "0s")] {
+        let file = format!("{name}.yaml");
+        lab.write(&file, &TAG.replace("TAG", name).replace("GRACE", grace));
+        let said = lab.on(&["start", "--no-trace"], &lab.path().join(&file));
+        assert_eq!(said.code, Some(0), "{said:?}");
+        lab.sql(&format!(
+            "SET search_path = public_{name}, public; UPDATE users SET {name} = 'new' WHERE id = 7"
+        ));
+        assert_eq!(lab.migrate(&["rollback"]).code, Some(0));
+    }
+    let said = lab.migrate(&["history"]);
+    contains(
+        &said.out,
+        &[
+            "a: 1 row of users put aside in serin.salvage_1_0; given back when it starts again",
+            "b: 1 row of users put aside in serin.salvage_2_0; `serin migrate clean` drops it",
+        ],
+    );
+    let said = lab.migrate(&["clean"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    contains(&said.out, &["dropped 1 table of what ways back put aside"]);
+    let history = document(&lab.migrate(&["history", "--json"]));
+    assert_eq!(history["putAside"].as_array().unwrap().len(), 1, "{history}");
+    assert_eq!(history["putAside"][0]["keptIn"], "serin.salvage_1_0");
+    assert_eq!(lab.sql("SELECT to_regclass('serin.salvage_2_0') IS NULL"), "t");
+    assert_eq!(lab.on(&["start", "--no-trace"], &lab.path().join("a.yaml")).code, Some(0));
+    assert_eq!(lab.sql("SELECT a FROM public_a.users WHERE id = 7"), "new");
+}
