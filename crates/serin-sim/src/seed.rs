@@ -11,10 +11,19 @@ use std::fmt::Write as _;
 /// only one thing every rollout may come to.
 const FAIR_EVERY: u64 = 5;
 
+/// Of so many seeds one has services whose revisions bring schemas.
+const MIGRATES_EVERY: u64 = 3;
+
 /// The script of `seed`.
 pub fn script(seed: u64) -> String {
     let rng = Rng::with_seed(seed ^ 0x5e1_1a0d);
-    let mut writer = Writer { rng, out: format!("dice {seed}\n"), services: vec![], versions: 0 };
+    let mut writer = Writer {
+        rng,
+        out: format!("dice {seed}\n"),
+        services: vec![],
+        versions: 0,
+        migrates: seed % MIGRATES_EVERY == 1,
+    };
     let services = if writer.one_in(6) { 2 } else { 1 };
     for number in 0..services {
         writer.found(number);
@@ -32,6 +41,7 @@ struct Writer {
     out: String,
     services: Vec<Service>,
     versions: u32,
+    migrates: bool,
 }
 
 /// What is known of a service while its script is written.
@@ -79,7 +89,8 @@ impl Writer {
             _ => "",
         };
         let name = self.services[number].name.clone();
-        self.line(&format!("deploy {name} {version}{allow}"));
+        let migrate = if self.migrates && self.one_in(3) { " migrate" } else { "" };
+        self.line(&format!("deploy {name} {version}{allow}{migrate}"));
         self.services[number].versions.push(version);
     }
 
@@ -162,6 +173,10 @@ impl Writer {
     /// Any button, at any time.
     fn press(&mut self, number: usize) {
         self.on(number);
+        if self.migrates && self.one_in(5) {
+            let contract = self.pick(&["contract", "contract override", "contract override"]);
+            return self.line(contract);
+        }
         let version = self.some_version(number);
         let button = match self.rng.u32(..20) {
             0..3 => "promote".into(),

@@ -221,7 +221,11 @@ pub(crate) fn refused(service: Option<&Service>, event: &Event, error: &Error) -
         r.kind.is_way_back() && matches!(event, Event::Asked { ask: Ask::Rollback { .. }, .. })
     });
     let is_removing = service.is_some_and(|service| service.removing);
-    let wrong = goes_back && on_trial.is_some() && !is_removing && !on_the_way;
+    // Before its schema is there no instance of the candidate runs: nothing has to go back.
+    let waits = on_trial
+        .and_then(|service| service.rollout.as_ref())
+        .is_some_and(|r| matches!(r.schedule.step(r.step.index), Some(Step::Migrate(_))));
+    let wrong = goes_back && !waits && on_trial.is_some() && !is_removing && !on_the_way;
     wrong.then(|| format!("the way back is closed: {error}")).into_iter().collect()
 }
 

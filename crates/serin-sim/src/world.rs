@@ -8,6 +8,7 @@ mod controller;
 mod flags;
 mod place;
 mod post;
+mod schema;
 mod settle;
 mod tell;
 mod time;
@@ -15,6 +16,7 @@ mod time;
 pub(crate) use flags::Act;
 pub(crate) use place::Place;
 pub use post::Faults;
+pub(crate) use schema::Weather;
 
 use crate::draw::{self, Truth};
 use crate::log::SimLog;
@@ -72,6 +74,9 @@ pub struct World {
     /// Tests of steps that fail.
     failing: std::collections::BTreeSet<String>,
     flags: flags::Flags,
+    databases: BTreeMap<ServiceName, schema::Database>,
+    /// Versions that bring a migration.
+    bringing: std::collections::BTreeSet<Version>,
     disk_full: bool,
     /// The last line of the journal that was told.
     told: u64,
@@ -97,6 +102,8 @@ impl World {
             post: Post::default(),
             failing: std::collections::BTreeSet::new(),
             flags: flags::Flags::default(),
+            databases: BTreeMap::new(),
+            bringing: std::collections::BTreeSet::new(),
             crash_after_decision: false,
             disk_full: false,
             told: 0,
@@ -127,6 +134,10 @@ impl World {
             }
             Command::Test { name, fails: false } => {
                 self.failing.remove(&name);
+            }
+            Command::Weather(weather) => {
+                let name = self.name()?;
+                self.databases.entry(name).or_default().fares(weather);
             }
             Command::Flag { service, key, act } => self.press_flag(&service, &key, act)?,
             Command::Plan => self.plan()?,
@@ -251,7 +262,11 @@ impl World {
         self.must_be(&wish.service)?;
         self.excuse_what_may_be_down();
         let revision = draw::revision(wish.version.as_str());
-        let spec = self.place()?.spec.clone();
+        if wish.migrates {
+            self.bringing.insert(wish.version.clone());
+        }
+        let brings = self.bringing.contains(&wish.version);
+        let spec = settings::with_database(self.place()?.spec.clone(), &wish.version, brings);
         let train = spec.train.as_ref().and_then(|train| train.departures(self.now));
         let departure = train.map(|(at, then)| Departure { at, then, waived: wish.now });
         let ask = DeployAsk { spec, revision, allow_bad: wish.allow_bad, departure };
@@ -291,6 +306,10 @@ impl World {
             Button::Release => Ask::Release,
             Button::Mark { version, bad } => Ask::Mark { revision: revision(version), bad },
             Button::Rollback(to) => Ask::Rollback { to: to.map(revision) },
+            Button::Contract { overrides } => Ask::Contract {
+                override_reason: overrides.then(|| "in a hurry".to_owned()),
+                backup: None,
+            },
             Button::Remove => Ask::Remove,
         };
         self.ask(ask, because, by)
@@ -331,6 +350,7 @@ impl World {
         self.fill_disk(false);
         (self.drift, self.crash_after_decision) = (0, false);
         self.old.clear();
+        self.databases.values_mut().for_each(|database| database.fares(Weather::Well));
         for place in self.places.values_mut() {
             if place.machine.is_broken() {
                 place.excuse(self.turn);

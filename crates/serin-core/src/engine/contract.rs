@@ -5,7 +5,7 @@ use super::ask::{Answer, because};
 use super::hold::ENGINE;
 use crate::{
     Actor, ContractSay, MigrationPhase, MigrationTold, Millis, OpenMigration, Refusal,
-    RefusalCode as Code, Rollout, Service, Timestamp,
+    RefusalCode as Code, Rollout, Service, Step, Timestamp,
 };
 
 /// Time after which a contract that was refused is tried again by itself.
@@ -16,6 +16,12 @@ pub(super) fn next_contract(service: &Service) -> Option<Timestamp> {
     let open = service.schemas.open.as_ref().filter(|open| !open.by_hand)?;
     let ends = open.window_ends()?;
     Some(open.retry_at.map_or(ends, |at| at.max(ends)))
+}
+
+/// Whether a rollout stands before the schema it brings.
+fn waits_for_it(rollout: &Rollout) -> bool {
+    let step = rollout.schedule.step(rollout.step.index);
+    rollout.is_on_trial() && matches!(step, Some(Step::Migrate(step)) if !step.files.is_empty())
 }
 
 fn not_promoted(open: &OpenMigration) -> Refusal {
@@ -96,7 +102,9 @@ impl Turn {
     /// Where the migration says so, the old shape goes without a person once nothing speaks
     /// against it.
     pub(super) fn contract_by_itself(&mut self) {
-        if self.service.rollout.is_some() || self.service.removing {
+        // A rollout that waits for this very contract does not keep it from going.
+        let other = self.service.rollout.as_ref().is_some_and(|rollout| !waits_for_it(rollout));
+        if other || self.service.removing {
             return;
         }
         let due = next_contract(&self.service).is_some_and(|at| at <= self.now);

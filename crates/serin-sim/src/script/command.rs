@@ -3,18 +3,18 @@
 use super::words;
 use crate::draw::Truth;
 use crate::machine::Orders;
-use crate::world::{Act, Faults};
+use crate::world::{Act, Faults, Weather};
 use serin_core::Version;
 
 /// The forms of all commands, for whoever mistyped one.
 const FORMS: &str = "service NAME [KEY=VALUE ...], on NAME, deploy NAME VERSION [allow-bad] \
-    [now] [because=WHY], advance TIME, settle, traffic NAME REQUESTS-A-SECOND, truth VERSION WHAT, \
+    [now] [migrate] [because=WHY], advance TIME, settle, traffic NAME REQUESTS-A-SECOND, truth VERSION WHAT, \
     promote [full], pause, resume, abort [because=WHY], approve [by=WHO], retry [allow-bad], \
     release, mark VERSION bad|good, rollback [to VERSION], remove, \
     drop|duplicate next apply|observation|counts, delay next apply|observation|counts TIME, \
     faults none|[drop=SHARE] [duplicate=SHARE] [delay=SHARE] [by=TIME], counts lost TIME, \
     orders taken|refused|half, crash controller [after next decision], second controller TIME, \
-    restart data plane, power cut, kill all|VERSION, hang VERSION, heal VERSION, disk full|ok, \
+    restart data plane, power cut, kill all|VERSION, hang VERSION, heal VERSION, disk full|ok, database well|away|slow|refuses, contract [override], \
     skew SHARE, fresh never-ready|ok, test NAME fails|passes, clock +TIME|-TIME, drift +TIME|-TIME (in each second), \
     flag SERVICE KEY kill|on|off|SHARE, dice NUMBER, plan, show";
 
@@ -29,6 +29,8 @@ pub(crate) struct Wish {
     pub allow_bad: bool,
     /// Without waiting for its train.
     pub now: bool,
+    /// With a migration of its own.
+    pub migrates: bool,
     /// Why.
     pub because: Option<String>,
 }
@@ -88,6 +90,8 @@ pub(crate) enum Command {
     Clock(i64),
     /// A person changes a flag.
     Flag { service: String, key: String, act: Act },
+    /// How the service's database fares.
+    Weather(Weather),
     /// Shows what a deploy would do.
     Plan,
     /// Shows everything.
@@ -107,6 +111,7 @@ pub(crate) enum Button {
     Mark { version: Version, bad: bool },
     Rollback(Option<Version>),
     Remove,
+    Contract { overrides: bool },
 }
 
 /// Whose instances.
@@ -196,6 +201,7 @@ fn fault(verb: &str, rest: &[&str]) -> Result<Command, String> {
         ("test", [name, end @ ("fails" | "passes")]) => {
             Ok(Command::Test { name: (*name).into(), fails: *end == "fails" })
         }
+        ("database", [how]) => weather(how),
         ("disk", ["full"]) => Ok(Command::Disk { full: true }),
         ("disk", ["ok"]) => Ok(Command::Disk { full: false }),
         ("clock", [by]) => clock(by).map(Command::Clock),
@@ -221,6 +227,8 @@ fn button(verb: &str, rest: &[&str]) -> Result<Command, String> {
         ("rollback", []) => Button::Rollback(None),
         ("rollback", ["to", to]) => Button::Rollback(Some(version(to)?)),
         ("remove", []) => Button::Remove,
+        ("contract", []) => Button::Contract { overrides: false },
+        ("contract", ["override"]) => Button::Contract { overrides: true },
         _ => {
             let line = [&[verb], rest].concat().join(" ");
             return Err(format!("`{line}` is not a command; allowed: {FORMS}"));
@@ -236,6 +244,18 @@ fn term<'a, 'b>(key: &str, words: &'b [&'a str]) -> (Option<String>, &'b [&'a st
             (last.strip_prefix(key).map(ToOwned::to_owned), rest)
         }
         _ => (None, words),
+    }
+}
+
+fn weather(how: &str) -> Result<Command, String> {
+    match how {
+        "well" => Ok(Command::Weather(Weather::Well)),
+        "away" => Ok(Command::Weather(Weather::Away)),
+        "slow" => Ok(Command::Weather(Weather::Slow)),
+        "refuses" => Ok(Command::Weather(Weather::Refuses)),
+        _ => {
+            Err(format!("`{how}` is nothing a database can be; allowed: well, away, slow, refuses"))
+        }
     }
 }
 
@@ -278,6 +298,10 @@ fn service(name: &str, settings: &[&str]) -> Result<Command, String> {
 
 fn deploy(name: &str, version: &str, terms: &[&str]) -> Result<Command, String> {
     let (because, terms) = term("because=", terms);
+    let (migrates, terms) = match terms.split_last() {
+        Some((&"migrate", rest)) => (true, rest),
+        _ => (false, terms),
+    };
     let (allow_bad, now) = match terms {
         [] => (false, false),
         ["allow-bad"] => (true, false),
@@ -286,7 +310,7 @@ fn deploy(name: &str, version: &str, terms: &[&str]) -> Result<Command, String> 
         _ => return Err(format!("after the version `{}` is not allowed", terms.join(" "))),
     };
     let version = self::version(version)?;
-    Ok(Command::Deploy(Wish { service: name.into(), version, allow_bad, now, because }))
+    Ok(Command::Deploy(Wish { service: name.into(), version, allow_bad, now, migrates, because }))
 }
 
 fn flag(act: &str) -> Result<Act, String> {

@@ -4,8 +4,9 @@ use super::{capacity, check, life, side, words};
 use crate::draw;
 use fastrand::Rng;
 use serin_core::{
-    AffinityKey, AffinitySpec, Analysis, Bake, Baseline, Expose, Millis, OnInconclusive, Schedule,
-    ServiceSpec, Stage, Step, Weight,
+    AffinityKey, AffinitySpec, Analysis, Bake, Baseline, DatabaseSpec, EnvValue, Expose, Inject,
+    MigrateStep, MigrationFile, Millis, OnInconclusive, Schedule, ServiceSpec, Stage, Step,
+    Version, Weight,
 };
 use serin_stats::Metric;
 
@@ -196,4 +197,22 @@ fn bake(conditions: &str) -> Result<Bake, String> {
         }
     }
     Ok(bake)
+}
+
+/// The service with its database, and with the schema before its steps where the version brings one.
+pub(crate) fn with_database(mut spec: ServiceSpec, version: &Version, brings: bool) -> ServiceSpec {
+    let name = format!("m{version}");
+    spec.run.database = Some(DatabaseSpec {
+        url: EnvValue::FromEnv("DATABASE_URL".into()),
+        schema: "public".into(),
+        inject: Inject::default(),
+        migration: brings.then(|| name.clone()),
+        view: None,
+    });
+    if let Some(stage) = spec.schedule.stages.first_mut().filter(|_| brings) {
+        let file = MigrationFile { name: name.clone(), text: String::new(), sql: false };
+        let step = MigrateStep { path: name, files: vec![file].into() };
+        stage.steps.insert(0, Step::Migrate(step));
+    }
+    spec
 }

@@ -16,6 +16,10 @@ impl Writer {
 
     pub(super) fn break_something(&mut self, number: usize) {
         self.on(number);
+        if self.migrates && self.one_in(4) {
+            let how = self.pick(&["well", "away", "slow", "refuses"]);
+            return self.line(&format!("database {how}"));
+        }
         let version = self.some_version(number);
         let time = self.pick(&[1, 3, 10, 30]);
         let fault = match self.rng.u32(..24) {

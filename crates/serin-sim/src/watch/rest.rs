@@ -2,7 +2,8 @@
 
 use crate::machine::Machine;
 use serin_core::{
-    FlagEnd, Phase, RevisionStanding, Rollout, Service, Step, Timestamp, Weight, lint, waiting_on,
+    FlagEnd, Phase, RevisionStanding, Rollout, Service, Step, Timestamp, Weight, lint,
+    migrations_wanted, waiting_on,
 };
 
 /// Why a service has not come to rest, if so.
@@ -15,13 +16,27 @@ pub(crate) fn restless(service: &Service, machine: &Machine, now: Timestamp) -> 
     if service.switched.iter().any(|one| one.back) {
         return Some(format!("{}: flags have not gone back", service.name));
     }
+    if let Some(order) = migrations_wanted(service).first() {
+        return Some(format!("{}: its database is owed {:?}", service.name, order.goal));
+    }
     if let Some(boarded) = service.boarded.first().filter(|_| service.rollout.is_none()) {
         return Some(format!("{} waits for its train", boarded.deploy.revision.version));
     }
-    let rollout = service.rollout.as_ref().filter(|rollout| !waits_for_person(rollout))?;
+    let rollout = service
+        .rollout
+        .as_ref()
+        .filter(|rollout| !waits_for_person(rollout) && !waits_for_contract(service, rollout))?;
     let (id, phase, step) = (rollout.id, &rollout.phase, rollout.step.index + 1);
     let waits = waiting_on(service, now);
     Some(format!("rollout {id} still runs: {phase:?}, step {step}, waiting on {waits}"))
+}
+
+/// Whether the schema before it has both shapes until a person says otherwise.
+fn waits_for_contract(service: &Service, rollout: &Rollout) -> bool {
+    let step = rollout.schedule.step(rollout.step.index);
+    let open = service.schemas.open.as_ref();
+    let by_hand = open.is_some_and(|open| open.by_hand && open.rollout != rollout.id);
+    matches!(step, Some(Step::Migrate(_))) && by_hand
 }
 
 /// Whether only a person can go on.

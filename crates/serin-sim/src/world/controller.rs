@@ -129,6 +129,7 @@ impl World {
                 }
                 Effect::Forget(name) => {
                     self.mark("the service is forgotten");
+                    self.databases.remove(&name);
                     if let Some(place) = self.places.get_mut(&name) {
                         place.machine.clear();
                     }

@@ -37,7 +37,8 @@ impl World {
             let counts = service.is_some_and(serin_core::Service::wants_counts);
             let owes = service.is_some_and(|service| !service.is_applied());
             let counts = if counts { place.count_at.saturating_sub(self.turn) } else { u64::MAX };
-            let flags = service.is_some_and(super::flags::owes);
+            let owed = |service: &_| !serin_core::migrations_wanted(service).is_empty();
+            let flags = service.is_some_and(|s| super::flags::owes(s) || owed(s));
             let soon = if flags { 1 } else { u64::MAX };
             next.min(counts).min(soon).min(if owes { AGAIN_TURNS } else { u64::MAX })
         });
@@ -58,6 +59,7 @@ impl World {
             self.count(&name);
             self.run_tests(&name);
             self.tend_flags(&name);
+            self.tend_schema(&name);
         }
         if !self.old.is_empty() {
             self.old_ones_act();
@@ -65,6 +67,7 @@ impl World {
         self.wake_and_owe();
         self.check_machines();
         self.check_kills();
+        self.check_shapes();
     }
 
     /// Tests that are wanted have ended a second later.
