@@ -45,9 +45,9 @@ pub use context::{Context, ContextError, ContextLimits, Datum};
 pub use explain::{Bucket, Explanation, explain};
 pub use key::{FlagKey, KeyError};
 pub use model::{
-    Anonymous, Approval, Attribute, Bucketing, Clause, CodeVersion, Definition, Judged, Killed,
-    Kind, Method, Operator, Prerequisite, Release, Rule, Segment, Serve, SetDefinition, Share,
-    Shared, State, Target, Variant, Variants, WHOLE,
+    Anonymous, Approval, Attribute, Bucketing, Clause, CodeVersion, Definition, Goal, Judged,
+    Killed, Kind, Method, Operator, PathTest, Prerequisite, Release, Rule, Segment, Serve,
+    SetDefinition, Share, Shared, State, Target, Variant, Variants, WHOLE,
 };
 pub use outcome::{Arm, ErrorCode, EvalError, Reason, Resolution};
 pub use problem::Problem;

@@ -9,11 +9,12 @@ mod token;
 
 use crate::affinity::{self, Salted, User};
 use crate::count::ArmCount;
-use crate::wire::{self, Generation, Role, Source, flag_header, folded_key};
+use crate::steer::Goal;
+use crate::wire::{self, Generation, Role, Source, TextMatch, flag_header, folded_key};
 use fastrand::Rng;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
-use serin_flags::{Arm, Context, Datum, Definition, FlagSet, Release, SetDefinition};
+use serin_flags::{Arm, Context, Datum, Definition, FlagSet, PathTest, Release, SetDefinition};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -51,6 +52,8 @@ pub struct Watched<'a> {
     pub window_s: u64,
     /// The attribute that is bucketed, where it is not the targeting key.
     bucket_by: Option<&'a str>,
+    /// What counts as success.
+    goal: Option<&'a serin_flags::Goal>,
 }
 
 /// Releases of `set` that are judged by the requests of `carrier`.
@@ -97,6 +100,7 @@ fn watch<'a>(key: &'a str, flag: &'a Definition, carrier: &str) -> Option<Watche
         ],
         window_s: u64::from(judged.window_s.clamp(1, MAX_WINDOW_S)),
         bucket_by: flag.bucket_by.as_deref(),
+        goal: judged.goal.as_ref(),
     })
 }
 
@@ -110,6 +114,7 @@ pub struct Counted {
     control: Rc<ArmCount>,
     salt: Salted,
     bucket_by: Option<String>,
+    goal: Option<Rc<Goal>>,
 }
 
 impl Watched<'_> {
@@ -133,7 +138,8 @@ impl Counted {
     pub fn new(watched: &Watched<'_>, mut count: impl FnMut(&wire::Arm) -> Rc<ArmCount>) -> Self {
         let [treatment, control] = watched.arms.each_ref().map(&mut count);
         let bucket_by = watched.bucket_by.map(str::to_owned);
-        Self { treatment, control, salt: Salted::new(watched.service), bucket_by }
+        let goal = watched.goal.and_then(|goal| Goal::new(&wired(goal))).map(Rc::new);
+        Self { treatment, control, salt: Salted::new(watched.service), bucket_by, goal }
     }
 
     fn part(&self, arm: Arm, context: &Context<'_>) -> Option<Part> {
@@ -149,8 +155,19 @@ impl Counted {
         };
         let user = self.salt.user(unit.as_bytes());
         let who = who.map_or(user, |who| self.salt.user(who.as_bytes()));
-        Some(Part { count: count.clone(), user, who })
+        Some(Part { count: count.clone(), user, who, goal: self.goal.clone() })
     }
+}
+
+/// A goal of a flag as one of a route.
+fn wired(goal: &serin_flags::Goal) -> wire::Goal {
+    let path = match goal.path.clone() {
+        PathTest::Exact(text) => TextMatch::Exact(text),
+        PathTest::Prefix(text) => TextMatch::Prefix(text),
+        PathTest::Regex(text) => TextMatch::Regex(text),
+        PathTest::Present => TextMatch::Present,
+    };
+    wire::Goal { method: goal.method.clone(), path }
 }
 
 fn plain<'a>(datum: &'a Datum<'_>) -> Option<Cow<'a, str>> {
@@ -169,6 +186,8 @@ pub struct Part {
     pub user: User,
     /// Who must not be seen in both arms.
     pub who: User,
+    /// What counts as success there.
+    pub goal: Option<Rc<Goal>>,
 }
 
 struct One {

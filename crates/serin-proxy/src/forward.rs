@@ -237,8 +237,12 @@ impl Carry {
             Ok(assigned) => assigned,
             Err(NotReady) => return self.not_ready(),
         };
-        for Part { count, user, who } in std::mem::take(&mut self.parts) {
-            ticket.takes_part(count, user, who);
+        if self.aims {
+            ticket.aim();
+        }
+        for part in std::mem::take(&mut self.parts) {
+            let aims = part.goal.as_ref().is_some_and(|goal| goal.fits(&request));
+            ticket.takes_part(part, aims);
         }
         // Copies are compared with their like: what fails among the others says nothing of them.
         if route.mirror.as_ref().is_some_and(|m| self.upgrade.is_some() || !m.fits(&request)) {
@@ -396,7 +400,9 @@ impl Carry {
         if server_error {
             ticket.first_attempt_failed();
         }
-        ticket.aim(self.aims && parts.status.as_u16() < 400);
+        if parts.status.as_u16() >= 400 {
+            ticket.miss();
+        }
         let mut stream = Stream {
             incoming,
             line: Some(line),

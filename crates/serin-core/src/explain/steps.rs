@@ -93,7 +93,8 @@ fn experiment(service: &Service, r: &Rollout, step: &Experiment, now: Timestamp)
     let Some(since) = trial.since else { return acknowledgement(service) };
     let least = left(since, step.at_least, now);
     if step.winner.is_none() || least > Millis(0) {
-        return WaitingOn::Time { left: least, what: "the experiment".into() };
+        let standing = standing(r).map(|said| format!(": {said}")).unwrap_or_default();
+        return WaitingOn::Time { left: least, what: format!("the experiment{standing}") };
     }
     WaitingOn::Experiment {
         standing: standing(r).unwrap_or_default(),

@@ -12,7 +12,7 @@ mod variants;
 pub use approval::Approval;
 pub use clause::{Attribute, Clause, Operator};
 pub use definition::{Anonymous, CodeVersion, Definition, Killed, Kind, Prerequisite, State};
-pub use release::{Judged, Release, WHOLE};
+pub use release::{Goal, Judged, PathTest, Release, WHOLE};
 pub use rule::{Rule, Segment, Serve, Share, Target};
 pub use shared::Shared;
 pub use variants::{Variant, Variants};

@@ -50,6 +50,34 @@ pub struct Judged {
     pub off: String,
     /// Seconds in which a user counts once, 1 to 300.
     pub window_s: u32,
+    /// What counts as success of a user; none: nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<Goal>,
+}
+
+/// A request that counts as success when it is answered below 400.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Goal {
+    /// Its method, upper-case; any when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Its path, without the query.
+    pub path: PathTest,
+}
+
+/// What a path must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PathTest {
+    /// This, to the letter.
+    Exact(String),
+    /// Something that begins with this.
+    Prefix(String),
+    /// Something in which this regular expression is found.
+    Regex(String),
+    /// Anything.
+    Present,
 }
 
 impl Release {

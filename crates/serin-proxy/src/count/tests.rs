@@ -1,6 +1,7 @@
 use super::*;
 use crate::affinity::User;
 use crate::clock::Clock;
+use crate::flags::Part;
 use serin_stats::bucket_of_us;
 use std::time::{Duration, Instant};
 
@@ -222,15 +223,19 @@ fn a_request_counts_in_the_arms_of_flags_whatever_its_own_says() {
         (arm(&pace, Role::Stable), flag(Role::Candidate), flag(Role::Stable));
     let clock = Clock::start();
     let now = Instant::now();
-    for (arm, user, fails) in [(&treated, 1, true), (&control, 2, false), (&treated, 1, false)] {
+    for (arm, user, status) in [(&treated, 1, 500), (&control, 2, 404), (&treated, 1, 200)] {
         let turn = Rc::<Turn>::default();
         // Led by a header: no evidence on the service's own arm.
         let mut ticket = Ticket::lead(own.clone(), dealt(clock, now), turn.clone());
-        ticket.takes_part(arm.clone(), User(user), User(user));
+        let (user, count) = (User(user), arm.clone());
+        ticket.takes_part(Part { count, user, who: user, goal: None }, true);
+        if status >= 400 {
+            ticket.miss();
+        }
         ticket.judge(None);
         turn.pass(true, || clock.ms(now));
         turn.pass(false, || clock.ms(now));
-        ticket.finish(now + Duration::from_millis(1), fails);
+        ticket.finish(now + Duration::from_millis(1), status >= 500);
     }
     let later = clock.now_ms() + 100_000;
     let report = |arm: &ArmCount| {
@@ -246,10 +251,12 @@ fn a_request_counts_in_the_arms_of_flags_whatever_its_own_says() {
         };
         sessions.report(later, &mut counters);
         let arm = counters.services[0].arms[0].clone();
-        (arm.judged.n, arm.judged.errors, arm.assigned, arm.totals.requests)
+        let judged = (arm.judged.n, arm.judged.errors, arm.judged.goals);
+        (judged, arm.assigned, arm.totals.requests)
     };
-    assert_eq!(report(&treated), (1, 1, 2, 2), "one user, two requests");
-    assert_eq!(report(&control), (1, 0, 1, 1));
+    assert_eq!(report(&treated), ((1, 1, 1), 2, 2), "one user, two requests, one of them good");
+    assert_eq!(report(&control), ((1, 0, 0), 1, 1), "answered with 400 or more");
     let own = own.report(later);
-    assert_eq!((own.judged.n, own.led, own.totals.requests), (0, 3, 3));
+    assert_eq!((own.judged.n, own.judged.goals, own.totals.requests), (0, 0, 3));
+    assert_eq!(own.led, 3);
 }

@@ -4,6 +4,7 @@ use super::turn::Place;
 use super::{ArmCount, Outcome, Totals, Turn, bump};
 use crate::affinity::User;
 use crate::clock::Clock;
+use crate::flags::Part;
 use crate::wire::Role;
 use serin_stats::bucket_of_us;
 use std::cell::Cell;
@@ -99,15 +100,18 @@ impl Ticket {
         }
     }
 
-    /// Counts the request in an arm of a flag too; `who` is not to be seen in the other one.
-    pub fn takes_part(&mut self, arm: Rc<ArmCount>, user: User, who: User) {
+    /// Counts the request in an arm of a flag too. Answered well, it is a success there if `aims`.
+    pub fn takes_part(&mut self, part: Part, aims: bool) {
+        let Part { count: arm, user, who, .. } = part;
         let dealt = Dealt { clock: self.clock, arrived: self.arrived, user: Some(user) };
         let turn = Rc::new(Turn::default());
         self.turn.share(turn.clone(), self.others.is_empty());
         if let Some(seats) = &arm.seats {
             seats.meet(who, self.clock.ms(self.arrived));
         }
-        self.others.push(Self::assign(arm, dealt, turn));
+        let mut other = Self::assign(arm, dealt, turn);
+        other.aims = aims;
+        self.others.push(other);
     }
 
     /// Milliseconds of Unix time at which the request arrived.
@@ -137,9 +141,15 @@ impl Ticket {
         self.apart = true;
     }
 
-    /// The answer decides whether the request reaches the goal.
-    pub fn aim(&mut self, reaches: bool) {
-        self.aims = reaches;
+    /// Answered well, the request reaches the goal of its own arm.
+    pub fn aim(&mut self) {
+        self.aims = true;
+    }
+
+    /// It was answered with 400 or more: no goal is reached, of its own arm or a flag's.
+    pub fn miss(&mut self) {
+        self.others.iter_mut().for_each(Self::miss);
+        self.aims = false;
     }
 
     fn settle(&mut self, now_ms: u64, outcome: Outcome) {

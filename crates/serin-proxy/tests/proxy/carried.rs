@@ -3,7 +3,9 @@
 use crate::app::{App, Asked};
 use crate::rig::{Proxy, arm, until};
 use crate::user::{Got, User};
-use serin_flags::{Definition, FlagKey, Judged, Killed, Kind, Release, SetDefinition, Timestamp};
+use serin_flags::{
+    Definition, FlagKey, Goal, Judged, Killed, Kind, PathTest, Release, SetDefinition, Timestamp,
+};
 use serin_proxy::edge::{Revision, Table, Upsert};
 use serin_proxy::wire::{
     ArmCounters, Flags, FlagsReply, Generation, Reply, Request, Route, ServiceCounters, Source,
@@ -33,6 +35,7 @@ fn release(weight: u32, n: u64) -> Release {
         on: "on@0b".into(),
         off: "off@0a".into(),
         window_s: 1,
+        goal: None,
     };
     let plain = Release::new("checkout", "on", "off").at(weight);
     Release { generation: format!("1.{n}"), judged: Some(judged), ..plain }
@@ -124,6 +127,39 @@ fn users_of_a_release_are_told_and_counted_by_arm() {
 
 fn counted(proxy: &Proxy, n: u64) -> u64 {
     counters(proxy, n).unwrap().arms.iter().map(|arm| arm.assigned).sum()
+}
+
+#[test]
+fn a_goal_is_counted_by_arm_when_it_was_answered_well() {
+    let app = App::start(|asked: &mut Asked| -> io::Result<()> {
+        asked.body()?;
+        let told = asked.headers(HEADER).join(",");
+        let sold = told == "on" || !asked.path.starts_with("/buy");
+        asked.reply(if sold { 200 } else { 402 }, &told)
+    });
+    let proxy = Proxy::with(2, None);
+    proxy.apply_route(carrying(&proxy, &app));
+    let mut release = release(50_000, 9);
+    let path = PathTest::Exact("/buy".into());
+    let goal = Some(Goal { method: Some("GET".into()), path });
+    release.judged = release.judged.map(|judged| Judged { goal, ..judged });
+    hold(&proxy, 1, definition(Some(release)));
+    let mut user = User::connect(proxy.addr);
+    user.set_pace();
+    let mut bought = 0;
+    for name in 0..100 {
+        ask(&mut user, "/", name);
+        if name % 2 == 0 {
+            bought += u64::from(ask(&mut user, "/buy?item=1", name).status == 200);
+        }
+    }
+    let [treated, control] = arms(&proxy, 9, counted(&proxy, 9));
+    assert!((10..=40).contains(&bought), "{bought} of 50 have the button");
+    assert!(treated.judged.goals > 0 && treated.judged.goals < treated.judged.n, "{treated:?}");
+    assert_eq!(control.judged.goals, 0, "402 is no success: {control:?}");
+    assert_eq!(control.judged.errors, 0, "and no error");
+    let own = proxy.arm_when(1, "v1", |arm| arm.judged.n > 0);
+    assert_eq!(own.judged.goals, 0, "the service has no goal of its own");
 }
 
 #[test]

@@ -69,7 +69,13 @@ fn schedule(strategy: &str) -> Result<Schedule, ApiError> {
     match unfit {
         Some(word) => {
             let title = format!("a flag cannot take the step `{word}`: no instance runs it");
-            Err(ApiError::invalid(title).hint("use setWeight, bake, pause, expose and approval"))
+            let hint = "use setWeight, bake, pause, expose, approval, and experiment between two \
+                        variants";
+            Err(ApiError::invalid(title).hint(hint))
+        }
+        None if !schedule.only.is_empty() => {
+            let title = "a flag's release cannot pick users by a header";
+            Err(ApiError::invalid(title).hint("leave out `by: header` and `match`"))
         }
         None => Ok(Schedule { warm_up: Millis(0), keep_old: Millis(0), ..schedule.into_inner() }),
     }
@@ -81,7 +87,7 @@ fn needs_instances(step: &Step) -> Option<&'static str> {
         Step::SetHeaderRoute(_) => Some("setHeaderRoute"),
         Step::SetMirror(_) => Some("setMirrorRoute"),
         Step::Run(_) => Some("run"),
-        Step::Experiment(_) => Some("experiment"),
+        Step::Experiment(trial) if !trial.variants.is_empty() => Some("experiment: { variants }"),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! What a flag must say so that the plan of its release is true. Pure.
 
-use serin_core::{Exposure, Plan, RevisionId, Role, Service, Weight};
-use serin_flags::{Definition, Judged, Release, WHOLE};
+use serin_core::{Exposure, Plan, RevisionId, Role, Service, TextMatch, Weight};
+use serin_flags::{Definition, Goal, Judged, PathTest, Release, WHOLE};
 
 /// The flag as the plan of `service` wants it; the same flag when nothing is wanted.
 ///
@@ -59,8 +59,20 @@ fn release(
         on: on.to_string(),
         off: stable.to_string(),
         window_s: window_s(service),
+        goal: plan.goal.as_ref().map(goal),
     });
     Some(release)
+}
+
+/// What counts as success while an experiment asks for it.
+fn goal(goal: &serin_core::Goal) -> Goal {
+    let path = match goal.path.clone() {
+        TextMatch::Exact(text) => PathTest::Exact(text),
+        TextMatch::Prefix(text) => PathTest::Prefix(text),
+        TextMatch::Regex(text) => PathTest::Regex(text),
+        TextMatch::Present => PathTest::Present,
+    };
+    Goal { method: goal.method.clone(), path }
 }
 
 /// Exposure and arm: without treatment everybody is in the pool, as control.
@@ -82,8 +94,8 @@ mod tests {
     use super::super::told::why;
     use super::*;
     use serin_core::{
-        Actor, Ask, DeployAsk, Event, FlagSpec, Millis, Observation, RevisionObservation, Schedule,
-        Step, Timestamp, step,
+        Actor, Ask, DeployAsk, Event, Experiment, FlagSpec, Millis, NoWinner, Observation,
+        RevisionObservation, Schedule, Step, Timestamp, WinnerRule, step,
     };
     use serin_flags::Kind;
 
@@ -101,13 +113,16 @@ mod tests {
 
     /// A release of `on` at its first step.
     fn begun() -> Service {
+        begun_with(vec![percent(10), Step::Pause(None), percent(100)])
+    }
+
+    fn begun_with(steps: Vec<Step>) -> Service {
         let spec = FlagSpec {
             set: "production".into(),
             key: "a".into(),
             carrier: "shop".parse().unwrap(),
             off: id("off@0a"),
         };
-        let steps = vec![percent(10), Step::Pause(None), percent(100)];
         let spec = spec.service(Schedule::of("flag", steps), Millis::secs(20)).unwrap();
         let service = Service::new(spec.clone());
         let took_over = Event::TookOver { epoch: 3, rollouts: 0 };
@@ -165,6 +180,37 @@ mod tests {
         assert_eq!((judged.on.as_str(), judged.off.as_str()), ("on@0b", "off@0a"));
         assert_eq!((judged.carrier.as_str(), judged.window_s), ("shop", 20));
         assert_eq!(wanted(&at_ten, &service), at_ten, "wanted once, it is true");
+    }
+
+    #[test]
+    fn the_goal_of_an_experiment_is_counted_while_it_goes_on() {
+        let rule = WinnerRule {
+            goal: serin_core::Goal {
+                method: Some("POST".into()),
+                path: TextMatch::Prefix("/buy".into()),
+            },
+            alpha: 0.05,
+            min_units: 100,
+            otherwise: NoWinner::Pause,
+        };
+        let trial = Experiment {
+            variants: vec![],
+            at_least: Millis::secs(3_600),
+            deadline: Millis::secs(7_200),
+            winner: Some(rule),
+        };
+        let steps = vec![percent(20), Step::Experiment(trial), percent(100)];
+        let first = begun_with(steps);
+        assert_eq!(judged_goal(&wanted(&flag(), &first)), None, "nobody is treated yet");
+        let running = settled(&first);
+        let goal = Goal { method: Some("POST".into()), path: PathTest::Prefix("/buy".into()) };
+        assert_eq!(judged_goal(&wanted(&flag(), &running)), Some(goal));
+        let over = asked(&running, Ask::Promote { full: true });
+        assert_eq!(judged_goal(&wanted(&flag(), &over)), None);
+    }
+
+    fn judged_goal(flag: &Definition) -> Option<Goal> {
+        flag.release.as_ref()?.judged.as_ref()?.goal.clone()
     }
 
     #[test]

@@ -7,6 +7,9 @@
 //! (what each further request adds to the error rate and the latency, 0), `SEED` (1), `SESSION_KEY`
 //! (signs sessions into the cookie; without it they are in the memory of the instance).
 //!
+//! `/buy` is answered with 200, or with 402 where `BUYS_FLAG` names a flag and its variant
+//! (`button=green`) and the request carries another.
+//!
 //! `/login?user=ada` begins a session and `/whoami` says whose it is, or 401.
 
 mod sessions;
@@ -206,6 +209,7 @@ impl App {
             "/ready" if self.stopping.get() => self.state(false, "stopping"),
             "/ready" => self.state(Instant::now() >= self.ready_at, "warming up"),
             "/version" => self.version(),
+            "/buy" => self.buy(request),
             "/login" => self.login(request),
             "/whoami" => self.whoami(request),
             _ => self.text(StatusCode::NOT_FOUND, "nothing here; try /"),
@@ -216,13 +220,18 @@ impl App {
         let roll = self.dice.borrow_mut().roll(self.served.get());
         tokio::time::sleep(roll.delay).await;
         self.count(1);
-        let is_bad = |(header, variant): &(String, String)| {
-            request.headers().get(header).is_some_and(|told| told == variant.as_str())
-        };
-        if roll.fails || self.settings.bad_flag.as_ref().is_some_and(is_bad) {
+        if roll.fails || self.settings.bad_flag.as_ref().is_some_and(|one| carries(request, one)) {
             return self.text(StatusCode::INTERNAL_SERVER_ERROR, "the till is broken");
         }
         self.text(StatusCode::OK, &format!("welcome to shop {}", self.settings.version))
+    }
+
+    fn buy(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        self.count(1);
+        match &self.settings.buys_flag {
+            Some(one) if !carries(request, one) => self.text(StatusCode::PAYMENT_REQUIRED, "no"),
+            _ => self.text(StatusCode::OK, "sold"),
+        }
     }
 
     /// Counts requests, and crashes when there were enough.
@@ -296,4 +305,9 @@ impl App {
         }
         response
     }
+}
+
+/// Whether a request carries this variant in this header.
+fn carries(request: &Request<Incoming>, (header, variant): &(String, String)) -> bool {
+    request.headers().get(header).is_some_and(|told| told == variant.as_str())
 }

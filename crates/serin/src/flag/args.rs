@@ -12,7 +12,7 @@ pub use change::{
 };
 pub use offline::{EvalArgs, Hash, ScanArgs};
 pub use people::{ApproveArgs, PendingArgs, RejectArgs, RetireArgs};
-pub use rollout::{RolloutArgs, Until};
+pub use rollout::{Goal, RolloutArgs, Until};
 
 use clap::{Args, Subcommand};
 use std::path::PathBuf;

@@ -26,6 +26,8 @@ pub(super) struct Settings {
     pub(super) sessions: Kept,
     /// A flag's header and the variant with which every request fails.
     pub(super) bad_flag: Option<(String, String)>,
+    /// A flag's header and the variant with which alone users buy.
+    pub(super) buys_flag: Option<(String, String)>,
 }
 
 /// How it treats requests. Rates are shares of requests, 0 to 1.
@@ -70,7 +72,8 @@ impl Settings {
             crash_after: env.parse("CRASH_AFTER", "a number of requests", "100")?,
             seed: env.parse("SEED", "a whole number", "1")?.unwrap_or(1),
             sessions: env.text("SESSION_KEY").map_or(Kept::Memory, Kept::Signed),
-            bad_flag: env.bad_flag()?,
+            bad_flag: env.flag("BAD_FLAG")?,
+            buys_flag: env.flag("BUYS_FLAG")?,
         })
     }
 }
@@ -143,10 +146,10 @@ impl<G: Fn(&str) -> Option<String>> Env<G> {
         })
     }
 
-    fn bad_flag(&self) -> Result<Option<(String, String)>> {
-        let Some(text) = self.text("BAD_FLAG") else { return Ok(None) };
+    fn flag(&self, name: &'static str) -> Result<Option<(String, String)>> {
+        let Some(text) = self.text(name) else { return Ok(None) };
         let Some((key, variant)) = text.split_once('=') else {
-            bail!("BAD_FLAG={text} is not a flag and a variant; for example BAD_FLAG=checkout=on");
+            bail!("{name}={text} is not a flag and a variant; for example {name}=checkout=on");
         };
         Ok(Some((format!("x-serin-flag-{key}"), variant.to_owned())))
     }

@@ -14,6 +14,7 @@ and rollback take that name.
 Examples:
   serin flag rollout new_checkout --service shop --steps 5,25,50,100 --until evidence
   serin flag rollout new_checkout --service shop -f release.yaml    # canary: { steps: [...] }
+  serin flag rollout button --to green --service shop --goal 'POST /buy' --bake 1d --deadline 7d
   serin status flag:production:new_checkout
   serin abort flag:production:new_checkout --reason \"support is flooded\"")]
 pub struct RolloutArgs {
@@ -42,6 +43,10 @@ pub struct RolloutArgs {
     /// Steps and analysis in the words of `strategy` in serin.yaml, in place of the above
     #[arg(short = 'f', long, value_name = "FILE", conflicts_with_all = ["steps", "until", "bake"])]
     pub file: Option<PathBuf>,
+    /// What counts as success: a path, or METHOD and path; a `*` at its end stands for anything. The
+    /// last step before 100 becomes an experiment: the better variant for this goal wins
+    #[arg(long, value_parser = goal, value_name = "GOAL", conflicts_with = "file")]
+    pub goal: Option<Goal>,
     /// Time in which a user counts once
     #[arg(long, value_parser = duration, default_value = "1m", value_name = "TIME")]
     pub window: Duration,
@@ -55,6 +60,29 @@ pub struct RolloutArgs {
     pub why: Why,
     #[command(flatten)]
     pub stay: Stay,
+}
+
+/// A request that counts as success when it is answered below 400.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Goal {
+    /// Any when there is none.
+    pub method: Option<String>,
+    pub path: String,
+    /// Whatever begins with the path.
+    pub is_prefix: bool,
+}
+
+fn goal(text: &str) -> Result<Goal, String> {
+    let (method, path) = match text.trim().split_once(' ') {
+        Some((method, path)) => (Some(method.to_ascii_uppercase()), path.trim()),
+        None => (None, text.trim()),
+    };
+    if !path.starts_with('/') || path.contains(['?', '#', ' ']) {
+        return Err("a goal is a path or a method and a path, without a query: `POST /buy`".into());
+    }
+    let prefix = path.strip_suffix('*');
+    let is_prefix = prefix.is_some();
+    Ok(Goal { method, path: prefix.unwrap_or(path).to_owned(), is_prefix })
 }
 
 /// What ends a step.

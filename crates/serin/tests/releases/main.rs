@@ -1,13 +1,14 @@
 //! Flags that release themselves: the real binary, real users, real faults.
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
+mod crowd;
+mod goals;
+#[path = "../support/mod.rs"]
 mod support;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use crowd::{Crowd, ask};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 use support::{SERIN, Server, free_address, kill};
 
 const FLAG: &str = "flag:production:new_checkout";
@@ -54,62 +55,6 @@ fn last_change(server: &Server) -> (String, String, String) {
     let last = &history["changes"][0];
     let word = |name: &str| last[name].as_str().unwrap_or_default().to_owned();
     (word("verb"), word("by"), word("reason"))
-}
-
-/// The status that a user of this name gets.
-fn ask(line: &mut BufReader<TcpStream>, user: usize) -> u16 {
-    let head = format!("GET / HTTP/1.1\r\nHost: shop\r\nCookie: serin=u{user}\r\n\r\n");
-    line.get_mut().write_all(head.as_bytes()).unwrap();
-    let (mut status, mut length) = (0, 0);
-    loop {
-        let mut text = String::new();
-        line.read_line(&mut text).unwrap();
-        if text.trim().is_empty() {
-            break;
-        }
-        if let Some(code) = text.strip_prefix("HTTP/1.1 ") {
-            status = code[..3].parse().unwrap();
-        }
-        if let Some(bytes) = text.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = bytes.trim().parse().unwrap();
-        }
-    }
-    let mut body = vec![0; length];
-    line.read_exact(&mut body).unwrap();
-    status
-}
-
-/// Users who come all the time.
-struct Crowd {
-    stop: Arc<AtomicBool>,
-    lines: Vec<JoinHandle<()>>,
-}
-
-impl Crowd {
-    fn start(listen: SocketAddr) -> Self {
-        Self::of(listen, 2_000, 0)
-    }
-
-    /// So many users, who come in the order of a seed.
-    fn of(listen: SocketAddr, users: usize, seed: u64) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let line = |line: u64| {
-            let stop = stop.clone();
-            thread::spawn(move || {
-                let mut rng = fastrand::Rng::with_seed(seed * 4 + line);
-                let mut line = BufReader::new(TcpStream::connect(listen).unwrap());
-                while !stop.load(Ordering::SeqCst) {
-                    ask(&mut line, rng.usize(..users));
-                }
-            })
-        };
-        Self { lines: (0..4).map(line).collect(), stop }
-    }
-
-    fn end(self) {
-        self.stop.store(true, Ordering::SeqCst);
-        self.lines.into_iter().for_each(|line| line.join().unwrap());
-    }
 }
 
 /// How many of these users get an error.
