@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 const FAIR_EVERY: u64 = 5;
 
 /// Whether seeds draw migrations. One of 1,500 still breaks a rule when they do, so they wait.
-const MIGRATIONS: bool = false;
+const MIGRATIONS: bool = true;
 
 /// Of so many seeds one has services whose revisions bring schemas.
 const MIGRATES_EVERY: u64 = 3;

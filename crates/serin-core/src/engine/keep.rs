@@ -10,7 +10,6 @@ use crate::{
 impl Turn {
     /// What time alone brings: kept instances go, and what survived counts as good.
     pub(super) fn age(&mut self) {
-        self.contract_by_itself();
         if self.service.kept.as_ref().is_some_and(|kept| kept.until <= self.now) {
             self.let_go();
         }

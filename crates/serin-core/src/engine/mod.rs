@@ -111,9 +111,11 @@ impl Turn {
         self.end_downtime();
         for _ in 0..DECISIONS_MAX {
             if !self.advance() {
-                return;
+                break;
             }
         }
+        // After all else: what has just ended, or begun and waits for it, is not in its way.
+        self.contract_by_itself();
     }
 
     /// Hands out a new plan when the state wants another world than the last plan.
