@@ -38,6 +38,7 @@ use exit::Exit;
 use failure::Failure;
 use printer::Printer;
 use std::ffi::OsString;
+use std::pin::Pin;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -95,7 +96,9 @@ fn waited(answer: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, F
 }
 
 /// Waits for anything, in a runtime of its own.
-fn blocking<T>(answer: impl Future<Output = T>) -> Result<T, Failure> {
+fn blocking<'a, T: 'a>(answer: impl Future<Output = T> + 'a) -> Result<T, Failure> {
+    // Behind a pointer its code is built once, not once for each kind of runtime.
+    let answer: Pin<Box<dyn Future<Output = T> + 'a>> = Box::pin(answer);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Failure::internal(format!("cannot start a runtime: {error}")))?;

@@ -5,6 +5,7 @@ use super::session::Session;
 use super::store::{self, Kept, Part, finish};
 use super::{backfill, ddl, index, salvage, shape, verify};
 use crate::{Action, Ident, Stage, Step};
+use std::pin::Pin;
 
 /// Times a step is tried again after its connection was lost without anything getting done.
 const LOSSES: u32 = 5;
@@ -88,7 +89,18 @@ async fn attempt(
     shape::note(session, kept).await
 }
 
-async fn act(
+/// Behind a pointer, so that its code is built once and not in every part that waits for it.
+fn act<'a>(
+    session: &'a Session<'a>,
+    kept: &'a Kept,
+    part: Part,
+    seq: usize,
+    step: &'a Step,
+) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>> {
+    Box::pin(acted(session, kept, part, seq, step))
+}
+
+async fn acted(
     session: &Session<'_>,
     kept: &Kept,
     part: Part,
