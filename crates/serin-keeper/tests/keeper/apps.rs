@@ -196,9 +196,8 @@ fn no_descriptor_of_the_keeper_leaks() {
     };
     let given: Vec<_> = fds("self");
     let pid = rig.run("b", "exec sleep 1000");
-    let leaked: Vec<_> =
-        fds(&pid.to_string()).into_iter().filter(|fd| !given.contains(fd)).collect();
-    assert_eq!(leaked, []);
+    // A program that starts opens its libraries for a moment; what leaked would stay open.
+    await_some(|| fds(&pid.to_string()).iter().all(|fd| given.contains(fd)).then_some(()));
     let kept = fds(&rig.keeper_pid().to_string());
     assert!(kept.len() > 5, "the keeper has some to leak: {kept:?}");
 }
