@@ -20,10 +20,10 @@ const AFTER: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 2;
 
 /// Requests of the service that are looked at for its 99th percentile.
-const LATELY: usize = 200;
+const LATELY: usize = 1_000;
 
 /// Time between two of them.
-const EVERY: Duration = Duration::from_millis(20);
+const EVERY: Duration = Duration::from_millis(5);
 
 #[derive(Clone, Copy, PartialEq)]
 enum Way {

@@ -38,7 +38,7 @@ const STEP: f64 = 1.2;
 
 /// By so much a 99th percentile moves by itself, ms: a service that answers within 2 ms would stop
 /// the backfill for ever with a jitter that nobody feels.
-const NOISE_MS: f64 = 2.0;
+const NOISE_MS: f64 = 1.0;
 
 /// The place of the service's trouble among the limits.
 const SERVICE: usize = 4;
@@ -240,12 +240,13 @@ impl Throttle {
         self.ease = Some(next);
     }
 
-    /// A batch of this size took so long, and so many others waited for its locks. Gives the rest
+    /// A batch of this size took so long, its rows so long of that (the rest is the commit, which
+    /// smaller batches would not shorten), and so many others waited for its locks. Gives the rest
     /// before the next one, ms.
-    pub fn took(&mut self, elapsed_ms: f64, waiters: u32) -> u64 {
+    pub fn took(&mut self, elapsed_ms: f64, rows_ms: f64, waiters: u32) -> u64 {
         let (elapsed, ease) = (elapsed_ms.max(0.1), self.ease.unwrap_or(1.0));
         let batch_ms = (self.limits.batch_ms * ease).max(SHORTEST_MS.min(self.limits.batch_ms));
-        let ratio = batch_ms / elapsed;
+        let ratio = batch_ms / rows_ms.max(0.1);
         let growth = if self.is_growing_fast { 2.0 } else { 1.1 };
         if ratio < 1.0 || waiters > 0 {
             self.is_growing_fast = false;
@@ -315,7 +316,8 @@ mod tests {
         for micros_a_row in [2.0, 17.0, 400.0, 30_000.0] {
             let mut throttle = throttle();
             for _ in 0..200 {
-                throttle.took(f64::from(throttle.size()) * micros_a_row / 1_000.0, 0);
+                let ms = f64::from(throttle.size()) * micros_a_row / 1_000.0;
+                throttle.took(ms + 5.0, ms, 0);
             }
             let wanted = (20_000.0 / micros_a_row).clamp(f64::from(LEAST), f64::from(MOST));
             let share = f64::from(throttle.size()) / wanted;
@@ -326,11 +328,11 @@ mod tests {
     #[test]
     fn it_rests_as_its_duty_says() {
         let mut throttle = throttle();
-        assert_eq!(throttle.took(20.0, 0), 20);
+        assert_eq!(throttle.took(20.0, 20.0, 0), 20);
         throttle.look(&Signals { duty: Some(0.25), ..Signals::default() });
-        assert_eq!(throttle.took(20.0, 0), 60);
+        assert_eq!(throttle.took(20.0, 20.0, 0), 60);
         throttle.look(&Signals { duty: Some(1.0), ..Signals::default() });
-        assert_eq!(throttle.took(20.0, 0), 0);
+        assert_eq!(throttle.took(20.0, 20.0, 0), 0);
     }
 
     #[test]
@@ -386,7 +388,7 @@ mod tests {
         let mut shares = Vec::new();
         for p99_ms in [100.0; 400].into_iter().chain([140.0]) {
             assert!(!held(&throttle.look(&slow(p99_ms))));
-            let rest = throttle.took(20.0, 0) as f64;
+            let rest = throttle.took(20.0, 20.0, 0) as f64;
             shares.push(20.0 / (20.0 + rest));
         }
         assert!(shares[0] < 0.04, "{shares:?}");
@@ -400,13 +402,13 @@ mod tests {
     #[test]
     fn whoever_waits_for_it_makes_it_smaller() {
         let mut throttle = throttle();
-        throttle.took(1.0, 3);
+        throttle.took(1.0, 1.0, 3);
         assert_eq!(throttle.size(), FIRST / 2);
         for _ in 0..20 {
             throttle.halve();
         }
         assert_eq!(throttle.size(), 1);
-        throttle.took(0.1, 0);
+        throttle.took(0.1, 0.1, 0);
         assert_eq!(throttle.size(), 2);
     }
 

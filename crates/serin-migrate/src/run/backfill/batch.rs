@@ -36,19 +36,28 @@ pub(crate) struct Done {
     pub changed: i64,
     /// Time it took, ms.
     pub ms: f64,
+    /// The part of it that its rows took: all but the way there and the commit, ms.
+    pub rows_ms: f64,
     /// Others that waited for its locks.
     pub waiters: u32,
 }
 
 /// Does a batch; with `watch`, looks how many wait for it.
 pub(crate) async fn run(session: &Session<'_>, batch: &Batch<'_>, watch: bool) -> Result<Done> {
-    let began = Instant::now();
-    let statements = statements(batch);
-    let work = session.transaction("filling in rows", ROW_MS, &statements);
+    let work = timed(session, batch);
     let (done, waiters) =
         if watch { tokio::join!(work, waiters(session)) } else { (work.await, Ok(0)) };
-    let changed = last_number(&done?).unwrap_or(0);
-    Ok(Done { changed, ms: began.elapsed().as_secs_f64() * 1_000.0, waiters: waiters? })
+    Ok(Done { waiters: waiters?, ..done? })
+}
+
+async fn timed(session: &Session<'_>, batch: &Batch<'_>) -> Result<Done> {
+    let began = Instant::now();
+    let messages = session.transaction("filling in rows", ROW_MS, &statements(batch)).await?;
+    let ms = began.elapsed().as_secs_f64() * 1_000.0;
+    let row = last_row(&messages).unwrap_or_default();
+    let number = |at: usize| row.get(at).and_then(|text| text.parse::<f64>().ok());
+    let changed = number(0).unwrap_or(0.0) as i64;
+    Ok(Done { changed, ms, rows_ms: number(1).unwrap_or(ms).min(ms), waiters: 0 })
 }
 
 fn statements(batch: &Batch<'_>) -> Vec<String> {
@@ -61,7 +70,8 @@ fn statements(batch: &Batch<'_>) -> Vec<String> {
              rows_done = rows_done + {}, batches = batches + 1, batch_rows = {}, rate = {:.1}, \
              rows_changed = rows_changed + (SELECT count(*) FROM changed) \
              WHERE migration = {} AND sync = {} AND leaf = {} \
-             RETURNING (SELECT count(*) FROM changed)",
+             RETURNING (SELECT count(*) FROM changed), \
+             extract(epoch FROM clock_timestamp() - transaction_timestamp()) * 1000",
             batch.update,
             batch.rows,
             batch.size,
@@ -82,11 +92,6 @@ async fn waiters(session: &Session<'_>) -> Result<u32> {
          AND w.wait_event_type = 'Lock' AND us.pid = ANY (pg_blocking_pids(w.pid))";
     let row = session.look.query_one(sql, &[&name]).await;
     Ok(row.map_err(Error::sql("looking who waits"))?.get::<_, i64>(0) as u32)
-}
-
-/// The one number that the last statement gave.
-fn last_number(messages: &[SimpleQueryMessage]) -> Option<i64> {
-    last_row(messages)?.first()?.parse().ok()
 }
 
 fn last_row(messages: &[SimpleQueryMessage]) -> Option<Vec<String>> {

@@ -230,7 +230,7 @@ impl Pass<'_> {
         if watched {
             self.watched = Instant::now();
         }
-        let rest = self.throttle.took(done.ms, done.waiters);
+        let rest = self.throttle.took(done.ms, done.rows_ms, done.waiters);
         tokio::time::sleep(Duration::from_millis(rest)).await;
         let rows = if next.is_last { done.changed } else { next.rows };
         let now = rows as f64 / began.elapsed().as_secs_f64().max(1e-6);
@@ -250,7 +250,7 @@ impl Pass<'_> {
         let nothing = "SELECT 1 WHERE false".to_owned();
         batch::run(session, &self.batch(kept, sync, next, nothing), false).await?;
         self.cursor = Some(next.range.to.clone());
-        self.throttle.took(1.0, 0);
+        self.throttle.took(1.0, 1.0, 0);
         Ok(())
     }
 }

@@ -83,7 +83,7 @@ impl Sweep<'_> {
 
     async fn rest(&mut self, done: Done) {
         self.stuck = None;
-        let rest = self.throttle.took(done.ms, done.waiters);
+        let rest = self.throttle.took(done.ms, done.rows_ms, done.waiters);
         tokio::time::sleep(Duration::from_millis(rest)).await;
     }
 
