@@ -47,7 +47,9 @@ fn release(
     if on.version == stable.version {
         return None;
     }
-    let weight = if *on == spec.off { Weight::ALL } else { weight };
+    // A promoted variant whose rollout is about to end leads nowhere: its `other` was left.
+    let is_way_back = *on == spec.off && rollout.candidate == *on;
+    let weight = if is_way_back { Weight::ALL } else { weight };
     let salt = flag.salt.as_deref().unwrap_or(&spec.key);
     let mut release = Release::new(salt, on.version.as_str(), stable.version.as_str());
     (release.exposure, release.arm) = shares(weight);
@@ -228,6 +230,23 @@ mod tests {
         let back = wanted(&flag(), &aborted);
         assert_eq!(drawn(&back), (WHOLE, 0, "on", "off"), "everybody is off and counted");
         assert_eq!(back.default_variant.as_deref(), Some("off"));
+    }
+
+    #[test]
+    fn who_has_a_promoted_variant_keeps_it_while_its_rollout_ends() {
+        let mut at = asked(&settled(&begun()), Ask::Promote { full: true });
+        let mut looks = 0;
+        for n in 0..8 {
+            at = made_true(&at, n);
+            if at.stable != Some(id("on@0b")) || at.rollout.is_none() {
+                continue;
+            }
+            looks += 1;
+            let flag = wanted(&flag(), &at);
+            assert_eq!(drawn(&flag), (WHOLE, 0, "off", "on"), "nobody is treated with `off`");
+            assert_eq!(flag.default_variant.as_deref(), Some("on"));
+        }
+        assert!(looks > 0);
     }
 
     #[test]
