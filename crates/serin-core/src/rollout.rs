@@ -343,7 +343,8 @@ pub struct RolloutRecord {
 }
 
 impl Cause {
-    /// Whether it says that the candidate is bad, not only that it was not shown to be the best.
+    /// Whether it says that the candidate is bad, not only that it was not shown to be the best or
+    /// that its schema could not be made.
     pub(crate) fn is_verdict(&self) -> bool {
         !matches!(self.code.as_str(), "inconclusive" | "experiment" | "migration")
     }

@@ -67,7 +67,7 @@ pub(crate) fn waits(service: &Service, rollout: &Rollout, step: &MigrateStep) ->
         return WaitingOn::Migration { name, what };
     }
     if open.rollout != rollout.id {
-        return WaitingOn::Migration { name, what: blocked_by(open) };
+        return WaitingOn::Migration { name, what: blocked_by(&service.name, open) };
     }
     WaitingOn::Migration { name, what: standing(open) }
 }

@@ -1,6 +1,8 @@
 //! Who can run with the shapes that the database has, and what there is to say of them.
 
-use crate::{MigrationPhase, Millis, OpenMigration, RevisionId, RunSpec, Service, Timestamp};
+use crate::{
+    MigrationPhase, Millis, OpenMigration, RevisionId, RunSpec, Service, ServiceName, Timestamp,
+};
 
 pub(crate) fn view_of(run: &RunSpec) -> Option<&str> {
     run.database.as_ref()?.view.as_deref()
@@ -17,13 +19,16 @@ pub(crate) fn standing(open: &OpenMigration) -> String {
     open.stopped.clone().or_else(progress).unwrap_or_else(|| "to begin".into())
 }
 
-/// Why another migration waits for `open`.
-pub(crate) fn blocked_by(open: &OpenMigration) -> String {
+/// Why another migration of `service` waits for `open`.
+pub(crate) fn blocked_by(service: &ServiceName, open: &OpenMigration) -> String {
     let what = match open.phase {
-        MigrationPhase::Back => "is being taken back",
-        MigrationPhase::Contracting { .. } => "is losing its old shape",
-        MigrationPhase::Halting { .. } => "has its contract stopped",
-        _ => "has both shapes in use: `serin migrate contract` ends it",
+        MigrationPhase::Back => "is being taken back".into(),
+        MigrationPhase::Contracting { .. } => "is losing its old shape".into(),
+        MigrationPhase::Halting { .. } => "has its contract stopped".into(),
+        _ if open.by_hand => {
+            format!("has both shapes in use: `serin migrate contract {service}` ends it")
+        }
+        _ => "has both shapes in use: its contract comes by itself".to_owned(),
     };
     format!("one at a time, and {} of {} {what}", open.name, open.revision.version)
 }

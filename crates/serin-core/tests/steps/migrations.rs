@@ -331,10 +331,29 @@ fn the_next_migration_waits_for_the_contract() {
     assert_eq!(
         world.waiting,
         "migration 02_rename: one at a time, and 02_rename of v2 has both shapes in use: `serin \
-         migrate contract` ends it"
+         migrate contract shop` ends it"
     );
     world.now = world.now.plus(DAY);
     contract(&mut world, None).unwrap();
+    say(&mut world, MigrationNews::Contracted);
+    assert!(matches!(order(&world).goal, MigrationGoal::Ready { .. }), "{}", world.waiting);
+}
+
+#[test]
+fn a_contract_that_comes_by_itself_is_not_kept_by_the_migration_that_waits_for_it() {
+    let mut world = begun();
+    say(&mut world, ready(false));
+    finish(&mut world);
+    world.ask(Ask::Promote { full: false }).unwrap();
+    finish(&mut world);
+    world.advance(30);
+    settle(&mut world);
+    deploy(&mut world, "v4", true).unwrap();
+    assert!(world.waiting.ends_with("its contract comes by itself"), "{}", world.waiting);
+    world.now = world.now.plus(DAY);
+    settle(&mut world);
+    let goal = order(&world).goal;
+    assert!(matches!(goal, MigrationGoal::Contract { .. }), "{goal:?}");
     say(&mut world, MigrationNews::Contracted);
     assert!(matches!(order(&world).goal, MigrationGoal::Ready { .. }), "{}", world.waiting);
 }

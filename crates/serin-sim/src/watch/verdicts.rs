@@ -3,8 +3,8 @@
 use super::{Scene, decides};
 use crate::draw::Truth;
 use serin_core::{
-    ExitCause, Millis, Outcome, RevisionStanding, Rollout, RolloutKind, RolloutRecord, Service,
-    Weight,
+    Cause, ExitCause, Millis, Outcome, RevisionStanding, Rollout, RolloutKind, RolloutRecord,
+    Service, Weight,
 };
 use serin_stats::{Assessment, Guard, Metric, Outcome as Verdict};
 
@@ -124,7 +124,10 @@ fn verdict_code(assessment: &Assessment) -> String {
 /// What evidence or health decided against does not count as good afterwards.
 fn remembered(record: &RolloutRecord, scene: &Scene<'_>) -> Option<String> {
     let tried = record.kind.is_tried() && record.outcome == Outcome::RolledBack;
-    let by_evidence = record.cause.as_ref().is_some_and(|cause| cause.code != "inconclusive");
+    // No winner, and a schema that could not be made, say nothing against the version.
+    let other = ["inconclusive", "experiment", "migration"];
+    let by_evidence = |cause: &Cause| !other.contains(&cause.code.as_str());
+    let by_evidence = record.cause.as_ref().is_some_and(by_evidence);
     let known = scene.service?.revisions.get(&record.to)?;
     let wrong = tried && by_evidence && known.standing == RevisionStanding::Good;
     wrong.then(|| format!("{} was rolled back and counts as good", record.to))
