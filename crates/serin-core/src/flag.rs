@@ -103,6 +103,7 @@ pub(crate) fn old_variant() -> Revision {
         standing: RevisionStanding::Good,
         created_at: Timestamp(0),
         promoted_at: Some(Timestamp(0)),
+        promoted_in: 0,
         colour: Colour::Blue,
         data: None,
         clients: None,

@@ -79,6 +79,10 @@ pub struct Revision {
     pub created_at: Timestamp,
     /// When it last became stable.
     pub promoted_at: Option<Timestamp>,
+    /// In which rollout it last became stable: an order that holds when clocks are turned back; 0
+    /// when that is not known.
+    #[serde(default)]
+    pub promoted_in: u64,
     /// Which of the two sets of resources is its own; never that of the revision it replaces.
     #[serde(default)]
     pub colour: Colour,

@@ -50,6 +50,8 @@ pub struct Machine {
     pub dropped: u64,
     /// Something about its instances or its plan is new since the last look.
     pub changed: bool,
+    /// The order it held when it was told to forget: what is older comes too late.
+    past: Option<Generation>,
 }
 
 /// What the platform makes of orders.
@@ -96,6 +98,7 @@ impl Machine {
             hung: BTreeSet::new(),
             dropped: 0,
             changed: true,
+            past: None,
         }
     }
 
@@ -104,7 +107,7 @@ impl Machine {
         let newer = |held: &Option<Shared<Plan>>| {
             held.as_ref().is_some_and(|held| held.generation >= plan.generation)
         };
-        if newer(&self.plan) {
+        if newer(&self.plan) || Some(plan.generation) <= self.past {
             return;
         }
         match self.orders {
@@ -121,6 +124,7 @@ impl Machine {
 
     /// Forgets everything it was ordered.
     pub fn clear(&mut self) {
+        self.past = self.plan.as_ref().map(|plan| plan.generation).or(self.past);
         (self.plan, self.half) = (None, None);
         self.changed = true;
     }

@@ -15,7 +15,7 @@ use crate::draw::Truth;
 use crate::machine::Machine;
 use brief::{Brief, Trial};
 use serin_core::{
-    Ask, Capacity, Event, Phase, RevisionId, Rollout, Service, Step, Timestamp, WaitingOn,
+    Ask, Capacity, Event, Fact, Phase, RevisionId, Rollout, Service, Step, Timestamp, WaitingOn,
     waiting_on,
 };
 use serin_server::executor::{Effect, Error};
@@ -84,8 +84,12 @@ impl Watch {
                 wrong.extend(orders::check(plan, service, &self.before, scene.now));
             }
         }
-        // A deploy of the same revision may bring other steps.
+        // A deploy of the same revision may bring other steps, when it is asked or its train leaves.
         let deploys = matches!(scene.event, Event::Asked { ask: Ask::Deploy(_), .. });
+        let departs = scene.effects.iter().any(|effect| {
+            matches!(effect, Effect::Tell(_, _, entry) if matches!(entry.fact, Fact::Departed { .. }))
+        });
+        let deploys = deploys || departs;
         if let Some((before, rollout)) = self.same_rollout(service).filter(|_| !deploys) {
             wrong.extend(moves::check(&before.clone(), rollout, service, &self.before, scene));
         }

@@ -390,7 +390,7 @@ impl Turn {
         if let Some(known) = self.service.revisions.get_mut(&revision) {
             let standing = promoted_standing(rollout, known.standing, watch_left, now);
             (known.standing, known.good_at) = standing;
-            known.promoted_at = Some(now);
+            (known.promoted_at, known.promoted_in) = (Some(now), rollout.id);
         }
         self.tell(Fact::Promoted { revision });
         self.schema_promoted();

@@ -177,6 +177,7 @@ impl Turn {
             standing: RevisionStanding::Untried,
             created_at: now,
             promoted_at: None,
+            promoted_in: 0,
             colour,
             data: None,
             clients: None,

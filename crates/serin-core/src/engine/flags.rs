@@ -173,9 +173,12 @@ impl Turn {
 
     /// The flags that were changed since `to` was stable go back.
     pub(super) fn take_flags_back_to(&mut self, to: &RevisionId) {
-        let since = self.service.revisions.get(to).and_then(|known| known.promoted_at);
-        let Some(since) = since else { return };
-        let all = self.service.switched.iter_mut();
-        all.filter(|one| one.at > since).for_each(|one| one.back = true);
+        let Some(known) = self.service.revisions.get(to) else { return };
+        let (Some(at), rollout) = (known.promoted_at, known.promoted_in) else { return };
+        let later = |one: &&mut Switched| match rollout {
+            0 => one.at > at,
+            rollout => one.rollout > rollout,
+        };
+        self.service.switched.iter_mut().filter(later).for_each(|one| one.back = true);
     }
 }

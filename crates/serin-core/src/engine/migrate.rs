@@ -292,12 +292,16 @@ impl Turn {
         }
     }
 
-    /// A revision that was in use with a shape that is gone is not tried with another one.
+    /// A revision that was in use with a shape that is gone is not tried with another one; nor is
+    /// one that needs a migration with steps that do not begin with it.
     pub(super) fn refuse_schema(&self, ask: &DeployAsk) -> Answer {
         let known = self.service.revisions.get(&ask.revision);
-        let used = known.is_some_and(|known| known.promoted_at.is_some());
-        let used = used && !self.service.brings_schema(&ask.revision);
-        match self.service.misfit(&ask.revision).filter(|_| used) {
+        let is_made = if self.service.brings_schema(&ask.revision) {
+            ask.spec.schedule.steps().any(|(_, step)| matches!(step, Step::Migrate(_)))
+        } else {
+            known.is_none_or(|known| known.promoted_at.is_none())
+        };
+        match self.service.misfit(&ask.revision).filter(|_| !is_made) {
             Some(why) => Err(self.no_schema(why)),
             None => Ok(()),
         }

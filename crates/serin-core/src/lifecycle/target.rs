@@ -27,7 +27,7 @@ impl Service {
                 && self.can_go_back_to(r)
                 && fits(id)
         });
-        candidates.max_by_key(|(id, r)| (r.promoted_at, *id)).map(|(id, _)| id)
+        candidates.max_by_key(|(id, r)| (r.promoted_in, r.promoted_at, *id)).map(|(id, _)| id)
     }
 
     /// Where `rollback` leads unless somebody says: the revision that is kept for it, else the last

@@ -148,9 +148,12 @@ impl Flags {
         FlagEnd::Back
     }
 
-    /// A rollout is on record.
+    /// A rollout is on record. One that was not stored before the controller ended goes on, and
+    /// ends another time.
     pub(super) fn note_record(&mut self, name: &ServiceName, record: &RolloutRecord) {
-        self.records.entry(name.clone()).or_default().push(record.clone());
+        let records = self.records.entry(name.clone()).or_default();
+        records.retain(|known| known.id != record.id);
+        records.push(record.clone());
     }
 
     /// A flag that a person killed is killed until a person says otherwise, whatever rollouts did.

@@ -72,6 +72,7 @@ impl Turn {
             standing: RevisionStanding::Untried,
             created_at: now,
             promoted_at: None,
+            promoted_in: 0,
             colour: won.colour,
             data,
             clients,
