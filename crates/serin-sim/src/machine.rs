@@ -50,8 +50,8 @@ pub struct Machine {
     pub dropped: u64,
     /// Something about its instances or its plan is new since the last look.
     pub changed: bool,
-    /// The order it held when it was told to forget: what is older comes too late.
-    past: Option<Generation>,
+    /// Epoch of the order it held when it was told to forget: an older controller is not heard.
+    past: u64,
 }
 
 /// What the platform makes of orders.
@@ -98,7 +98,7 @@ impl Machine {
             hung: BTreeSet::new(),
             dropped: 0,
             changed: true,
-            past: None,
+            past: 0,
         }
     }
 
@@ -107,7 +107,7 @@ impl Machine {
         let newer = |held: &Option<Shared<Plan>>| {
             held.as_ref().is_some_and(|held| held.generation >= plan.generation)
         };
-        if newer(&self.plan) || Some(plan.generation) <= self.past {
+        if newer(&self.plan) || plan.generation.epoch < self.past {
             return;
         }
         match self.orders {
@@ -124,7 +124,7 @@ impl Machine {
 
     /// Forgets everything it was ordered.
     pub fn clear(&mut self) {
-        self.past = self.plan.as_ref().map(|plan| plan.generation).or(self.past);
+        self.past = self.plan.as_ref().map_or(self.past, |plan| plan.generation.epoch);
         (self.plan, self.half) = (None, None);
         self.changed = true;
     }

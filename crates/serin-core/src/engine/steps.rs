@@ -2,7 +2,17 @@
 
 use super::Turn;
 use crate::lifecycle::first_step_after;
-use crate::{Actor, Fact, PauseReason, Phase, Schedule, StepState};
+use crate::{Actor, Fact, PauseReason, Phase, Scale, Schedule, Step, StepState};
+
+/// How many instances the candidate has at step `index`, by the steps before it.
+fn scale_at(schedule: &Schedule, index: usize) -> Scale {
+    let before = schedule.steps().take(index);
+    let scales = before.filter_map(|(_, step)| match step {
+        Step::SetScale(scale) => Some(*scale),
+        _ => None,
+    });
+    scales.last().unwrap_or_default()
+}
 
 impl Turn {
     /// The rollout takes over the steps and times of the present spec. Traffic stays as it is, and
@@ -23,6 +33,7 @@ impl Turn {
             rollout.step = StepState::begun(index, now, rollout.counted.judged);
         }
         // Instances for a step that is no more are no measure for what is compared from here on.
+        rollout.scale = scale_at(&rollout.schedule, index);
         if rollout.places.is_none() {
             rollout.size_for = rollout.weight;
         }

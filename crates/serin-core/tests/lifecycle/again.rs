@@ -76,6 +76,21 @@ fn new_steps_go_on_after_the_last_weight_that_is_reached() {
 }
 
 #[test]
+fn instances_that_a_step_asked_for_go_with_the_step() {
+    let few = Step::SetScale(Scale::Instances(1));
+    let cases = [(vec![], Scale::MatchWeight), (vec![few], Scale::Instances(1))];
+    for (first, scale) in cases {
+        let mut world = rollout_at(At::Stepping, |_| {});
+        world.service.rollout.as_mut().unwrap().scale = Scale::Instances(1);
+        again(&mut world, "v2", |spec| {
+            spec.schedule.stages = ladder_of(&[10, 50, 100]);
+            spec.schedule.stages[0].steps.splice(0..0, first);
+        });
+        assert_eq!(world.rollout().scale, scale);
+    }
+}
+
+#[test]
 fn new_steps_keep_the_evidence_and_the_time_of_a_step_that_stays() {
     let mut world = support::on_trial(support::ladder(), |_| {});
     world.traffic(400, 0, 0);

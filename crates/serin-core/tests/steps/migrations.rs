@@ -359,6 +359,17 @@ fn a_contract_that_comes_by_itself_is_not_kept_by_the_migration_that_waits_for_i
 }
 
 #[test]
+fn what_needs_a_migration_is_not_retried_without_it() {
+    let mut world = begun();
+    say(&mut world, ready(true));
+    deploy(&mut world, "v1", false).unwrap();
+    assert!(told(&world, "goes back once nothing uses the new shape") > 0, "{:?}", world.told);
+    let refused = world.ask(Ask::Retry { allow_bad: true }).unwrap_err();
+    assert_eq!(refused.code, RefusalCode::Schema, "{refused:?}");
+    assert_eq!(world.replicas("v2"), 0);
+}
+
+#[test]
 fn a_migration_that_is_there_already_is_used_as_it_is() {
     let mut world = begun();
     let (name, view) = ("02_rename".into(), VIEW.into());

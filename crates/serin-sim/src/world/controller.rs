@@ -130,6 +130,7 @@ impl World {
                 Effect::Forget(name) => {
                     self.mark("the service is forgotten");
                     self.databases.remove(&name);
+                    self.post.forget(&name);
                     if let Some(place) = self.places.get_mut(&name) {
                         place.machine.clear();
                     }

@@ -79,6 +79,13 @@ impl Post {
         here
     }
 
+    /// A service that is gone is ordered nothing: here late orders end with it.
+    pub(super) fn forget(&mut self, name: &ServiceName) {
+        let of_it =
+            |message: &Message| matches!(message, Message::Order(order) if order.service == *name);
+        self.late.retain(|(_, message)| !of_it(message));
+    }
+
     pub(super) fn is_under_way(&self, plan: &Plan) -> bool {
         self.late.iter().any(|(_, message)| match message {
             Message::Order(order) => {
