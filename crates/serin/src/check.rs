@@ -19,7 +19,7 @@ struct CheckDocument<'a> {
 
 /// Reads the file and looks at this machine: does the command exist, the directory, the files.
 pub fn check(printer: &Printer, args: &CheckArgs) -> Result<Exit, Failure> {
-    let file = File::read(&args.file)?;
+    let file = File::read(args.file())?;
     let (services, mut problems) = match serin_spec::load(&file.source()) {
         Err(problems) => (Vec::new(), problems),
         Ok(mut loaded) => {

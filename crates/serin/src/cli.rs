@@ -196,8 +196,18 @@ pub struct ServeArgs {
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// The file; `-` for standard input
-    #[arg(default_value = "serin.yaml")]
-    pub file: PathBuf,
+    #[arg(default_value = "serin.yaml", conflicts_with = "named")]
+    file: PathBuf,
+    /// The same, as `serin apply` has it
+    #[arg(short = 'f', long = "file", value_name = "FILE", id = "named")]
+    named: Option<PathBuf>,
+}
+
+impl CheckArgs {
+    /// The file that is meant.
+    pub fn file(&self) -> &std::path::Path {
+        self.named.as_deref().unwrap_or(&self.file)
+    }
 }
 
 #[derive(Debug, Args)]

@@ -27,7 +27,7 @@ spec:
   trafic: { listen: \"127.0.0.1:8080\" }
 ";
     std::fs::write(&path, text).unwrap();
-    let said = run(&["check", path.to_str().unwrap()]);
+    let said = run(&["check", "-f", path.to_str().unwrap()]);
     assert_eq!(said.code, Some(2));
     assert_eq!(said.out, "");
     for part in

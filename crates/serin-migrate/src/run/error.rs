@@ -160,6 +160,17 @@ impl Error {
         }
     }
 
+    /// The migration's own SQL failed, or its check said no: trying again does not help by itself.
+    /// Not so when there was no room, no server, no connection, or a lock was not to be had.
+    pub fn is_own_fault(&self) -> bool {
+        const PASSING: [&str; 6] = ["08", "40", "53", "55", "57", "58"];
+        match self {
+            Self::Sql { code, .. } => !PASSING.iter().any(|class| code.starts_with(class)),
+            Self::Check { .. } | Self::Rows { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The locks were not to be had at once, or two waited for each other: worth another try.
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self.code(), Some("55P03" | "40P01" | "40001"))

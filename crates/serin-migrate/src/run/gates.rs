@@ -13,7 +13,8 @@ const ROWS_LEFT: f64 = 0.9;
 /// Clients that are told.
 const TOLD: usize = 5;
 
-/// What speaks against dropping the old shape.
+/// What speaks against dropping the old shape. A reason to go on sets it aside, but for the
+/// backup: that is asked for by itself.
 pub(crate) async fn against_contract(
     session: &Session<'_>,
     kept: &Kept,
@@ -26,6 +27,9 @@ pub(crate) async fn against_contract(
     reasons.extend(window(world.promotion(), kept));
     reasons.extend(written(session, kept).await?);
     reasons.extend(rows_gone(session, kept).await?);
+    if say.override_reason.is_some() {
+        reasons.clear();
+    }
     if is_destructive(kept) && say.backup.is_none() {
         reasons.push(
             "it drops data for good: name the backup there is, or say why none is needed".into(),
@@ -42,8 +46,11 @@ fn takes_away(step: &Step) -> bool {
     words.any(|word| matches!(word.as_str(), "drop" | "truncate" | "delete"))
 }
 
-/// What speaks against dropping the new shape.
-pub(crate) async fn against_revert(session: &Session<'_>) -> Result<Vec<String>> {
+/// What speaks against dropping the new shape, unless a reason to go on was given.
+pub(crate) async fn against_revert(session: &Session<'_>, say: &Say) -> Result<Vec<String>> {
+    if say.override_reason.is_some() {
+        return Ok(Vec::new());
+    }
     let world = session.world;
     let mut reasons: Vec<String> = alive("new", &world.new_instances()).into_iter().collect();
     reasons.extend(connected(session, "new", &world.new_applications()).await?);
@@ -55,12 +62,9 @@ pub(crate) fn against_old_instances(session: &Session<'_>) -> Option<String> {
     alive("old", &session.world.old_instances())
 }
 
-/// Refuses, unless a reason to go on was given.
-pub(crate) fn decide(what: &'static str, reasons: Vec<String>, say: &Say) -> Result<()> {
-    if reasons.is_empty() || say.override_reason.is_some() {
-        return Ok(());
-    }
-    Err(Error::Refused { what, reasons })
+/// Refuses while something speaks against it.
+pub(crate) fn decide(what: &'static str, reasons: Vec<String>) -> Result<()> {
+    if reasons.is_empty() { Ok(()) } else { Err(Error::Refused { what, reasons }) }
 }
 
 fn alive(which: &str, instances: &[String]) -> Option<String> {

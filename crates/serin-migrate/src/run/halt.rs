@@ -1,11 +1,13 @@
-//! The end of a contract under way, while both shapes are still whole.
+//! The end of a contract under way, while both shapes are still whole, and what else is in the
+//! way of a way back.
 
 use super::error::{Error, Result};
-use super::runner::Runner;
+use super::options::Say;
+use super::runner::{self, Runner};
 use super::session::{self, Session};
-use super::state::State;
+use super::state::{State, Wish};
 use super::status::Status;
-use super::store::{self, Kept, Part};
+use super::store::{self, Kept, Part, finish};
 use super::{brown, report};
 use crate::{Action, Stage};
 use tokio_postgres::Client;
@@ -58,6 +60,73 @@ impl Runner {
             None => Ok(None),
         }
     }
+}
+
+/// A session for a way back. A contract that another process works on is ended while nothing of it
+/// is final: what it committed counts, and that process hears that somebody took over.
+pub(super) async fn session_to_return(runner: &Runner) -> Result<Session<'_>> {
+    match runner.session().await {
+        Err(held @ Error::Held { .. }) if !is_contract(runner).await? => Err(held),
+        Err(Error::Held { .. }) => {
+            let session = runner.session_after(0).await?;
+            if let Some(kept) =
+                store::open(&session.look, runner.database().schema().as_str()).await?
+            {
+                session.note(kept.id, "halt", "the contract was stopped, for a way back").await?;
+            }
+            Ok(session)
+        }
+        done => done,
+    }
+}
+
+/// Whether the runner at work is one of a contract that a person began. What a rollout does is
+/// ended by that rollout: it would only begin again.
+async fn is_contract(runner: &Runner) -> Result<bool> {
+    let client = runner.connect().await?;
+    let sql = "SELECT state IN ('dual', 'contracting') AND who NOT LIKE 'rollout %' \
+         FROM serin.migration WHERE schema = $1 AND ended_at IS NULL";
+    let row = client.query_opt(sql, &[&runner.database().schema().as_str()]).await;
+    let row = row.map_err(Error::sql("looking what is under way"))?;
+    let Some(kept) = store::open(&client, runner.database().schema().as_str()).await? else {
+        return Ok(false);
+    };
+    let by_hand = row.is_some_and(|row| row.get(0));
+    Ok(by_hand && final_step(&client, &kept).await?.is_none())
+}
+
+/// The migration that is to go back; one that is done is told so.
+pub(super) async fn to_return(session: &Session<'_>) -> Result<Kept> {
+    let schema = session.database.schema().as_str();
+    match store::open(&session.look, schema).await? {
+        Some(open) => Ok(open),
+        None => match store::last(&session.look, schema, None).await? {
+            Some(last) if last.state == State::Done => {
+                runner::may(&last, Wish::Revert)?;
+                Err(Error::None("open"))
+            }
+            _ => Err(Error::None("open")),
+        },
+    }
+}
+
+/// Whether a step of SQL by hand that failed on the way back need not be done: somebody gave a
+/// reason.
+pub(super) fn may_pass_over(kept: &Kept, error: &Error, say: &Say) -> bool {
+    say.override_reason.is_some() && kept.plan.is_phased() && error.is_own_fault()
+}
+
+/// Notes the step on the way back that failed as done, with what it said.
+pub(super) async fn pass_over(session: &Session<'_>, kept: &Kept, error: &Error) -> Result<()> {
+    let done = store::done(&session.look, kept.id, Part::Back).await?;
+    let open = (0..kept.plan.back.len()).find(|seq| !done.contains(seq));
+    let Some((seq, step)) = open.and_then(|seq| Some((seq, kept.plan.back.get(seq)?))) else {
+        return Err(Error::Kept("no step of the way back is left".into()));
+    };
+    let said = format!("`{}` was passed over: {error}", step.title);
+    session.note(kept.id, "passed over", &said).await?;
+    let sql = finish(kept, Part::Back, seq, 0);
+    session.transaction("passing over a step", 1_000, &sql).await.map(drop)
 }
 
 /// Refuses a way back from where there is none.

@@ -40,12 +40,17 @@ impl Drop for Lease {
 }
 
 impl Lease {
-    /// Takes it, or says who has it. One whose holder has been silent for too long is taken from
-    /// it; the server processes it left behind are ended first.
-    pub async fn take(database: &Database, client: Client, patience: Patience) -> Result<Self> {
+    /// Takes it, or says who has it. One whose holder has been silent for so long, ms, is taken
+    /// from it; the server processes it left behind are ended first.
+    pub async fn take(
+        database: &Database,
+        client: Client,
+        patience: Patience,
+        silent_ms: u64,
+    ) -> Result<Self> {
         let pid = own_pid(&client).await?;
         if !locked(database, &client).await? {
-            oust(database, &client, patience).await?;
+            oust(database, &client, silent_ms).await?;
         }
         end_orphans(database, &client).await?;
         let epoch = next_epoch(database, &client).await?;
@@ -75,10 +80,10 @@ async fn own_pid(client: &Client) -> Result<i32> {
 
 /// Waits for a session of this process that is about to close; ends that of a holder that has not
 /// shown a sign of life for too long.
-async fn oust(database: &Database, client: &Client, patience: Patience) -> Result<()> {
+async fn oust(database: &Database, client: &Client, silent_ms: u64) -> Result<()> {
     let until = Instant::now() + CLOSING;
     loop {
-        let held = ousted(database, client, patience).await;
+        let held = ousted(database, client, silent_ms).await;
         let is_own =
             matches!(&held, Err(Error::Held { holder: by, .. }) if by.starts_with(&holder()));
         if !is_own || Instant::now() > until {
@@ -88,7 +93,7 @@ async fn oust(database: &Database, client: &Client, patience: Patience) -> Resul
     }
 }
 
-async fn ousted(database: &Database, client: &Client, patience: Patience) -> Result<()> {
+async fn ousted(database: &Database, client: &Client, after_ms: u64) -> Result<()> {
     let (ours, key) = database.key();
     // One that has just come has not shown a sign of life yet: what is there is of the last one.
     let sql = "SELECT l.pid, coalesce(extract(epoch FROM clock_timestamp() - \
@@ -103,7 +108,7 @@ async fn ousted(database: &Database, client: &Client, patience: Patience) -> Res
     let row = client.query_opt(sql, &[&ours, &key, &schema]).await;
     if let Some(row) = row.map_err(Error::sql("looking at who has the lock"))? {
         let (pid, silent_ms, holder): (i32, i64, String) = (row.get(0), row.get(1), row.get(2));
-        if silent_ms < patience.lease_ms as i64 {
+        if silent_ms < after_ms as i64 {
             let holder = format!("{holder}, seen {} s ago", silent_ms / 1_000);
             return Err(Error::Held { schema: schema.into(), holder });
         }

@@ -128,9 +128,10 @@ impl Runner {
     /// # Errors
     /// [`Error::None`] when no migration is open; whatever stops it again.
     pub async fn resume(&self, say: &Say) -> Result<Status> {
+        // First, so that a pause that somebody asks of the runner at work is not lifted again.
+        self.set(&self.connect().await?, "paused = false").await?;
         let mut session = self.session().await?;
         let mut kept = open(&session).await?;
-        self.set(&session.look, "paused = false").await?;
         if say.accept_foreign {
             shape::accept(&session, &mut kept).await?;
         }
@@ -164,9 +165,14 @@ impl Runner {
         say: &Say,
     ) -> Result<Status> {
         let reasons = gates::against_contract(session, kept, say).await?;
-        gates::decide("the contract", reasons, say)?;
+        gates::decide("the contract", reasons)?;
         session.note_say(kept.id, say).await?;
-        brown::soak(session, kept).await?;
+        while let Err(error) = brown::soak(session, kept).await {
+            match error {
+                Error::Lost(_) => session.renew().await?,
+                other => return Err(other),
+            }
+        }
         let status = self.go(session, kept, Part::Contract).await?;
         match kept.plan.migration.settings.contract.grace_ms {
             0 => self.cleaned(session, kept).await,
@@ -177,18 +183,29 @@ impl Runner {
     /// Takes the migration back to the old shape, from wherever it is. What the old shape cannot
     /// hold is put aside, and given back when the migration starts again.
     ///
+    /// A contract that another process works on is ended for it, while nothing of it is final.
+    /// With a reason, SQL by hand that fails on the way back is passed over: who gives it did by
+    /// hand what it should do.
+    ///
     /// # Errors
     /// [`Error::Refused`] while clients of the new version live; whatever stops it.
     pub async fn revert(&self, say: &Say) -> Result<Status> {
-        let mut session = self.session().await?;
-        let mut kept = open(&session).await?;
+        let mut session = halt::session_to_return(self).await?;
+        let mut kept = halt::to_return(&session).await?;
         may(&kept, Wish::Revert)?;
         halt::may_return(&session, &kept).await?;
-        gates::decide("the way back", gates::against_revert(&session).await?, say)?;
+        gates::decide("the way back", gates::against_revert(&session, say).await?)?;
         session.note_say(kept.id, say).await?;
         shape::forget(&session, &mut kept).await?;
         brown::open(&session, &kept).await?;
-        self.go(&mut session, &mut kept, Part::Back).await
+        loop {
+            match self.go(&mut session, &mut kept, Part::Back).await {
+                Err(error) if halt::may_pass_over(&kept, &error, say) => {
+                    halt::pass_over(&session, &kept, &error).await?;
+                }
+                done => return done,
+            }
+        }
     }
 
     /// Drops what earlier migrations hid, once their grace time is over; how many migrations that
@@ -339,7 +356,13 @@ impl Runner {
     }
 
     pub(super) async fn session(&self) -> Result<Session<'_>> {
-        Session::open(&self.database, self.patience, &*self.world, &self.who).await
+        self.session_after(self.patience.lease_ms).await
+    }
+
+    /// A session that ends the one of a runner that has been silent for so long, ms.
+    pub(super) async fn session_after(&self, silent_ms: u64) -> Result<Session<'_>> {
+        let (database, world) = (&self.database, &*self.world);
+        Session::open(database, self.patience, world, &self.who, silent_ms).await
     }
 
     /// Does a part; what stops it is kept for the status.
@@ -353,12 +376,12 @@ impl Runner {
     }
 }
 
-async fn open(session: &Session<'_>) -> Result<Kept> {
+pub(super) async fn open(session: &Session<'_>) -> Result<Kept> {
     let schema = session.database.schema().as_str();
     store::open(&session.look, schema).await?.ok_or(Error::None("open"))
 }
 
-fn may(kept: &Kept, wish: Wish) -> Result<()> {
+pub(super) fn may(kept: &Kept, wish: Wish) -> Result<()> {
     let name = || kept.plan.migration.name.clone();
     kept.state.may(wish).map_err(|why| Error::NotNow { name: name(), why: why.to_owned() })
 }

@@ -74,18 +74,20 @@ pub(crate) async fn known(client: &Client) -> Result<()> {
 }
 
 impl<'a> Session<'a> {
-    /// Connects, looks whether everything is fit, and takes the lease.
+    /// Connects, looks whether everything is fit, and takes the lease; from another runner when
+    /// that has been silent for so long, ms.
     pub async fn open(
         database: &'a Database,
         patience: Patience,
         world: &'a dyn World,
         who: &'a str,
+        silent_ms: u64,
     ) -> Result<Self> {
         let look = database.connect(Purpose::Look).await?;
         let lease = database.connect(Purpose::Lease).await?;
         database.check(&look, &lease).await?;
         ensure(&look).await?;
-        let lease = Lease::take(database, lease, patience).await?;
+        let lease = Lease::take(database, lease, patience, silent_ms).await?;
         let client = database.connect(Purpose::Work).await?;
         Ok(Self { database, patience, world, who, client, look, lease })
     }
@@ -109,7 +111,8 @@ impl<'a> Session<'a> {
         if self.lease.is_lost() || !self.holds_lock().await? {
             lease::give_up(self.database, &self.look, self.lease.pid).await?;
             let lease = self.database.connect(Purpose::Lease).await?;
-            self.lease = Lease::take(self.database, lease, self.patience).await?;
+            let silent_ms = self.patience.lease_ms;
+            self.lease = Lease::take(self.database, lease, self.patience, silent_ms).await?;
         }
         self.client = self.database.connect(Purpose::Work).await?;
         Ok(())

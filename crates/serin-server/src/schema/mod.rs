@@ -36,6 +36,9 @@ const FIRST: Duration = Duration::from_secs(1);
 /// Longest of these waits.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// So often SQL is tried on a way back that fails by its own doing; then people have to look.
+const TRIES: u32 = 3;
+
 /// What became of an order.
 #[derive(Debug)]
 pub(crate) struct News {
@@ -154,15 +157,43 @@ async fn tend_order(order: MigrationOrder, facts: Facts, news: UnboundedSender<N
         // Nobody listens when the control plane ends.
         let _ = news.send(News { order: order.clone(), news: told });
     };
-    let mut wait = FIRST;
+    let (mut wait, mut failures) = (FIRST, 0);
     loop {
         match attempt(&order, &facts, &tell).await {
             Ok(done) => return tell(done),
             Err(Stop::Never(why)) => return tell(MigrationNews::Refused { why }),
+            Err(Stop::Own(why)) if failures + 1 >= TRIES => {
+                tell(MigrationNews::Stopped { why: left_to_people(&why) });
+                by_people(&order, &facts).await;
+                return tell(MigrationNews::Back);
+            }
+            Err(Stop::Own(why)) => {
+                failures += 1;
+                tell(MigrationNews::Stopped { why });
+            }
             Err(Stop::Later(why)) => tell(MigrationNews::Stopped { why }),
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(LONGEST);
+    }
+}
+
+fn left_to_people(why: &str) -> String {
+    format!(
+        "{why}. It failed {TRIES} times and is not tried again: correct what is in its way, then \
+         run `serin migrate rollback` with the address of the database; where you did by hand what \
+         it should do, say `--override REASON` with it"
+    )
+}
+
+/// Comes back when somebody has taken the migration back.
+async fn by_people(order: &MigrationOrder, facts: &Facts) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Ok(runner) = work::runner(order, facts) else { continue };
+        if let Ok(true) = work::is_back(&runner, order).await {
+            return;
+        }
     }
 }
 

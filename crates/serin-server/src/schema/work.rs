@@ -21,6 +21,9 @@ pub(super) enum Stop {
     Later(String),
     /// It will never be done as it is written.
     Never(String),
+    /// It failed by its own doing on a way back, which must be gone: tried some times, then left
+    /// to people.
+    Own(String),
 }
 
 type Done = Result<MigrationNews, Stop>;
@@ -215,22 +218,10 @@ fn shape(phased: bool, name: &str, view: &str) -> String {
 /// SQL by hand that failed by its own doing is taken back as its author wrote it, and not tried
 /// again and again.
 fn failed(plan: &Plan, error: Error) -> Stop {
-    if plan.is_phased() && is_own_fault(&error) {
+    if plan.is_phased() && error.is_own_fault() {
         Stop::Never(error.to_string())
     } else {
         error.into()
-    }
-}
-
-/// Whether the migration's own SQL failed, or its check said no.
-fn is_own_fault(error: &Error) -> bool {
-    /// No room, no server, no connection, a lock that was not to be had: classes of codes that
-    /// pass.
-    const PASSING: [&str; 6] = ["08", "40", "53", "55", "57", "58"];
-    match error {
-        Error::Sql { code, .. } => !PASSING.iter().any(|class| code.starts_with(class)),
-        Error::Check { .. } | Error::Rows { .. } => true,
-        _ => false,
     }
 }
 
@@ -271,12 +262,23 @@ fn applied(history: &[Past], last: &Written) -> Done {
 async fn back(runner: &Runner, name: &str) -> Done {
     match runner.status().await? {
         Some(status) if status.name == name && !status.state.is_over() => {
-            runner.revert(&Say::default()).await?;
+            runner.revert(&Say::default()).await.map_err(own)?;
         }
         // It never began, or it has gone back already.
         _ => {}
     }
     Ok(MigrationNews::Back)
+}
+
+fn own(error: Error) -> Stop {
+    if error.is_own_fault() { Stop::Own(error.to_string()) } else { error.into() }
+}
+
+/// Whether a migration that was to go back has gone, by whoever's doing.
+pub(super) async fn is_back(runner: &Runner, order: &MigrationOrder) -> Result<bool, Error> {
+    let MigrationGoal::Back { name } = &order.goal else { return Ok(false) };
+    let status = runner.status().await?;
+    Ok(status.is_none_or(|status| status.name != *name || status.state.is_over()))
 }
 
 async fn contract(runner: &Runner, name: &str, say: &ContractSay) -> Done {
@@ -299,7 +301,7 @@ async fn contract(runner: &Runner, name: &str, say: &ContractSay) -> Done {
         Ok(_) => Ok(MigrationNews::Contracted),
         // What has dropped something has to go on, whatever is in its way.
         Err(error) if runner.past_return().await?.is_some() => Err(later(error)),
-        Err(error) if phased && is_own_fault(&error) => Err(Stop::Never(error.to_string())),
+        Err(error) if phased && error.is_own_fault() => Err(Stop::Never(error.to_string())),
         Err(error) => Err(refused(error)),
     }
 }

@@ -33,7 +33,7 @@ pub async fn start(printer: &Printer, args: StartArgs) -> Result<Exit, Failure> 
         follow(printer, &named.runner, &args.stay, Box::pin(named.runner.start(&plan))).await;
     note(&named, &written, &args).await;
     let exit = match result? {
-        Err(error) if is_own_fault(&error) && matches!(written.what, What::Phased(_)) => {
+        Err(error) if error.is_own_fault() && matches!(written.what, What::Phased(_)) => {
             return taken_back(printer, &named, &args.stay, error).await;
         }
         result => concluded(printer, result)?,
@@ -114,11 +114,6 @@ async fn note(named: &Named, written: &Written, args: &StartArgs) {
     }
 }
 
-/// The migration's own SQL failed, or its check said no.
-fn is_own_fault(error: &Error) -> bool {
-    matches!(error, Error::Sql { .. } | Error::Check { .. } | Error::Rows { .. })
-}
-
 /// Phased SQL that failed is taken back at once, as its author wrote it.
 async fn taken_back(
     printer: &Printer,
@@ -129,7 +124,7 @@ async fn taken_back(
     printer.note(&Line::plain(format!("{error}; taking it back")));
     let say = Say::default();
     let back = follow(printer, &named.runner, stay, Box::pin(named.runner.revert(&say))).await?;
-    let status = back.map_err(stopped)?;
+    let status = back.map_err(not_back)?;
     if printer.is_json() {
         ended(printer, &status);
     }
@@ -168,7 +163,20 @@ pub async fn rollback(printer: &Printer, args: GoArgs) -> Result<Exit, Failure> 
     let say = said(&args);
     let work = Box::pin(named.runner.revert(&say));
     let result = follow(printer, &named.runner, &args.stay, work).await?;
-    concluded(printer, result)
+    result.map_err(not_back).and_then(|status| concluded(printer, Ok(status)))
+}
+
+/// Where SQL fails on the way back, the hint says how to get past it.
+fn not_back(error: Error) -> Failure {
+    let is_own = error.is_own_fault();
+    let failure = stopped(error);
+    if is_own {
+        return failure.hint(
+            "correct what is in its way, then `serin migrate rollback`; SQL of your own that fails \
+             is passed over with `--override REASON`, once you did by hand what it should do",
+        );
+    }
+    failure
 }
 
 fn said(args: &GoArgs) -> Say {

@@ -35,8 +35,12 @@ pub async fn contract(
         let Some(open) = open else { return Ok(done(context, service)) };
         if matches!(open.phase, MigrationPhase::Promoted { .. }) {
             let why = open.stopped.clone().unwrap_or_else(|| "it was refused".into());
-            return Err(Failure::new(Exit::Refused, "refused", why)
-                .hint("set aside what can be with `--override REASON`, or wait"));
+            let hint = if why.contains("name the backup") {
+                "name it: `--backup 'nightly of 3 May'`, or `--backup 'none: test data'`"
+            } else {
+                "set aside what can be with `--override REASON`, or wait"
+            };
+            return Err(Failure::new(Exit::Refused, "refused", why).hint(hint));
         }
         if matches!(open.phase, MigrationPhase::Halting { .. } | MigrationPhase::Back) {
             return Err(Failure::new(

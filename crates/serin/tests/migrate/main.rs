@@ -3,6 +3,7 @@
 
 mod bad;
 mod life;
+mod returns;
 mod service;
 mod steered;
 #[path = "../support/mod.rs"]

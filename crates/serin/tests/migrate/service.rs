@@ -325,6 +325,21 @@ SELECT count(*) = 0 FROM users WHERE full_name IS NULL;
 ALTER TABLE users DROP COLUMN total;
 ";
 
+/// A way back whose SQL fails by its own doing is not tried for ever.
+fn fails_on_the_way_back(shop: &Shop) {
+    assert_eq!(shop.bring("v4b", COLOURS).code, Some(0));
+    shop.lab.sql("CREATE VIEW named AS SELECT full_name FROM users");
+    let before = shop.line();
+    shop.server.run(&["rollback", "shop"]);
+    let told = shop.server.journal_until(before, "is not tried again").join("\n");
+    contains(&told, &["depend on it", "failed 3 times", "`serin migrate rollback`"]);
+    shop.lab.sql("DROP VIEW named");
+    let said = shop.lab.migrate(&["rollback"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    shop.server.journal_until(before, "migration full-name is taken back");
+    shop.server.ok(&["wait", "shop"]);
+}
+
 #[test]
 fn phased_sql_moves_with_a_rollout_of_any_strategy() {
     let Some(shop) = Shop::new() else { return };
@@ -364,6 +379,7 @@ fn phased_sql_moves_with_a_rollout_of_any_strategy() {
     shop.server.run(&["abort", "shop"]);
     shop.server.journal_until(before, "migration full-name is taken back");
     assert_eq!(shop.lab.sql(there), "0");
+    fails_on_the_way_back(&shop);
     // Forward again; the contract asks for the backup, and for its check.
     assert_eq!(shop.bring("v5", COLOURS).code, Some(0));
     shop.server.ok(&["gc", "--now"]);
@@ -371,6 +387,10 @@ fn phased_sql_moves_with_a_rollout_of_any_strategy() {
     while said.err.contains("use the old shape") {
         said = shop.contract(&["--override", "a test"]);
     }
+    // A reason to go on is no backup.
+    assert_eq!(said.code, Some(6), "{said:?}");
+    contains(&said.err, &["name the backup there is", "--backup 'none: test data'"]);
+    let said = shop.contract(&["--override", "a test", "--backup", "none: a test"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_eq!(shop.lab.sql("SELECT count(*) FROM pg_attribute WHERE attname = 'total'"), "0");
     // An operation after it begins at the tables, not at views that are gone.
