@@ -7,7 +7,16 @@ use crate::{
     failure::{Doing, Result},
 };
 use serde_json::{Value, json};
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Names the program of pgroll.
+const PGROLL: &str = "SERIN_PGROLL";
+
+/// What Go builds it from.
+const MODULE: &str = "github.com/xataio/pgroll@v0.14.0";
 
 /// What is measured, in this order, and with how many rows.
 const PARTS: [(&str, &str); 6] = [
@@ -28,16 +37,42 @@ pub fn run(words: &[&str]) -> Result<()> {
     let package = ["-p", "serin-migrate", "--example", "measure"];
     let program = super::program(&options, &package, "release/examples/measure")?;
     let mut document = json!({"schema": "serin.bench.migrate/v1", "machine": machine});
+    let pgroll = pgroll(&options)?;
     for (part, rows) in PARTS.iter().filter(|part| only.is_empty() || only.contains(&part.0)) {
-        let figures = measure(&program, part, rows)?;
-        println!("{part}\n{}", told(part, &figures));
+        println!("{part}");
+        let figures = measure(&program, pgroll.as_deref(), part, rows)?;
+        println!("{}", told(part, &figures));
         document[*part] = figures;
     }
     report::save("migrate", &document)
 }
 
-fn measure(program: &Path, part: &str, rows: &str) -> Result<Value> {
+/// pgroll itself, built by Go where that is installed; `None`, said loudly, where it is not.
+fn pgroll(options: &Options) -> Result<Option<PathBuf>> {
+    if let Some(found) = std::env::var_os(PGROLL).map(PathBuf::from) {
+        return Ok(Some(found));
+    }
+    if let Some(found) = command::find("pgroll") {
+        return Ok(Some(found));
+    }
+    let folder = crate::root::path().join("target/tools");
+    let built = folder.join("pgroll");
+    if built.is_file() {
+        return Ok(Some(built));
+    }
+    let Some(go) = command::find("go").filter(|_| options.install) else {
+        println!("SKIPPED: pgroll itself: neither it nor Go is here; its statements are measured");
+        return Ok(None);
+    };
+    command::run(Command::new(go).args(["install", MODULE]).env("GOBIN", &folder))?;
+    Ok(Some(built))
+}
+
+fn measure(program: &Path, pgroll: Option<&Path>, part: &str, rows: &str) -> Result<Value> {
     let mut measure = Command::new(program);
+    if let Some(pgroll) = pgroll {
+        measure.env(PGROLL, pgroll);
+    }
     measure.arg(part).args(Some(rows).filter(|rows| !rows.is_empty()));
     let said = command::capture(&mut measure)?;
     serde_json::from_str(&said).doing(|| format!("reading what `measure {part}` said"))

@@ -4,7 +4,7 @@
 //! the queue, and with none.
 
 use crate::clients::pass;
-use crate::{Result, lab::Lab, lab::quantile, lab::sure};
+use crate::{Result, known, lab::Lab, lab::quantile, lab::sure};
 use serde_json::{Value, json};
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -30,11 +30,21 @@ pub fn run() -> Result<Value> {
     let mut figures = json!({});
     for (name, long) in [("alone", false), ("behindReader", true)] {
         figures[name] = serin(&lab, long)?;
+        for part in ["start", "contract"] {
+            known(&told(&format!("{name}, {part}"), &figures[name][part]));
+        }
     }
     for (name, ms) in [("queueOf500ms", 500), ("queueWithoutEnd", 0)] {
         figures[name] = plain(&lab, ms)?;
+        known(&told(name, &figures[name]));
     }
     Ok(figures)
+}
+
+fn told(name: &str, figure: &Value) -> String {
+    let number = |key: &str| figure[key].as_f64().unwrap_or(0.0);
+    let (most, stalled) = (number("maxMs"), number("stalledMs"));
+    format!("{name}: a client waited at most {most:.1} ms; {stalled:.0} ms in stalls")
 }
 
 /// A whole migration, its way there and its contract.

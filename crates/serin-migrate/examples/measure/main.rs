@@ -1,11 +1,12 @@
-//! What a migration costs, on a Postgres of its own: `measure PART [ROWS]` prints figures as JSON.
+//! What a migration costs, on a Postgres of its own: `measure PART [ROWS] [WAY]` prints figures as
+//! JSON at the end, and each on standard error as soon as it is known.
 //!
 //! Parts: `backfill` (under client load, beside the SQL that pgroll emits), `trigger` (what a
 //! written row costs), `locks` (what clients wait for a change behind a long reader), `swap` (the
 //! contract's one transaction), `resume` (what a killed connection costs), `progress` (whether the
 //! percentage told is right).
 
-#![allow(clippy::print_stdout, reason = "figures")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures")]
 
 mod backfill;
 mod clients;
@@ -26,7 +27,10 @@ fn main() -> Result<()> {
     let part = words.first().map(String::as_str).unwrap_or_default();
     let rows = words.get(1).map(|rows| rows.parse()).transpose()?;
     let figures = match part {
-        "backfill" => backfill::run(rows.unwrap_or(1_000_000)),
+        "backfill" => {
+            let way = words.get(2).map_or("", String::as_str);
+            backfill::run(rows.unwrap_or(1_000_000), way)
+        }
         "trigger" => written::run(rows.unwrap_or(100_000)),
         "locks" => locks::run(),
         "swap" => swap::run(rows.unwrap_or(500_000)),
@@ -36,4 +40,9 @@ fn main() -> Result<()> {
     }?;
     println!("{figures}");
     Ok(())
+}
+
+/// A figure that is known now; all together come at the end.
+fn known(figure: &str) {
+    eprintln!("  {figure}");
 }

@@ -2,9 +2,10 @@
 //! The statements follow its templates: a flag column, a trigger a direction, batches of 1,000 by
 //! primary key with the cursor in memory.
 
-use crate::{Result, lab::Lab};
+use crate::{Result, known, lab::Lab};
 use serde_json::json;
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use tokio_postgres::Client;
 
@@ -65,25 +66,64 @@ pub async fn fill(client: &Client) -> Result<()> {
     }
 }
 
-/// pgroll itself takes the table to where both shapes are in use; false where it is not installed.
-pub fn itself(lab: &Lab, database: &str) -> Result<bool> {
-    let program = std::env::var("SERIN_PGROLL").unwrap_or_else(|_| "pgroll".into());
-    let url = format!("{}?sslmode=disable", lab.cluster.url(database));
-    let pgroll = |words: &[&str]| {
-        let mut command = Command::new(&program);
-        command.args(words).args(["--postgres-url", &url]);
-        command.stdout(Stdio::null()).stderr(Stdio::null()).status()
-    };
-    match pgroll(&["init"]) {
-        Ok(status) if status.success() => {}
-        _ => return Ok(false),
+/// pgroll itself, and a migration for it that waits to be started.
+pub struct Pgroll {
+    program: String,
+    url: String,
+    folder: tempfile::TempDir,
+}
+
+impl Pgroll {
+    /// Knows the tables that are there as the beginning of its history, without which `start` does
+    /// nothing and ends well; `None`, said loudly, where it is not installed.
+    pub fn ready(lab: &Lab, database: &str) -> Result<Option<Self>> {
+        let program = std::env::var("SERIN_PGROLL").unwrap_or_else(|_| "pgroll".into());
+        let url = format!("{}?sslmode=disable", lab.cluster.url(database));
+        let this = Self { program, url, folder: tempfile::tempdir()? };
+        if let Err(error) = Command::new(&this.program).arg("--version").output() {
+            known(&format!(
+                "SKIPPED: `{}` does not start ({error}); name it in SERIN_PGROLL, or install it \
+                 with `go install github.com/xataio/pgroll@v0.14.0`",
+                this.program
+            ));
+            return Ok(None);
+        }
+        this.run(&["init"])?;
+        let folder = this.folder.path().display().to_string();
+        this.run(&["baseline", "--yes", "00_tables", &folder])?;
+        let operation = json!({"alter_column": {"table": "t", "column": "amount",
+            "type": "bigint", "up": "amount", "down": "amount"}});
+        fs::write(this.file(), json!({"operations": [operation]}).to_string())?;
+        Ok(Some(this))
     }
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("wide.json");
-    let operation = json!({"alter_column": {"table": "t", "column": "amount", "type": "bigint",
-        "up": "amount", "down": "amount"}});
-    fs::write(&file, json!({"operations": [operation]}).to_string())?;
-    let words = ["start", &file.display().to_string()].map(ToOwned::to_owned);
-    let status = pgroll(&words.each_ref().map(String::as_str))?;
-    if status.success() { Ok(true) } else { Err("pgroll failed".into()) }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("01_wide.json")
+    }
+
+    /// Takes the table to where both shapes are in use.
+    pub fn start(&self) -> Result<()> {
+        self.run(&["start", &self.file().display().to_string()])
+    }
+
+    /// Success is not enough: it has to have filled in all rows.
+    pub fn has_filled(lab: &Lab, database: &str) -> Result<()> {
+        let left = "SELECT count(*) FROM public_01_wide.t WHERE amount IS NULL \
+            OR pg_typeof(amount) <> 'bigint'::regtype";
+        match lab.cluster.sql(database, left)?.as_str() {
+            "0" => Ok(()),
+            left => Err(format!("pgroll left {left} rows that are not filled in").into()),
+        }
+    }
+
+    fn run(&self, words: &[&str]) -> Result<()> {
+        let mut command = Command::new(&self.program);
+        command.args(words).args(["--postgres-url", &self.url]).stdin(Stdio::null());
+        let output = command.output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = [output.stdout, output.stderr].concat();
+        Err(format!("`pgroll {}` failed: {}", words[0], String::from_utf8_lossy(&said)).into())
+    }
 }

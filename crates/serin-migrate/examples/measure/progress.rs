@@ -2,7 +2,7 @@
 //! by the server.
 
 use crate::clients::pass;
-use crate::{Result, lab::Lab};
+use crate::{Result, known, lab::Lab};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,7 @@ pub fn run(rows: u64) -> Result<Value> {
         };
         let true_percent = row.get::<_, i64>(0) as f64 * 100.0 / rows as f64;
         if let Some(told) = percent(before) {
+            known(&format!("told {told:.2} %, counted {true_percent:.2} %"));
             looks.push(json!({"told": told, "counted": true_percent,
                 "seconds": began.elapsed().as_secs_f64()}));
         }

@@ -1,7 +1,7 @@
 //! The connection of a backfill is killed again and again: how many batches are done twice.
 
 use crate::clients::pass;
-use crate::{Result, lab::Lab};
+use crate::{Result, known, lab::Lab};
 use serde_json::{Value, json};
 use serin_migrate::Say;
 use std::time::Duration;
@@ -33,6 +33,7 @@ pub fn run(rows: u64) -> Result<Value> {
                     AND datname = current_database()";
                 lab.runtime.block_on(killer.batch_execute(sql))?;
                 killed += 1;
+                known(&format!("killed {killed} times"));
             }
         }
         ended = lab.runtime.block_on(run)?.is_ok();

@@ -1,6 +1,6 @@
 //! The contract of a large table: its slow proofs, and the one transaction that ends the old shape.
 
-use crate::{Result, lab::Lab, lab::sure};
+use crate::{Result, known, lab::Lab, lab::sure};
 use serde_json::{Value, json};
 use serin_migrate::Stage;
 
@@ -10,6 +10,7 @@ pub fn run(rows: u64) -> Result<Value> {
     let plan = lab.plan(&database, &json!({"backfill": {"duty": 1}}))?;
     let runner = lab.runner(&database)?;
     lab.runtime.block_on(runner.start(&plan))?;
+    known("both shapes are in use; now the contract");
     lab.runtime.block_on(runner.contract(&sure()))?;
     let client = lab.client(&database)?;
     let sql = "SELECT seq, extract(epoch FROM finished_at - started_at)::float8 * 1000, lock_waits \

@@ -1,7 +1,7 @@
 //! What a written row costs: 100,000 rows updated at once, without anything, beside pgroll's
 //! triggers, and beside Serin's; the best of some tries, since others use the machine too.
 
-use crate::{Result, lab::Lab, peer};
+use crate::{Result, known, lab::Lab, peer};
 use serde_json::{Value, json};
 use std::time::Instant;
 use tokio_postgres::Client;
@@ -34,6 +34,9 @@ pub fn run(rows: u64) -> Result<Value> {
             }
         }
         let [bare, serin, pgroll] = best;
+        known(&format!(
+            "{what}: {bare:.2} µs a row without a trigger, {serin:.2} with serin's, {pgroll:.2} with pgroll's"
+        ));
         figures[what] = json!({"bareUs": bare, "serinUs": serin, "pgrollUs": pgroll,
             "serinMoreUs": serin - bare, "pgrollMoreUs": pgroll - bare});
     }

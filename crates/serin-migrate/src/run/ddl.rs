@@ -123,7 +123,8 @@ const BLOCKERS: &str = "\
     SELECT held.pid, coalesce(nullif(a.application_name, ''), a.backend_type, ''),
       coalesce(a.usename::text, ''), coalesce(a.state, ''), coalesce(p.gid, ''),
       (extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared)) * 1000)::bigint,
-      a.backend_type = 'autovacuum worker' AND a.query NOT LIKE '%wraparound%'
+      a.backend_type = 'autovacuum worker' AND a.query NOT LIKE '%wraparound%',
+      a.backend_type = 'autovacuum worker' AND a.query LIKE '%wraparound%'
     FROM held LEFT JOIN pg_stat_activity a ON a.pid = held.pid
     LEFT JOIN pg_locks x ON held.pid IS NULL AND x.pid IS NULL
       AND x.locktype = 'transactionid' AND x.virtualtransaction = held.virtualtransaction
@@ -154,7 +155,12 @@ fn blocker(row: &tokio_postgres::Row) -> Blocker {
     let (pid, name, user): (Option<i32>, String, String) = (row.get(0), row.get(1), row.get(2));
     let (state, prepared, age): (String, String, i64) = (row.get(3), row.get(4), row.get(5));
     let seconds = age as f64 / 1_000.0;
+    let is_due = row.get::<_, Option<bool>>(7) == Some(true);
     let text = match pid {
+        Some(pid) if is_due => format!(
+            "the vacuum against wraparound (process {pid}) has run for {seconds:.1} s and has to end by \
+             itself"
+        ),
         Some(pid) => format!(
             "process {pid} ({name}, role {user}, {state}) has had its transaction open for {seconds:.1} s"
         ),

@@ -79,7 +79,7 @@ pub enum Error {
     },
     /// The locks were not to be had.
     #[error(
-        "{what} waited {seconds} s for its locks in vain: {blockers}; end those, or try again later"
+        "{what} waited {seconds} s for its locks in vain: {blockers}; end what may be ended, or try again later"
     )]
     Locked {
         /// The step.

@@ -6,10 +6,10 @@
 use super::connect::{Database, Purpose};
 use super::error::{Error, Result};
 use super::options::Patience;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_postgres::Client;
 
 /// Longest wait for a server process that was told to end, ms.
@@ -17,6 +17,12 @@ const END_MS: i64 = 5_000;
 
 /// Longest wait for a session of this process to close, after it was given up.
 const CLOSING: Duration = Duration::from_secs(2);
+
+/// Signs of life within the lifetime of a lease.
+const BEATS: u32 = 6;
+
+/// Shortest lifetime.
+const SHORTEST: Duration = Duration::from_millis(300);
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(10);
@@ -28,7 +34,7 @@ pub(crate) struct Lease {
     pub epoch: i64,
     /// The server process whose session has the lock.
     pub pid: i32,
-    lost: Arc<AtomicBool>,
+    lost: watch::Receiver<bool>,
     pulse: JoinHandle<()>,
 }
 
@@ -54,15 +60,21 @@ impl Lease {
         }
         end_orphans(database, &client).await?;
         let epoch = next_epoch(database, &client).await?;
-        let lost = Arc::new(AtomicBool::new(false));
-        let every = Duration::from_millis(patience.lease_ms / 6).max(Duration::from_millis(50));
-        let beat = beat(client, database.schema().as_str().to_owned(), epoch, every, lost.clone());
+        let (ends, lost) = watch::channel(false);
+        let life = Duration::from_millis(patience.lease_ms).max(SHORTEST);
+        let beat = beat(client, database.schema().as_str().to_owned(), epoch, life, ends);
         Ok(Self { epoch, pid, lost, pulse: tokio::spawn(beat) })
     }
 
-    /// Its connection has ended or somebody else has it.
+    /// Its connection has ended or is silent, or somebody else has it.
     pub fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Relaxed)
+        *self.lost.borrow()
+    }
+
+    /// Comes back when it is lost. A network that swallows everything lets a statement wait for
+    /// ever; only here it is noticed.
+    pub async fn lost(&self) {
+        let _ = self.lost.clone().wait_for(|lost| *lost).await;
     }
 }
 
@@ -165,13 +177,20 @@ pub(crate) fn holder() -> String {
     format!("process {} on {}", std::process::id(), host.trim())
 }
 
-/// Signs of life, by the clock of the database.
-async fn beat(client: Client, schema: String, epoch: i64, every: Duration, lost: Arc<AtomicBool>) {
+/// Signs of life, by the clock of the database, some in each lifetime of a lease. Without an answer
+/// for a whole one somebody else may have it.
+async fn beat(
+    client: Client,
+    schema: String,
+    epoch: i64,
+    life: Duration,
+    ends: watch::Sender<bool>,
+) {
     let sql = "UPDATE serin.pulse SET seen_at = clock_timestamp() WHERE schema = $1 AND epoch = $2";
     loop {
-        tokio::time::sleep(every).await;
-        if !matches!(client.execute(sql, &[&schema, &epoch]).await, Ok(1)) {
-            lost.store(true, Ordering::Relaxed);
+        tokio::time::sleep(life / BEATS).await;
+        if !matches!(timeout(life, client.execute(sql, &[&schema, &epoch])).await, Ok(Ok(1))) {
+            let _ = ends.send(true);
             return;
         }
     }

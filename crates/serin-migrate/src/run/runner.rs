@@ -12,7 +12,11 @@ use super::world::World;
 use super::{brown, connect, gates, halt, report, shape, steps};
 use crate::{CatalogError, Migration, Plan, PlanError, Stage, catalog, plan};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_postgres::Client;
+
+/// Longest try to note what stopped it: the database may not answer.
+const NOTE: Duration = Duration::from_secs(5);
 
 /// Takes migrations of one schema through their stages. Cheap: it connects when it is asked for
 /// something, and everything it knows is in the database.
@@ -369,7 +373,7 @@ impl Runner {
     async fn go(&self, session: &mut Session<'_>, kept: &mut Kept, part: Part) -> Result<Status> {
         if let Err(error) = steps::part(session, kept, part).await {
             // Who has lost the database or the lease cannot note it.
-            let _ = session.stopped(kept.id, &error).await;
+            let _ = tokio::time::timeout(NOTE, session.stopped(kept.id, &error)).await;
             return Err(error);
         }
         report::status(&session.look, kept.id).await

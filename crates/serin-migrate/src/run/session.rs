@@ -21,6 +21,9 @@ const FENCED: &str = "SR001";
 /// Time between two tries to reach a server that does not answer.
 const RETRY: Duration = Duration::from_millis(100);
 
+/// What is said of a connection that is lost without an end.
+const SILENT: &str = "the session with the lock has ended, or gets no answer";
+
 /// A runner at work.
 pub(crate) struct Session<'a> {
     pub database: &'a Database,
@@ -95,14 +98,23 @@ impl<'a> Session<'a> {
     /// New connections after one was lost; waits for a server that does not answer.
     pub async fn renew(&mut self) -> Result<()> {
         let until = Instant::now() + Duration::from_millis(self.patience.server_ms);
+        let longest = Duration::from_millis(self.patience.lease_ms).max(RETRY);
         loop {
-            match self.reopened().await {
+            let reopened = tokio::time::timeout(longest, self.reopened()).await;
+            let reopened = reopened.unwrap_or_else(|_| Err(Error::Lost(SILENT.into())));
+            match reopened {
                 Err(Error::Connect { .. } | Error::Lost(_)) if Instant::now() < until => {
                     tokio::time::sleep(RETRY).await;
                 }
                 other => return other,
             }
         }
+    }
+
+    /// Comes back, with the reason, when the connection that holds the lease is lost.
+    pub async fn lost(&self) -> Error {
+        self.lease.lost().await;
+        Error::Lost(SILENT.into())
     }
 
     async fn reopened(&mut self) -> Result<()> {

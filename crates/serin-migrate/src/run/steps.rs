@@ -70,7 +70,21 @@ async fn found(session: &Session<'_>, kept: &mut Kept, part: Part, seq: usize) -
     Ok(is_done)
 }
 
+/// Not longer than the lease is held: a statement without an answer would be waited for for ever.
 async fn attempt(
+    session: &Session<'_>,
+    kept: &mut Kept,
+    part: Part,
+    seq: usize,
+    step: &Step,
+) -> Result<()> {
+    tokio::select! {
+        done = tried(session, kept, part, seq, step) => done,
+        lost = session.lost() => Err(lost),
+    }
+}
+
+async fn tried(
     session: &Session<'_>,
     kept: &mut Kept,
     part: Part,
