@@ -2,12 +2,11 @@
 //! server.
 
 use crate::session::{connect, said};
-use std::ffi::OsString;
+use serin_connect::{Address, Failure};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokio_postgres::config::Host;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::Client;
 
 /// What the names of copies begin with; the second they were made follows.
 const PREFIX: &str = "serin_scratch_";
@@ -24,7 +23,7 @@ const MAX_DUMP: usize = 64 << 20;
 /// A copy; [`Copy::close`] takes it away.
 #[derive(Debug)]
 pub struct Copy {
-    config: Config,
+    address: Address,
     name: String,
     owner: Client,
 }
@@ -68,18 +67,17 @@ impl Copy {
     /// # Errors
     /// [`CopyError`]; nothing is left behind then.
     pub async fn make(url: &str) -> Result<Self, CopyError> {
-        let config: Config =
-            url.parse().map_err(|_| CopyError::Connect("its address is none".into()))?;
-        let config = &config;
+        let address = Address::parse(url).map_err(|flaw| CopyError::Connect(flaw.to_string()))?;
         let program = pg_dump().ok_or(CopyError::NoDump)?;
-        let dump = dump(&program, config).await?;
+        let dump = dump(&program, &address).await?;
+        let config = address.config();
         let database = config.get_dbname().or(config.get_user()).unwrap_or("postgres");
-        let owner = connect(config, database).await.map_err(|e| CopyError::Connect(said(&e)))?;
+        let owner = connect(&address, database).await.map_err(unreachable)?;
         sweep(&owner).await;
         let name = format!("{PREFIX}{}_{}", now(), std::process::id());
         let create = format!("CREATE DATABASE \"{name}\" TEMPLATE template0");
         owner.batch_execute(&create).await.map_err(|error| CopyError::Create(said(&error)))?;
-        let copy = Self { config: config.clone(), name, owner };
+        let copy = Self { address, name, owner };
         match copy.restore(&dump).await {
             Ok(()) => Ok(copy),
             Err(error) => {
@@ -94,7 +92,7 @@ impl Copy {
     /// # Errors
     /// [`CopyError::Connect`].
     pub async fn session(&self) -> Result<Client, CopyError> {
-        connect(&self.config, &self.name).await.map_err(|error| CopyError::Connect(said(&error)))
+        connect(&self.address, &self.name).await.map_err(unreachable)
     }
 
     /// Takes it away.
@@ -109,6 +107,11 @@ impl Copy {
         let restored = session.batch_execute(dump).await;
         restored.map_err(|error| CopyError::Restore(said(&error)))
     }
+}
+
+#[allow(clippy::needless_pass_by_value)] // so that it can be given to `map_err`
+fn unreachable(failure: Failure) -> CopyError {
+    CopyError::Connect(failure.to_string())
 }
 
 /// Takes away copies that were left behind.
@@ -133,13 +136,11 @@ fn now() -> u64 {
 }
 
 /// The schema as SQL.
-async fn dump(program: &Path, config: &Config) -> Result<String, CopyError> {
+async fn dump(program: &Path, address: &Address) -> Result<String, CopyError> {
     let mut command = Command::new(program);
     command.args(["--schema-only", "--no-owner", "--no-publications", "--no-subscriptions"]);
     command.args(["--no-tablespaces", "--no-security-labels", "--no-password"]);
-    for (name, value) in environment(config) {
-        command.env(name, value);
-    }
+    command.envs(address.environment());
     command.env("PGOPTIONS", DUMP_LIMITS).env("PGCONNECT_TIMEOUT", "10").stdin(Stdio::null());
     let output: std::io::Result<Output> =
         match tokio::task::spawn_blocking(move || command.output()).await {
@@ -167,23 +168,6 @@ fn for_the_server(dump: &str) -> String {
         .lines()
         .filter(|line| !line.starts_with("\\restrict ") && !line.starts_with("\\unrestrict "));
     lines.filter(|line| *line != "CREATE SCHEMA public;").collect::<Vec<_>>().join("\n")
-}
-
-/// Where and as whom `pg_dump` connects.
-fn environment(config: &Config) -> Vec<(&'static str, OsString)> {
-    let mut set: Vec<(&str, OsString)> = Vec::new();
-    match config.get_hosts().first() {
-        Some(Host::Tcp(host)) => set.push(("PGHOST", host.into())),
-        #[cfg(unix)]
-        Some(Host::Unix(path)) => set.push(("PGHOST", path.into())),
-        None => {}
-    }
-    set.extend(config.get_ports().first().map(|port| ("PGPORT", port.to_string().into())));
-    set.extend(config.get_user().map(|user| ("PGUSER", user.into())));
-    set.extend(config.get_dbname().map(|name| ("PGDATABASE", name.into())));
-    let password = config.get_password().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    set.extend(password.map(|password| ("PGPASSWORD", password.into())));
-    set
 }
 
 /// The newest one here: it must be at least as new as the server.

@@ -1,15 +1,14 @@
 //! Connections to the server.
 
-use tokio_postgres::{Client, Config, Error, NoTls};
+use serin_connect::{Address, Failure};
+use tokio_postgres::{Client, Error};
 
 /// A session of one of the server's databases.
-pub(crate) async fn connect(config: &Config, database: &str) -> Result<Client, Error> {
-    let mut config = config.clone();
-    config.dbname(database).application_name("serin/lint");
-    let (client, connection) = config.connect(NoTls).await?;
-    // Ends with the client; what went wrong is told by its next query.
-    tokio::spawn(async move { drop(connection.await) });
-    Ok(client)
+pub(crate) async fn connect(address: &Address, database: &str) -> Result<Client, Failure> {
+    let named = |config: &mut tokio_postgres::Config| {
+        config.dbname(database).application_name("serin/lint");
+    };
+    address.with(named).connect().await
 }
 
 /// What the server said, without the noise around it.

@@ -4,6 +4,7 @@ use crate::{Error, Installation, user::User};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -49,6 +50,9 @@ pub struct Settings {
     pub durability: Durability,
     /// Further settings of the server, such as `("wal_level", "logical")`.
     pub parameters: Vec<(String, String)>,
+    /// Files in its folder of data, such as a key or `pg_hba.conf`: name and content. Only its user
+    /// reads them.
+    pub files: Vec<(String, String)>,
 }
 
 /// A running server, ended when dropped.
@@ -251,11 +255,25 @@ impl Cluster {
 
     /// Adds its settings; the last one of a name counts.
     fn configure(&self) -> Result<(), Error> {
+        for (name, content) in &self.settings.files {
+            self.lay(&self.data().join(name), content)?;
+        }
         let mut file = fs::OpenOptions::new()
             .append(true)
             .open(self.data().join("postgresql.conf"))
             .map_err(Error::io("postgresql.conf"))?;
         file.write_all(self.configuration().as_bytes()).map_err(Error::io("postgresql.conf"))
+    }
+
+    fn lay(&self, path: &Path, content: &str) -> Result<(), Error> {
+        let what = || format!("{}", path.display());
+        // One that initdb made is not this process's to open anew with another mode.
+        let _ = fs::remove_file(path);
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(path);
+        let mut file = file.map_err(Error::io(what()))?;
+        file.write_all(content.as_bytes()).map_err(Error::io(what()))?;
+        self.user.own(path)
     }
 
     fn configuration(&self) -> String {

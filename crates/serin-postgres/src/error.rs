@@ -27,6 +27,9 @@ pub enum Error {
         /// End of its log.
         log: String,
     },
+    /// No certificate could be made.
+    #[error("making a certificate: {0}")]
+    Certificate(#[from] rcgen::Error),
     /// The system refused something.
     #[error("{what}: {source}")]
     Io {

@@ -6,11 +6,13 @@
 //! - Ends only processes it started, and leaves no file behind.
 //! - Runs as a user that Postgres accepts: never as root.
 
+mod authority;
 mod cluster;
 mod error;
 mod found;
 mod user;
 
+pub use authority::{Authority, Signed, Subject, self_signed};
 pub use cluster::{Cluster, Durability, Settings};
 pub use error::Error;
 pub use found::{Installation, installations, newest};

@@ -1,26 +1,25 @@
 //! Connections by address.
 
-use super::error::{Error, said};
+use super::error::Error;
+use serin_connect::{Address, Failure};
 use std::time::Duration;
-use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::Client;
 
 /// Longest wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Connects to the database at `url`; `side` names it in errors.
+/// Connects to the database at `url`, as safely as its `sslmode` says; `side` names it in errors.
 ///
 /// # Errors
 /// [`Error::Address`], [`Error::Tls`], [`Error::Unreachable`]; none of them shows the address.
 pub async fn connect(url: &str, side: &'static str) -> Result<Client, Error> {
-    let mut config: Config = url.parse().map_err(|_| Error::Address { side })?;
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(Error::Tls { side });
-    }
-    config.connect_timeout(PATIENCE).application_name("serin compare");
-    let unreachable = |error| Error::Unreachable { side, reason: said(&error) };
-    let (client, connection) = config.connect(NoTls).await.map_err(unreachable)?;
-    // Ends with the client; how it ended is what the client's next call says.
-    tokio::spawn(connection);
-    Ok(client)
+    let address = Address::parse(url);
+    let address = address.map_err(|flaw| Error::Address { side, said: flaw.to_string() })?;
+    let set = |config: &mut tokio_postgres::Config| {
+        config.connect_timeout(PATIENCE).application_name("serin compare");
+    };
+    address.with(set).connect().await.map_err(|failure| match failure {
+        Failure::Tls(said) => Error::Tls { side, said },
+        Failure::Database(_) => Error::Unreachable { side, reason: failure.to_string() },
+    })
 }

@@ -5,19 +5,21 @@
 pub enum Error {
     /// An address that cannot be read. Not shown: it carries a password.
     #[error(
-        "the address of `{side}` cannot be read; write postgres://user:password@host:port/database"
+        "the address of `{side}` cannot be read: {said}; it looks like postgres://user:password@host:port/database"
     )]
     Address {
         /// `from` or `to`.
         side: &'static str,
+        /// What is wrong with it.
+        said: String,
     },
-    /// A connection that must be encrypted.
-    #[error(
-        "the address of `{side}` asks for TLS (sslmode), which is not offered yet; compare from the database's own host, or through a tunnel, with sslmode=disable"
-    )]
+    /// The connection cannot be made as safe as was asked.
+    #[error("`{side}` is not connected to: {said}")]
     Tls {
         /// `from` or `to`.
         side: &'static str,
+        /// Why not, and what to do.
+        said: String,
     },
     /// A database that cannot be reached, or lets nobody in.
     #[error("`{side}` cannot be reached: {reason}")]

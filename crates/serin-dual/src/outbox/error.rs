@@ -17,6 +17,24 @@ pub enum Error {
         #[source]
         source: tokio_postgres::Error,
     },
+    /// An address that cannot be read. Not shown: it carries a password.
+    #[error(
+        "the address of the {side} store cannot be read: {said}; it looks like postgres://user:password@host:port/database"
+    )]
+    Address {
+        /// Which one.
+        side: Side,
+        /// What is wrong with it.
+        said: String,
+    },
+    /// The connection cannot be made as safe as was asked.
+    #[error("the {side} store is not connected to: {said}")]
+    Tls {
+        /// Which one.
+        side: Side,
+        /// Why not, and what to do.
+        said: String,
+    },
     /// It is not known whether the write was committed.
     #[error(
         "the {side} store was lost during the commit, so the write may be in it or not; read it again: {}",

@@ -4,11 +4,12 @@ use super::error::Error;
 use super::worker::{Round, Worker};
 use super::{Pair, Stores};
 use crate::phase::Side;
+use serin_connect::{Address, Failure};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 /// Longest pause before connecting again.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -19,10 +20,10 @@ pub trait Connect: Send + Sync {
     fn connect(&self, side: Side) -> impl Future<Output = Result<Client, Error>> + Send;
 }
 
-/// Connects by address, without TLS.
+/// Connects by address, as safely as its `sslmode` says.
 #[derive(Clone)]
 pub struct Urls {
-    /// Of the old store: `postgres://user:password@host:port/database`.
+    /// Of the old store: `postgres://user:password@host:port/database?sslmode=verify-full`.
     pub old: String,
     /// Of the new store.
     pub new: String,
@@ -41,11 +42,12 @@ impl Connect for Urls {
             Side::Old => &self.old,
             Side::New => &self.new,
         };
-        let connected = tokio_postgres::connect(url, NoTls).await;
-        let (client, connection) = connected.map_err(Error::at(side, "connecting"))?;
-        // Ends with the client; how it ended is what the client's next call says.
-        tokio::spawn(connection);
-        Ok(client)
+        let address = Address::parse(url);
+        let address = address.map_err(|flaw| Error::Address { side, said: flaw.to_string() })?;
+        address.connect().await.map_err(|failure| match failure {
+            Failure::Tls(said) => Error::Tls { side, said },
+            Failure::Database(error) => Error::at(side, "connecting")(error),
+        })
     }
 }
 
@@ -53,7 +55,7 @@ impl Urls {
     /// A connection to each.
     ///
     /// # Errors
-    /// [`Error::Database`] when one does not answer.
+    /// [`Error::Database`] when one does not answer, [`Error::Tls`], [`Error::Address`].
     pub async fn pair(&self) -> Result<Pair, Error> {
         Ok(Pair::new(self.connect(Side::Old).await?, self.connect(Side::New).await?))
     }

@@ -304,9 +304,11 @@ async fn what_cannot_be_compared_is_said() {
     let error = two.try_compare(&request("t")).await.unwrap_err().to_string();
     assert!(error.contains("more") && error.contains("--except"), "{error}");
     let secret = "postgres://someone:s3cret@127.0.0.1:1/none?connect_timeout=1";
+    let no_tls = two.cluster.url(&two.from).replace('@', ":s3cret@") + "?sslmode=require";
     for (url, expected) in [
         (secret, "cannot be reached"),
-        ("postgres://u:s3cret@h/d?sslmode=require", "TLS"),
+        (no_tls.as_str(), "does not speak TLS"),
+        ("postgres://u:s3cret@h/d?sslmode=verify-full", "sslrootcert=FILE"),
         ("postgres://u:s3cret@h:port/d", "cannot be read"),
     ] {
         let error = connect(url, "from").await.unwrap_err().to_string();

@@ -20,8 +20,11 @@ pub struct Lab {
 impl Lab {
     pub fn start() -> Result<Self> {
         let parameters = PARAMETERS.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let settings =
-            Settings { durability: Durability::Full, parameters: parameters.into_iter().collect() };
+        let settings = Settings {
+            durability: Durability::Full,
+            parameters: parameters.into_iter().collect(),
+            ..Settings::default()
+        };
         let cluster = Cluster::start(&newest()?, &settings)?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

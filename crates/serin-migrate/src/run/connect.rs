@@ -2,8 +2,9 @@
 
 use super::error::{Error, Result, chain};
 use crate::{Flaw, Ident, literal};
+use serin_connect::{Address, Failure};
 use std::time::Duration;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::Client;
 
 /// Oldest server: the first with range scans over places and replaceable triggers.
 const OLDEST: i32 = 14;
@@ -17,14 +18,14 @@ const NAMED: usize = 40;
 /// Where the database is, and which schema of it.
 #[derive(Clone)]
 pub struct Database {
-    config: Config,
+    address: Address,
     schema: Ident,
 }
 
 /// Without the password.
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = self.config.get_dbname().unwrap_or_default();
+        let name = self.address.config().get_dbname().unwrap_or_default();
         f.debug_struct("Database").field("name", &name).field("schema", &self.schema).finish()
     }
 }
@@ -41,15 +42,17 @@ pub(crate) enum Purpose {
 }
 
 impl Database {
-    /// From an address such as `postgres://user@host:5432/name`.
+    /// From an address such as `postgres://user@host:5432/name?sslmode=verify-full`.
     ///
     /// # Errors
     /// [`Error::Address`].
     pub fn new(url: &str, schema: Ident) -> Result<Self> {
-        let mut config: Config =
-            url.parse().map_err(|error| Error::Address { said: chain(&error) })?;
-        config.connect_timeout(CONNECT).keepalives_idle(Duration::from_secs(15));
-        Ok(Self { config, schema })
+        let address = Address::parse(url);
+        let address = address.map_err(|flaw| Error::Address { said: flaw.to_string() })?;
+        let address = address.with(|config| {
+            config.connect_timeout(CONNECT).keepalives_idle(Duration::from_secs(15));
+        });
+        Ok(Self { address, schema })
     }
 
     /// The schema whose tables change.
@@ -80,11 +83,13 @@ impl Database {
 
     /// A connection, set up so that nobody's settings of the role or database come in between.
     pub(crate) async fn connect(&self, purpose: Purpose) -> Result<Client> {
-        let mut config = self.config.clone();
-        config.application_name(self.application(purpose));
-        let refused = |error: tokio_postgres::Error| Error::Connect { said: chain(&error) };
-        let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
-        tokio::spawn(connection);
+        let named = |config: &mut tokio_postgres::Config| {
+            config.application_name(self.application(purpose));
+        };
+        let client = self.address.with(named).connect().await.map_err(|failure| match failure {
+            Failure::Tls(said) => Error::Tls(said),
+            Failure::Database(error) => Error::Connect { said: chain(&error) },
+        })?;
         self.settle(&client).await?;
         Ok(client)
     }

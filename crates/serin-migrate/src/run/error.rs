@@ -24,6 +24,9 @@ pub enum Error {
         /// What was said.
         said: String,
     },
+    /// The connection cannot be made as safe as was asked.
+    #[error("the database is not connected to: {0}")]
+    Tls(String),
     /// The server is none that this works with.
     #[error("{0}")]
     Unfit(String),

@@ -243,11 +243,12 @@ fn value(name: &str, values: &Values) -> Line {
 fn failure(error: &Error) -> Failure {
     let (exit, code) = match error {
         Error::Unreachable { .. } => (Exit::Unreachable, "unreachable"),
+        Error::Tls { .. } => (Exit::Unreachable, "tls"),
         Error::Database { .. } => (Exit::Internal, "database"),
         Error::NoTable { .. } => (Exit::Usage, "unknown-table"),
         Error::NoColumn { .. } | Error::Columns(_) => (Exit::Usage, "columns"),
         Error::NoKey | Error::NullKey { .. } | Error::NotUnique { .. } => (Exit::Usage, "key"),
-        Error::Address { .. } | Error::Tls { .. } => (Exit::Usage, "address"),
+        Error::Address { .. } => (Exit::Usage, "address"),
     };
     Failure::new(exit, code, error.to_string()).hint(
         "`serin help migrate compare` has the options; docs/store-to-store.md has the reasons",

@@ -8,6 +8,7 @@ mod service;
 mod steered;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
 
 use serde_json::Value;
 use serin_postgres::{Cluster, shared};
