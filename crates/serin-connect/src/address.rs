@@ -121,14 +121,17 @@ impl Address {
 
     async fn plainly(&self) -> Result<Client, Failure> {
         let mut config = self.config.clone();
-        let (client, connection) = config.ssl_mode(SslMode::Disable).connect(NoTls).await?;
+        let connecting = config.ssl_mode(SslMode::Disable).connect(NoTls);
+        let (client, connection) = Box::pin(connecting).await?;
         tokio::spawn(connection);
         Ok(client)
     }
 
     async fn safely(&self, tls: &Connector, mode: SslMode) -> Result<Client, Failure> {
         let mut config = self.config.clone();
-        let (client, connection) = config.ssl_mode(mode).connect(tls.clone()).await?;
+        // A handshake is large, and would be part of every future that waits for a connection.
+        let connecting = config.ssl_mode(mode).connect(tls.clone());
+        let (client, connection) = Box::pin(connecting).await?;
         tokio::spawn(connection);
         Ok(client)
     }
