@@ -6,7 +6,8 @@ mod steps;
 use crate::engine::{convict, fresh, keep};
 use crate::outlook::units;
 use crate::{
-    Generation, Millis, PauseReason, Phase, RevisionId, Rollout, Service, Step, Timestamp, Weight,
+    FlagEvidence, Generation, Millis, PauseReason, Phase, RevisionId, Rollout, Service, Step,
+    Timestamp, Weight,
 };
 use serde::{Deserialize, Serialize};
 use serin_stats::Assessment;
@@ -51,6 +52,8 @@ pub enum WaitingOn {
     },
     /// Any traffic that can be judged.
     Traffic,
+    /// Any outcome of a user that the app reports.
+    Outcomes,
     /// Requests that still run on a revision that is leaving.
     Drain { revision: RevisionId, in_flight: u64 },
     /// Instances of this revision that give their places away and are not gone.
@@ -70,6 +73,10 @@ pub enum WaitingOn {
     /// A winner among the arms of an experiment.
     Experiment { standing: String, missing: String, left: Millis },
 }
+
+/// Where the evidence of a flag comes from when no request says anything.
+const NO_OUTCOMES: &str = "outcomes: none of a user with the new variant was reported yet; the app \
+     sends them to $FEATURE_FLAGS_URL/v1/flag-outcomes, or spans to /v1/traces";
 
 impl fmt::Display for WaitingOn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,6 +117,7 @@ impl fmt::Display for WaitingOn {
             Self::Traffic => {
                 f.write_str("traffic: no request on the candidate could be judged yet")
             }
+            Self::Outcomes => f.write_str(NO_OUTCOMES),
             Self::Drain { revision, in_flight: 0 } => {
                 write!(f, "instances of {} to stop", revision.version)
             }
@@ -206,8 +214,14 @@ fn of_kind(service: &Service, waits: WaitingOn) -> WaitingOn {
         {
             acknowledgement(service)
         }
+        WaitingOn::Traffic if is_reported(service) => WaitingOn::Outcomes,
         waits => waits,
     }
+}
+
+/// Whether users are judged by what the app reports.
+fn is_reported(service: &Service) -> bool {
+    service.spec.flag.as_ref().is_some_and(|flag| flag.evidence == FlagEvidence::Reported)
 }
 
 fn acknowledgement(service: &Service) -> WaitingOn {

@@ -23,10 +23,24 @@ pub struct FlagSpec {
     pub set: String,
     /// Key of the flag in the set.
     pub key: String,
-    /// The service whose requests carry the flag.
+    /// The service whose users are judged; its requests carry the flag, if it has any.
     pub carrier: ServiceName,
     /// What users get who do not get anything new: trusted from the start.
     pub off: RevisionId,
+    /// What is said of users.
+    #[serde(default)]
+    pub evidence: FlagEvidence,
+}
+
+/// What says how users of a flag fare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FlagEvidence {
+    /// Their requests, which pass through the data plane.
+    #[default]
+    Traffic,
+    /// The app, which reports outcomes.
+    Reported,
 }
 
 /// Flags that the requests of a service carry: evaluated by the data plane, told to the app in the

@@ -50,7 +50,7 @@ pub use event::{
 };
 pub use explain::{WaitingOn, waiting_on};
 pub use fact::{Entry, Fact, Severity};
-pub use flag::{CarriedFlags, Exposure, FlagSource, FlagSpec};
+pub use flag::{CarriedFlags, Exposure, FlagEvidence, FlagSource, FlagSpec};
 pub use id::{Digest, Generation, IdError, RevisionId, ServiceName, Version, Weight};
 pub use lifecycle::{
     Boarded, Departure, Hold, Kept, KeptFor, Leftover, LeftoverKind, Queued, Recovery, Timetable,

@@ -23,6 +23,7 @@ fn flag(steps: Vec<Step>) -> World {
         key: "new_checkout".into(),
         carrier: "shop".parse().unwrap(),
         off: id("off@0a"),
+        evidence: FlagEvidence::Traffic,
     };
     World::of(flag.service(schedule, Millis::secs(60)).unwrap())
 }
@@ -204,6 +205,19 @@ fn without_users_nothing_passes_and_after_the_deadline_a_person_is_asked() {
     assert_eq!(world.rollout().paused, Some(PauseReason::Inconclusive), "{}", world.waiting);
     assert_eq!(weight(&world), 5);
     assert!(world.told.iter().any(|line| line.contains("no request")), "{:?}", world.told);
+}
+
+#[test]
+fn whoever_waits_is_told_where_evidence_comes_from() {
+    let mut world = on_trial(ladder());
+    world.report();
+    assert_eq!(waiting_on(&world.service, world.now), WaitingOn::Traffic);
+    let mut reported = world.service.clone();
+    let flag = reported.spec.flag.as_mut().unwrap();
+    flag.evidence = FlagEvidence::Reported;
+    let waits = waiting_on(&reported, world.now);
+    assert_eq!(waits, WaitingOn::Outcomes);
+    assert!(waits.to_string().contains("$FEATURE_FLAGS_URL/v1/flag-outcomes"), "{waits}");
 }
 
 #[test]

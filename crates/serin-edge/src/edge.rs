@@ -2,6 +2,7 @@
 
 use crate::follow::Lines;
 use crate::met::Watcher;
+use crate::otlp::Spans;
 use crate::revision::Revision;
 use crate::set::Source;
 use crate::signature::Signer;
@@ -47,6 +48,7 @@ pub struct Edge {
     pub(crate) tally: Tally,
     /// Who is told of users in releases.
     pub(crate) watcher: OnceLock<Arc<dyn Watcher>>,
+    pub(crate) spans: Spans,
     streams: AtomicUsize,
     max_streams: usize,
 }
@@ -63,6 +65,7 @@ impl Edge {
             signer: Signer::new(&settings.key),
             tally: Tally::default(),
             watcher: OnceLock::new(),
+            spans: Spans::default(),
             streams: AtomicUsize::new(0),
             max_streams: settings.max_streams,
         })

@@ -1,6 +1,7 @@
 //! Users who were given an arm of a release, told to whoever judges releases.
 
 use crate::edge::Edge;
+use crate::outcome::{Outcome, Taken};
 use crate::set::Set;
 use serin_flags::{Arm, Context};
 
@@ -24,6 +25,9 @@ pub struct Met<'a> {
 pub trait Watcher: Send + Sync {
     /// A user was given an arm; called on the threads that serve, so it must be quick.
     fn met(&self, met: Met<'_>);
+
+    /// An app says what became of a user in a release; called there too.
+    fn outcome(&self, outcome: &Outcome<'_>) -> Taken;
 }
 
 impl Edge {
@@ -52,11 +56,7 @@ impl Edge {
             return;
         };
         let is_drawn = drawn == variant;
-        let arm = match own {
-            own if is_drawn => own,
-            Arm::Treatment => Arm::Control,
-            Arm::Control => Arm::Treatment,
-        };
+        let arm = if is_drawn { own } else { own.other() };
         watcher.met(Met { set: set.name(), flag, arm, user, drawn: is_drawn });
     }
 }

@@ -18,6 +18,7 @@ pub fn answer(call: &Call<'_>) -> Response<Body> {
     if let Some(only) = &call.grant.only {
         counts.evaluations.retain(|one| one.answer.set == *only);
         counts.unknown.retain(|one| one.set == *only);
+        counts.outcomes.retain(|one| one.set == *only);
     }
     text(StatusCode::OK, exposition(&counts))
 }
@@ -48,6 +49,15 @@ pub fn exposition(counts: &Counts) -> String {
     for one in &counts.unknown {
         let labels = [("flag", one.key.as_str()), ("set", &one.set)];
         line(&mut out, "feature_flag_unknown_total", &labels, one.count);
+    }
+    out.push_str(
+        "# HELP feature_flag_outcome_total Outcomes of users that apps reported.\n\
+         # TYPE feature_flag_outcome_total counter\n",
+    );
+    for one in &counts.outcomes {
+        let labels =
+            [("flag", one.flag.as_str()), ("set", &one.set), ("taken", one.taken.as_str())];
+        line(&mut out, "feature_flag_outcome_total", &labels, one.count);
     }
     let _ = write!(
         out,

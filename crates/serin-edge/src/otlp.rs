@@ -1,8 +1,16 @@
 //! OpenTelemetry: the events of clients that evaluate themselves (`feature_flag.evaluation`), as
 //! log records or as events of spans, in protobuf or JSON. Everything else in them is skipped.
+//!
+//! How the span ended within which a flag was evaluated is what became of the user: an outcome.
+
+mod spans;
+mod wire;
+
+pub use spans::Spans;
 
 use crate::body::Body;
-use crate::clock::now_s;
+use crate::clock::{now_ms, now_s};
+use crate::outcome::{Ended, Said};
 use crate::routes::{self, Call, denied, json, status, text};
 use crate::set::Set;
 use crate::tally::{Answer, Protocol};
@@ -10,8 +18,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use prost::Message;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serin_flags::Context;
+use spans::{Ending, Evaluated, SpanId};
+use wire::{Attribute, ERROR, Logs, Span, Traces};
 
 /// Where log records are sent.
 pub const LOGS: &str = "/v1/logs";
@@ -21,89 +31,8 @@ pub const TRACES: &str = "/v1/traces";
 const EVENT: &str = "feature_flag.evaluation";
 /// Its name before the convention was settled.
 const OLD_EVENT: &str = "feature_flag";
-
-/// What lies around the records: a request has resources, these have scopes, these have records.
-macro_rules! around {
-    ($all:ident, $resource:ident, $scope:ident, $item:ident, $names:literal) => {
-        #[derive(Clone, PartialEq, Message, Deserialize)]
-        #[serde(default, rename_all = "camelCase")]
-        struct $all {
-            #[prost(message, repeated, tag = "1")]
-            #[serde(alias = "resourceLogs", alias = "resourceSpans")]
-            resources: Vec<$resource>,
-        }
-
-        #[derive(Clone, PartialEq, Message, Deserialize)]
-        #[serde(default, rename_all = "camelCase")]
-        struct $resource {
-            #[prost(message, repeated, tag = "2")]
-            #[serde(alias = "scopeLogs", alias = "scopeSpans")]
-            scopes: Vec<$scope>,
-        }
-
-        #[derive(Clone, PartialEq, Message, Deserialize)]
-        #[serde(default, rename_all = "camelCase")]
-        struct $scope {
-            #[prost(message, repeated, tag = "2")]
-            #[serde(alias = $names)]
-            items: Vec<$item>,
-        }
-
-        impl $all {
-            fn items(self) -> impl Iterator<Item = $item> {
-                let scopes = self.resources.into_iter().flat_map(|resource| resource.scopes);
-                scopes.flat_map(|scope| scope.items)
-            }
-        }
-    };
-}
-
-around!(Logs, ResourceLogs, ScopeLogs, Record, "logRecords");
-around!(Traces, ResourceSpans, ScopeSpans, Span, "spans");
-
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Record {
-    #[prost(message, repeated, tag = "6")]
-    attributes: Vec<Attribute>,
-    #[prost(string, tag = "12")]
-    event_name: String,
-}
-
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Span {
-    #[prost(message, repeated, tag = "11")]
-    events: Vec<Event>,
-}
-
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Event {
-    #[prost(string, tag = "2")]
-    name: String,
-    #[prost(message, repeated, tag = "3")]
-    attributes: Vec<Attribute>,
-}
-
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Attribute {
-    #[prost(string, tag = "1")]
-    key: String,
-    #[prost(message, optional, tag = "2")]
-    value: Option<Text>,
-}
-
-/// A value, as far as it is text or a truth value.
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Text {
-    #[prost(string, optional, tag = "1")]
-    string_value: Option<String>,
-    #[prost(bool, optional, tag = "2")]
-    bool_value: Option<bool>,
-}
+/// Whom a flag was evaluated for.
+const USER: &str = "feature_flag.context.id";
 
 /// How a request is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -125,13 +54,23 @@ pub async fn answer(call: Call<'_>, body: Incoming) -> Response<Body> {
         Ok(body) => body,
         Err(code) => return status(code),
     };
-    let events =
-        if call.parts.uri.path() == LOGS { logs(&body, form) } else { traces(&body, form) };
-    let Some(events) = events else { return status(StatusCode::BAD_REQUEST) };
-    for attributes in events {
-        count(&call, &attributes);
+    let is_logs = call.parts.uri.path() == LOGS;
+    let told = if is_logs { logs(&body, form) } else { traces(&body, form) };
+    let Some(told) = told else { return status(StatusCode::BAD_REQUEST) };
+    for one in &told {
+        take(&call, one);
     }
     taken(form)
+}
+
+/// Something that is told of a flag, or of a span.
+#[derive(Default)]
+struct Told {
+    attributes: Vec<Attribute>,
+    /// A client has evaluated the flag. Otherwise it only says which one a span was under.
+    is_evaluation: bool,
+    span: Option<SpanId>,
+    ending: Option<Ending>,
 }
 
 fn form(headers: &HeaderMap) -> Option<Form> {
@@ -162,17 +101,50 @@ fn read<M: Message + Default + DeserializeOwned>(body: &Bytes, form: Form) -> Op
     }
 }
 
-fn logs(body: &Bytes, form: Form) -> Option<Vec<Vec<Attribute>>> {
-    let is_one = |record: &Record| {
-        is_event(&record.event_name) || find(&record.attributes, "event.name").is_some_and(is_event)
-    };
-    let records = read::<Logs>(body, form)?.items().filter(is_one);
-    Some(records.map(|record| record.attributes).collect())
+fn logs(body: &Bytes, form: Form) -> Option<Vec<Told>> {
+    let told = read::<Logs>(body, form)?.items().filter_map(|record| {
+        let named = find(&record.attributes, "event.name");
+        let is_one = is_event(&record.event_name) || named.is_some_and(is_event);
+        let span = span_id(&record.trace_id, &record.span_id);
+        let attributes = record.attributes;
+        is_one.then_some(Told { attributes, is_evaluation: true, span, ending: None })
+    });
+    Some(told.collect())
 }
 
-fn traces(body: &Bytes, form: Form) -> Option<Vec<Vec<Attribute>>> {
-    let events = read::<Traces>(body, form)?.items().flat_map(|span| span.events);
-    Some(events.filter(|event| is_event(&event.name)).map(|event| event.attributes).collect())
+fn traces(body: &Bytes, form: Form) -> Option<Vec<Told>> {
+    Some(read::<Traces>(body, form)?.items().flat_map(of_span).collect())
+}
+
+/// What a span tells: its evaluations, the flag that it is under, and that it has ended.
+fn of_span(span: Span) -> Vec<Told> {
+    let (id, ending) = (span_id(&span.trace_id, &span.span_id), Some(ending(&span)));
+    let user = span.attributes.iter().find(|attribute| attribute.key == USER).cloned();
+    let evaluations = span.events.into_iter().filter(|event| is_event(&event.name));
+    let mut told: Vec<Told> = evaluations
+        .map(|event| {
+            let mut attributes = event.attributes;
+            attributes.extend(user.clone());
+            Told { attributes, is_evaluation: true, span: id, ending }
+        })
+        .collect();
+    // Last, and also without a flag: evaluations that came as log records wait for it.
+    let attributes = span.attributes;
+    told.push(Told { attributes, is_evaluation: false, span: id, ending });
+    told
+}
+
+fn ending(span: &Span) -> Ending {
+    let (from, to) = (span.start_time_unix_nano, span.end_time_unix_nano);
+    Ending {
+        failed: span.status.as_ref().is_some_and(|status| status.code == ERROR),
+        took_us: (from > 0).then(|| to.checked_sub(from)).flatten().map(|ns| ns / 1_000),
+        at_ms: to / 1_000_000,
+    }
+}
+
+fn span_id(trace: &[u8], span: &[u8]) -> Option<SpanId> {
+    [trace, span].concat().try_into().ok()
 }
 
 fn is_event(name: &str) -> bool {
@@ -188,19 +160,76 @@ fn find<'a>(attributes: &'a [Attribute], key: &str) -> Option<&'a str> {
     }
 }
 
-fn count(call: &Call<'_>, attributes: &[Attribute]) {
-    let get = |key: &str| find(attributes, key);
-    let Some(flag) = get("feature_flag.key") else { return };
+fn take(call: &Call<'_>, told: &Told) {
+    let get = |key: &str| find(&told.attributes, key);
+    let flag = get("feature_flag.key");
     // A report about a set that the token is not for is nobody's.
-    let Ok(set) = call.set(get("feature_flag.set.id")) else { return };
-    let name = set.map_or("", |set| set.name());
+    let set = flag.and_then(|_| call.set(get("feature_flag.set.id")).ok());
+    if let Some((flag, set)) = flag.zip(set) {
+        if told.is_evaluation {
+            count(call, set.map(|set| &**set), flag, &told.attributes);
+        }
+        let variant = get("feature_flag.result.variant").or_else(|| get("feature_flag.variant"));
+        if let Some(((user, variant), set)) = get(USER).zip(variant).zip(set) {
+            let text = str::to_owned;
+            let (flag, user, variant) = (text(flag), text(user), text(variant));
+            let what = Evaluated { set: set.name().to_owned(), flag, user, variant };
+            evaluated(call, &what, told);
+        }
+    }
+    let edge = &call.worker.edge;
+    let over = told.span.zip(told.ending).filter(|_| !told.is_evaluation && edge.is_judging());
+    let Some((span, ending)) = over else { return };
+    for what in edge.spans.ended(span, ending) {
+        outcome(call, &what, span, ending);
+    }
+}
+
+/// What became of the user is known when the span has ended.
+fn evaluated(call: &Call<'_>, what: &Evaluated, told: &Told) {
+    let edge = &call.worker.edge;
+    let Some(span) = told.span.filter(|_| edge.is_judging() && !what.user.is_empty()) else {
+        return;
+    };
+    match told.ending {
+        Some(ending) => outcome(call, what, span, ending),
+        None => {
+            if let Some(ending) = edge.spans.evaluated(span, what.clone()) {
+                outcome(call, what, span, ending);
+            }
+        }
+    }
+}
+
+fn outcome(call: &Call<'_>, what: &Evaluated, span: SpanId, ending: Ending) {
+    let Some(set) = call.world.sets.get(&what.set) else { return };
+    let mut context = Context::new();
+    context.set_targeting_key(what.user.as_str());
+    let mut id = span.to_vec();
+    id.extend_from_slice(what.flag.as_bytes());
+    id.push(0);
+    id.extend_from_slice(what.user.as_bytes());
+    let age_ms = if ending.at_ms > 0 { now_ms().saturating_sub(ending.at_ms) } else { 0 };
+    let said = Said {
+        flag: &what.flag,
+        variant: Some(&what.variant),
+        context: &context,
+        ended: Ended { failed: ending.failed, took_us: ending.took_us, reached: false },
+        id: Some(&id),
+        age_ms,
+    };
+    call.worker.edge.outcome(set, &said, now_s());
+}
+
+fn count(call: &Call<'_>, set: Option<&Set>, flag: &str, attributes: &[Attribute]) {
+    let get = |key: &str| find(attributes, key);
+    let name = set.map_or("", Set::name);
     let tally = &call.worker.edge.tally;
     if !set.is_some_and(|set| has(set, flag)) {
         return tally.unknown(name, flag, 1);
     }
     let variant = get("feature_flag.result.variant").or_else(|| get("feature_flag.variant"));
-    let user = get("feature_flag.context.id");
-    if let Some(((user, variant), set)) = user.zip(variant).zip(set) {
+    if let Some(((user, variant), set)) = get(USER).zip(variant).zip(set) {
         call.worker.edge.reported(set, flag, user, variant, now_s());
     }
     let error = get("error.type");

@@ -5,7 +5,7 @@ use crate::body::Body;
 use crate::serve::{Life, Worker};
 use crate::set::Set;
 use crate::world::World;
-use crate::{cors, follow, grpc, metrics, ofrep, otlp, unleash};
+use crate::{cors, follow, grpc, metrics, ofrep, otlp, outcome, unleash};
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -115,10 +115,11 @@ async fn dispatch(
         (Method::POST, _) if path.starts_with(ofrep::FLAGS) => ofrep::answer(call, body).await,
         (_, _) if path.starts_with(unleash::API) => unleash::answer(call, body).await,
         (Method::POST, otlp::LOGS | otlp::TRACES) => otlp::answer(call, body).await,
+        (Method::POST, outcome::PATH) => outcome::answer(call, body).await,
         (Method::GET, follow::PATH) => follow::answer(&call),
         (Method::GET, metrics::PATH) => metrics::answer(&call),
         (Method::GET, path) if is_open(path) => text(StatusCode::OK, "ok\n"),
-        (_, ofrep::FLAGS) => status(StatusCode::METHOD_NOT_ALLOWED),
+        (_, ofrep::FLAGS | outcome::PATH) => status(StatusCode::METHOD_NOT_ALLOWED),
         _ => status(StatusCode::NOT_FOUND),
     }
 }

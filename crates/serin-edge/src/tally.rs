@@ -3,6 +3,7 @@
 //! Answers count in cells of their own, without a lock; what clients report counts in one bounded
 //! list.
 
+use crate::outcome::Taken;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -98,6 +99,19 @@ pub struct Unknown {
     pub count: u64,
 }
 
+/// What was done with the outcomes of a flag that apps report. Cumulative since the process began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcomes {
+    /// The set.
+    pub set: String,
+    /// The flag.
+    pub flag: String,
+    /// What was done with them.
+    pub taken: Taken,
+    /// With how many.
+    pub count: u64,
+}
+
 /// Everything counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
@@ -105,6 +119,9 @@ pub struct Counts {
     pub evaluations: Vec<Evaluations>,
     /// Keys without a flag, at most 1 000.
     pub unknown: Vec<Unknown>,
+    /// Outcomes that apps reported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outcomes: Vec<Outcomes>,
     /// Reports and unknown keys for which there was no more room.
     pub forgotten: u64,
     /// Open event streams.
@@ -194,6 +211,7 @@ struct Kept {
     named: BTreeMap<(String, String), Vec<Arc<Named>>>,
     reported: BTreeMap<Answer, u64>,
     unknown: BTreeMap<(String, String), u64>,
+    outcomes: BTreeMap<(String, String, Taken), u64>,
     forgotten: u64,
 }
 
@@ -263,6 +281,13 @@ impl Tally {
         add(&mut kept.unknown, MAX_UNKNOWN, &mut kept.forgotten, name, count);
     }
 
+    /// Counts what was done with an outcome of a flag that is known.
+    pub fn outcome(&self, set: &str, flag: &str, taken: Taken) {
+        let mut kept = self.lock();
+        let (kept, name) = (&mut *kept, (set.to_owned(), flag.to_owned(), taken));
+        add(&mut kept.outcomes, MAX_REPORTED, &mut kept.forgotten, name, 1);
+    }
+
     /// Everything counted so far; the streams are not known here.
     pub fn read(&self) -> Counts {
         let kept = self.lock();
@@ -276,7 +301,14 @@ impl Tally {
             key: key.clone(),
             count: *count,
         });
+        let outcomes = kept.outcomes.iter().map(|((set, flag, taken), count)| Outcomes {
+            set: set.clone(),
+            flag: flag.clone(),
+            taken: *taken,
+            count: *count,
+        });
         Counts {
+            outcomes: outcomes.collect(),
             evaluations: all
                 .into_iter()
                 .map(|(answer, count)| Evaluations { answer, count })

@@ -102,6 +102,17 @@ pub enum Arm {
     Control,
 }
 
+impl Arm {
+    /// The one that it is compared with.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Treatment => Self::Control,
+            Self::Control => Self::Treatment,
+        }
+    }
+}
+
 /// Why a flag could not be evaluated. The caller uses the default in its code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {details}")]

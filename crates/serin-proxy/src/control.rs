@@ -350,7 +350,9 @@ impl Control {
             }
         }
         let shared = &self.table.shared;
-        shared.sessions.report(shared.clock.now_ms(), &mut all);
+        let now_ms = shared.clock.now_ms();
+        shared.reported.report(now_ms, &mut all);
+        shared.sessions.report(now_ms, &mut all);
         level(&mut all);
         self.seq.set(self.seq.get() + 1);
         if all.closed_through_s != u64::MAX {

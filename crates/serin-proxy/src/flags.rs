@@ -54,6 +54,8 @@ pub struct Watched<'a> {
     bucket_by: Option<&'a str>,
     /// What counts as success.
     goal: Option<&'a serin_flags::Goal>,
+    /// Its evidence is what apps report.
+    pub reported: bool,
 }
 
 /// Releases of `set` that are judged by the requests of `carrier`.
@@ -61,7 +63,8 @@ pub fn watched<'a>(
     set: &'a SetDefinition,
     carrier: &'a str,
 ) -> impl Iterator<Item = Watched<'a>> + 'a {
-    set.flags.iter().filter_map(move |(key, flag)| watch(key.as_str(), flag, carrier))
+    let all = set.flags.iter().filter_map(move |(key, flag)| watch(key.as_str(), flag, carrier));
+    all.filter(|watched| !watched.reported)
 }
 
 /// Keys of flags that were released by the requests of `carrier`, over or not: the app relies on
@@ -101,6 +104,7 @@ fn watch<'a>(key: &'a str, flag: &'a Definition, carrier: &str) -> Option<Watche
         window_s: u64::from(judged.window_s.clamp(1, MAX_WINDOW_S)),
         bucket_by: flag.bucket_by.as_deref(),
         goal: judged.goal.as_ref(),
+        reported: judged.reported,
     })
 }
 
@@ -127,6 +131,11 @@ impl Watched<'_> {
         }
     }
 
+    /// The attribute that is bucketed, where it is not the targeting key.
+    pub fn bucket_by(&self) -> Option<&str> {
+        self.bucket_by
+    }
+
     /// Whether users are drawn by what they are called.
     pub fn is_by_user(&self) -> bool {
         self.bucket_by.is_none()
@@ -143,12 +152,8 @@ impl Counted {
     }
 
     fn part(&self, arm: Arm, context: &Context<'_>) -> Option<Part> {
-        let text = |name: &str| context.get(name).and_then(plain);
-        let who = context.targeting_key().map(Cow::Borrowed);
-        let unit = match &self.bucket_by {
-            Some(name) => text(name).or_else(|| who.clone())?,
-            None => who.clone()?,
-        };
+        let who = context.targeting_key();
+        let unit = unit(self.bucket_by.as_deref(), context)?;
         let count = match arm {
             Arm::Treatment => &self.treatment,
             Arm::Control => &self.control,
@@ -157,6 +162,12 @@ impl Counted {
         let who = who.map_or(user, |who| self.salt.user(who.as_bytes()));
         Some(Part { count: count.clone(), user, who, goal: self.goal.clone() })
     }
+}
+
+/// Whom a flag is drawn for: the value of `bucket_by`, else the targeting key.
+pub fn unit<'a>(bucket_by: Option<&str>, context: &'a Context<'_>) -> Option<Cow<'a, str>> {
+    let value = bucket_by.and_then(|name| context.get(name)).and_then(plain);
+    value.or_else(|| context.targeting_key().map(Cow::Borrowed))
 }
 
 /// A goal of a flag as one of a route.

@@ -44,6 +44,7 @@ mod merge;
 mod met;
 mod mirror;
 mod pool;
+mod reported;
 mod route;
 mod session;
 mod sessions;

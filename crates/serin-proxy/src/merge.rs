@@ -11,7 +11,7 @@ pub fn merge(into: &mut Counters, from: Counters) {
     into.now_ms = into.now_ms.max(from.now_ms);
     into.closed_through_s = into.closed_through_s.min(from.closed_through_s);
     for service in from.services {
-        merge_service(&mut into.services, service);
+        put(&mut into.services, service);
     }
     for load in from.instances {
         merge_load(&mut into.instances, load);
@@ -37,7 +37,8 @@ pub fn level(counters: &mut Counters) {
     }
 }
 
-fn merge_service(into: &mut Vec<ServiceCounters>, from: ServiceCounters) {
+/// Adds the counters of a service in a generation to those that are there.
+pub fn put(into: &mut Vec<ServiceCounters>, from: ServiceCounters) {
     let same =
         |s: &&mut ServiceCounters| s.service == from.service && s.generation == from.generation;
     let Some(held) = into.iter_mut().find(same) else {

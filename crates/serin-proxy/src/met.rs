@@ -4,7 +4,7 @@
 use crate::affinity::Salted;
 use crate::flags::watched_one;
 use crate::table::Shared;
-use serin_edge::{Met, Watcher};
+use serin_edge::{Met, Outcome, Taken, Watcher};
 use std::sync::Arc;
 
 /// Counts them.
@@ -20,9 +20,19 @@ impl Watcher for Meeting {
         let seats = self.0.sessions.seats(watched.service, watched.generation, named, window_s);
         let user = Salted::new(watched.service).user(met.user.as_bytes());
         let now_ms = self.0.clock.now_ms();
-        if met.drawn && watched.is_by_user() {
+        // Where outcomes are the evidence, who has none yet is no part of the sample.
+        if met.drawn && watched.is_by_user() && !watched.reported {
             seats.arrive(user, now_ms);
         }
         seats.meet(user, now_ms);
+    }
+
+    fn outcome(&self, outcome: &Outcome<'_>) -> Taken {
+        let sets = self.0.flags();
+        let flag = sets.get(outcome.set).and_then(|set| set.definition.flags.get(outcome.flag));
+        let watched = flag.and_then(|flag| watched_one(outcome.flag, flag));
+        watched.map_or(Taken::Apart, |watched| {
+            self.0.reported.count(&watched, outcome, self.0.clock.now_ms())
+        })
     }
 }

@@ -459,7 +459,7 @@ impl Unit {
         self.open = self.open.saturating_sub(1);
         self.heard |= outcome != Outcome::Aborted;
         self.failed |= outcome == Outcome::Error;
-        self.reached |= matches!(outcome, Outcome::Goal(_));
+        self.reached |= matches!(outcome, Outcome::Goal(_) | Outcome::Reached);
         if first && outcome.bucket().is_some() {
             self.latency = outcome.bucket();
         }

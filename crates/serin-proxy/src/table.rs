@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::disk;
 use crate::flags::Sets;
+use crate::reported::Reported;
 use crate::sessions::Sessions;
 use crate::wire::{Generation, Order, Route};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,8 @@ pub struct Shared {
     pub slots: Arc<Semaphore>,
     /// Users of services with affinity.
     pub sessions: Arc<Sessions>,
+    /// Releases whose evidence apps report.
+    pub reported: Reported,
     /// Room for clients of flags, whose idle streams shall take no user's place.
     pub flag_slots: Arc<Semaphore>,
     version: AtomicU64,
@@ -50,6 +53,7 @@ impl Shared {
             clock: Clock::start(),
             slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             sessions: Arc::default(),
+            reported: Reported::default(),
             version: AtomicU64::new(1),
             flag_slots: Arc::new(Semaphore::new(MAX_FLAG_CONNECTIONS)),
             flag_addresses: Mutex::default(),
@@ -85,6 +89,7 @@ impl Shared {
 
     /// Other sets hold for every request from now on.
     pub fn set_flags(&self, sets: Sets) {
+        self.reported.adopt(&sets, &self.sessions, self.clock.now_ms());
         *lock(&self.flags) = Arc::new(sets);
         self.version.fetch_add(1, Ordering::AcqRel);
     }

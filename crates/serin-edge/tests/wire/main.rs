@@ -9,6 +9,7 @@ mod flagd;
 mod grpc;
 mod limits;
 mod ofrep;
+mod outcomes;
 mod pushed;
 mod rig;
 mod sync;

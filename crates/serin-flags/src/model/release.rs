@@ -42,7 +42,7 @@ pub struct Release {
 pub struct Judged {
     /// Name of the release among the engine's services.
     pub service: String,
-    /// The service whose requests carry the flag.
+    /// The service whose users are judged; their requests carry the flag, if it has any.
     pub carrier: String,
     /// The engine's name for the treatment.
     pub on: String,
@@ -53,6 +53,9 @@ pub struct Judged {
     /// What counts as success of a user; none: nothing does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goal: Option<Goal>,
+    /// Users are judged by what apps report of them, not by their requests.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reported: bool,
 }
 
 /// A request that counts as success when it is answered below 400.

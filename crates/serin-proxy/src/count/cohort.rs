@@ -11,6 +11,8 @@ pub enum Outcome {
     Good(u16),
     /// The same, and it reached the goal.
     Goal(u16),
+    /// The goal was reached, and nobody knows how long that took.
+    Reached,
     /// An error of the arm.
     Error,
     /// Given up by the client.
@@ -135,7 +137,7 @@ impl Cohort {
         if let Some(count) = slot.and_then(|slot| self.instances.get_mut(usize::from(slot))) {
             count.settle(outcome);
         }
-        self.goals += u64::from(matches!(outcome, Outcome::Goal(_)));
+        self.goals += u64::from(matches!(outcome, Outcome::Goal(_) | Outcome::Reached));
         if let Some(bucket) = outcome.bucket() {
             self.latency.add(bucket);
         }

@@ -36,6 +36,7 @@ fn release(weight: u32, n: u64) -> Release {
         off: "off@0a".into(),
         window_s: 1,
         goal: None,
+        reported: false,
     };
     let plain = Release::new("checkout", "on", "off").at(weight);
     Release { generation: format!("1.{n}"), judged: Some(judged), ..plain }

@@ -7,8 +7,8 @@ use crate::control::{Core, Handle, now};
 use crate::flags::{Act, Who, on_variant, seconds};
 use axum::http::StatusCode;
 use serin_core::{
-    Actor, Ask, DeployAsk, Digest, Event, FlagSpec, IdError, Millis, RevisionId, Schedule, Service,
-    ServiceName, ServiceSpec, Step, Version,
+    Actor, Ask, DeployAsk, Digest, Event, FlagEvidence, FlagSpec, IdError, Millis, RevisionId,
+    Schedule, Service, ServiceName, ServiceSpec, Step, Version,
 };
 use serin_flags::{Definition, FlagKey, State};
 use serin_local::wire;
@@ -178,7 +178,7 @@ impl Core {
         let (key, flag) = (key.clone(), flag.clone());
         let current = current(&flag);
         releasable(&key, &flag)?;
-        let carrier = self.carrier(request, &key)?;
+        let (carrier, evidence) = self.carrier(request, &key)?;
         if let Some(why) = self.lacks_code(&flag) {
             let hint = "bring that version out first; the flag can wait";
             return Err(conflict("code-missing", format!("{key}: {why}")).hint(hint));
@@ -204,24 +204,49 @@ impl Core {
             None => of(everybody)?,
         };
         let (set, carrier) = (request.set.clone(), carrier.name.clone());
-        let spec = FlagSpec { set, key: request.key.clone(), carrier, off };
+        let spec = FlagSpec { set, key: request.key.clone(), carrier, off, evidence };
         let window = request.window_ms.map_or(WINDOW, Millis);
         let spec = spec.service(schedule, window).map_err(|e| unfit(&e))?;
         let revision = of(&on)?;
         Ok(Wanted { key, flag, spec, revision })
     }
 
-    /// The service whose requests carry the flag.
-    fn carrier(&self, request: &FlagRollout, key: &FlagKey) -> Result<&Service, ApiError> {
+    /// The service whose users are judged, and what says how they fare.
+    fn carrier(
+        &self,
+        request: &FlagRollout,
+        key: &FlagKey,
+    ) -> Result<(&Service, FlagEvidence), ApiError> {
         let name: ServiceName = request.service.parse().map_err(|e: IdError| unfit(&e))?;
         let service = self.executor.service(&name);
         let service = service.ok_or_else(|| crate::api::unknown_service(self, &name))?;
+        let usual = match service.spec.traffic.listen {
+            Some(_) => FlagEvidence::Traffic,
+            // No request of a worker's users passes.
+            None => FlagEvidence::Reported,
+        };
+        let evidence = request.evidence.unwrap_or(usual);
+        if evidence == FlagEvidence::Traffic {
+            self.carries(service, request, key)?;
+        }
+        Ok((service, evidence))
+    }
+
+    /// What speaks against requests of the service that carry the flag.
+    fn carries(
+        &self,
+        service: &Service,
+        request: &FlagRollout,
+        key: &FlagKey,
+    ) -> Result<(), ApiError> {
+        let name = &service.name;
         let carried = service.spec.traffic.flags.as_ref().filter(|flags| flags.set == request.set);
         if carried.is_none() {
             let title = format!("requests of {name} carry no flags of {}", request.set);
             let hint = format!(
                 "say in its file who they are evaluated for: `traffic: {{ flags: {{ set: {}, \
-                 targetingKey: {{ cookie: serin }} }} }}`, and apply it",
+                 targetingKey: {{ cookie: serin }} }} }}`, and apply it; or have the app report \
+                 outcomes: `--evidence reported`",
                 request.set
             );
             return Err(conflict("not-carried", title).hint(hint));
@@ -235,7 +260,7 @@ impl Core {
             let hint = "give one of them a key that differs in more than case, `.`, `_` or `-`";
             return Err(conflict("alike", title).hint(hint));
         }
-        Ok(service)
+        Ok(())
     }
 
     /// Another flag that requests of the service carry or have carried, with a header that an app

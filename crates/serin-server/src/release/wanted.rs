@@ -1,6 +1,6 @@
 //! What a flag must say so that the plan of its release is true. Pure.
 
-use serin_core::{Exposure, Plan, RevisionId, Role, Service, TextMatch, Weight};
+use serin_core::{Exposure, FlagEvidence, Plan, RevisionId, Role, Service, TextMatch, Weight};
 use serin_flags::{Definition, Goal, Judged, PathTest, Release, WHOLE};
 
 /// The flag as the plan of `service` wants it; the same flag when nothing is wanted.
@@ -62,6 +62,7 @@ fn release(
         off: stable.to_string(),
         window_s: window_s(service),
         goal: plan.goal.as_ref().map(goal),
+        reported: spec.evidence == FlagEvidence::Reported,
     });
     Some(release)
 }
@@ -124,6 +125,7 @@ mod tests {
             key: "a".into(),
             carrier: "shop".parse().unwrap(),
             off: id("off@0a"),
+            evidence: FlagEvidence::Traffic,
         };
         let spec = spec.service(Schedule::of("flag", steps), Millis::secs(20)).unwrap();
         let service = Service::new(spec.clone());

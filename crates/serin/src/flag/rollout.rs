@@ -22,6 +22,7 @@ pub async fn rollout(context: &Context<'_>, args: RolloutArgs) -> Result<Exit, F
         set: args.set.set,
         key: args.key,
         service: args.service,
+        evidence: args.evidence.map(Into::into),
         to: args.to,
         strategy,
         window_ms: Some(args.window.as_millis() as u64),

@@ -3,6 +3,7 @@
 
 mod crowd;
 mod goals;
+mod reported;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -3,6 +3,7 @@
 pub use crate::flags::stale::{Found, Ready, Verdict};
 pub use crate::flags::{Answered, Constant, Due, Stamp, Trigger, Used};
 use serde::{Deserialize, Serialize};
+use serin_core::FlagEvidence;
 use serin_edge::TokenKind;
 use serin_flags::{Definition, Timestamp};
 use std::collections::BTreeMap;
@@ -177,8 +178,11 @@ pub struct FlagRollout {
     pub set: String,
     /// The flag.
     pub key: String,
-    /// The service whose requests carry it, and judge it.
+    /// The service whose users are judged; their requests carry it, if it has any.
     pub service: String,
+    /// What says how users fare: the service's traffic if it has any, unless said.
+    #[serde(default)]
+    pub evidence: Option<FlagEvidence>,
     /// The variant that is released; the first that is not the off variant unless said.
     #[serde(default)]
     pub to: Option<String>,

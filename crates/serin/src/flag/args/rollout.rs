@@ -3,6 +3,7 @@
 use super::SetArg;
 use crate::cli::{Stay, Why, duration};
 use clap::{Args, ValueEnum};
+use serin_core::FlagEvidence;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ Examples:
 pub struct RolloutArgs {
     /// The flag
     pub key: String,
-    /// The service whose requests carry the flag, and judge it
+    /// The service whose users are judged; their requests carry the flag, if it has any
     #[arg(long, value_name = "NAME")]
     pub service: String,
     #[command(flatten)]
@@ -47,6 +48,11 @@ pub struct RolloutArgs {
     /// last step before 100 becomes an experiment: the better variant for this goal wins
     #[arg(long, value_parser = goal, value_name = "GOAL", conflicts_with = "file")]
     pub goal: Option<Goal>,
+    /// What says how users fare: their requests through the data plane, or the outcomes that the
+    /// app reports (POST /v1/flag-outcomes, or spans of OpenTelemetry). Traffic if the service has
+    /// any, unless said
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub evidence: Option<Evidence>,
     /// Time in which a user counts once
     #[arg(long, value_parser = duration, default_value = "1m", value_name = "TIME")]
     pub window: Duration,
@@ -83,6 +89,24 @@ fn goal(text: &str) -> Result<Goal, String> {
     let prefix = path.strip_suffix('*');
     let is_prefix = prefix.is_some();
     Ok(Goal { method, path: prefix.unwrap_or(path).to_owned(), is_prefix })
+}
+
+/// What says how users fare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Evidence {
+    /// Their requests through the data plane
+    Traffic,
+    /// Outcomes that the app reports
+    Reported,
+}
+
+impl From<Evidence> for FlagEvidence {
+    fn from(evidence: Evidence) -> Self {
+        match evidence {
+            Evidence::Traffic => Self::Traffic,
+            Evidence::Reported => Self::Reported,
+        }
+    }
 }
 
 /// What ends a step.
