@@ -18,6 +18,7 @@ use crate::{
 };
 pub use clients::task as clients;
 pub use tools::{apt_install, is_root};
+pub use versions::task as postgres;
 
 use counts::Counts;
 use std::{

@@ -1,4 +1,4 @@
-//! Project tasks: `cargo xtask ci`, `clients`, `tidy`, `bench`, `sim`, `soak`.
+//! Project tasks: `cargo xtask ci`, `clients`, `postgres`, `tidy`, `bench`, `sim`, `soak`.
 //!
 //! Plain Rust and cargo, so that whoever can build Serin can also check it; nothing to install.
 
@@ -19,6 +19,8 @@ usage: cargo xtask <task>
 
   ci [--no-install]       everything a change must pass, in order; the first failure stops it
   clients                 installs the npm and pip packages that tests of feature flags run against
+  postgres                installs the versions of Postgres that migrations are tested on, and says
+                          where; one is used where SERIN_PG_BIN names its folder
   tidy                    the house rules that no compiler knows
   bench proxy|flips|flags|idle|demo|control|migrate
                           what docs/benchmarks.md reports (tables, and JSON in target/bench);
@@ -53,6 +55,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
     match words {
         ["ci", rest @ ..] => ci::run(rest),
         ["clients"] => ci::clients(),
+        ["postgres"] => ci::postgres(),
         ["tidy"] => tidy::run(),
         ["bench", rest @ ..] => bench::run(rest),
         ["sim", rest @ ..] => sim::run(rest),

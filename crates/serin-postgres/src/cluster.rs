@@ -103,15 +103,37 @@ impl Cluster {
             settings: settings.clone(),
             process: Mutex::new(None),
         };
-        let mut copy = self.user.command(&self.installation.program("pg_basebackup"));
-        copy.args(["-R", "-c", "fast", "-h", "127.0.0.1", "-U", "postgres", "-p"]);
-        copy.arg(self.port.to_string()).arg("-D").arg(cluster.data());
-        copy.current_dir(cluster.folder.path());
-        let child = copy.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        finished("pg_basebackup", child.map_err(Error::io("starting pg_basebackup"))?)?;
+        if self.installation.program("pg_basebackup").is_file() {
+            self.copy_to(&cluster)?;
+        } else {
+            self.copy_at_rest(&cluster)?;
+        }
         cluster.configure()?;
         cluster.resume()?;
         Ok(cluster)
+    }
+
+    fn copy_to(&self, standby: &Self) -> Result<(), Error> {
+        let mut copy = self.user.command(&self.installation.program("pg_basebackup"));
+        copy.args(["-R", "-c", "fast", "-h", "127.0.0.1", "-U", "postgres", "-p"]);
+        copy.arg(self.port.to_string()).arg("-D").arg(standby.data());
+        copy.current_dir(standby.folder.path());
+        let child = copy.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        finished("pg_basebackup", child.map_err(Error::io("starting pg_basebackup"))?).map(drop)
+    }
+
+    /// The same for packages without that program: the server is down while its files are copied.
+    fn copy_at_rest(&self, standby: &Self) -> Result<(), Error> {
+        self.stop();
+        let mut copy = self.user.command(Path::new("cp"));
+        copy.arg("-a").arg(self.data()).arg(standby.data()).current_dir(standby.folder.path());
+        let child = copy.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        finished("cp", child.map_err(Error::io("starting cp"))?)?;
+        self.resume()?;
+        standby.lay(&standby.data().join("standby.signal"), "")?;
+        let from =
+            format!("primary_conninfo = 'host=127.0.0.1 port={} user=postgres'\n", self.port);
+        standby.lay(&standby.data().join("postgresql.auto.conf"), &from)
     }
 
     /// What it was started from.

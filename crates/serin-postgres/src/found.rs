@@ -3,7 +3,7 @@
 use crate::Error;
 use std::path::{Path, PathBuf};
 
-/// Directories of programs, separated by colons, to be looked at before all others.
+/// Directories of programs, separated by colons, to be taken instead of all others.
 const GIVEN: &str = "SERIN_PG_BIN";
 
 /// One installed Postgres.
@@ -30,19 +30,23 @@ pub fn installations() -> Vec<Installation> {
     found
 }
 
-/// The newest one.
+/// The newest one; older ones that `SERIN_PG_BIN` names come before it.
 ///
 /// # Errors
 /// [`Error::NotInstalled`].
 pub fn newest() -> Result<Installation, Error> {
-    installations().pop().ok_or(Error::NotInstalled)
+    let given = listed(GIVEN);
+    let mut given: Vec<Installation> = given.iter().filter_map(|bin| at(bin)).collect();
+    given.sort_by_key(|installation| installation.major);
+    given.pop().or_else(|| installations().pop()).ok_or(Error::NotInstalled)
+}
+
+fn listed(name: &str) -> Vec<PathBuf> {
+    std::env::var_os(name).map(|all| std::env::split_paths(&all).collect()).unwrap_or_default()
 }
 
 fn directories() -> Vec<PathBuf> {
-    let split =
-        |name: &str| std::env::var_os(name).map(|all| std::env::split_paths(&all).collect());
-    let given: Vec<PathBuf> = split(GIVEN).unwrap_or_default();
-    let path: Vec<PathBuf> = split("PATH").unwrap_or_default();
+    let (given, path) = (listed(GIVEN), listed("PATH"));
     let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let debian = debian.map(|entry| entry.path().join("bin"));
     given.into_iter().chain(debian).chain(path).collect()

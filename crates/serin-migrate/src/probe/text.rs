@@ -19,12 +19,17 @@ pub enum Kind {
 const CHECK: &str = "SELECT pg_get_expr(conbin, conrelid) FROM pg_constraint \
                      WHERE conname = '_serin_text' AND conrelid = $1::text::regclass";
 
-const INDEX: &str = "SELECT substr(pg_get_indexdef(i.indexrelid), \
-       length(format('CREATE %sINDEX %I ON %I.%I', \
-         CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, ic.relname, 'pg_temp', c.relname)) + 1) \
-     FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid \
-     JOIN pg_class c ON c.oid = i.indrelid \
-     WHERE ic.relname = '_serin_text' AND i.indrelid = $1::text::regclass";
+/// Before Postgres 15 the schema of scratch tables is told with its own name, such as `pg_temp_3`.
+const INDEX: &str = "SELECT substr(whole, length(CASE WHEN starts_with(whole, named) \
+       THEN named ELSE numbered END) + 1) \
+     FROM (SELECT pg_get_indexdef(i.indexrelid) AS whole, \
+         format(words, ic.relname, 'pg_temp', c.relname) AS named, \
+         format(words, ic.relname, n.nspname, c.relname) AS numbered \
+       FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid \
+       JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+       CROSS JOIN LATERAL (SELECT CASE WHEN i.indisunique THEN 'CREATE UNIQUE INDEX %I ON %I.%I' \
+         ELSE 'CREATE INDEX %I ON %I.%I' END AS words) AS w \
+       WHERE ic.relname = '_serin_text' AND i.indrelid = $1::text::regclass) AS told";
 
 impl Session<'_> {
     /// SQL that was written for a table called `table` with these columns, as it reads with the

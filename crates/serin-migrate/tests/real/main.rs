@@ -21,3 +21,15 @@ mod run_locks;
 mod run_outside;
 mod run_rows;
 mod run_stress;
+
+/// Other versions than the machine's own are named by their folder; a run on the wrong one would
+/// show nothing.
+#[test]
+fn the_server_is_the_one_that_was_asked_for() {
+    let Some(cluster) = serin_postgres::shared() else { return };
+    let asked = std::env::var_os("SERIN_PG_BIN");
+    let own = cluster.installation();
+    assert!(asked.is_none_or(|bin| std::env::split_paths(&bin).any(|bin| bin == own.bin)));
+    let says = cluster.sql("postgres", "SHOW server_version_num").unwrap();
+    assert_eq!(says[..says.len() - 4], own.major.to_string());
+}

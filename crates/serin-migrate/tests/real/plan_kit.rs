@@ -121,6 +121,11 @@ impl Lab {
         }
     }
 
+    /// Not before Postgres 15.
+    pub fn views_have_their_reader_s_rights(&self) -> bool {
+        self.cluster.installation().major >= 15
+    }
+
     /// Runs steps; what stopped them.
     pub fn try_run(&self, plan: &Plan, steps: &[Step]) -> Result<(), String> {
         steps.iter().try_for_each(|step| self.step(plan, step))

@@ -8,7 +8,7 @@ const TABLES: &str = "CREATE TABLE customers (id int PRIMARY KEY, name text NOT 
      CREATE TABLE orders (id int PRIMARY KEY, customer int REFERENCES customers, \
      double int GENERATED ALWAYS AS (id * 2) STORED); \
      CREATE VIEW report AS SELECT email FROM customers; \
-     CREATE ROLE plan_poor LOGIN;";
+     CREATE ROLE plan_poor LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC;";
 
 fn has(text: &str, parts: &[&str]) {
     for part in parts {

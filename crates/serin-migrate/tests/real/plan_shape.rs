@@ -28,11 +28,16 @@ fn a_column_is_renamed_and_changed_and_renamed_again() {
          CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS \
          $$BEGIN INSERT INTO seen VALUES (NEW.a); RETURN NULL; END$$; \
          CREATE TRIGGER look AFTER UPDATE OF b ON pairs FOR EACH ROW WHEN (NEW.b <> 'quiet') \
-         EXECUTE FUNCTION look(); ALTER TABLE pairs ENABLE ROW LEVEL SECURITY; \
-         CREATE POLICY several ON pairs USING (length(b) > 1);"
+         EXECUTE FUNCTION look();"
     )) else {
         return;
     };
+    if lab.views_have_their_reader_s_rights() {
+        lab.sql(
+            "ALTER TABLE pairs ENABLE ROW LEVEL SECURITY; \
+             CREATE POLICY several ON pairs USING (length(b) > 1)",
+        );
+    }
     let operations = json!([
         {"rename_column": {"table": "pairs", "from": "b", "to": "bb"}},
         {"alter_column": {"table": "pairs", "column": "bb", "type": "varchar(20)",
@@ -61,7 +66,9 @@ fn a_column_is_renamed_and_changed_and_renamed_again() {
             );
             assert_eq!(lab.sql("SELECT * FROM seen"), "a1");
             let policy = lab.sql("SELECT pg_get_expr(polqual, polrelid) FROM pg_policy");
-            assert_eq!(policy, "(length((\"B b\")::text) > 1)");
+            if lab.views_have_their_reader_s_rights() {
+                assert_eq!(policy, "(length((\"B b\")::text) > 1)");
+            }
         },
     );
 }
