@@ -30,5 +30,6 @@ mod views;
 
 pub use flags::FlagsListen;
 pub use machine::has;
+pub use release::wanted as flag_wanted;
 pub use run::{Options, run};
 pub use schema::read_migrations;

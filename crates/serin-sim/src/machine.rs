@@ -2,6 +2,7 @@
 
 mod bulk;
 mod instance;
+mod release;
 mod traffic;
 
 use crate::dice;
@@ -46,6 +47,8 @@ pub struct Machine {
     pub orders: Orders,
     /// Revisions whose instances run and do not answer their probes.
     hung: BTreeSet<RevisionId>,
+    /// What it serves is a flag: its revisions are variants, which no instance runs.
+    pub flag: Option<Switch>,
     /// Requests nobody was there to answer.
     pub dropped: u64,
     /// Something about its instances or its plan is new since the last look.
@@ -64,6 +67,15 @@ pub enum Orders {
     Refused,
     /// Instances are started, nothing is stopped and no traffic is moved.
     Half,
+}
+
+/// A flag's own switch, which is a person's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// Its release decides.
+    On,
+    /// Nobody is in either arm.
+    Off,
 }
 
 /// Turns between two looks at an instance that does not get ready by itself.
@@ -96,6 +108,7 @@ impl Machine {
             bulk: false,
             orders: Orders::Taken,
             hung: BTreeSet::new(),
+            flag: None,
             dropped: 0,
             changed: true,
             past: 0,
@@ -112,6 +125,8 @@ impl Machine {
         }
         match self.orders {
             Orders::Refused => {}
+            // Of a flag there is nothing to be started.
+            Orders::Half if self.flag.is_some() => {}
             Orders::Half if newer(&self.half) => {}
             Orders::Half => self.half = Some(plan.clone()),
             Orders::Taken => {
@@ -146,12 +161,18 @@ impl Machine {
 
     /// All processes end at once, through no fault of theirs.
     pub fn lose_instances(&mut self) {
+        if self.flag.is_some() {
+            return;
+        }
         self.instances.clear();
         self.changed = true;
     }
 
     /// The processes of one revision end at once; it counts as restarts.
     pub fn kill(&mut self, revision: &RevisionId) {
+        if self.flag.is_some() {
+            return;
+        }
         let is_hit =
             |i: &Instance| i.crew.revision == *revision && !matches!(i.life, Life::Leaving { .. });
         for hit in self.instances.iter().filter(|i| is_hit(i)) {
@@ -163,6 +184,9 @@ impl Machine {
 
     /// From now on the instances of a revision run and do not get ready, or they do again.
     pub fn hang(&mut self, revision: &RevisionId, hangs: bool) {
+        if self.flag.is_some() {
+            return;
+        }
         let of = self.instances.iter_mut().filter(|i| i.crew.revision == *revision);
         for instance in of {
             match instance.life {
@@ -206,8 +230,15 @@ impl Machine {
         truth: &impl Fn(&RevisionId) -> Truth,
         rng: &mut Rng,
     ) {
-        self.live((now, elapsed), truth, rng);
-        self.follow_plan(truth, rng);
+        if self.flag.is_some() {
+            self.attend(now);
+        } else {
+            self.live((now, elapsed), truth, rng);
+            self.follow_plan(truth, rng);
+        }
+        if self.flag == Some(Switch::Off) {
+            return self.close_windows(now);
+        }
         if self.bulk {
             self.serve_many((now, elapsed), truth, rng);
         } else {

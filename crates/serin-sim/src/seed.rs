@@ -2,6 +2,7 @@
 
 mod faults;
 mod life;
+mod release;
 mod settings;
 
 use fastrand::Rng;
@@ -17,6 +18,9 @@ const MIGRATIONS: bool = true;
 /// Of so many seeds one has services whose revisions bring schemas.
 const MIGRATES_EVERY: u64 = 3;
 
+/// Of so many seeds one releases a flag beside its services.
+const RELEASES_EVERY: u64 = 4;
+
 /// The script of `seed`.
 pub fn script(seed: u64) -> String {
     let rng = Rng::with_seed(seed ^ 0x5e1_1a0d);
@@ -30,6 +34,9 @@ pub fn script(seed: u64) -> String {
     let services = if writer.one_in(6) { 2 } else { 1 };
     for number in 0..services {
         writer.found(number);
+    }
+    if seed % RELEASES_EVERY == 2 {
+        writer.found_flag();
     }
     if seed.is_multiple_of(FAIR_EVERY) {
         writer.fair_weather();
@@ -81,6 +88,10 @@ impl Writer {
     }
 
     fn deploy(&mut self, number: usize, truth: &str) {
+        let is_flag = self.services[number].is_flag();
+        if is_flag && self.one_in(2) {
+            self.switch(&["on"]);
+        }
         self.versions += 1;
         let version = format!("v{}", self.versions);
         if truth != "good" {
@@ -92,7 +103,7 @@ impl Writer {
             _ => "",
         };
         let name = self.services[number].name.clone();
-        let migrate = if self.migrates && self.one_in(3) { " migrate" } else { "" };
+        let migrate = if self.migrates && !is_flag && self.one_in(3) { " migrate" } else { "" };
         self.line(&format!("deploy {name} {version}{allow}{migrate}"));
         self.services[number].versions.push(version);
     }
@@ -104,7 +115,7 @@ impl Writer {
             if self.one_in(3) {
                 self.change_settings(number);
             }
-            let truth = self.truth();
+            let truth = self.truth_for(number);
             self.deploy(number, &truth);
             self.line("settle");
         }
@@ -146,7 +157,7 @@ impl Writer {
             0 => self.deploy_again(number),
             1 => self.press(number),
             _ => {
-                let truth = self.truth();
+                let truth = self.truth_for(number);
                 self.deploy(number, &truth);
             }
         }
@@ -171,6 +182,10 @@ impl Writer {
             let name = self.services[number].name.clone();
             self.line(&format!("on {name}"));
         }
+    }
+
+    fn truth_for(&mut self, number: usize) -> String {
+        if self.services[number].is_flag() { self.flag_truth() } else { self.truth() }
     }
 
     /// Any button, at any time.
@@ -201,6 +216,9 @@ impl Writer {
 
     /// People change flags too, also those that rollouts have changed.
     fn change_flag(&mut self, number: usize) {
+        if self.services[number].is_flag() {
+            return self.switch(&["kill", "kill", "off", "on"]);
+        }
         let name = self.services[number].name.clone();
         let key = self.pick(&["a", "b"]);
         let act = self.pick(&["kill", "on", "on", "off", "30", "70"]);
@@ -208,6 +226,10 @@ impl Writer {
     }
 
     fn change_settings(&mut self, number: usize) {
+        if self.services[number].is_flag() {
+            let (name, settings) = (self.services[number].name.clone(), self.flag_settings());
+            return self.line(&format!("service {name} preset=plain {settings}"));
+        }
         let settings = self.settings();
         let name = self.services[number].name.clone();
         let text = if self.one_in(3) {

@@ -147,6 +147,12 @@ impl Watch {
             return None;
         }
         let stable = service.stable.as_ref()?;
+        // A flag's release begins with what everybody has by then.
+        let off = service.spec.flag.as_ref().map(|flag| &flag.off);
+        let begins = matches!(scene.event, Event::Asked { ask: Ask::Deploy(_), .. });
+        if begins && off == Some(stable) {
+            return None;
+        }
         let Some(before) = self.before.trial.as_ref().filter(|b| b.candidate == *stable) else {
             return Some(format!("{stable} is stable and was no candidate"));
         };

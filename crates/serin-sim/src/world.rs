@@ -8,6 +8,7 @@ mod controller;
 mod flags;
 mod place;
 mod post;
+mod release;
 mod schema;
 mod settle;
 mod tell;
@@ -74,6 +75,7 @@ pub struct World {
     /// Tests of steps that fail.
     failing: std::collections::BTreeSet<String>,
     flags: flags::Flags,
+    releases: release::Releases,
     databases: BTreeMap<ServiceName, schema::Database>,
     /// Versions that bring a migration.
     bringing: std::collections::BTreeSet<Version>,
@@ -102,6 +104,7 @@ impl World {
             post: Post::default(),
             failing: std::collections::BTreeSet::new(),
             flags: flags::Flags::default(),
+            releases: release::Releases::default(),
             databases: BTreeMap::new(),
             bringing: std::collections::BTreeSet::new(),
             crash_after_decision: false,
@@ -245,9 +248,13 @@ impl World {
     fn describe(&mut self, name: &str, changes: &[(String, String)]) -> Result<(), String> {
         if self.must_be(name).is_err() {
             let mut place = Place::new(settings::service(name)?, self.dice);
-            place.spec.traffic.listen = Some(place::address(self.places.len()));
-            self.current = Some(place.spec.name.clone());
-            self.places.insert(place.spec.name.clone(), place);
+            if place.spec.flag.is_none() {
+                place.spec.traffic.listen = Some(place::address(self.places.len()));
+            }
+            let name = place.spec.name.clone();
+            self.current = Some(name.clone());
+            self.places.insert(name.clone(), place);
+            self.found_release(&name);
         }
         let place = self.place()?;
         let mut spec = place.spec.clone();
@@ -260,6 +267,9 @@ impl World {
 
     fn deploy(&mut self, wish: Wish) -> Result<(), String> {
         self.must_be(&wish.service)?;
+        if self.place()?.spec.flag.is_some() {
+            return self.release(&wish);
+        }
         self.excuse_what_may_be_down();
         let revision = draw::revision(wish.version.as_str());
         if wish.migrates {

@@ -34,7 +34,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("serin", BINARY_USES),
     ("serin-calibration", &["serin-stats"]),
     ("serin-hostile", &["serin-core", "serin-proxy", "serin-local", "serin-calibration"]),
-    ("serin-sim", &["serin-core", "serin-store", "serin-server"]),
+    ("serin-sim", &["serin-core", "serin-store", "serin-server", "serin-flags"]),
     ("serin-postgres", &[]),
     ("xtask", &[]),
 ];

@@ -14,6 +14,12 @@ impl Turn {
         if kind == RolloutKind::Rollback {
             return self.rollback(by, reason, Some(&revision));
         }
+        if self.service.spec.flag.is_some() {
+            // What everybody has by then is known to whoever keeps the flag, not here.
+            let message = "a flag's release begins with what everybody has, so it is not retried";
+            let hint = "begin another: `serin flag rollout`";
+            return Err(Refusal::new(Code::NotAllowed, message, hint));
+        }
         if !self.service.revisions.contains_key(&revision) {
             let message = format!("{} is not known any more", revision.version);
             return Err(Refusal::new(Code::NoRevision, message, "deploy it with `serin deploy`"));

@@ -105,6 +105,7 @@ impl Core {
             self.flags.forget_retirement(act.set, act.key);
         }
         self.tell_plane(act, &changed);
+        self.release_follows(act.set, act.key.as_str());
         Ok(changed)
     }
 
@@ -119,6 +120,8 @@ impl Core {
         wish: &Wish,
         who: Who<'_>,
     ) -> Result<Changed, FlagError> {
+        // The controller may have died between a kill and the end of its release.
+        self.release_follows(set, key);
         let (key, flag, _) = self.flags.flag(set, key)?;
         let (key, next) = (key.clone(), edit::edit(flag, wish, who)?);
         self.refuse_wish(wish, &next)?;

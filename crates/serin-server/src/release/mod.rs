@@ -17,6 +17,7 @@ mod told;
 mod wanted;
 
 pub(crate) use start::{Begun, start};
+pub use wanted::wanted;
 
 use crate::control::Core;
 use crate::flags::{Act, Changed, FlagError, Who, Wish, seconds};
@@ -73,7 +74,7 @@ impl Core {
             Err(_) if service.removing => return Ok(0),
             Err(error) => return Err(error),
         };
-        let (next, known) = (wanted::wanted(flag, service), mark.changed.n);
+        let (next, known) = (wanted(flag, service), mark.changed.n);
         if next == *flag {
             return Ok(known);
         }
@@ -154,7 +155,15 @@ impl Core {
 
     fn is_release_true(&self, service: &Service) -> bool {
         let flag = flag_of(self, service);
-        flag.is_none_or(|(_, flag)| wanted::wanted(flag, service) == *flag)
+        flag.is_none_or(|(_, flag)| wanted(flag, service) == *flag)
+    }
+
+    /// A release ends with the very change that switches its flag off: whoever switches the flag on
+    /// a moment later must not bring the release back.
+    pub(crate) fn release_follows(&mut self, set: &str, key: &str) {
+        if let Ok(name) = ServiceName::flag(set, key) {
+            self.follow_people(&name);
+        }
     }
 
     /// A flag that somebody switched off is off: its release ends. One that is over stays over, so

@@ -9,7 +9,8 @@ use serin_flags::{Definition, Goal, Judged, PathTest, Release, WHOLE};
 /// so it is known what the old variant is like before, and that it is like that again after a way
 /// back. At its end everybody gets the variant that was trusted at last, once: from then on the
 /// flag is people's, and what they write stays.
-pub(crate) fn wanted(flag: &Definition, service: &Service) -> Definition {
+#[must_use]
+pub fn wanted(flag: &Definition, service: &Service) -> Definition {
     let mut next = flag.clone();
     let plan = service.plan.as_ref();
     let stable = plan.and_then(|plan| plan.in_role(Role::Stable)).map(|(id, _)| id);

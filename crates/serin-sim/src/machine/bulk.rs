@@ -1,8 +1,8 @@
 //! Many requests at once: what a stretch of time brings to each arm is drawn, not each request.
 
-use super::Machine;
 use super::instance::Life;
 use super::traffic::USERS;
+use super::{Machine, release};
 use crate::dice::binomial;
 use crate::draw::Truth;
 use fastrand::Rng;
@@ -38,6 +38,15 @@ struct Dealt {
     failed: u64,
 }
 
+/// Who gets which share of the requests.
+fn arms(plan: &Plan) -> Vec<(&RevisionId, bool, Weight)> {
+    let of = |(revision, planned): (_, &'_ serin_core::RevisionPlan)| {
+        let fresh = planned.fresh.as_ref().map(|fresh| (revision, true, fresh.weight));
+        [(revision, false, planned.weight)].into_iter().chain(fresh)
+    };
+    plan.revisions.iter().flat_map(of).collect()
+}
+
 impl Machine {
     /// The requests of the last `elapsed` seconds.
     pub(super) fn serve_many(
@@ -52,17 +61,15 @@ impl Machine {
         }
         let Some(plan) = self.plan.take() else { return };
         let mut weight_left = 100_000;
-        for (revision, planned) in &plan.revisions {
-            let fresh = planned.fresh.as_ref().map(|fresh| (true, fresh.weight));
-            for (fresh, weight) in [(false, planned.weight)].into_iter().chain(fresh) {
-                let share = f64::from(weight.parts()) / f64::from(weight_left.max(1));
-                let n = binomial(left, share, rng);
-                left -= n;
-                weight_left -= weight.parts().min(weight_left);
-                let (truth, sticky) = (truth(revision), plan.affinity.is_some());
-                let at = plan.generation;
-                self.deal(&plan, Arm { revision, fresh, weight, truth, at, now, sticky }, n, rng);
-            }
+        let arms = if self.flag.is_some() { release::arms(&plan) } else { arms(&plan) };
+        for (revision, fresh, weight) in arms {
+            let share = f64::from(weight.parts()) / f64::from(weight_left.max(1));
+            let n = binomial(left, share, rng);
+            left -= n;
+            weight_left -= weight.parts().min(weight_left);
+            let (truth, sticky) = (truth(revision), plan.affinity.is_some());
+            let at = plan.generation;
+            self.deal(&plan, Arm { revision, fresh, weight, truth, at, now, sticky }, n, rng);
         }
         self.plan = Some(plan);
     }

@@ -1,7 +1,7 @@
 //! The load balancer of the made-up machine: deals requests to arms and counts them.
 
-use super::Machine;
 use super::instance::{Crew, Life};
+use super::{Machine, release};
 use crate::draw::Truth;
 use fastrand::Rng;
 use serin_core::{
@@ -108,7 +108,7 @@ fn count(arm: &mut ArmCounts, unit: Unit, instance: Option<String>, user: Option
 }
 
 /// A mix of both numbers.
-fn hash(user: u64, salt: u64) -> u64 {
+pub(super) fn hash(user: u64, salt: u64) -> u64 {
     let mixed = (user ^ salt.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 17
 }
@@ -126,6 +126,13 @@ impl Machine {
         let arms = arms(&plan);
         for _ in 0..self.rate {
             let user = plan.affinity.is_some().then(|| rng.u64(..USERS));
+            if self.flag.is_some() {
+                let crew = release::arm_of(&plan, user.unwrap_or_default());
+                if let Some(crew) = crew {
+                    self.request((plan.generation, now), &crew, user, truth(&crew.revision), rng);
+                }
+                continue;
+            }
             let mut at = match (user, &plan.affinity) {
                 (Some(user), Some(affinity)) => {
                     let salt = affinity.salt.bytes().fold(0, |all, b| all * 31 + u64::from(b));
@@ -145,7 +152,7 @@ impl Machine {
         self.open_window(&plan, now);
     }
 
-    fn close_windows(&mut self, now: Timestamp) {
+    pub(super) fn close_windows(&mut self, now: Timestamp) {
         for (generation, ledger) in &mut self.counts {
             let judged = |ledger: &Ledger| -> BTreeMap<RevisionId, u64> {
                 let own = ledger.arms.iter().filter(|(crew, _)| !crew.fresh);

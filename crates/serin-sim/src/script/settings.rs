@@ -4,9 +4,9 @@ use super::{capacity, check, life, side, words};
 use crate::draw;
 use fastrand::Rng;
 use serin_core::{
-    AffinityKey, AffinitySpec, Analysis, Bake, Baseline, DatabaseSpec, EnvValue, Expose, Inject,
-    MigrateStep, MigrationFile, Millis, OnInconclusive, Schedule, ServiceSpec, Stage, Step,
-    Version, Weight,
+    AffinityKey, AffinitySpec, Analysis, Bake, Baseline, DatabaseSpec, EnvValue, Expose,
+    FlagEvidence, FlagSpec, Inject, MigrateStep, MigrationFile, Millis, OnInconclusive, Schedule,
+    ServiceSpec, Stage, Step, Version, Weight,
 };
 use serin_stats::Metric;
 
@@ -28,8 +28,25 @@ pub(crate) fn service(name: &str) -> Result<ServiceSpec, String> {
         stages: stages(steps("20 bake(10s,evidence) 50 bake(10s,evidence) 100")?),
         ..Schedule::of("canary", vec![])
     };
+    if let Some((set, key)) =
+        name.parse::<serin_core::ServiceName>().ok().as_ref().and_then(of_flag)
+    {
+        return flag(set, key, schedule);
+    }
     let spec = draw::spec(name, 8080, &mut Rng::with_seed(0));
     Ok(ServiceSpec { replicas: 3, schedule: schedule.into(), ..spec })
+}
+
+fn of_flag(name: &serin_core::ServiceName) -> Option<(String, String)> {
+    name.as_flag().map(|(set, key)| (set.to_owned(), key.to_owned()))
+}
+
+/// The release of a flag.
+fn flag(set: String, key: String, schedule: Schedule) -> Result<ServiceSpec, String> {
+    let carrier = "svc-0".parse().map_err(|e: serin_core::IdError| e.to_string())?;
+    let (off, evidence) = (draw::revision("off"), FlagEvidence::Traffic);
+    let flag = FlagSpec { set, key, carrier, off, evidence };
+    flag.service(schedule, Millis::secs(20)).map_err(|e| e.to_string())
 }
 
 fn stages(steps: Vec<Step>) -> Vec<Stage> {

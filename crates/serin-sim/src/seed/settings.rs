@@ -105,7 +105,7 @@ impl Writer {
         let _ = write!(out, "{step} ");
     }
 
-    fn between(&mut self, evidence: bool, out: &mut String) {
+    pub(super) fn between(&mut self, evidence: bool, out: &mut String) {
         match self.rng.u32(..8) {
             0 | 1 => {
                 let _ = write!(out, "pause({}s) ", self.rng.u32(1..20));

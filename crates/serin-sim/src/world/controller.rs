@@ -95,6 +95,7 @@ impl World {
         };
         let wrong = place.watch.after(&scene);
         self.note_wrong(name, wrong);
+        self.follow_release(name);
     }
 
     /// What a new controller decides at once obeys the same rules.

@@ -209,6 +209,9 @@ pub(super) fn owes(service: &Service) -> bool {
 impl World {
     /// A person changes a flag.
     pub(super) fn press_flag(&mut self, service: &str, key: &str, act: Act) -> Result<(), String> {
+        if self.press_release(service, key, act) {
+            return Ok(());
+        }
         self.must_be(service)?;
         self.flags.person(&(service.to_owned(), key.to_owned()), act);
         self.say(|| format!("flag {key}: {act:?} by a person"));

@@ -52,7 +52,9 @@ impl World {
         let wrong = services.filter_map(|service| {
             let place = self.places.get(&service.name)?;
             let wrong = watch::settled(service, &place.machine);
-            Some(wrong.into_iter().chain(self.flags_at_rest(service)))
+            let flags =
+                self.flags_at_rest(service).into_iter().chain(self.release_at_rest(service));
+            Some(wrong.into_iter().chain(flags))
         });
         wrong.flatten().collect()
     }

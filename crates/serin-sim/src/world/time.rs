@@ -59,6 +59,7 @@ impl World {
             self.count(&name);
             self.run_tests(&name);
             self.tend_flags(&name);
+            self.tend_release(&name);
             self.tend_schema(&name);
         }
         if !self.old.is_empty() {

@@ -9,8 +9,9 @@ mod support;
 
 use crowd::{Crowd, ask};
 use serde_json::Value;
-use std::io::{BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use support::{SERIN, Server, free_address, kill};
 
 const FLAG: &str = "flag:production:new_checkout";
@@ -125,6 +126,42 @@ fn whoever_switches_a_flag_off_ends_its_release() {
     server.ok(&[&words[..], &["--steps", "50,100", "--detach"]].concat());
     let status = server.json(&["status", FLAG]);
     assert_eq!(status["rollout"]["step"], 1, "from the first step again: {status:#}");
+}
+
+/// Asks the API at its socket, without the time that a command takes to start.
+fn act(line: &mut BufReader<UnixStream>, verb: &str) {
+    let body = r#"{"reason":"a test"}"#;
+    let head = format!("POST /api/v1/flags/new_checkout:{verb} HTTP/1.1\r\nhost: x\r\n");
+    let kind = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    write!(line.get_mut(), "{head}{kind}\r\n{body}").unwrap();
+    let (mut head, mut length) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") {
+        let from = head.len();
+        line.read_line(&mut head).unwrap();
+        if let Some(bytes) = head[from..].to_ascii_lowercase().strip_prefix("content-length:") {
+            length = bytes.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    line.read_exact(&mut body).unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}{}", String::from_utf8_lossy(&body));
+}
+
+#[test]
+fn a_kill_that_is_taken_back_at_once_has_ended_the_release_all_the_same() {
+    let (server, listen) = site("BAD_FLAG: new_checkout=on");
+    begin(&server, "new_checkout");
+    assert!(broken(listen, 200) > 0);
+    let socket = UnixStream::connect(server.data().join("serin.sock")).unwrap();
+    let mut line = BufReader::new(socket);
+    act(&mut line, "kill");
+    act(&mut line, "on");
+    assert_eq!(broken(listen, 200), 0, "nobody gets it again");
+    let said = server.run(&["wait", FLAG, "--timeout", "1m"]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert_eq!(broken(listen, 200), 0);
+    let again = server.run(&["retry", FLAG]);
+    assert!(again.err.contains("serin flag rollout"), "{again:?}");
 }
 
 /// A number of the environment; `usual` without one.
@@ -348,8 +385,7 @@ fn what_does_not_fit_is_refused_with_what_to_do() {
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{{\"patch\":{code}}}",
         code.len() + 10
     );
-    let mut socket =
-        std::os::unix::net::UnixStream::connect(server.data().join("serin.sock")).unwrap();
+    let mut socket = UnixStream::connect(server.data().join("serin.sock")).unwrap();
     socket.write_all(patch.as_bytes()).unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).unwrap();
