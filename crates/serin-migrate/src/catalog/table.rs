@@ -37,6 +37,8 @@ pub struct Table {
     pub acl: Vec<Grant>,
     /// Rows, as the planner estimates them.
     pub rows: i64,
+    /// Columns that it has or ever had: those that went count against its limit, too.
+    pub attributes: usize,
     /// Bytes of its main file, as the planner knows them.
     pub bytes: i64,
     /// Its columns, in order.

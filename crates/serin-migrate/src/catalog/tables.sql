@@ -34,13 +34,14 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
       'privilege', x.privilege_type, 'grantable', x.is_grantable))
     FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x), '[]'),
   'rows', greatest(c.reltuples, 0)::bigint,
+  'attributes', c.relnatts,
   'bytes', c.relpages::bigint * current_setting('block_size')::bigint,
   'columns', coalesce((
     SELECT jsonb_agg(jsonb_build_object(
       'name', a.attname,
       'data_type', format_type(a.atttypid, a.atttypmod),
       'not_null', a.attnotnull,
-      'default', CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
+      'default', CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, 0) END,
       'expression', CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END,
       'identity', a.attidentity,
       'collation', CASE WHEN a.attcollation <> t.typcollation

@@ -52,7 +52,7 @@ fn one(context: &Context<'_>, table: &Table<'_>) -> Vec<String> {
     let with = if looks_as_client(context, table) { " WITH (security_invoker = true)" } else { "" };
     let columns = columns.join(", ");
     let mut sql = vec![format!("CREATE VIEW {view}{with} AS SELECT {columns} FROM {name} t")];
-    sql.extend(table.live().filter_map(|column| default(&view, column)));
+    sql.extend(altered(&view, table.live().filter_map(default)));
     sql.extend(comments(&view, table));
     sql.extend(privileges(context, &view, table));
     sql
@@ -71,10 +71,17 @@ pub fn has_column_acl(table: &Table<'_>) -> bool {
     table.old.is_some_and(|old| old.user_columns().any(|column| !column.acl.is_empty()))
 }
 
-fn default(view: &str, column: &Column<'_>) -> Option<String> {
+/// All changes of a view at once: one by one they take as long as it has columns, each.
+fn altered(view: &str, changes: impl Iterator<Item = String>) -> Option<String> {
+    let changes: Vec<String> = changes.collect();
+    // `ALTER VIEW` takes one only.
+    (!changes.is_empty()).then(|| format!("ALTER TABLE {view} {}", changes.join(", ")))
+}
+
+fn default(column: &Column<'_>) -> Option<String> {
     let default = numbers::view_default(column).or_else(|| column.default.clone());
     let default = default.or_else(|| no_default(column))?;
-    Some(format!("ALTER VIEW {view} ALTER COLUMN {} SET DEFAULT {default}", column.name))
+    Some(format!("ALTER COLUMN {} SET DEFAULT {default}", column.name))
 }
 
 /// The column has a default still, but not for new clients. A plain NULL would be taken for
@@ -85,16 +92,14 @@ fn no_default(column: &Column<'_>) -> Option<String> {
 }
 
 /// Defaults of views that stand in the way of the swap, or mean nothing after it.
-pub fn settled(context: &Context<'_>, table: &Table<'_>) -> Vec<String> {
+pub fn settled(context: &Context<'_>, table: &Table<'_>) -> Option<String> {
     let view = context.view(&table.name);
     let passing = |column: &&Column<'_>| {
         numbers::view_default(column).is_some()
             || column.default.is_none() && no_default(column).is_some()
     };
     let columns = table.live().filter(passing);
-    columns
-        .map(|column| format!("ALTER VIEW {view} ALTER COLUMN {} DROP DEFAULT", column.name))
-        .collect()
+    altered(&view, columns.map(|column| format!("ALTER COLUMN {} DROP DEFAULT", column.name)))
 }
 
 fn comments(view: &str, table: &Table<'_>) -> Vec<String> {

@@ -39,7 +39,7 @@ fn all(context: &Context<'_>) -> Vec<String> {
     let each = |part: &dyn Fn(&Table<'_>, &catalog::Table) -> Vec<String>| -> Vec<String> {
         kept.iter().flat_map(|(table, old)| part(table, old)).collect()
     };
-    sql.extend(context.viewed().flat_map(|table| publish::settled(context, table)));
+    sql.extend(context.viewed().filter_map(|table| publish::settled(context, table)));
     sql.extend(
         context
             .syncs

@@ -10,6 +10,7 @@ pub fn steps(context: &Context<'_>) -> Vec<Step> {
     let checks = &context.migration.settings.checks.contract;
     let asked = checks.iter().map(|sql| expand::check(Stage::Validate, sql));
     let mut steps: Vec<Step> = asked.chain(publish::only_ours(context)).collect();
+    steps.extend(verify::filled_again(context));
     steps.extend(verify::broken(context, Stage::Validate));
     steps.extend(context.kept().flat_map(|(table, _)| proofs(context, table)));
     steps

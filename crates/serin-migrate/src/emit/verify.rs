@@ -42,6 +42,19 @@ fn filled(context: &Context<'_>) -> Vec<Step> {
     steps
 }
 
+/// Rows that came past the trigger while both shapes were in use are filled in before the old values
+/// go: of partitions that were attached, of clients that switch triggers off.
+pub fn filled_again(context: &Context<'_>) -> Vec<Step> {
+    let all = context.syncs.iter().enumerate();
+    let active = all.filter(|(_, of)| !of.up.is_empty() && !of.passive);
+    let step = |(sync, of): (usize, &crate::TableSync)| Step {
+        stage: Stage::Validate,
+        title: format!("no row of {} is left", of.table),
+        action: Action::AllDone { sync },
+    };
+    active.map(step).collect()
+}
+
 /// Rows that break a new rule of a table that was there.
 pub fn broken(context: &Context<'_>, stage: Stage) -> Vec<Step> {
     let mut steps = vec![];

@@ -27,8 +27,9 @@ pub struct Checks {
     pub contract: Vec<String>,
 }
 
-/// How rows that are there are filled in.
+/// How rows that are there are filled in. What a plan that was kept does not say is as usual.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct BackfillSettings {
     /// Lag of a replica at which it waits, ms.
     pub max_lag_ms: u64,
@@ -41,11 +42,23 @@ pub struct BackfillSettings {
     pub duty: f64,
     /// Hours of the day in which it runs, `22:00-06:00` in UTC; always unless said.
     pub window: Option<String>,
+    /// It waits while a replication slot keeps back more log than this, bytes.
+    pub max_kept_wal: u64,
+    /// It waits while less of the disk is free, bytes; by its size unless said.
+    pub min_free_disk: Option<u64>,
 }
 
 impl Default for BackfillSettings {
     fn default() -> Self {
-        Self { max_lag_ms: 2_000, max_p99_factor: 1.3, batch_ms: 20, duty: 0.5, window: None }
+        Self {
+            max_lag_ms: 2_000,
+            max_p99_factor: 1.3,
+            batch_ms: 20,
+            duty: 0.5,
+            window: None,
+            max_kept_wal: 8 << 30,
+            min_free_disk: None,
+        }
     }
 }
 

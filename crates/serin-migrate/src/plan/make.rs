@@ -4,7 +4,11 @@ use crate::catalog::{self, Catalog, CatalogError};
 use crate::probe::{ProbeError, Session, answer, order};
 use crate::shape::{NewView, Shape, settle};
 use crate::{Flaw, Flaws, Ident, Migration, Plan, emit, ops};
+use std::collections::BTreeMap;
 use tokio_postgres::Client;
+
+/// Columns of a table, at most.
+const COLUMNS: usize = 1_600;
 
 /// Oldest Postgres that is served.
 const OLDEST: u32 = 14;
@@ -66,10 +70,33 @@ async fn planned(
         };
     }
     questions(&mut shape, session).await.map_err(asked)?;
-    match new_view {
-        Some(view) if shape.flaws.is_empty() => Ok(emit::plan(&shape, migration, view)),
-        _ => Err(Flaws(shape.flaws).into()),
+    let Some(view) = new_view.filter(|_| shape.flaws.is_empty()) else {
+        return Err(Flaws(shape.flaws).into());
+    };
+    let plan = emit::plan(&shape, migration, view);
+    match crowded(&plan, catalog) {
+        flaws if flaws.is_empty() => Ok(plan),
+        flaws => Err(Flaws(flaws).into()),
     }
+}
+
+/// Tables that have no room for the columns that stand beside the old ones.
+fn crowded(plan: &Plan, catalog: &Catalog) -> Vec<Flaw> {
+    let mut added: BTreeMap<&Ident, usize> = BTreeMap::new();
+    for sync in &plan.syncs {
+        // The flag, where rows are filled in.
+        *added.entry(&sync.table).or_default() += sync.up.len() + usize::from(!sync.passive);
+    }
+    let over = added.into_iter().filter_map(|(name, more)| {
+        let had = catalog.table(name)?.attributes;
+        let message = format!(
+            "table {name} has had {had} columns and needs {more} more for a while; Postgres has \
+             room for {COLUMNS}, and counts those that went"
+        );
+        let hint = "make a table with the columns there are, and move the rows over";
+        (had + more > COLUMNS).then(|| Flaw::new("", message).hint(hint))
+    });
+    over.collect()
 }
 
 /// Views of the version before that are more than one table: the new version has them too.

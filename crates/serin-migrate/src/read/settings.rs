@@ -10,6 +10,16 @@ const MAX_MS: u64 = 365 * 86_400_000;
 const UNITS: [(&str, u64); 5] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
+/// Units of a size, with their bytes; as Postgres counts them, in steps of 1024.
+const SIZES: [(&str, u64); 6] = [
+    ("MB", 1 << 20),
+    ("MiB", 1 << 20),
+    ("GB", 1 << 30),
+    ("GiB", 1 << 30),
+    ("TB", 1 << 40),
+    ("TiB", 1 << 40),
+];
+
 /// Reads all of it.
 pub fn read(fields: Fields<'_>) -> Settings {
     let words = [("reject", LossyDown::Reject), ("quarantine", LossyDown::Quarantine)];
@@ -38,6 +48,8 @@ fn backfill(fields: Fields<'_>) -> BackfillSettings {
         batch_ms: fields.number("batch_ms", 1.0, 1_000.0).map_or(usual.batch_ms, |ms| ms as u64),
         duty: fields.number("duty", 0.01, 1.0).unwrap_or(usual.duty),
         window: fields.text("window"),
+        max_kept_wal: size(&fields, "max_kept_wal").unwrap_or(usual.max_kept_wal),
+        min_free_disk: size(&fields, "min_free_disk"),
     };
     if settings.window.as_deref().is_some_and(|window| !is_window(window)) {
         fields.flaw("window", "is not of the form `22:00-06:00`");
@@ -75,6 +87,23 @@ fn parse_duration(text: &str) -> Option<u64> {
     let (_, factor) = UNITS.iter().find(|(word, _)| *word == unit)?;
     let time = number.parse::<u64>().ok()?.checked_mul(*factor)?;
     (time <= MAX_MS).then_some(time)
+}
+
+/// A number of bytes with a unit.
+fn size(fields: &Fields<'_>, key: &'static str) -> Option<u64> {
+    let text = fields.text(key)?;
+    let bytes = parse_size(&text);
+    if bytes.is_none() {
+        fields.flaw(key, format!("`{text}` is no size; say 500MB, 8GB or 1TB"));
+    }
+    bytes
+}
+
+fn parse_size(text: &str) -> Option<u64> {
+    let end = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(end);
+    let (_, factor) = SIZES.iter().find(|(word, _)| word.eq_ignore_ascii_case(unit))?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
 fn is_window(text: &str) -> bool {

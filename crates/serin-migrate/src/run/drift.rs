@@ -98,7 +98,7 @@ fn query(plan: &Plan, sync: &TableSync, together: &str, share: f64) -> String {
     };
     format!(
         "SELECT count(*), count(*) FILTER (WHERE NOT good), \
-         (array_agg(name) FILTER (WHERE NOT good))[1:{TOLD}] FROM (\
+         (pg_catalog.array_agg(name) FILTER (WHERE NOT good))[1:{TOLD}] FROM (\
          SELECT {} || ': ' || {key} AS name, {together} AS good FROM {}.{} AS {alias} \
          TABLESAMPLE SYSTEM ({share}) WHERE {alias}.{}) AS looked",
         literal(sync.table.as_str()),

@@ -137,6 +137,9 @@ pub enum Error {
     Kept(String),
 }
 
+/// The code with which the server says that its disk is full.
+const FULL: &str = "53100";
+
 /// Short for this crate's results.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -149,7 +152,8 @@ impl Error {
             Some(db) if is_shutdown(db.code().code()) => Self::Lost(db.message().to_owned()),
             Some(db) => {
                 let detail = db.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
-                let said = format!("{}{detail}", db.message());
+                let room = if db.code().code() == FULL { "; make room, then go on" } else { "" };
+                let said = format!("{}{detail}{room}", db.message());
                 Self::Sql { what, said, code: db.code().code().to_owned() }
             }
         }

@@ -114,7 +114,7 @@ async fn written(session: &Session<'_>, kept: &Kept) -> Result<Option<String>> {
     let names = kept.plan.syncs.iter().map(|sync| literal(&format!("serin.{}", sync.trigger)));
     let sql = format!(
         "WITH seen AS (SELECT coalesce(sum(pg_sequence_last_value(to_regclass(name))), 0)::bigint AS \
-         writes FROM unnest({}) AS name) UPDATE serin.migration SET old_writes = seen.writes, \
+         writes FROM pg_catalog.unnest({}) AS name) UPDATE serin.migration SET old_writes = seen.writes, \
          old_written_at = CASE WHEN seen.writes > old_writes THEN clock_timestamp() \
          ELSE old_written_at END FROM seen WHERE id = $1 RETURNING \
          (extract(epoch FROM clock_timestamp() - old_written_at) * 1000)::bigint",

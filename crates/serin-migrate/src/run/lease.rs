@@ -90,15 +90,15 @@ async fn own_pid(client: &Client) -> Result<i32> {
     Ok(row.map_err(Error::sql("taking the lock"))?.get(0))
 }
 
-/// Waits for a session of this process that is about to close; ends that of a holder that has not
-/// shown a sign of life for too long.
+/// Waits for a session that is about to close, of this process or of one that has ended on this
+/// machine; ends that of a holder that has not shown a sign of life for too long.
 async fn oust(database: &Database, client: &Client, silent_ms: u64) -> Result<()> {
     let until = Instant::now() + CLOSING;
     loop {
         let held = ousted(database, client, silent_ms).await;
-        let is_own =
-            matches!(&held, Err(Error::Held { holder: by, .. }) if by.starts_with(&holder()));
-        if !is_own || Instant::now() > until {
+        let is_closing = matches!(&held, Err(Error::Held { holder: by, .. })
+            if by.starts_with(&holder()) || has_ended(by));
+        if !is_closing || Instant::now() > until {
             return held;
         }
         tokio::time::sleep(LOOK).await;
@@ -173,8 +173,20 @@ async fn next_epoch(database: &Database, client: &Client) -> Result<i64> {
 
 /// This process, for people.
 pub(crate) fn holder() -> String {
+    process(&std::process::id().to_string())
+}
+
+fn process(id: &str) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("process {} on {}", std::process::id(), host.trim())
+    format!("process {id} on {}", host.trim())
+}
+
+/// Whether a holder was a process of this machine that is no more: its session closes any moment.
+fn has_ended(holder: &str) -> bool {
+    let id = holder.strip_prefix("process ").and_then(|rest| rest.split(' ').next());
+    let id = id.filter(|id| id.parse::<u32>().is_ok() && holder.starts_with(&process(id)));
+    let all = std::path::Path::new("/proc");
+    id.is_some_and(|id| all.join("self").exists() && !all.join(id).exists())
 }
 
 /// Signs of life, by the clock of the database, some in each lifetime of a lease. Without an answer

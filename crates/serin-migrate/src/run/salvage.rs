@@ -49,7 +49,7 @@ impl<'a> Columns<'a> {
         };
         let mut all = numbered("k", &self.key);
         if all.is_empty() {
-            all.push(format!("to_jsonb({alias}) AS whole"));
+            all.push(format!("pg_catalog.to_jsonb({alias}) AS whole"));
         }
         all.extend(numbered("i", &inputs));
         all.extend(numbered("n", &self.targets));

@@ -125,7 +125,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
   ), line AS (
     SELECT format('column %s.%s %s%s%s', t.relname, a.attname,
         format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN ' not null' END,
-        ' default ' || pg_get_expr(d.adbin, d.adrelid)) AS text
+        -- Of a default no column is asked for, which takes long where there are many.
+        ' default ' || CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, 0)
+          ELSE pg_get_expr(d.adbin, d.adrelid) END) AS text
       FROM t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
       LEFT JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum
     UNION ALL

@@ -6,7 +6,9 @@ use super::lease::{self, Lease};
 use super::options::Patience;
 use super::world::World;
 use crate::literal;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use tokio::sync::OnceCell;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 /// The tables that the state is kept in.
@@ -35,6 +37,9 @@ pub(crate) struct Session<'a> {
     pub client: Client,
     /// Looks at what the steps do to others.
     pub look: Client,
+    /// Directories that the database writes to, where it is on this machine; once they were asked
+    /// for.
+    pub places: OnceCell<Vec<PathBuf>>,
     lease: Lease,
 }
 
@@ -92,7 +97,8 @@ impl<'a> Session<'a> {
         ensure(&look).await?;
         let lease = Lease::take(database, lease, patience, silent_ms).await?;
         let client = database.connect(Purpose::Work).await?;
-        Ok(Self { database, patience, world, who, client, look, lease })
+        let places = OnceCell::new();
+        Ok(Self { database, patience, world, who, client, look, places, lease })
     }
 
     /// New connections after one was lost; waits for a server that does not answer.

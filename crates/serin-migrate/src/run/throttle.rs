@@ -50,6 +50,19 @@ const SHORTEST_MS: f64 = 2.0;
 /// Bytes.
 const GIB: u64 = 1 << 30;
 
+/// Of a disk so much stays free, or this share of it where that is less.
+const FREE_BYTES: u64 = 2 * GIB;
+const FREE_SHARE: f64 = 0.05;
+
+/// A disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disk {
+    /// Bytes free.
+    pub free: u64,
+    /// All its bytes.
+    pub size: u64,
+}
+
 /// What it keeps to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
@@ -67,8 +80,8 @@ pub struct Limits {
     pub p99_factor: f64,
     /// The service's share of failures above what is usual.
     pub more_errors: f64,
-    /// Bytes that stay free on the disk.
-    pub disk_bytes: u64,
+    /// Bytes that stay free on the disk; by its size unless said.
+    pub disk_bytes: Option<u64>,
     /// Share of the server's connections in use.
     pub connections: f64,
 }
@@ -81,10 +94,10 @@ impl Limits {
             duty: settings.duty.clamp(0.01, 1.0),
             lag_ms: settings.max_lag_ms,
             lag_bytes: GIB / 8,
-            kept_bytes: 8 * GIB,
+            kept_bytes: settings.max_kept_wal,
             p99_factor: settings.max_p99_factor.max(1.0),
             more_errors: 0.01,
-            disk_bytes: 2 * GIB,
+            disk_bytes: settings.min_free_disk,
             connections: 0.95,
         }
     }
@@ -103,8 +116,8 @@ pub struct Signals {
     pub connections: f64,
     /// How the service fares.
     pub health: Option<Health>,
-    /// Bytes free on the disk.
-    pub disk_free: Option<u64>,
+    /// The disk of the database, where somebody knows it.
+    pub disk: Option<Disk>,
     /// Somebody asked for a pause.
     pub paused: bool,
     /// The share of the time that somebody set.
@@ -198,8 +211,8 @@ impl Throttle {
             (self.trouble(signals.health), 1.0, |_, _| {
                 "the service answers more slowly or fails more often than usual".into()
             }),
-            (scarce(signals.disk_free, limits.disk_bytes), 1.0, |_, _| {
-                "the disk of the database is nearly full".into()
+            (scarce(signals.disk, limits.disk_bytes), 1.0, |_, _| {
+                "the disk of the database is nearly full: make room, or say `min_free_disk`".into()
             }),
         ];
         let passed = |at: usize, is: f64, limit: f64| {
@@ -280,8 +293,10 @@ fn mib(bytes: f64) -> String {
 }
 
 /// Above 1 when less is free than must stay free.
-fn scarce(free: Option<u64>, least: u64) -> f64 {
-    free.map_or(0.0, |free| least as f64 / free.max(1) as f64)
+fn scarce(disk: Option<Disk>, least: Option<u64>) -> f64 {
+    let Some(disk) = disk else { return 0.0 };
+    let least = least.unwrap_or_else(|| FREE_BYTES.min((disk.size as f64 * FREE_SHARE) as u64));
+    least as f64 / disk.free.max(1) as f64
 }
 
 /// Whether a minute of the day, 0 to 1439, is within hours such as `22:00-06:00`. Hours that
@@ -355,7 +370,7 @@ mod tests {
             (Signals { connections: 0.97, ..none() }, "97 %"),
             (Signals { health: Some(health), ..none() }, "the service"),
             (Signals { health: Some(errors), ..none() }, "the service"),
-            (Signals { disk_free: Some(GIB), ..none() }, "disk"),
+            (Signals { disk: Some(Disk { free: GIB, size: 100 * GIB }), ..none() }, "disk"),
             (Signals { paused: true, ..none() }, "paused"),
             (Signals { is_outside_hours: true, ..none() }, "hours"),
         ];
@@ -364,6 +379,17 @@ mod tests {
             assert!(matches!(&verdict, Verdict::Hold(_, why) if why.contains(part)), "{verdict:?}");
         }
         assert_eq!(throttle().look(&none()), Verdict::Go(FIRST));
+    }
+
+    #[test]
+    fn of_a_small_disk_less_stays_free() {
+        let disk = |free, size| Some(Disk { free, size });
+        assert!(scarce(disk(GIB, 100 * GIB), None) > 1.0);
+        assert!(scarce(disk(GIB, 10 * GIB), None) < 1.0);
+        assert!(scarce(disk(GIB / 4, 10 * GIB), None) > 1.0);
+        assert!(scarce(disk(GIB, 10 * GIB), Some(2 * GIB)) > 1.0);
+        assert!(scarce(disk(0, 10 * GIB), Some(0)) < 1.0);
+        assert!(scarce(None, None) < 1.0);
     }
 
     #[test]

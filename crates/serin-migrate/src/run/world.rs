@@ -40,11 +40,6 @@ pub trait World: Send + Sync {
         None
     }
 
-    /// Bytes free on the disk of the database; `None` when nobody knows.
-    fn disk_free(&self) -> Option<u64> {
-        None
-    }
-
     /// Called at each point where a crash would be most harmful, with its name:
     /// `forward/3/before`, `forward/3/commit`, `forward/3/after`, `batch`. Tests end the process
     /// there.

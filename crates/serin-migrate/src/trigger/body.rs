@@ -21,7 +21,7 @@ pub fn function(sync: &TableSync, sides: Sides<'_>) -> String {
     let body = format!(
         "\n#variable_conflict use_variable\nDECLARE\n  {NEW} ALIAS FOR NEW;\n  {OLD} ALIAS FOR \
          OLD;\n  _serin_count bigint;\n  _serin_path text;\n{declared}BEGIN\n  IF {} THEN\n{}{}  ELSE\n    \
-         _serin_count := nextval({}::regclass);\n{}  END IF;\n  {NEW}.{} := true;\n  RETURN \
+         _serin_count := pg_catalog.nextval({}::regclass);\n{}  END IF;\n  {NEW}.{} := true;\n  RETURN \
          {NEW};\nEND\n",
         is_new(sides),
         fill(sync),
@@ -43,12 +43,17 @@ fn variable(side: &str, at: usize, derive: &Derive) -> String {
 
 /// Whether a new client writes: it says so, or its views come before those of old clients in its
 /// path. Looked at as Postgres resolved it, not as it was written.
+///
+/// Functions are named with their schema: all this runs as whoever writes, and somebody else may
+/// have made one of the same name that fits better.
 pub fn is_new(sides: Sides<'_>) -> String {
     let (old, new) = (literal(sides.old.as_str()), literal(sides.new.as_str()));
-    let at = |schema: &str| format!("array_position(current_schemas(false), {schema}::name)");
+    let at = |schema: &str| {
+        format!("pg_catalog.array_position(pg_catalog.current_schemas(false), {schema}::name)")
+    };
     format!(
-        "coalesce(nullif(current_setting('serin.version', true), '') = {new}, \
-         {new}::name = ANY (current_schemas(false)) AND coalesce({} > {}, true))",
+        "coalesce(nullif(pg_catalog.current_setting('serin.version', true), '') = {new}, \
+         {new}::name = ANY (pg_catalog.current_schemas(false)) AND coalesce({} > {}, true))",
         at(&old),
         at(&new),
     )
@@ -122,9 +127,9 @@ fn assignment(sync: &TableSync, side: &str, at: usize, derive: &Derive) -> Strin
 /// is. What fails takes the path back with everything else.
 fn looked_up(path: &str, block: &str) -> String {
     format!(
-        "      _serin_path := current_setting('search_path');\n      \
-         PERFORM set_config('search_path', {}, true);\n{block}      \
-         PERFORM set_config('search_path', _serin_path, true);\n",
+        "      _serin_path := pg_catalog.current_setting('search_path');\n      \
+         PERFORM pg_catalog.set_config('search_path', {}, true);\n{block}      \
+         PERFORM pg_catalog.set_config('search_path', _serin_path, true);\n",
         literal(path)
     )
 }
@@ -138,7 +143,7 @@ fn caught(sync: &TableSync, derive: &Derive, block: &str) -> String {
     format!(
         "      BEGIN\n{block}      EXCEPTION WHEN data_exception OR integrity_constraint_violation \
          OR datatype_mismatch OR raise_exception THEN\n        PERFORM serin.quarantine({}, {}, {}, \
-         jsonb_build_object({}), SQLERRM);\n      END;\n",
+         pg_catalog.jsonb_build_object({}), SQLERRM);\n      END;\n",
         literal(sync.trigger.as_str()),
         key(sync),
         literal(derive.target.as_str()),
@@ -147,10 +152,12 @@ fn caught(sync: &TableSync, derive: &Derive, block: &str) -> String {
 }
 
 fn key(sync: &TableSync) -> String {
-    let crate::Key::Columns { columns } = &sync.key else { return format!("to_jsonb({NEW})") };
+    let crate::Key::Columns { columns } = &sync.key else {
+        return format!("pg_catalog.to_jsonb({NEW})");
+    };
     let parts: Vec<String> = columns
         .iter()
         .map(|(name, _)| format!("{}, {NEW}.{name}", literal(name.as_str())))
         .collect();
-    format!("jsonb_build_object({})", parts.join(", "))
+    format!("pg_catalog.jsonb_build_object({})", parts.join(", "))
 }

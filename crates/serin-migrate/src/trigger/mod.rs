@@ -67,7 +67,7 @@ fn trigger_on(sync: &TableSync, schema: &Ident, table: &Ident) -> String {
     let name = &sync.trigger;
     format!(
         "CREATE OR REPLACE TRIGGER {name} BEFORE INSERT OR UPDATE{} ON {schema}.{table} \
-         FOR EACH ROW WHEN (current_setting('serin.backfill', true) IS DISTINCT FROM 'on') \
+         FOR EACH ROW WHEN (pg_catalog.current_setting('serin.backfill', true) IS DISTINCT FROM 'on') \
          EXECUTE FUNCTION {schema}.{name}()",
         columns(sync),
     )

@@ -8,18 +8,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tokio_postgres::Client;
 
-const ORDERS: &str = "CREATE TABLE orders (id integer PRIMARY KEY, total integer NOT NULL, note text); \
+pub const ORDERS: &str = "CREATE TABLE orders (id integer PRIMARY KEY, total integer NOT NULL, note text); \
     INSERT INTO orders SELECT n, n, 'n' || n FROM generate_series(1, 3000) n;";
 
 /// Whole coins become cents.
-fn cents() -> serde_json::Value {
+pub fn cents() -> serde_json::Value {
     json!({"version_schema": "cents", "operations": [{"alter_column": {"table": "orders",
         "column": "total", "type": "bigint", "up": "total::bigint * 100", "down": "total / 100"}}],
         "serin": {"backfill": {"duty": 0.5}, "contract": {"grace": "0s"}}})
 }
 
 /// Rows whose shapes differ.
-const APART: &str = "SELECT count(*) FROM public.orders o FULL JOIN public_cents.orders n USING (id) \
+pub const APART: &str = "SELECT count(*) FROM public.orders o FULL JOIN public_cents.orders n USING (id) \
     WHERE o.total::bigint * 100 IS DISTINCT FROM n.total";
 
 /// Reads a row and writes what it read and one coin more, until told to stop; coins written.

@@ -76,6 +76,14 @@ impl Lab {
         self.cluster.sql(&self.database, sql).unwrap_or_else(|error| panic!("{error}\n{sql}"))
     }
 
+    /// What the server says against SQL.
+    pub fn error(&self, sql: &str) -> String {
+        match self.cluster.sql(&self.database, sql) {
+            Ok(out) => panic!("was not refused: {sql}\n{out}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
     /// Asks until the answer is `t`; what is not there yet is a no.
     pub fn until(&self, question: &str) {
         while !self.cluster.sql(&self.database, question).is_ok_and(|answer| answer == "t") {}
@@ -106,6 +114,14 @@ impl Lab {
     /// The plan of the model's migration.
     pub fn plan_of_model(&self) -> Plan {
         self.planned("01", &document())
+    }
+
+    /// Takes a document to where both shapes are in use.
+    pub fn start(&self, name: &str, document: &Value) -> Plan {
+        let plan = self.planned(name, document);
+        let status = block(self.runner().start(&plan)).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(status.state, State::Dual);
+        plan
     }
 
     pub fn revert(&self) {

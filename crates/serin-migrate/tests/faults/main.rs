@@ -10,6 +10,10 @@ mod kit;
 #[path = "../proof/model.rs"]
 mod model;
 mod network;
+mod replica;
+mod rights;
+mod room;
+mod rows;
 #[path = "../proof/runner.rs"]
 mod runner;
 #[path = "../proof/writers.rs"]

@@ -3,7 +3,7 @@
 use crate::runner::{Verb, spawn};
 use serin_migrate::Plan;
 use serin_postgres::Cluster;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Output};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -40,20 +40,31 @@ impl Fate {
                             break;
                         }
                     }
-                    Ok(status) => {
-                        if status.success() {
+                    Ok(ended) => {
+                        if ended.status.success() {
                             return;
                         }
-                        assert!(killed, "the runner failed although nothing was killed");
+                        assert!(
+                            killed,
+                            "the runner failed although nothing was killed: {}",
+                            said(&ended)
+                        );
                         break;
                     }
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
             }
             match ended.recv_timeout(LONGEST) {
-                Ok(status) if status.success() => return,
-                Ok(_) | Err(RecvTimeoutError::Disconnected) => {
-                    assert!(killed, "the runner failed although nothing was killed");
+                Ok(ended) if ended.status.success() => return,
+                Ok(ended) => {
+                    assert!(
+                        killed,
+                        "the runner failed although nothing was killed: {}",
+                        said(&ended)
+                    );
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    assert!(killed, "nobody waited for the runner");
                 }
                 Err(RecvTimeoutError::Timeout) => panic!("the runner never ends"),
             }
@@ -86,13 +97,18 @@ impl Fate {
     }
 }
 
+/// What a process said.
+fn said(ended: &Output) -> String {
+    String::from_utf8_lossy(&ended.stderr).into_owned()
+}
+
 /// Waits for its end beside.
-fn watched(mut process: Child) -> (u32, Receiver<ExitStatus>) {
+fn watched(process: Child) -> (u32, Receiver<Output>) {
     let (ends, ended) = channel();
     let pid = process.id();
     std::thread::spawn(move || {
-        if let Ok(status) = process.wait() {
-            let _ = ends.send(status);
+        if let Ok(ended) = process.wait_with_output() {
+            let _ = ends.send(ended);
         }
     });
     (pid, ended)

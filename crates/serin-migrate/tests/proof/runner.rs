@@ -30,7 +30,7 @@ pub fn spawn(url: &str, plan: &Plan, verb: Verb) -> Child {
     let mut process = Command::new(std::env::current_exe().unwrap());
     process.args(["--exact", "runner_of_its_own", "--nocapture", "--test-threads=1"]);
     process.env(TASK, serde_json::to_string(&task).unwrap());
-    process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Does what this process was started for; false when it was for nothing.
@@ -57,7 +57,10 @@ pub fn run(url: &str, plan: &Plan, verb: Verb) -> Result<Status, serin_migrate::
             (Verb::Forward, _) => runner.start(plan).await,
             (Verb::Back, Some(status)) if status.state == State::Reverted => Ok(status),
             (Verb::Back, _) => runner.revert(&say).await,
-            (Verb::Contract, Some(status)) if status.state == State::Done => Ok(status),
+            // Killed between the swap and what follows it: that is left to a cleaning.
+            (Verb::Contract, Some(status)) if status.state == State::Done => {
+                runner.clean().await.map(|_| status)
+            }
             (Verb::Contract, _) => runner.contract(&say).await,
         }
     })

@@ -96,7 +96,7 @@ impl Shop {
         let client = Client { shop: self, name: name.to_owned(), child };
         self.until(&format!(
             "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = '{name}' \
-             AND wait_event = 'PgSleep'"
+             AND datname = current_database() AND wait_event = 'PgSleep'"
         ));
         client
     }
@@ -150,7 +150,8 @@ impl Client<'_> {
 impl Drop for Client<'_> {
     fn drop(&mut self) {
         self.shop.lab.sql(&format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{}'",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{}' \
+             AND datname = current_database()",
             self.name
         ));
         let _ = self.child.wait();

@@ -68,7 +68,7 @@ pub(crate) async fn signals(session: &Session<'_>, kept: &Kept) -> Result<Signal
         kept_bytes: number(4),
         connections: row.get(5),
         health: session.world.health(),
-        disk_free: session.world.disk_free(),
+        disk: super::disk::fullest(session, kept).await?,
         is_outside_hours: !is_within(hours, row.get::<_, i32>(6) as u32),
     })
 }

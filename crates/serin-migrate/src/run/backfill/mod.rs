@@ -5,6 +5,7 @@
 //! a batch passes over rows that are filled in.
 
 mod batch;
+mod disk;
 mod look;
 mod pass;
 mod sql;
@@ -123,8 +124,8 @@ pub(crate) async fn leaves(session: &Session<'_>, sync: &TableSync) -> Result<Ve
            SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
            WHERE n.nspname = $1 AND c.relname = $2 \
            UNION SELECT i.inhrelid FROM pg_inherits i JOIN all_of ON i.inhparent = all_of.oid) \
-         SELECT format('%I.%I', n.nspname, c.relname), c.reltuples::float8, \
-           pg_relation_size(c.oid) / current_setting('block_size')::bigint \
+         SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), c.reltuples::float8, \
+           pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::bigint \
          FROM all_of JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind = 'r' ORDER BY 1";
     let (schema, table) = (session.database.schema().as_str(), sync.table.as_str());
@@ -192,7 +193,7 @@ async fn count(session: &Session<'_>, kept: &Kept, sync: &TableSync) -> Result<(
 /// How many rows there were when both shapes came into use: what later counts are held against.
 async fn note_count(session: &Session<'_>, kept: &Kept, sync: &TableSync, all: i64) -> Result<()> {
     let update = format!(
-        "UPDATE serin.migration SET counts = counts || jsonb_build_object({}, {all}) WHERE id = {}",
+        "UPDATE serin.migration SET counts = pg_catalog.jsonb_build_object({}, {all}) || counts WHERE id = {}",
         literal(sync.table.as_str()),
         kept.id,
     );

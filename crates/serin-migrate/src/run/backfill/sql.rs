@@ -187,7 +187,7 @@ impl<'a> Text<'a> {
     pub fn first_unfilled(&self, but: &[String]) -> String {
         let alias = self.alias();
         let told = match &self.sync.key {
-            Key::Place => format!("left(to_jsonb({alias})::text, 200)"),
+            Key::Place => format!("left(pg_catalog.to_jsonb({alias})::text, 200)"),
             Key::Columns { columns } => {
                 let one = |(name, _): &(Ident, String)| {
                     format!("{} || {alias}.{name}::text", literal(&format!("{}=", name.as_str())))
