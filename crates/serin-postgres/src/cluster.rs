@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Longest wait for the server to answer.
-const START: Duration = Duration::from_secs(60);
+pub(crate) const START: Duration = Duration::from_secs(60);
 
 /// Longest wait for it to end.
 const END: Duration = Duration::from_secs(30);
 
 /// Time between two looks.
-const LOOK: Duration = Duration::from_millis(20);
+pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
 /// Becomes the server. Beside it waits what ends the server and takes its folder away when this
 /// process is gone, however it ended: its end of the pipe is closed then.
@@ -141,6 +141,10 @@ impl Cluster {
         &self.installation
     }
 
+    pub(crate) fn user(&self) -> User {
+        self.user
+    }
+
     /// Its port on the loopback.
     pub fn port(&self) -> u16 {
         self.port
@@ -171,19 +175,16 @@ impl Cluster {
     /// # Errors
     /// What Postgres said.
     pub fn sql(&self, database: &str, sql: &str) -> Result<String, Error> {
+        self.sql_at(&self.url(database), sql)
+    }
+
+    /// The same at another address, such as that of a pooler.
+    ///
+    /// # Errors
+    /// What Postgres said.
+    pub fn sql_at(&self, url: &str, sql: &str) -> Result<String, Error> {
         let mut psql = Command::new(self.client("psql"));
-        psql.args([
-            "-X",
-            "-q",
-            "-A",
-            "-t",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-d",
-            &self.url(database),
-            "-f",
-            "-",
-        ]);
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-f", "-"]);
         let child =
             psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.map_err(Error::io("starting psql"))?;
@@ -342,7 +343,7 @@ impl Drop for Cluster {
 }
 
 /// The folder stays when the server has ended.
-fn keep(server: &mut Child) {
+pub(crate) fn keep(server: &mut Child) {
     if let Some(mut pipe) = server.stdin.take() {
         let _ = pipe.write_all(b"keep\n");
     }
@@ -371,7 +372,7 @@ fn tail(text: &str) -> String {
     lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
 }
 
-fn free_port() -> Result<u16, Error> {
+pub(crate) fn free_port() -> Result<u16, Error> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(Error::io("a free port"))?;
     listener.local_addr().map(|address| address.port()).map_err(Error::io("a free port"))
 }

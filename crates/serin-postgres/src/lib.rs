@@ -10,12 +10,14 @@ mod authority;
 mod cluster;
 mod error;
 mod found;
+mod pooler;
 mod user;
 
 pub use authority::{Authority, Signed, Subject, self_signed};
 pub use cluster::{Cluster, Durability, Settings};
 pub use error::Error;
 pub use found::{Installation, installations, newest};
+pub use pooler::Pooler;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -34,6 +34,11 @@ const TOOLS: &[Tool] = &[
         package: "postgresql",
         needed_for: "the tests on a real Postgres",
     },
+    Tool {
+        programs: &["pgbouncer"],
+        package: "pgbouncer",
+        needed_for: "the tests of migrations behind a real pooler",
+    },
 ];
 
 impl Tool {

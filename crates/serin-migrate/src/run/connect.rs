@@ -3,6 +3,8 @@
 use super::error::{Error, Result, chain};
 use crate::{Flaw, Ident, literal};
 use serin_connect::{Address, Failure};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_postgres::Client;
 
@@ -20,13 +22,18 @@ const NAMED: usize = 40;
 pub struct Database {
     address: Address,
     schema: Ident,
+    /// Its connections were seen to keep their sessions.
+    is_direct: Arc<AtomicBool>,
 }
 
 /// Without the password.
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = self.address.config().get_dbname().unwrap_or_default();
-        f.debug_struct("Database").field("name", &name).field("schema", &self.schema).finish()
+        f.debug_struct("Database")
+            .field("name", &name)
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
     }
 }
 
@@ -52,7 +59,7 @@ impl Database {
         let address = address.with(|config| {
             config.connect_timeout(CONNECT).keepalives_idle(Duration::from_secs(15));
         });
-        Ok(Self { address, schema })
+        Ok(Self { address, schema, is_direct: Arc::default() })
     }
 
     /// The schema whose tables change.
@@ -83,15 +90,24 @@ impl Database {
 
     /// A connection, set up so that nobody's settings of the role or database come in between.
     pub(crate) async fn connect(&self, purpose: Purpose) -> Result<Client> {
+        let client = self.reach(purpose).await?;
+        // Before the settings: a pooler would hand those on to others.
+        if !self.is_direct.load(Ordering::Relaxed) {
+            pooled(&client, &self.reach(purpose).await?).await?;
+            self.is_direct.store(true, Ordering::Relaxed);
+        }
+        self.settle(&client).await?;
+        Ok(client)
+    }
+
+    async fn reach(&self, purpose: Purpose) -> Result<Client> {
         let named = |config: &mut tokio_postgres::Config| {
             config.application_name(self.application(purpose));
         };
-        let client = self.address.with(named).connect().await.map_err(|failure| match failure {
+        self.address.with(named).connect().await.map_err(|failure| match failure {
             Failure::Tls(said) => Error::Tls(said),
             Failure::Database(error) => Error::Connect { said: chain(&error) },
-        })?;
-        self.settle(&client).await?;
-        Ok(client)
+        })
     }
 
     async fn settle(&self, client: &Client) -> Result<()> {
@@ -119,9 +135,8 @@ impl Database {
         }
     }
 
-    /// Whether the server, the way to it and the role are fit for a migration.
-    pub(crate) async fn check(&self, client: &Client, beside: &Client) -> Result<()> {
-        pooled(client, beside).await?;
+    /// Whether the server and the role are fit for a migration.
+    pub(crate) async fn check(&self, client: &Client) -> Result<()> {
         let sql = format!(
             "SELECT current_setting('server_version_num')::integer / 10000, pg_is_in_recovery(), \
              current_setting('transaction_read_only')::boolean, \
@@ -201,7 +216,8 @@ async fn pooled(client: &Client, beside: &Client) -> Result<()> {
 }
 
 const POOLED: &str = "the connection does not keep its session: it goes through a pooler such as \
-    PgBouncer in transaction mode, which loses locks; give the address of Postgres itself";
+    PgBouncer in transaction mode, which loses locks; give the address of Postgres itself, or of a \
+    pool in session mode";
 
 async fn session(client: &Client) -> Result<(i32, String)> {
     let sql = "SELECT pg_backend_pid(), coalesce(current_setting('serin.session', true), '')";

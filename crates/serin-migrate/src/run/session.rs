@@ -92,9 +92,9 @@ impl<'a> Session<'a> {
         silent_ms: u64,
     ) -> Result<Self> {
         let look = database.connect(Purpose::Look).await?;
-        let lease = database.connect(Purpose::Lease).await?;
-        database.check(&look, &lease).await?;
+        database.check(&look).await?;
         ensure(&look).await?;
+        let lease = database.connect(Purpose::Lease).await?;
         let lease = Lease::take(database, lease, patience, silent_ms).await?;
         let client = database.connect(Purpose::Work).await?;
         let places = OnceCell::new();

@@ -19,6 +19,7 @@ mod run_kernel;
 mod run_kit;
 mod run_locks;
 mod run_outside;
+mod run_pooler;
 mod run_rows;
 mod run_stress;
 

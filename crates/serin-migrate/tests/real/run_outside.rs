@@ -1,102 +1,11 @@
-//! What the runner sees of the world: poolers, replicas, the service, people.
+//! What the runner sees of the world: replicas, the service, people.
 
 use crate::run_kit::*;
 use serde_json::json;
 use serin_migrate::{Error, Health, Migration, Plan, Runner, Say, State, World};
 use serin_postgres::{Cluster, Settings};
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-
-/// A pooler in transaction mode with one server connection, as far as it matters: what a client
-/// asks goes to the server connection that all share.
-fn pooler(port: u16, database: &str) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let here = listener.local_addr().unwrap().port();
-    let mut server = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let greeting = greet(&mut server, database);
-    let server = Arc::new(Mutex::new(server));
-    std::thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let (server, greeting) = (server.clone(), greeting.clone());
-            std::thread::spawn(move || serve(client, &server, &greeting));
-        }
-    });
-    here
-}
-
-/// Opens the session with the server; all it said until it was ready.
-fn greet(server: &mut TcpStream, database: &str) -> Vec<u8> {
-    let mut body = 196_608_u32.to_be_bytes().to_vec();
-    for word in ["user", "postgres", "database", database] {
-        body.extend(word.bytes().chain([0]));
-    }
-    body.push(0);
-    let length = (body.len() as u32 + 4).to_be_bytes();
-    server.write_all(&[&length[..], &body].concat()).unwrap();
-    until_ready(server).unwrap()
-}
-
-fn message(from: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut head = [0; 5];
-    from.read_exact(&mut head).ok()?;
-    let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
-    let mut whole = head.to_vec();
-    whole.resize(length + 1, 0);
-    from.read_exact(&mut whole[5..]).ok()?;
-    Some(whole)
-}
-
-fn until_ready(server: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut all = Vec::new();
-    loop {
-        let one = message(server)?;
-        all.extend(&one);
-        if one[0] == b'Z' {
-            return Some(all);
-        }
-    }
-}
-
-fn serve(mut client: TcpStream, server: &Mutex<TcpStream>, greeting: &[u8]) {
-    let mut length = [0; 4];
-    loop {
-        client.read_exact(&mut length).unwrap();
-        let mut startup = vec![0; u32::from_be_bytes(length) as usize - 4];
-        client.read_exact(&mut startup).unwrap();
-        if startup[..4] == 196_608_u32.to_be_bytes() {
-            break;
-        }
-        client.write_all(b"N").unwrap();
-    }
-    client.write_all(greeting).unwrap();
-    let mut asked = Vec::new();
-    while let Some(one) = message(&mut client) {
-        let kind = one[0];
-        asked.extend(one);
-        if matches!(kind, b'Q' | b'S') {
-            let mut server = server.lock().unwrap();
-            server.write_all(&asked).unwrap();
-            let Some(answer) = until_ready(&mut server) else { break };
-            client.write_all(&answer).unwrap();
-            asked.clear();
-        }
-    }
-    let _ = client.shutdown(Shutdown::Both);
-}
-
-#[test]
-fn a_pooler_in_transaction_mode_is_refused() {
-    let Some(lab) = Lab::new(ORDERS) else { return };
-    let port = pooler(lab.cluster.port(), &lab.database);
-    let url = format!("postgres://postgres@127.0.0.1:{port}/{}", lab.database);
-    let database = serin_migrate::Database::new(&url, ident("public")).unwrap();
-    let runner = Runner::new(database, Arc::new(serin_migrate::Alone), "tester");
-    let error = block(runner.start(&plan_of(&cents()))).unwrap_err();
-    assert!(error.to_string().contains("PgBouncer"), "{error}");
-    assert_eq!(lab.sql("SELECT to_regnamespace('serin') IS NULL"), "t");
-}
 
 /// A service that has trouble until it was looked at so often.
 struct Troubled {
