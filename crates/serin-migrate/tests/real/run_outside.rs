@@ -5,7 +5,7 @@ use serde_json::json;
 use serin_migrate::{Error, Health, Migration, Plan, Runner, Say, State, World};
 use serin_postgres::{Cluster, Settings};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 /// A service that has trouble until it was looked at so often.
 struct Troubled {
