@@ -32,7 +32,8 @@ usage: cargo xtask <task>
                           plays seeds in the simulator (docs/simulator.md)
   soak mutants            breaks the engine by hand, bug by bug; the simulator must notice each
   soak strategies         every strategy ships ten versions under load, and everything is killed
-  soak flags              a million mangled documents of flags, contexts and imports
+  soak flags [--short]    a million mangled documents of flags, contexts and imports, and 300
+                          releases of what changes nothing; a fiftieth of it
   soak migrate            migrations while both versions write; 200 times something is killed
   soak [--minutes N]      long runs: simulation seeds, weight flips, the demo again and again
 ";

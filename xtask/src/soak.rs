@@ -21,6 +21,9 @@ const MANGLED: u64 = 1_000_000;
 /// Releases of variants that change nothing, by real traffic, in one soak of flags.
 const SAME: u64 = 300;
 
+/// A short soak of flags, to see that a long one would work, is this part of one.
+const SHORT: u64 = 50;
+
 /// Kills in one soak of migrations.
 const KILLS: &str = "200";
 
@@ -32,8 +35,10 @@ pub fn run(words: &[&str]) -> Result<()> {
     if words == ["strategies"] {
         return strategies();
     }
-    if words == ["flags"] {
-        return flags();
+    match words {
+        ["flags"] => return flags(1),
+        ["flags", "--short"] => return flags(SHORT),
+        _ => {}
     }
     if words == ["migrate"] {
         return migrate();
@@ -64,19 +69,18 @@ fn migrate() -> Result<()> {
 }
 
 /// Mangled documents of flags, contexts and imports, then releases of what changes nothing, with
-/// seeds nobody has run yet.
-fn flags() -> Result<()> {
+/// seeds nobody has run yet: one part in so many of all.
+fn flags(part: u64) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let words =
         ["test", "--release", "-p", "serin-flags", "--test", "mangled", "--", "--nocapture"];
     let mut tests = command::cargo(&words);
     tests.env("SERIN_SEED", (now.as_secs() * MANGLED).to_string());
-    command::run(tests.env("SERIN_MANGLED", MANGLED.to_string()))?;
+    command::run(tests.env("SERIN_MANGLED", (MANGLED / part).to_string()))?;
     let words = ["test", "-p", "serin", "--test", "releases", "changes_nothing", "--"];
     let mut same = command::cargo(&[&words[..], &["--nocapture"]].concat());
-    command::run(
-        same.env("SERIN_SEED", now.as_secs().to_string()).env("SERIN_AA", SAME.to_string()),
-    )
+    same.env("SERIN_SEED", now.as_secs().to_string());
+    command::run(same.env("SERIN_AA", (SAME / part).to_string()))
 }
 
 /// Minutes to run for.
@@ -88,7 +92,7 @@ fn parse(words: &[&str]) -> Result<u64> {
             _ => Err(Failure::usage(format!("`--minutes` is a number from 1, not `{minutes}`"))),
         },
         _ => Err(Failure::usage(
-            "`soak` takes --minutes N, `mutants`, `strategies`, `flags` or `migrate`",
+            "`soak` takes --minutes N, `mutants`, `strategies`, `flags [--short]` or `migrate`",
         )),
     }
 }

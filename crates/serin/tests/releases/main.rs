@@ -3,6 +3,9 @@
 
 mod crowd;
 mod goals;
+#[allow(dead_code)] // the scripts in Node are for other tests
+#[path = "../flag_clients/installed.rs"]
+mod installed;
 mod reported;
 #[path = "../support/mod.rs"]
 mod support;

@@ -2,10 +2,11 @@
 //! reports what became of each user.
 
 use crate::support::{SERIN, Said, Server, free_address};
-use crate::{FLAG, last_change};
+use crate::{FLAG, installed, last_change};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::process::Stdio;
 
 /// Users of the worker.
 const USERS: usize = 1_000;
@@ -138,6 +139,22 @@ fn a_bad_variant_is_switched_off_by_what_the_app_reports() {
     assert!(why.contains("worse than stable"), "{why}");
     let mut app = App::new(at);
     assert!((0..100).all(|user| app.variant(user) == "off"), "everybody has the old path");
+}
+
+/// OpenFeature's SDK and hook and OpenTelemetry's exporter, as they are: the app says nothing itself.
+#[test]
+fn a_bad_variant_is_switched_off_by_the_spans_of_an_app() {
+    let Some(mut script) = installed::python("traced_worker.py") else { return };
+    let (server, at) = site();
+    begin(&server, &["--steps", "50,100"]);
+    script.args([at.ip().to_string(), at.port().to_string(), "on".to_owned()]);
+    let mut worker = script.stdout(Stdio::null()).spawn().unwrap();
+    let said = server.run(&["wait", FLAG, "--timeout", "4m"]);
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    assert_eq!(said.code, Some(3), "{said:?}");
+    let record = server.json(&["history", FLAG])["rollouts"][0].clone();
+    assert!(last_change(&server).2.contains("worse than stable: errors"), "{record:#}");
 }
 
 #[test]
