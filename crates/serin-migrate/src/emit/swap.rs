@@ -3,7 +3,7 @@
 
 use super::{Context, numbers, parts, publish, settings, transaction};
 use crate::shape::{Column, Rule, RuleKind, Table, gone_column, gone_table, short};
-use crate::{Action, Ident, Stage, Step, catalog};
+use crate::{Action, Ident, Stage, Step, catalog, literal};
 
 /// The swap, and the drops after the time of grace.
 pub fn steps(context: &Context<'_>) -> Vec<Step> {
@@ -205,7 +205,7 @@ fn rules(context: &Context<'_>, table: &Table<'_>) -> Vec<String> {
             _ => {}
         }
         if let Some(comment) = &rule.comment {
-            let text = crate::literal(comment);
+            let text = literal(comment);
             sql.push(format!("COMMENT ON CONSTRAINT {name} ON {on} IS {text}"));
         }
     }
@@ -215,7 +215,7 @@ fn rules(context: &Context<'_>, table: &Table<'_>) -> Vec<String> {
             sql.push(format!("ALTER INDEX {held} RENAME TO {}", index.name));
         }
         if let Some(comment) = &index.comment {
-            let text = crate::literal(comment);
+            let text = literal(comment);
             sql.push(format!("COMMENT ON INDEX {} IS {text}", context.of(&index.name)));
         }
     }
@@ -299,12 +299,26 @@ fn grace(context: &Context<'_>) -> Vec<Step> {
         }
         for was in table.columns.iter().filter_map(Column::left_behind) {
             let gone = gone_column(migration, &table.physical, &was.name);
-            let on = context.of(&table.name);
-            let sql = format!("ALTER TABLE IF EXISTS {on} DROP COLUMN IF EXISTS {gone}");
+            let sql = dropped(context, &gone);
             step(format!("drop column {} of {}", was.name, table.name), sql, table.name.clone());
         }
     }
     steps
+}
+
+/// Drops a hidden column of whatever table has it: later migrations may have given the table another
+/// name.
+fn dropped(context: &Context<'_>, gone: &Ident) -> String {
+    let (schema, name) =
+        (literal(&context.shape.catalog.schema.to_string()), literal(gone.as_str()));
+    let body = format!(
+        "DECLARE held regclass; BEGIN FOR held IN SELECT a.attrelid FROM pg_catalog.pg_attribute a \
+         JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE c.relnamespace = {schema}::regnamespace \
+         AND a.attname = {name} AND c.relkind IN ('r', 'p') AND a.attinhcount = 0 \
+         AND NOT a.attisdropped LOOP EXECUTE pg_catalog.format('ALTER TABLE %s DROP COLUMN %I', held, \
+         {name}); END LOOP; END",
+    );
+    format!("DO {}", literal(&body))
 }
 
 #[cfg(test)]

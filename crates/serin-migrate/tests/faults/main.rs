@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, reason = "tests")]
 
 mod beside;
+mod chain;
 mod clients;
 mod kit;
 #[path = "../proof/model.rs"]
