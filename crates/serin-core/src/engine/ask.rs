@@ -49,7 +49,6 @@ impl Turn {
             let cause = rollout.cause("person", format!("service removed by {}", by.0), None);
             self.revert(Outcome::Aborted, cause);
         }
-        self.leave_schema();
     }
 
     fn promote_by_hand(&mut self, by: &Actor, reason: Option<&str>, full: bool) -> Answer {

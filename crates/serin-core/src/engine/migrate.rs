@@ -268,13 +268,14 @@ impl Turn {
         }
     }
 
-    /// A service that is removed leaves a schema that both shapes use as it is.
+    /// A service that is gone leaves a schema that both shapes use as it is. Not before: until
+    /// then a deploy takes the removal back, and goes on with what is there.
     pub(super) fn leave_schema(&mut self) {
-        let open = self.service.schemas.open.as_ref();
-        let Some(open) = open.filter(|open| open.phase != MigrationPhase::Back) else { return };
-        let name = open.name.clone();
-        self.service.schemas.open = None;
-        self.tell_schema(&name, MigrationTold::Left);
+        if !self.service.is_gone() {
+            return;
+        }
+        let Some(open) = self.service.schemas.open.take() else { return };
+        self.tell_schema(&open.name, MigrationTold::Left);
     }
 
     /// Which shape a revision uses that brings none itself: that of stable.

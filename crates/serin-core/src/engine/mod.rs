@@ -80,6 +80,7 @@ pub fn step(service: &Service, event: &Event, now: Timestamp) -> Transition {
     turn.service.forget_old_revisions();
     turn.replan();
     turn.begin_downtime();
+    turn.leave_schema();
     let notices = notices::notices(service, &turn.service, &turn.journal, now);
     Transition { notices, ..turn.finish() }
 }
