@@ -2,7 +2,7 @@
 
 use crate::{
     Counts, Departure, FlagEnd, FlagOrder, MigrationNews, MigrationOrder, Observation, RevisionId,
-    ServiceSpec, Weight,
+    ServiceSpec, Skips, Weight,
 };
 use serde::{Deserialize, Serialize};
 
@@ -166,6 +166,9 @@ pub struct DeployAsk {
     /// The trains it could take; `None` where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub departure: Option<Departure>,
+    /// Steps that are left out.
+    #[serde(default, skip_serializing_if = "Skips::is_nothing")]
+    pub skips: Skips,
 }
 
 /// Why an ask was refused. Nothing was changed.

@@ -33,6 +33,7 @@ mod rollout;
 mod rules;
 mod service;
 mod shared;
+mod skips;
 mod spec;
 mod step;
 mod switched;
@@ -81,6 +82,7 @@ pub use rules::{
 };
 pub use service::{Inherited, Marked, Revision, RevisionStanding, Service};
 pub use shared::Shared;
+pub use skips::Skips;
 pub use spec::{
     AffinityKey, AffinitySpec, Analysis, Baseline, EnvValue, Limits, LogLimits, MetricsSpec,
     OnInconclusive, Probe, ProbeKind, RunSpec, Schedule, ServiceSpec, Stage, TrafficSpec,

@@ -181,6 +181,12 @@ impl Service {
         }
     }
 
+    /// Whether anything was seen since this controller took over. Shares follow what is seen, not
+    /// what the one before saw.
+    pub(crate) fn is_seen(&self) -> bool {
+        self.observed.applied.is_some()
+    }
+
     /// Whether counts are wanted now: a candidate is on trial, or a way back is to be proven.
     pub fn wants_counts(&self) -> bool {
         let wanted = |r: &Rollout| {

@@ -30,7 +30,8 @@ fn flag(steps: Vec<Step>) -> World {
 
 fn release(world: &mut World, revision: RevisionId) -> Result<(), Refusal> {
     let spec = world.service.spec.clone();
-    let ask = DeployAsk { spec, revision, allow_bad: false, departure: None };
+    let ask =
+        DeployAsk { spec, revision, allow_bad: false, departure: None, skips: Skips::Nothing };
     world.ask(Ask::Deploy(Box::new(ask)))
 }
 
@@ -183,7 +184,13 @@ fn another_variant_is_released_against_the_promoted_one() {
     world.close();
     let mut spec = world.service.spec.clone();
     spec.flag.as_mut().unwrap().off = on();
-    let ask = DeployAsk { spec, revision: id("green@0d"), allow_bad: false, departure: None };
+    let ask = DeployAsk {
+        spec,
+        revision: id("green@0d"),
+        allow_bad: false,
+        departure: None,
+        skips: Skips::Nothing,
+    };
     world.ask(Ask::Deploy(Box::new(ask))).unwrap();
     assert_eq!(world.rollout().baseline, Some(on()));
     world.settle();

@@ -86,6 +86,7 @@ impl Site {
             revision,
             allow_bad: false,
             departure: None,
+            skips: serin_core::Skips::Nothing,
         };
         let ask = Ask::Deploy(Box::new(ask));
         self.tell(Event::Asked { by: Actor("bench".into()), reason: None, ask }).await

@@ -7,7 +7,8 @@ use crate::control::{Core, Handle, now};
 use crate::schema::read_migrations;
 use crate::{machine, train};
 use serin_core::{
-    Actor, Ask, DeployAsk, Event, RevisionId, Service, ServiceName, ServiceSpec, Train, Version,
+    Actor, Ask, DeployAsk, Event, RevisionId, Service, ServiceName, ServiceSpec, Skips, Train,
+    Version,
 };
 use serin_spec::{Located, Problem, Problems, Severity, Source};
 use std::net::SocketAddr;
@@ -32,6 +33,19 @@ struct Terms {
     dry_run: bool,
     /// Without waiting for a train.
     past_train: bool,
+    /// Steps that are left out.
+    skips: Skips,
+}
+
+impl Terms {
+    /// Who leaves steps out says why: it is kept with the rollout.
+    fn check(&self) -> Result<(), ApiError> {
+        let silent = self.reason.as_deref().is_none_or(|why| why.trim().is_empty());
+        if self.skips == Skips::Nothing || !silent {
+            return Ok(());
+        }
+        Err(ApiError::invalid("steps are left out only for a reason").hint("add `--reason TEXT`"))
+    }
 }
 
 /// `POST /api/v1/apply`.
@@ -45,8 +59,10 @@ pub(crate) async fn apply(
         reason: request.reason.clone(),
         allow_bad: request.allow_bad,
         dry_run: request.dry_run,
-        past_train: request.now,
+        past_train: request.now || request.skips == Skips::Waits,
+        skips: request.skips,
     };
+    terms.check()?;
     let wanted = read(handle, &request).await?;
     deploy_all(handle, wanted, &terms).await
 }
@@ -114,8 +130,10 @@ pub(crate) async fn deploy(
         reason: request.reason,
         allow_bad: request.allow_bad,
         dry_run: request.dry_run,
-        past_train: request.now,
+        past_train: request.now || request.skips == Skips::Waits,
+        skips: request.skips,
     };
+    terms.check()?;
     deploy_all(handle, vec![wanted], &terms).await
 }
 
@@ -131,7 +149,14 @@ pub(crate) async fn deploy_made(
         .await
         .map_err(|why| ApiError::invalid(format!("{} cannot be deployed: {why}", spec.name)))?;
     let wanted = Wanted { spec, from: None, revision, warnings: vec![] };
-    let terms = Terms { by, reason, allow_bad: true, dry_run: false, past_train: true };
+    let terms = Terms {
+        by,
+        reason,
+        allow_bad: true,
+        dry_run: false,
+        past_train: true,
+        skips: Skips::Nothing,
+    };
     deploy_all(handle, vec![wanted], &terms).await
 }
 
@@ -398,6 +423,7 @@ fn event(one: &Wanted, terms: &Terms) -> Event {
         revision: one.revision.clone(),
         allow_bad: terms.allow_bad,
         departure: train::departure(&one.spec, now(), terms.past_train),
+        skips: terms.skips,
     };
     let ask = Ask::Deploy(Box::new(ask));
     Event::Asked { by: terms.by.clone(), reason: terms.reason.clone(), ask }

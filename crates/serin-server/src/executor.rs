@@ -394,10 +394,17 @@ impl<L: Log> Executor<L> {
         transition.apply.is_none() && reverts(&transition.next) && !had
     }
 
-    /// Whether it only moves traffic to stable and starts nothing.
+    /// Whether it only moves traffic to stable and starts nothing, no other rollout either: the
+    /// next controller knows it by the rollout that goes back.
     fn is_way_back(&self, transition: &Transition) -> bool {
-        let before = self.services.get(&transition.next.name);
-        let before = before.and_then(|held| held.service.plan.as_deref());
+        let before = self.services.get(&transition.next.name).map(|held| &*held.service);
+        let under_way = |service: &Service| service.rollout.as_ref().map(|rollout| rollout.id);
+        let begins = under_way(&transition.next)
+            .is_some_and(|id| before.and_then(under_way).is_none_or(|before| before != id));
+        if begins {
+            return false;
+        }
+        let before = before.and_then(|service| service.plan.as_deref());
         let Some((plan, before)) = transition.apply.as_ref().zip(before) else {
             return self.begins_way_back(transition);
         };

@@ -86,8 +86,13 @@ fn spec() -> ServiceSpec {
 }
 
 fn deploy(version: &str) -> Event {
-    let ask =
-        DeployAsk { spec: spec(), revision: revision(version), allow_bad: false, departure: None };
+    let ask = DeployAsk {
+        spec: spec(),
+        revision: revision(version),
+        allow_bad: false,
+        departure: None,
+        skips: serin_core::Skips::Nothing,
+    };
     Event::Asked { by: Actor("ada".into()), reason: None, ask: Ask::Deploy(Box::new(ask)) }
 }
 

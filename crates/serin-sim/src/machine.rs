@@ -53,6 +53,8 @@ pub struct Machine {
     pub dropped: u64,
     /// Something about its instances or its plan is new since the last look.
     pub changed: bool,
+    /// An order came and was not followed yet.
+    ordered: bool,
     /// Epoch of the order it held when it was told to forget: an older controller is not heard.
     past: u64,
 }
@@ -111,6 +113,7 @@ impl Machine {
             flag: None,
             dropped: 0,
             changed: true,
+            ordered: false,
             past: 0,
         }
     }
@@ -134,7 +137,7 @@ impl Machine {
                 self.half = None;
             }
         }
-        self.changed = true;
+        (self.changed, self.ordered) = (true, true);
     }
 
     /// Forgets everything it was ordered.
@@ -249,7 +252,7 @@ impl Machine {
     /// Seconds until an instance changes by itself.
     pub fn next_in(&self) -> u64 {
         let soonest = self.instances.iter().map(|instance| instance.life.changes_in()).min();
-        if self.changed { 1 } else { soonest.unwrap_or(u64::MAX) }
+        if self.changed || self.ordered { 1 } else { soonest.unwrap_or(u64::MAX) }
     }
 
     fn live(
@@ -315,9 +318,10 @@ impl Machine {
     }
 
     fn follow_plan(&mut self, truth: &impl Fn(&RevisionId) -> Truth, rng: &mut Rng) {
-        if self.bulk && !self.changed {
+        if self.bulk && !self.changed && !self.ordered {
             return;
         }
+        self.ordered = false;
         if let Some(half) = self.half.take() {
             self.staff_all(&half, false, truth, rng);
             self.half = Some(half);

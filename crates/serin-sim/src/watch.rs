@@ -171,7 +171,9 @@ pub(crate) fn minds_drops(
         let truth = truths.get(id).copied().unwrap_or(Truth::Good);
         !matches!(truth, Truth::WontStart | Truth::NeverReady | Truth::Crashes(_))
     };
-    let promised = service.is_some_and(|service| !may_be_down(service));
+    // A first version that was given up leaves nobody behind it.
+    let none = plan.revisions.is_empty() && service.is_some_and(|s| s.stable.is_none());
+    let promised = !none && service.is_some_and(|service| !may_be_down(service));
     promised && plan.revisions.keys().all(sound)
 }
 

@@ -279,7 +279,13 @@ impl World {
         let spec = settings::with_database(self.place()?.spec.clone(), &wish.version, brings);
         let train = spec.train.as_ref().and_then(|train| train.departures(self.now));
         let departure = train.map(|(at, then)| Departure { at, then, waived: wish.now });
-        let ask = DeployAsk { spec, revision, allow_bad: wish.allow_bad, departure };
+        let ask = DeployAsk {
+            spec,
+            revision,
+            allow_bad: wish.allow_bad,
+            departure,
+            skips: serin_core::Skips::Nothing,
+        };
         self.ask(Ask::Deploy(Box::new(ask)), wish.because, None)
     }
 

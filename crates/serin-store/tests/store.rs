@@ -33,8 +33,13 @@ fn deploy() -> (Event, Transition) {
     let spec: ServiceSpec = serde_json::from_str(SPEC).unwrap();
     let revision: RevisionId = "v1@aa11".parse().unwrap();
     let service = Service::new(spec.clone());
-    let ask =
-        Ask::Deploy(Box::new(DeployAsk { spec, revision, allow_bad: false, departure: None }));
+    let ask = Ask::Deploy(Box::new(DeployAsk {
+        spec,
+        revision,
+        allow_bad: false,
+        departure: None,
+        skips: serin_core::Skips::Nothing,
+    }));
     let event = Event::Asked { by: Actor("ada".into()), reason: Some("first".into()), ask };
     let transition = step(&service, &event, NOW);
     (event, transition)

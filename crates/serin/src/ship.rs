@@ -12,7 +12,7 @@ use crate::follow::{Wish, follow};
 use crate::printer::{Channel, Line, Tone};
 use crate::render;
 use crate::who::actor;
-use serin_core::{RevisionId, RolloutKind};
+use serin_core::{RevisionId, RolloutKind, Skips};
 use serin_server::api::view::{
     Applied, AppliedService, ApplyRequest, RolloutView, Runbook, ServiceView, VerbRequest,
 };
@@ -33,6 +33,7 @@ pub async fn apply(context: &Context<'_>, args: ApplyArgs) -> Result<Exit, Failu
         dry_run: args.dry_run,
         allow_bad: args.allow_bad,
         now: args.now,
+        skips: args.skip.skips(),
         ..request(context, &args.file, args.revision)?
     };
     let document = context.client.submit("/api/v1/apply", &request).await?;
@@ -57,6 +58,7 @@ pub fn request(
         dry_run: false,
         allow_bad: false,
         now: false,
+        skips: Skips::Nothing,
     })
 }
 
@@ -67,6 +69,7 @@ pub async fn deploy(context: &Context<'_>, args: DeployArgs) -> Result<Exit, Fai
         revision: Some(args.revision),
         allow_bad: args.allow_bad,
         now: args.now,
+        skips: args.skip.skips(),
         dry_run: args.dry_run,
         reason: args.why.reason,
         ..asked()

@@ -47,6 +47,8 @@ impl Turn {
         if rollout.is_none_or(|r| r.id != back.rollout) {
             return Ok(());
         }
+        // It knew more than what is stored: what was seen last may be of orders before its own.
+        self.service.observed.applied = None;
         let by = Actor(ENGINE.into());
         self.abort(&by, Some("it went back while nothing could be stored"))?;
         let Some(rollout) = self.service.rollout.as_mut() else { return Ok(()) };

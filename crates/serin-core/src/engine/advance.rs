@@ -210,7 +210,7 @@ impl Turn {
         }
         let ready = convict::is_ready_for(&self.service, rollout, weight, now);
         let done = rollout.weight == weight && self.is_confirmed(rollout, weight);
-        let held = rollout.paused.is_some();
+        let (held, seen) = (rollout.paused.is_some(), self.service.is_seen());
         let Some(rollout) = self.service.rollout.as_mut() else { return Reach::Waiting };
         if rollout.size_for < weight {
             rollout.size_for = weight;
@@ -219,7 +219,7 @@ impl Turn {
         if held {
             return Reach::Waiting;
         }
-        if rollout.weight != weight && ready {
+        if rollout.weight != weight && ready && seen {
             rollout.weight = weight;
             let revision = rollout.candidate.clone();
             self.tell(Fact::Weight { revision, weight });

@@ -1,14 +1,14 @@
 //! Deploys, and how a rollout begins.
 
-use super::ask::Answer;
+use super::ask::{Answer, because};
 use super::{Turn, halt, trade};
 use crate::flag::old_variant;
 use crate::lifecycle::{clash, is_config};
 use crate::{
     Actor, Beside, CheckRun, Colour, Counted, DeployAsk, Downtime, Fact, Given, Millis, Outcome,
     Phase, RecordedTick, Refusal, RefusalCode as Code, Revision, RevisionId, RevisionStanding,
-    RollbackClass, Rollout, RolloutKind, Scale, Schedule, ServiceSpec, Stage, Step, StepState,
-    Weight, way_back_before,
+    RollbackClass, Rollout, RolloutKind, Scale, Schedule, ServiceSpec, Shared, Skips, Stage, Step,
+    StepState, Weight, outlook, way_back_before,
 };
 use serin_stats::threshold::Signal;
 use serin_stats::{Judge, Metric};
@@ -17,6 +17,7 @@ impl Turn {
     /// A deploy: refused, made to wait for its train, or taken up.
     pub(super) fn deploy(&mut self, by: &Actor, reason: Option<&str>, ask: &DeployAsk) -> Answer {
         self.refuse_deploy(ask)?;
+        self.refuse_skips(ask)?;
         if let Some(train) = self.train_of(ask) {
             return self.board(by, reason, ask, &train);
         }
@@ -84,7 +85,7 @@ impl Turn {
             self.service.evidence.remove(&ask.revision);
         }
         self.warn_of_formats(ask);
-        self.start(by, reason, &ask.revision, kind);
+        self.start_without(by, reason, &ask.revision, kind, ask.skips);
     }
 
     /// What moving to `revision` is: a release, another configuration of what runs, or a step back
@@ -126,6 +127,19 @@ impl Turn {
         if from != to && self.service.stable.is_some() {
             self.tell(Fact::Scaled { from, to, by: by.clone() });
         }
+    }
+
+    /// The steps of a rollout under way are skipped one by one, not left out.
+    fn refuse_skips(&self, ask: &DeployAsk) -> Answer {
+        let same = |r: &&Rollout| r.is_on_trial() && r.candidate == ask.revision;
+        let under_way = self.service.rollout.as_ref().is_some_and(|r| same(&r));
+        if ask.skips == Skips::Nothing || !under_way {
+            return Ok(());
+        }
+        let (version, name) = (&ask.revision.version, &self.service.name);
+        let message = format!("a rollout of {version} is under way already");
+        let hint = format!("skip what it waits for with `serin promote {name}`, all with `--full`");
+        Err(Refusal::new(Code::Already, message, &hint))
     }
 
     fn refuse_bad(&mut self, ask: &DeployAsk) -> Answer {
@@ -231,20 +245,25 @@ impl Turn {
         to: &RevisionId,
         kind: RolloutKind,
     ) {
+        self.start_without(by, reason, to, kind, Skips::Nothing);
+    }
+
+    fn start_without(
+        &mut self,
+        by: &Actor,
+        reason: Option<&str>,
+        to: &RevisionId,
+        kind: RolloutKind,
+        skips: Skips,
+    ) {
         let kind = if self.service.stable.is_none() { RolloutKind::First } else { kind };
         self.let_go_for(to);
         self.take_view(to, kind);
-        let schedule = match kind {
-            _ if kind.is_tried() => self.service.spec.schedule.clone(),
-            _ => {
-                let waits = halt::wait_step(&self.service, to);
-                self.service.spec.schedule.all_at_once(kind, waits).into()
-            }
-        };
+        let (schedule, left_out) = self.schedule_of(to, kind, skips);
         let judged = kind.is_tried();
         let affinity = self.service.spec.traffic.affinity.clone().filter(|_| judged);
         let checks = schedule.analysis.as_ref().map_or(0, |a| a.checks.len());
-        let rollout = Rollout {
+        let mut rollout = Rollout {
             id: self.service.next_rollout,
             kind,
             candidate: to.clone(),
@@ -286,8 +305,39 @@ impl Turn {
         self.service.next_rollout += 1;
         self.announce(&rollout);
         self.tell_fast_track(&rollout);
+        self.tell_left_out(&mut rollout, &left_out);
         self.ticks.extend(start_of(&rollout));
         self.service.rollout = Some(rollout);
+    }
+
+    /// The steps of a move to `to`, and those that are left out.
+    fn schedule_of(
+        &self,
+        to: &RevisionId,
+        kind: RolloutKind,
+        skips: Skips,
+    ) -> (Shared<Schedule>, Vec<(usize, Step)>) {
+        let whole = &self.service.spec.schedule;
+        if !kind.is_tried() {
+            let waits = halt::wait_step(&self.service, to);
+            return (whole.all_at_once(kind, waits).into(), vec![]);
+        }
+        if skips == Skips::Nothing {
+            return (whole.clone(), vec![]);
+        }
+        let (rest, out) = whole.without(skips);
+        (rest.into(), out)
+    }
+
+    /// Leaves a trace of each step that a person left out, with who and why.
+    fn tell_left_out(&mut self, rollout: &mut Rollout, out: &[(usize, Step)]) {
+        for (step, what) in out {
+            let why = because(rollout.reason.as_deref());
+            let what = format!("{}, left out by {}{why}", outlook::describe(what), rollout.by.0);
+            rollout.skipped.push(format!("step {step}: {what}"));
+            let fact = Fact::StepSkipped { step: *step, what };
+            self.journal.push(crate::Entry { at: self.now, rollout: Some(rollout.id), fact });
+        }
     }
 
     /// Steps that a revision does not go through, for the record.

@@ -3,7 +3,7 @@
 use super::{Turn, trade};
 use crate::{
     Actor, DeployAsk, Fact, OnNewRevision, Outcome, Queued, Refusal, RefusalCode as Code,
-    RevisionId,
+    RevisionId, Skips,
 };
 
 impl Turn {
@@ -12,7 +12,11 @@ impl Turn {
         let Some(rollout) = &self.service.rollout else { return Ok(false) };
         let same = rollout.is_on_trial() && rollout.candidate == ask.revision;
         let ended = !rollout.is_on_trial() && self.service.stable.as_ref() == Some(&ask.revision);
-        match ask.spec.on_new_revision {
+        let how = match ask.skips {
+            Skips::Waits => OnNewRevision::Restart,
+            _ => ask.spec.on_new_revision,
+        };
+        match how {
             _ if same || ended || self.service.removing => Ok(false),
             // Instances that gave their places away have to be back before others may go.
             OnNewRevision::Restart => {
@@ -37,7 +41,8 @@ impl Turn {
         let revision = ask.revision.clone();
         self.tell(Fact::Queued { revision, behind, by: by.clone() });
         let deploy = Box::new(ask.clone());
-        let restart = deploy.spec.on_new_revision == OnNewRevision::Restart;
+        let hurry = deploy.skips == Skips::Waits;
+        let restart = hurry || deploy.spec.on_new_revision == OnNewRevision::Restart;
         self.service.queued = Some(Queued { by, reason, at: self.now, deploy, back: false });
         if restart {
             self.supersede(&ask.revision);
@@ -50,8 +55,13 @@ impl Turn {
         let behind = rollout.candidate.clone();
         self.tell(Fact::Queued { revision: to.clone(), behind, by: by.clone() });
         let spec = self.service.spec.clone();
-        let deploy =
-            Box::new(DeployAsk { spec, revision: to.clone(), allow_bad: false, departure: None });
+        let deploy = Box::new(DeployAsk {
+            spec,
+            revision: to.clone(),
+            allow_bad: false,
+            departure: None,
+            skips: Skips::Nothing,
+        });
         let (by, reason, at) = (by.clone(), reason.map(Into::into), self.now);
         self.service.queued = Some(Queued { by, reason, at, deploy, back: true });
         self.supersede(to);

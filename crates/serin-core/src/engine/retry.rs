@@ -25,7 +25,8 @@ impl Turn {
             return Err(Refusal::new(Code::NoRevision, message, "deploy it with `serin deploy`"));
         }
         let spec = self.service.spec.clone();
-        let ask = DeployAsk { spec, revision, allow_bad, departure: None };
+        let ask =
+            DeployAsk { spec, revision, allow_bad, departure: None, skips: crate::Skips::Nothing };
         self.refuse_deploy(&ask)?;
         self.take_up(by, reason, &ask)
     }

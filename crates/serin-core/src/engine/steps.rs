@@ -2,7 +2,7 @@
 
 use super::Turn;
 use crate::lifecycle::first_step_after;
-use crate::{Actor, Fact, PauseReason, Phase, Scale, Schedule, Step, StepState};
+use crate::{Actor, Fact, PauseReason, Phase, Scale, Schedule, Step, StepState, Weight};
 
 /// How many instances the candidate has at step `index`, by the steps before it.
 fn scale_at(schedule: &Schedule, index: usize) -> Scale {
@@ -12,6 +12,16 @@ fn scale_at(schedule: &Schedule, index: usize) -> Scale {
         _ => None,
     });
     scales.last().unwrap_or_default()
+}
+
+/// The share that the steps before `index` lead to.
+fn share_at(schedule: &Schedule, index: usize) -> Weight {
+    let before = schedule.steps().take(index);
+    let shares = before.filter_map(|(_, step)| match step {
+        Step::SetWeight(weight) => Some(*weight),
+        _ => None,
+    });
+    shares.last().unwrap_or(Weight::NONE)
 }
 
 impl Turn {
@@ -34,9 +44,12 @@ impl Turn {
         }
         // Instances for a step that is no more are no measure for what is compared from here on.
         rollout.scale = scale_at(&rollout.schedule, index);
-        if rollout.places.is_none() {
-            rollout.size_for = rollout.weight;
-        }
+        // Where places are few the share that they carry is larger than the one that was asked for:
+        // that step is passed, and its share asked for, also when there are more places now.
+        rollout.size_for = match rollout.places {
+            Some(_) => rollout.size_for.max(share_at(&rollout.schedule, index)),
+            None => rollout.weight,
+        };
         if rollout.paused == Some(PauseReason::Inconclusive) {
             rollout.paused = None;
         }

@@ -236,8 +236,13 @@ impl Turn {
 
     fn next_share(&self, rollout: &Rollout, trade: &Trade) -> Weight {
         let now = rollout.weight;
+        if !self.service.is_seen() {
+            return now;
+        }
         if trade.goal < now {
-            let given_up = self.now >= give_up_at(rollout) && trade.stable.ready > 0;
+            // Only to instances that stay: those seen may be of an order before the last.
+            let stays = trade.stable.planned > 0 && self.service.is_applied();
+            let given_up = self.now >= give_up_at(rollout) && stays && trade.stable.ready > 0;
             return if given_up { trade.goal } else { trade.lowered(now) };
         }
         let cold = self.service.ready_for(&rollout.candidate, self.now) < rollout.schedule.warm_up;

@@ -341,7 +341,13 @@ fn more_replicas_in_the_middle() {
         machine.world.ask(Ask::Pause).unwrap();
         let mut spec = machine.world.service.spec.clone();
         spec.replicas = replicas;
-        let ask = DeployAsk { spec, revision: revision("v2"), allow_bad: false, departure: None };
+        let ask = DeployAsk {
+            spec,
+            revision: revision("v2"),
+            allow_bad: false,
+            departure: None,
+            skips: Skips::Nothing,
+        };
         machine.world.ask(Ask::Deploy(Box::new(ask))).unwrap();
         for _ in 0..20 {
             machine.take();

@@ -5,7 +5,13 @@ use super::*;
 fn again(world: &mut World, version: &str, change: impl FnOnce(&mut ServiceSpec)) {
     let mut spec = world.service.spec.clone();
     change(&mut spec);
-    let ask = DeployAsk { spec, revision: revision(version), allow_bad: false, departure: None };
+    let ask = DeployAsk {
+        spec,
+        revision: revision(version),
+        allow_bad: false,
+        departure: None,
+        skips: Skips::Nothing,
+    };
     world.ask(Ask::Deploy(Box::new(ask))).unwrap();
 }
 
@@ -128,6 +134,7 @@ fn another_environment_of_the_same_version_is_a_rollout_of_its_own_kind() {
                 revision,
                 allow_bad: false,
                 departure: None,
+                skips: Skips::Nothing,
             })))
             .unwrap();
         world.rollout().kind
@@ -145,7 +152,13 @@ fn another_environment_of_the_same_version_is_a_rollout_of_its_own_kind() {
     let mut spec = world.service.spec.clone();
     spec.run = world.service.revisions[&revision("v1")].run.clone();
     env(&mut spec.run);
-    let ask = DeployAsk { spec, revision: numbered, allow_bad: false, departure: None };
+    let ask = DeployAsk {
+        spec,
+        revision: numbered,
+        allow_bad: false,
+        departure: None,
+        skips: Skips::Nothing,
+    };
     world.ask(Ask::Deploy(Box::new(ask))).unwrap();
     assert_eq!(world.rollout().kind, RolloutKind::Config, "by its name");
 }

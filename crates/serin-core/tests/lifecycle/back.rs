@@ -164,6 +164,7 @@ fn another_configuration_goes_back_as_one() {
             revision: other,
             allow_bad: false,
             departure: None,
+            skips: Skips::Nothing,
         })))
         .unwrap();
     run_out(&mut world);

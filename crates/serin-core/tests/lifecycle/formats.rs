@@ -13,7 +13,13 @@ fn deploy(
 ) -> Result<(), Refusal> {
     let mut spec = world.service.spec.clone();
     spec.data = data.into();
-    let ask = DeployAsk { spec, revision: revision(version), allow_bad: false, departure: None };
+    let ask = DeployAsk {
+        spec,
+        revision: revision(version),
+        allow_bad: false,
+        departure: None,
+        skips: Skips::Nothing,
+    };
     world.ask(Ask::Deploy(Box::new(ask)))
 }
 

@@ -4,7 +4,13 @@ use super::*;
 
 fn insist(world: &mut World, version: &str) -> Result<(), Refusal> {
     let spec = world.service.spec.clone();
-    let ask = DeployAsk { spec, revision: revision(version), allow_bad: true, departure: None };
+    let ask = DeployAsk {
+        spec,
+        revision: revision(version),
+        allow_bad: true,
+        departure: None,
+        skips: Skips::Nothing,
+    };
     world.ask(Ask::Deploy(Box::new(ask)))
 }
 

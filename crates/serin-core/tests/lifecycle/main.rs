@@ -15,6 +15,7 @@ mod kept;
 mod newer;
 mod proof;
 mod retried;
+mod skipped;
 mod stored;
 mod trains;
 

@@ -16,7 +16,13 @@ fn departure(world: &World, waived: bool) -> Departure {
 fn ask(world: &mut World, version: &str, waived: bool) -> Result<(), Refusal> {
     let spec = world.service.spec.clone();
     let departure = Some(departure(world, waived));
-    let ask = DeployAsk { spec, revision: revision(version), allow_bad: false, departure };
+    let ask = DeployAsk {
+        spec,
+        revision: revision(version),
+        allow_bad: false,
+        departure,
+        skips: Skips::Nothing,
+    };
     world.ask(Ask::Deploy(Box::new(ask)))
 }
 

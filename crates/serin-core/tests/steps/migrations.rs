@@ -34,7 +34,13 @@ pub fn deploy(world: &mut World, version: &str, brings: bool) -> Result<(), Refu
     spec.run.database = Some(database(brings.then_some(hash)));
     let steps = if brings { steps() } else { vec![Step::SetWeight(percent(25)), ALL] };
     spec.schedule.stages = Schedule::of("canary", steps).stages;
-    let ask = DeployAsk { spec, revision: revision(version), allow_bad: true, departure: None };
+    let ask = DeployAsk {
+        spec,
+        revision: revision(version),
+        allow_bad: true,
+        departure: None,
+        skips: Skips::Nothing,
+    };
     world.ask(Ask::Deploy(Box::new(ask)))?;
     settle(world);
     Ok(())
@@ -64,7 +70,13 @@ pub fn begun_with(capacity: Capacity, steps: Vec<Step>) -> World {
     spec.run.database = Some(database(Some("5ba3")));
     spec.schedule.stages = Schedule::of("fleet", [vec![migrate()], steps].concat()).stages;
     spec.schedule.capacity = capacity;
-    let ask = DeployAsk { spec, revision: revision("v2"), allow_bad: false, departure: None };
+    let ask = DeployAsk {
+        spec,
+        revision: revision("v2"),
+        allow_bad: false,
+        departure: None,
+        skips: Skips::Nothing,
+    };
     world.ask(Ask::Deploy(Box::new(ask))).unwrap();
     settle(&mut world);
     world

@@ -170,8 +170,13 @@ impl World {
 
     pub fn deploy(&mut self, version: &str) -> Result<(), Refusal> {
         let spec = self.service.spec.clone();
-        let ask =
-            DeployAsk { spec, revision: revision(version), allow_bad: false, departure: None };
+        let ask = DeployAsk {
+            spec,
+            revision: revision(version),
+            allow_bad: false,
+            departure: None,
+            skips: Skips::Nothing,
+        };
         self.ask(Ask::Deploy(Box::new(ask)))
     }
 

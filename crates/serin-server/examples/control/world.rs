@@ -43,7 +43,13 @@ pub fn spec(number: usize) -> Result<ServiceSpec, Box<dyn Error>> {
 /// Somebody deploys version `version` of a service.
 pub fn deploy(spec: &ServiceSpec, version: usize) -> Result<Event, Box<dyn Error>> {
     let revision: RevisionId = format!("v{version}@{version:012x}").parse()?;
-    let ask = DeployAsk { spec: spec.clone(), revision, allow_bad: true, departure: None };
+    let ask = DeployAsk {
+        spec: spec.clone(),
+        revision,
+        allow_bad: true,
+        departure: None,
+        skips: serin_core::Skips::Nothing,
+    };
     let reason = Some(format!("release {version} as planned"));
     Ok(Event::Asked { by: Actor("ada".into()), reason, ask: Ask::Deploy(Box::new(ask)) })
 }

@@ -168,7 +168,13 @@ fn would(core: &Core, service: &Service, wish: &Wish) -> Would {
     let to = &wish.to;
     let departure = train::departure(&wish.spec, now(), false);
     let (spec, revision) = (wish.spec.clone(), to.clone());
-    let ask = DeployAsk { spec, revision, allow_bad: false, departure };
+    let ask = DeployAsk {
+        spec,
+        revision,
+        allow_bad: false,
+        departure,
+        skips: serin_core::Skips::Nothing,
+    };
     let ask = Ask::Deploy(Box::new(ask));
     let event = Event::Asked { by: Actor("plan".into()), reason: None, ask };
     let next = match core.executor.preview(&service.name, &event, now()) {

@@ -29,7 +29,7 @@ pub use rollout::{LatencyIntervals, RolloutStatus, RolloutView};
 
 use serde::{Deserialize, Serialize};
 use serin_core::{
-    Entry, Hold, Kept, OpenMigration, RefusalCode, RevisionId, RolloutRecord, ServiceName,
+    Entry, Hold, Kept, OpenMigration, RefusalCode, RevisionId, RolloutRecord, ServiceName, Skips,
     Timestamp, WaitingOn, Weight,
 };
 use std::collections::BTreeMap;
@@ -250,6 +250,9 @@ pub struct ApplyRequest {
     /// Do not wait for the next train.
     #[serde(default)]
     pub now: bool,
+    /// Steps that are left out; needs a reason.
+    #[serde(default)]
+    pub skips: Skips,
 }
 
 /// Answer to an apply or a deploy.
@@ -294,6 +297,8 @@ pub struct VerbRequest {
     pub allow_bad: bool,
     /// `deploy`: do not wait for the next train.
     pub now: bool,
+    /// `deploy`: steps that are left out; needs a reason.
+    pub skips: Skips,
     /// `mark`: it is bad; otherwise it is not. `drill`: deploy the bad version to the copy;
     /// otherwise start the copy.
     pub bad: bool,

@@ -148,6 +148,7 @@ impl Core {
             revision: revision.clone(),
             allow_bad: request.allow_bad,
             departure: None,
+            skips: serin_core::Skips::Nothing,
         };
         let ask = Ask::Deploy(Box::new(deploy));
         let event = Event::Asked { by: by.clone(), reason: reason.clone(), ask };

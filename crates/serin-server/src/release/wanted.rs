@@ -132,7 +132,13 @@ mod tests {
         let service = Service::new(spec.clone());
         let took_over = Event::TookOver { epoch: 3, rollouts: 0 };
         let service = step(&service, &took_over, Timestamp(1_000)).next;
-        let ask = DeployAsk { spec, revision: id("on@0b"), allow_bad: false, departure: None };
+        let ask = DeployAsk {
+            spec,
+            revision: id("on@0b"),
+            allow_bad: false,
+            departure: None,
+            skips: serin_core::Skips::Nothing,
+        };
         asked(&service, Ask::Deploy(Box::new(ask)))
     }
 

@@ -27,8 +27,8 @@ pub(crate) fn restless(service: &Service, machine: &Machine, now: Timestamp) -> 
         .as_ref()
         .filter(|rollout| !waits_for_person(rollout) && !waits_for_contract(service, rollout))?;
     let (id, phase, step) = (rollout.id, &rollout.phase, rollout.step.index + 1);
-    let waits = waiting_on(service, now);
-    Some(format!("rollout {id} still runs: {phase:?}, step {step}, waiting on {waits}"))
+    let (name, waits) = (&service.name, waiting_on(service, now));
+    Some(format!("{name}: rollout {id} still runs: {phase:?}, step {step}, waiting on {waits}"))
 }
 
 /// Whether the schema before it has both shapes until a person says otherwise.

@@ -27,7 +27,19 @@ impl World {
         }
         let restless = self.restless();
         let settled = self.unsettled();
+        if self.mode.told && !restless.is_empty() {
+            self.show_all();
+        }
         self.wrong.extend(restless.into_iter().chain(settled));
+    }
+
+    /// How things stand when they do not come to rest.
+    fn show_all(&mut self) {
+        let names: Vec<_> = self.places.keys().cloned().collect();
+        for name in names {
+            self.current = Some(name);
+            let _ = self.show();
+        }
     }
 
     /// What is still on the move.

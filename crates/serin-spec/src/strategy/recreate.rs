@@ -9,8 +9,8 @@ pub(crate) fn read(field: &Field<'_>, around: &Around<'_>) -> Option<Schedule> {
     let window = reader.maybe("maintenanceWindow", |f| f.word().map(str::to_owned));
     let frame = Frame::read(&mut reader, around, Usual::REPLACED);
     if around.environment == "production" && !reader.has("maintenanceWindow") {
-        let message = "`recreate` stops the service while it changes the version, and this is \
-                       production";
+        let message = "avoid `recreate` for production services: it stops the service while it \
+                       changes the version";
         let hint = "write `maintenanceWindow: \"Sunday 02:00 to 02:10\"` so that everybody knows \
                     when, or use `rolling`";
         reader.report(reader.key_problem("downtime-in-production", message).hint(hint));

@@ -90,6 +90,7 @@ impl World {
             revision: revision(version),
             allow_bad: true,
             departure: None,
+            skips: serin_core::Skips::Nothing,
         };
         self.ask(Ask::Deploy(Box::new(ask)), version);
     }

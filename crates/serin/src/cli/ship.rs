@@ -3,6 +3,7 @@
 use super::duration;
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use serin_core::Skips;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +26,29 @@ pub struct Why {
     pub reason: Option<String>,
 }
 
+/// What of its steps a deploy leaves out.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Skip {
+    /// Leave out the tests of the steps; health and evidence are watched all the same
+    #[arg(long, requires = "reason")]
+    pub skip_tests: bool,
+    /// A repair in a hurry: no waiting, instances are replaced as fast as they get ready. Health and
+    /// evidence still take it back; approvals and the schema stay
+    #[arg(long, requires = "reason", conflicts_with = "skip_tests")]
+    pub hotfix: bool,
+}
+
+impl Skip {
+    /// As the server takes it.
+    pub fn skips(self) -> Skips {
+        match (self.hotfix, self.skip_tests) {
+            (true, _) => Skips::Waits,
+            (false, true) => Skips::Tests,
+            (false, false) => Skips::Nothing,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  serin apply -f serin.yaml --revision \"$(git rev-parse --short HEAD)\""
@@ -42,6 +66,8 @@ pub struct ApplyArgs {
     /// Do not wait for the next release train
     #[arg(long, requires = "reason")]
     pub now: bool,
+    #[command(flatten)]
+    pub skip: Skip,
     /// Check everything, change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -65,6 +91,8 @@ pub struct DeployArgs {
     /// Do not wait for the next release train
     #[arg(long, requires = "reason")]
     pub now: bool,
+    #[command(flatten)]
+    pub skip: Skip,
     /// Check everything, change nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -138,6 +138,7 @@ impl<'a, 'p> Story<'a, 'p> {
             actor: Some(ACTOR.into()),
             dry_run: false,
             allow_bad: false,
+            skips: serin_core::Skips::Nothing,
             now: false,
         };
         rollout_of(&self.server.client().post("/api/v1/apply", &wish).await?)
