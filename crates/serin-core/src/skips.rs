@@ -18,6 +18,7 @@ pub enum Skips {
 }
 
 impl Skips {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
     pub(crate) fn is_nothing(&self) -> bool {
         *self == Self::Nothing
     }

@@ -403,7 +403,23 @@ fn a_service_that_goes_takes_its_trial_back_and_leaves_the_rest() {
     say(&mut world, MigrationNews::Back);
     let mut world = promoted();
     world.ask(Ask::Remove).unwrap();
+    assert_eq!(told(&world, "is left open in the database"), 0, "a deploy may take it back");
+    settle(&mut world);
+    assert!(world.service.is_gone(), "{}", world.waiting);
     assert_eq!(told(&world, "is left open in the database"), 1);
+}
+
+#[test]
+fn a_deploy_that_takes_the_removal_back_has_the_migration_as_it_was() {
+    let mut world = promoted();
+    let open = |world: &World| world.service.schemas.open.as_ref().map(|open| open.name.clone());
+    let before = open(&world);
+    assert!(before.is_some());
+    world.ask(Ask::Remove).unwrap();
+    deploy(&mut world, "v2", false).unwrap();
+    settle(&mut world);
+    assert_eq!(open(&world), before);
+    assert!(world.service.misfit(&revision("v2")).is_none());
 }
 
 #[test]
