@@ -209,7 +209,13 @@ impl World {
             self.ask(Ask::Release, None, None)?;
         }
         let allow_bad = wish.allow_bad;
-        let deploy = DeployAsk { spec, revision, allow_bad, departure: None };
+        let deploy = DeployAsk {
+            spec,
+            revision,
+            allow_bad,
+            departure: None,
+            skips: serin_core::Skips::Nothing,
+        };
         if !self.begin_release(&name, deploy, wish.because.clone())
             && let Some(release) = self.releases.0.get_mut(&name)
         {
