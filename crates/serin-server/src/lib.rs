@@ -20,6 +20,7 @@ mod foresee;
 mod hooks;
 mod machine;
 mod notify;
+mod people;
 pub mod rehearsal;
 mod release;
 mod run;

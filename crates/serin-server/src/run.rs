@@ -1,6 +1,7 @@
 //! Life of the control plane: open everything, serve, end on a signal.
 
 use crate::flags::FlagsListen;
+use crate::people::People;
 use crate::{api, control, token};
 use serin_core::Millis;
 use serin_local::Settings;
@@ -86,12 +87,15 @@ async fn serve(options: &Options) -> Result<(), Error> {
     let handle = control::spawn(opened, data.clone(), local, reports);
     let token = token::load_or_create(&data.join("token"))
         .map_err(Error::io("the token file cannot be used"))?;
+    let people = People::load(&data.join("people.json"))
+        .map_err(Error::io("the file `people.json` of tokens cannot be used"))?;
+    let gate = api::Gate { token, people };
     let unix = bind_unix(&data.join("serin.sock"))?;
     let tcp = bind_tcp(options.api_listen).await?;
     let mut term = signal(SignalKind::terminate()).map_err(Error::io("signals"))?;
     let mut int = signal(SignalKind::interrupt()).map_err(Error::io("signals"))?;
     tokio::select! {
-        () = api::serve(handle, unix, tcp, token) => {}
+        () = api::serve(handle, unix, tcp, gate) => {}
         _ = term.recv() => {}
         _ = int.recv() => {}
     }

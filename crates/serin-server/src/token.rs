@@ -13,14 +13,19 @@ pub(crate) fn load_or_create(path: &Path) -> io::Result<String> {
     }
 }
 
-fn create(path: &Path) -> io::Result<String> {
+/// 32 random bytes in hexadecimal.
+pub(crate) fn random() -> io::Result<String> {
     use std::fmt::Write as _;
     let mut bytes = [0; 32];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    let token = bytes.iter().fold(String::new(), |mut text, byte| {
+    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
-    });
+    }))
+}
+
+fn create(path: &Path) -> io::Result<String> {
+    let token = random()?;
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(token.as_bytes())?;

@@ -3,6 +3,7 @@
 mod back;
 mod lifecycle;
 mod ship;
+mod token;
 
 pub use back::{DrillArgs, GcArgs, RunbookArgs};
 pub use lifecycle::{ApproveArgs, Mark, MarkArgs, NotifyArgs, NotifyVerb, ReleaseArgs, RetryArgs};
@@ -10,6 +11,8 @@ pub use ship::{
     AbortArgs, ActArgs, ApplyArgs, DeployArgs, Goal, PromoteArgs, RemoveArgs, RollbackArgs, Stay,
     WaitArgs, Why,
 };
+
+pub use token::TokenArgs;
 
 use crate::analysis::AnalysisArgs;
 use crate::demo::DemoArgs;
@@ -162,6 +165,8 @@ pub enum Verb {
     Flag(Box<FlagArgs>),
     /// Schema migrations of Postgres: lint, start, contract, roll back
     Migrate(Box<MigrateArgs>),
+    /// Tokens of people who use this server over the network
+    Token(TokenArgs),
     /// Whether messages reach those whom a service calls
     Notify(NotifyArgs),
     /// Serve flags from a copy, near the apps

@@ -30,6 +30,7 @@ mod runbook;
 mod serve;
 mod ship;
 mod stats;
+mod token;
 mod who;
 
 use cli::{Cli, Verb};
@@ -121,6 +122,7 @@ async fn asked(context: &Context<'_>, verb: Verb) -> Result<Exit, Failure> {
         Verb::Mark(args) => ship::mark(context, args).await,
         Verb::Drill(args) => drill::drill(context, args).await,
         Verb::Gc(args) => gc::gc(context, args).await,
+        Verb::Token(args) => token::token(context, args).await,
         Verb::Notify(args) => notify::notify(context, args).await,
         Verb::Runbook(args) => runbook::runbook(context, args).await,
         Verb::Remove(args) => ship::remove(context, args).await,

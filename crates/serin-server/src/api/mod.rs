@@ -7,6 +7,7 @@ mod events;
 mod flags;
 mod metrics;
 mod notify;
+mod people;
 mod plan;
 mod read;
 mod ticks;
@@ -14,13 +15,12 @@ pub mod view;
 pub(crate) mod write;
 
 use crate::control::{Core, Handle};
-use crate::token;
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use crate::people::People;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
 use error::ApiError;
 use serin_core::ServiceName;
 use std::sync::Arc;
@@ -29,15 +29,24 @@ use tokio::net::{TcpListener, UnixListener};
 /// Most bytes of a request's body.
 const BODY_MAX: usize = 2 << 20;
 
+/// Who may use the API on TCP.
+pub(crate) struct Gate {
+    /// The owner's token.
+    pub(crate) token: String,
+    /// Everybody else.
+    pub(crate) people: People,
+}
+
 /// Serves until the process ends.
 pub(crate) async fn serve(
     handle: Handle,
     unix: UnixListener,
     tcp: Option<TcpListener>,
-    token: String,
+    gate: Gate,
 ) {
-    let routes = routes(handle);
-    let guarded = routes.clone().layer(from_fn_with_state(Arc::new(token), guard));
+    let gate = Arc::new(gate);
+    let routes = routes(handle).layer(Extension(gate.clone()));
+    let guarded = routes.clone().layer(from_fn_with_state(gate, people::guard));
     let tcp = async {
         match tcp {
             Some(tcp) => axum::serve(tcp, guarded).await,
@@ -88,6 +97,8 @@ fn routes(handle: Handle) -> Router {
         .route("/api/v1/flag-import", post(flags::import))
         .route("/api/v1/flag-tokens", get(flags::tokens).post(flags::create_token))
         .route("/api/v1/flag-tokens/{name}", delete(flags::drop_token))
+        .route(people::TOKENS, get(people::list).post(people::create))
+        .route("/api/v1/tokens/{name}", delete(people::revoke))
         .route("/api/v1/flag-stale", post(flags::stale))
         .route("/api/v1/flag-sets", get(flags::sets))
         .route(
@@ -108,18 +119,6 @@ fn routes(handle: Handle) -> Router {
         })
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(handle)
-}
-
-/// On TCP anyone on the machine can connect, so a token is asked for.
-async fn guard(State(token): State<Arc<String>>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-    let given = given.and_then(|v| v.strip_prefix("Bearer "));
-    if given.is_some_and(|given| token::matches(given, &token)) {
-        return next.run(request).await;
-    }
-    ApiError::new(StatusCode::UNAUTHORIZED, "no-token", "the API on TCP needs a token")
-        .hint("send `Authorization: Bearer` with the content of the data directory's `token`")
-        .into_response()
 }
 
 /// The error for a service nobody knows, with the names that are near.

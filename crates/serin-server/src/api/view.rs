@@ -5,6 +5,7 @@ mod back;
 mod flag_requests;
 mod flags;
 mod life;
+mod people;
 mod plan;
 mod rollout;
 
@@ -24,6 +25,7 @@ pub use life::{
     ApprovalView, BoardedView, CheckedInstance, Checkup, LeftoverView, Leftovers, NotifyTest,
     NotifyTested, QueuedView, TestView, UntoldView, VariantView, WayBackView,
 };
+pub use people::{ApiToken, ApiTokens, TokenWish};
 pub use plan::{AdviceView, Foresight, PlanPreview, Plans, StepRoom};
 pub use rollout::{LatencyIntervals, RolloutStatus, RolloutView};
 

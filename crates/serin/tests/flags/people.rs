@@ -2,10 +2,17 @@
 
 use crate::served::{Flags, NEW};
 use crate::support::load::{Connections, Load};
-use crate::support::{QUICK, Said, free_address, said, shop};
+use crate::support::{QUICK, Said, Server, free_address, said, shop};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 
 impl Flags {
+    /// A server that answers there, started with more words.
+    pub fn start_at(at: SocketAddr, words: &[&str]) -> Self {
+        let server = Server::start_with(&[&["--flags-listen", &at.to_string()], words].concat());
+        Self { server, at }
+    }
+
     /// What a person called `who` says.
     fn by(&self, who: &str, words: &[&str]) -> Said {
         let mut command = self.server.command(&[&["flag"], words].concat());
@@ -62,6 +69,39 @@ fn a_change_waits_until_somebody_else_agrees_and_a_kill_does_not() {
     let all = flags.ok(&["pending", "--all"]);
     assert!(all.contains("rejected by bob: not before the sale"), "{all}");
     assert!(all.contains("changed meanwhile") && all.contains("bob agreed: change"), "{all}");
+}
+
+#[test]
+fn over_the_network_a_name_is_that_of_the_token() {
+    let api = free_address();
+    let flags = Flags::start_at(free_address(), &["--api-listen", &api.to_string()]);
+    flags.ok(&[&NEW[..], &["--approvals", "1"]].concat());
+    let token = |name: &str| {
+        let said = flags.server.ok(&["token", "--create", name]);
+        said.out.trim().to_owned()
+    };
+    let (ada, bob) = (token("ada"), token("bob"));
+    let with = |token: &str, says: &str, words: &[&str]| {
+        let url = format!("http://{api}");
+        let mut command = flags.server.command(&[&["--server", &url], words].concat());
+        command.env("SERIN_TOKEN", token).env("SERIN_ACTOR", says);
+        said(command)
+    };
+    let asked = with(&ada, "ada", &["flag", "set", "new_checkout", "--all", "--reason", "sale"]);
+    assert_eq!(asked.code, Some(5), "{asked:?}");
+    let own = with(&ada, "bob", &["flag", "approve", "1"]);
+    assert_eq!(own.code, Some(6), "she is ada, whatever she says: {own:?}");
+    let agreed = with(&bob, "carol", &["flag", "approve", "1"]);
+    assert_eq!(agreed.code, Some(0), "{agreed:?}");
+    let last = flags.last("new_checkout");
+    assert_eq!((&last["by"], &last["approved"]), (&json!("ada"), &json!(["bob"])));
+    let more = with(&bob, "bob", &["token", "--create", "eve"]);
+    assert_eq!(more.code, Some(7), "{more:?}");
+    assert!(more.err.contains("by the owner only"), "{more:?}");
+    flags.server.ok(&["token", "--revoke", "bob"]);
+    let gone = with(&bob, "bob", &["flag", "list"]);
+    assert_eq!(gone.code, Some(7), "{gone:?}");
+    assert_eq!(flags.server.ok(&["token"]).out.trim(), "ada");
 }
 
 #[test]

@@ -17,8 +17,7 @@ pub struct Flags {
 impl Flags {
     pub fn start() -> Self {
         let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let server = Server::start_with(&["--flags-listen", &at.to_string()]);
-        Self { server, at }
+        Self::start_at(at, &[])
     }
 
     pub fn flag(&self, words: &[&str]) -> crate::support::Said {

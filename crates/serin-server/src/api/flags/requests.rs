@@ -1,6 +1,6 @@
 //! Changes that others must agree to, flags on their way out, and breakers.
 
-use super::write::{Asked, TOLD};
+use super::write::{Asked, TOLD, is_told};
 use super::{Where, ask, key_of};
 use crate::api::error::ApiError;
 use crate::api::view::{
@@ -124,9 +124,13 @@ pub(in crate::api) async fn retire(
                 return Err(FlagError::Unreadable(why));
             }
         }
-        FlagRetirement::of(&core.flags, &set, key.as_str())
+        let found = FlagRetirement::of(&core.flags, &set, key.as_str())?;
+        Ok((found, core.flags.revision()))
     });
-    Ok(Json(found.await?))
+    let (found, revision) = found.await?;
+    // Clients have it when the answer comes, unless the data plane is away.
+    is_told(&handle, revision).await;
+    Ok(Json(found))
 }
 
 /// `POST /api/v1/breakers/{name}:open` and `:close`: somebody says that a breaker turned. How many
