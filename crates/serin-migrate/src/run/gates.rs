@@ -1,17 +1,22 @@
 //! What speaks against dropping the old shape, or the new one.
 
+use super::drift;
 use super::error::{Error, Result};
 use super::options::Say;
 use super::session::Session;
+use super::state::State;
 use super::store::{Kept, array};
 use super::world::Promotion;
-use crate::{Action, Operation, Step, literal};
+use crate::{Action, LossyDown, Operation, Step, literal};
 
 /// The share of the rows there were that must still be there.
 const ROWS_LEFT: f64 = 0.9;
 
-/// Clients that are told.
+/// Clients and rows that are told.
 const TOLD: usize = 5;
+
+/// Rows of each table, about, in which the shapes are compared.
+const LOOKED_AT: u32 = 10_000;
 
 /// What speaks against dropping the old shape. A reason to go on sets it aside, but for the
 /// backup: that is asked for by itself.
@@ -27,6 +32,7 @@ pub(crate) async fn against_contract(
     reasons.extend(window(world.promotion(), kept));
     reasons.extend(written(session, kept).await?);
     reasons.extend(rows_gone(session, kept).await?);
+    reasons.extend(apart(session, kept).await?);
     if say.override_reason.is_some() {
         reasons.clear();
     }
@@ -152,6 +158,28 @@ async fn rows_gone(session: &Session<'_>, kept: &Kept) -> Result<Vec<String>> {
         }
     }
     Ok(reasons)
+}
+
+/// Rows of a sample whose shapes do not say the same. Values that the old shape could not hold, and
+/// were noted, are none; nor are rows that cannot be compared.
+async fn apart(session: &Session<'_>, kept: &Kept) -> Result<Option<String>> {
+    if kept.state != State::Dual || kept.plan.migration.settings.on_down_error != LossyDown::Reject
+    {
+        return Ok(None);
+    }
+    let drift = match drift::sample(&session.look, &kept.plan, LOOKED_AT).await {
+        Err(Error::Sql { .. }) => return Ok(None),
+        drift => drift?,
+    };
+    Ok((drift.apart > 0).then(|| {
+        format!(
+            "{} of {} rows looked at do not say the same in both shapes ({}): write them once more, or \
+             see who writes past the views",
+            drift.apart,
+            drift.looked_at,
+            drift.rows.iter().take(TOLD).cloned().collect::<Vec<_>>().join(", ")
+        )
+    }))
 }
 
 /// Whether the contract drops what cannot be worked out again.

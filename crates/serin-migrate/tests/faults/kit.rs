@@ -140,11 +140,15 @@ impl Lab {
 
     /// Comes back when the runner says that it waits for this.
     pub fn until_waiting(&self, part: &str) -> String {
+        // What stopped it before is told until it has gone on.
+        let before = self.status().and_then(|status| status.error);
         loop {
-            let waiting = self.status().and_then(|status| status.waiting);
-            if let Some(waiting) = waiting.filter(|waiting| waiting.contains(part)) {
+            let Some(status) = self.status() else { continue };
+            if let Some(waiting) = status.waiting.filter(|waiting| waiting.contains(part)) {
                 return waiting;
             }
+            assert!(status.error.is_none() || status.error == before, "{:?}", status.error);
+            assert!(status.ended_ms.is_none(), "it did not wait");
         }
     }
 

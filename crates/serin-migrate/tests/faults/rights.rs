@@ -120,5 +120,10 @@ fn paths_that_a_role_brings_along_are_understood() {
     lab.sql("SET search_path = public; UPDATE public_cents.orders SET total = 700 WHERE id = 6");
     let drift = block(lab.runner().drift(100_000)).unwrap();
     assert_eq!((drift.apart, drift.rows.as_slice()), (1, ["orders: id=6".to_owned()].as_slice()));
+    let refused = block(lab.runner().contract(&sure())).unwrap_err().to_string();
+    assert!(refused.contains("1 of 3000 rows looked at") && refused.contains("id=6"), "{refused}");
+    lab.sql("SET search_path = public_cents; UPDATE orders SET total = 800 WHERE id = 6");
+    assert_eq!(lab.sql(APART), "0");
+    lab.contract();
     lab.sql("DROP OWNED BY public_cents; DROP ROLE public_cents");
 }

@@ -1,20 +1,25 @@
 //! `serin migrate status` and `history`.
 
 use super::args::Target;
-use super::render::{aside_lines, history_lines, next, put, status_lines};
+use super::render::{aside_lines, drift_line, history_lines, next, put, status_lines};
 use super::target::failed;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::printer::{Channel, Line, Printer};
 use crate::render::{Frame, now};
 use serde::Serialize;
-use serin_migrate::{Aside, Past, Status};
+use serin_migrate::{Aside, Drift, Past, State, Status};
+
+/// Rows of each table, about, in which the shapes are compared.
+const LOOKED_AT: u32 = 10_000;
 
 #[derive(Serialize)]
 struct StatusDocument<'a> {
     schema: &'static str,
     migration: Option<&'a Status>,
     next: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<&'a Drift>,
 }
 
 #[derive(Serialize)]
@@ -29,21 +34,30 @@ struct HistoryDocument<'a> {
 pub async fn status(printer: &Printer, target: &Target) -> Result<Exit, Failure> {
     let named = target.named()?;
     let status = named.runner.status().await.map_err(failed)?;
-    show(printer, status.as_ref());
+    let both = status.as_ref().is_some_and(|status| status.state == State::Dual);
+    // Where the rows cannot be compared, there is nothing to tell of it.
+    let drift = if both { named.runner.drift(LOOKED_AT).await.ok() } else { None };
+    with_drift(printer, status.as_ref(), drift.as_ref());
     Ok(Exit::Reached)
 }
 
 /// Shows how far it is.
 pub fn show(printer: &Printer, status: Option<&Status>) {
+    with_drift(printer, status, None);
+}
+
+fn with_drift(printer: &Printer, status: Option<&Status>, drift: Option<&Drift>) {
     if printer.is_json() {
         let next = status.and_then(next);
         let schema = "serin.migrate.status/v1";
-        printer.document(&StatusDocument { schema, migration: status, next });
+        printer.document(&StatusDocument { schema, migration: status, next, drift });
         return;
     }
     let none =
         || vec![Line::plain("no migration was ever started here; `serin migrate start` does")];
-    put(printer, status.map_or_else(none, |status| status_lines(status, now())));
+    let mut lines = status.map_or_else(none, |status| status_lines(status, now()));
+    lines.extend(drift.map(drift_line));
+    put(printer, lines);
 }
 
 /// `serin migrate history`.

@@ -6,7 +6,7 @@ use crate::render::table::Table;
 use crate::render::words::{ago, count, moment, span, thousands};
 use serin_core::{Millis, Timestamp};
 use serin_lint::{Finding, Severity};
-use serin_migrate::{Aside, Past, Progress, State, Status};
+use serin_migrate::{Aside, Drift, Past, Progress, State, Status};
 use std::fmt::Write as _;
 
 /// Prints lines, broken to the width of the terminal.
@@ -36,6 +36,17 @@ pub fn finding_lines(finding: &Finding, at: &str) -> Vec<Line> {
         lines.push(Line::plain("    ").add(Tone::Accent, "hint").text(": ").text(hint));
     }
     lines
+}
+
+/// What a comparison of both shapes found.
+pub fn drift_line(drift: &Drift) -> Line {
+    let label = Line::plain("  ").add(Tone::Bold, "both shapes").text(": ");
+    let looked = count(drift.looked_at.unsigned_abs(), "row");
+    if drift.apart == 0 {
+        return label.text(format!("they say the same in {looked} looked at"));
+    }
+    let text = format!("{} of {looked} looked at differ", thousands(drift.apart.unsigned_abs()));
+    label.add(Tone::Bad, &text).text(format!(": {}", drift.rows.join(", ")))
 }
 
 /// How far a migration is, what it waits for, and what to do next.

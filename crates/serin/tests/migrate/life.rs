@@ -22,6 +22,16 @@ fn a_history_is_applied_one_by_one() {
     contains(&said.out, &["01_total  dual", "public_01_total by the new one"]);
     contains(&said.err, &["1 migration more after it"]);
     assert_eq!(lab.sql("SELECT sum(total) FROM public_01_total.users"), "125250");
+    contains(
+        &lab.migrate(&["status"]).out,
+        &["both shapes: they say the same in 500 rows looked at"],
+    );
+    // Past the trigger, there and back.
+    lab.sql("SET serin.backfill = 'on'; UPDATE users SET total = 9 WHERE id = 7");
+    contains(&lab.migrate(&["status"]).out, &["1 of 500 rows looked at differ: users: id=7"]);
+    lab.sql("SET serin.backfill = 'on'; UPDATE users SET total = 7 WHERE id = 7");
+    let drift = document(&lab.migrate(&["status", "--json"]))["drift"].clone();
+    assert_eq!((&drift["lookedAt"], &drift["apart"]), (&500.into(), &0.into()));
     // Started again, it is where it was; the next one waits.
     assert_eq!(lab.on(&["start"], &lab.path()).code, Some(0));
     let said = lab.on(&["start"], &lab.path().join("02_note.json"));
