@@ -234,6 +234,8 @@ pub enum AffinityKey {
     Cookie(String),
     /// The value of this request header; requests without it are dealt one by one.
     Header(String),
+    /// The client's address, of IPv6 its /64.
+    Address,
 }
 
 /// What a rollout does, stage by stage.

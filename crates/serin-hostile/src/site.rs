@@ -165,6 +165,7 @@ impl Site {
                 key: match &affinity.key {
                     AffinityKey::Cookie(name) => wire::AffinityKey::Cookie(name.clone()),
                     AffinityKey::Header(name) => wire::AffinityKey::Header(name.clone()),
+                    AffinityKey::Address => wire::AffinityKey::Address,
                 },
                 salt: affinity.salt.clone(),
                 window_s: (affinity.window.0 / 1000) as u32,

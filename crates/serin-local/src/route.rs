@@ -119,6 +119,7 @@ fn affinity(affinity: &Affinity) -> wire::Affinity {
         key: match &affinity.key {
             AffinityKey::Cookie(name) => wire::AffinityKey::Cookie(name.clone()),
             AffinityKey::Header(name) => wire::AffinityKey::Header(name.clone()),
+            AffinityKey::Address => wire::AffinityKey::Address,
         },
         salt: affinity.salt.clone(),
         window_s: (affinity.window.0 / 1000).clamp(1, u64::from(wire::MAX_WINDOW_S)) as u32,

@@ -18,6 +18,7 @@ use crate::wire::{self, AffinityKey, WEIGHT_TOTAL};
 use fastrand::Rng;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
+use std::net::IpAddr;
 
 /// Bytes of a value that count.
 const MAX_VALUE: usize = 4096;
@@ -57,6 +58,16 @@ impl Salted {
 enum Key {
     Cookie(String),
     Header(HeaderName),
+    Address,
+}
+
+/// What counts of a client's address: of IPv6 the network, as a machine changes the rest at will
+/// (RFC 8981).
+pub fn network(peer: IpAddr) -> [u8; 16] {
+    match peer.to_canonical() {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => (u128::from(address) >> 64 << 64).to_be_bytes(),
+    }
 }
 
 /// One user, as a number that looks random.
@@ -97,6 +108,7 @@ impl Affinity {
         let key = match &wire.key {
             AffinityKey::Cookie(name) => Key::Cookie(name.clone()),
             AffinityKey::Header(name) => Key::Header(name.parse().ok()?),
+            AffinityKey::Address => Key::Address,
         };
         let hash = Salted::new(&wire.salt);
         Some(Self { key, hash, window_s: u64::from(wire.window_s.max(1)) })
@@ -107,13 +119,19 @@ impl Affinity {
         self.window_s
     }
 
-    /// Who sent these headers; and the cookie to give to a newcomer.
-    pub fn identify(&self, headers: &HeaderMap, rng: &mut Rng) -> (User, Option<HeaderValue>) {
+    /// Who sent these headers from this network; and the cookie to give to a newcomer.
+    pub fn identify(
+        &self,
+        headers: &HeaderMap,
+        network: &[u8; 16],
+        rng: &mut Rng,
+    ) -> (User, Option<HeaderValue>) {
         match &self.key {
             Key::Cookie(name) => match cookie(headers, name) {
                 Some(value) => (self.user(value), None),
                 None => self.newcomer(name, rng),
             },
+            Key::Address => (self.user(network), None),
             Key::Header(name) => {
                 let value = headers.get(name).map(|value| value.as_bytes().trim_ascii());
                 let known = value.filter(|value| !value.is_empty());

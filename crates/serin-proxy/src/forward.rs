@@ -12,6 +12,7 @@ use crate::pool::{Exchange, Line, STALE};
 use crate::route::{Arm, Held, Route};
 use crate::session::Session;
 use crate::tunnel;
+use crate::websocket::Frames;
 use assign::{Assigned, NotReady};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
@@ -202,7 +203,8 @@ impl Carry {
     fn recognise(&mut self, request: &Request<Upload>) {
         if let Some(affinity) = &self.route.affinity {
             let mut rng = self.session.worker.rng.borrow_mut();
-            let (user, cookie) = affinity.identify(request.headers(), &mut rng);
+            let (user, cookie) =
+                affinity.identify(request.headers(), &self.session.network, &mut rng);
             (self.user, self.cookie) = (Some(user), cookie);
         }
         self.aims = self.route.goal.as_ref().is_some_and(|goal| goal.fits(request));
@@ -386,7 +388,8 @@ impl Carry {
                 return self.bad_gateway();
             };
             ticket.upgraded();
-            tunnel::spawn(self.session.clone(), upgrade, line, held);
+            let frames = headers::is_websocket(&parts.headers).then(Frames::default);
+            tunnel::spawn(self.session.clone(), upgrade, line, held, frames);
             return Response::from_parts(parts, Download::Empty);
         }
         let seen = headers::scan(&parts.headers);

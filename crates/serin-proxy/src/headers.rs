@@ -160,6 +160,11 @@ pub fn is_plain_chunked(headers: &HeaderMap) -> bool {
     codings.all(|coding| coding.eq_ignore_ascii_case("chunked"))
 }
 
+/// Whether the connection speaks in WebSocket frames from here on.
+pub fn is_websocket(headers: &HeaderMap) -> bool {
+    tokens(headers, &header::UPGRADE).any(|name| name.eq_ignore_ascii_case("websocket"))
+}
+
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)

@@ -53,6 +53,7 @@ mod siphash;
 mod steer;
 mod table;
 mod tunnel;
+mod websocket;
 pub mod wire;
 mod worker;
 

@@ -2,6 +2,7 @@
 //!
 //! Deadlines are kept as plain times; the `alarm` looks at them.
 
+use crate::affinity;
 use crate::alarm::Alarm;
 use crate::body::{Downloading, Uploading};
 use crate::count::Turn;
@@ -35,6 +36,8 @@ pub struct Session {
     pub port: Rc<Port>,
     /// The client's address, as `X-Forwarded-For` wants it.
     pub client: HeaderValue,
+    /// What counts of it, where it tells users apart.
+    pub network: [u8; 16],
     /// The request timeout ran out.
     pub expired: Cell<bool>,
     pub upload: Cell<Uploading>,
@@ -55,10 +58,12 @@ pub struct Session {
 impl Session {
     fn new(worker: Rc<Worker>, port: Rc<Port>, peer: SocketAddr, live: Live) -> Self {
         let client = HeaderValue::from_str(&peer.ip().to_canonical().to_string());
+        let network = affinity::network(peer.ip());
         Self {
             worker,
             port,
             client: client.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
+            network,
             expired: Cell::new(false),
             upload: Cell::new(Uploading::Done),
             download: Cell::new(Downloading::No),

@@ -4,6 +4,7 @@
 use crate::pool::Line;
 use crate::route::{Backend, Held};
 use crate::session::Session;
+use crate::websocket::{Frames, Watched};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::rc::Rc;
@@ -27,23 +28,35 @@ impl Drop for Upgraded {
 }
 
 /// Joins client and instance once the client's side has been answered.
-pub fn spawn(session: Rc<Session>, client: OnUpgrade, line: Box<Line>, held: Held) {
+/// `frames` where they speak in WebSocket frames.
+pub fn spawn(
+    session: Rc<Session>,
+    client: OnUpgrade,
+    line: Box<Line>,
+    held: Held,
+    frames: Option<Frames>,
+) {
     tokio::task::spawn_local(async move {
         let _upgraded = Upgraded::new(held.0.clone());
         // Whichever side fails first, the other is closed by dropping it.
-        let _ = run(client, line).await;
+        let _ = run(client, line, frames).await;
         drop((held, session));
     });
 }
 
-async fn run(client: OnUpgrade, mut line: Box<Line>) -> std::io::Result<()> {
+async fn run(
+    client: OnUpgrade,
+    mut line: Box<Line>,
+    mut frames: Option<Frames>,
+) -> std::io::Result<()> {
     let client = client.await.map_err(std::io::Error::other)?;
     std::future::poll_fn(|cx| if line.poll(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
     let Some(parts) = line.into_parts() else {
         return Err(std::io::Error::other("the instance's connection ended before its upgrade"));
     };
     let mut client = TokioIo::new(client);
-    let mut instance = parts.io.into_inner();
+    frames.iter_mut().for_each(|frames| frames.see(&parts.read_buf));
+    let mut instance = Watched::new(parts.io.into_inner(), frames);
     client.write_all(&parts.read_buf).await?;
     tokio::io::copy_bidirectional(&mut client, &mut instance).await.map(|_| ())
 }

@@ -11,16 +11,27 @@ pub(crate) fn read(field: &Field<'_>) -> Option<AffinitySpec> {
     let mut reader = field.map()?;
     let cookie = reader.maybe("cookie", |f| cookie(&f));
     let header = reader.maybe("header", |f| header(&f));
-    let both = reader.has("cookie") == reader.has("header");
-    if both {
-        let message = "`affinity` has one of `cookie` and `header`";
+    let address = reader.maybe("address", |f| address(&f));
+    let named = ["cookie", "header", "address"].into_iter().filter(|key| reader.has(key)).count();
+    if named != 1 {
+        let message = "`affinity` has one of `cookie`, `header` and `address`";
         let hint = "write `affinity: { cookie: serin }`, or the header your gateway sets";
         reader.report(reader.key_problem("wrong-choice", message).hint(hint));
     }
     let window = reader.or("window", WINDOW, |f| f.duration(WINDOWS));
     reader.finish();
-    let key = cookie.map(AffinityKey::Cookie).or(header.map(AffinityKey::Header))?;
-    (!both).then_some(AffinitySpec { key, window })
+    let key = cookie.map(AffinityKey::Cookie).or(header.map(AffinityKey::Header)).or(address)?;
+    (named == 1).then_some(AffinitySpec { key, window })
+}
+
+/// `true` is all there is to say: the address that is seen.
+fn address(field: &Field<'_>) -> Option<AffinityKey> {
+    if field.truth()? {
+        return Some(AffinityKey::Address);
+    }
+    let hint = "leave it out, or write `address: true`";
+    field.report(field.problem("wrong-choice", "`address` is chosen with `true`").hint(hint));
+    None
 }
 
 /// Characters of a token (RFC 9110, section 5.6.2).

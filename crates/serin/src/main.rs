@@ -29,6 +29,7 @@ mod render;
 mod runbook;
 mod serve;
 mod ship;
+mod size;
 mod stats;
 mod token;
 mod who;

@@ -11,6 +11,7 @@ use crate::file::File;
 use crate::follow::{Wish, follow};
 use crate::printer::{Channel, Line, Tone};
 use crate::render;
+use crate::size;
 use crate::who::actor;
 use serin_core::{RevisionId, RolloutKind, Skips};
 use serin_server::api::view::{
@@ -94,6 +95,7 @@ pub async fn settle(
         let way = way(context, service, dry_run).await;
         if !context.printer.is_json() {
             say_applied(context, service, way.as_ref(), dry_run);
+            say_size(context, service).await;
         }
         ways.extend(way.map(|way| (service.service.to_string(), way)));
     }
@@ -154,6 +156,21 @@ fn say_applied(context: &Context<'_>, service: &AppliedService, way: Option<&Way
     context.printer.data(&line);
     for warning in &service.warnings {
         context.printer.alarm(&Line::toned(Tone::Warn, "warning").text(": ").text(warning));
+    }
+}
+
+/// How much goes with a new version, where git knows.
+async fn say_size(context: &Context<'_>, service: &AppliedService) {
+    let new = matches!(service.action.as_str(), "rollout-started" | "queued" | "boarded");
+    if !new {
+        return;
+    }
+    let Ok(view) = context.view(service.service.as_str()).await else { return };
+    let Some(stable) = view.stable else { return };
+    let (old, new) = (stable.version.name(), service.revision.version.name());
+    if let Some(size) = size::between(old, new).await {
+        let line = Line::toned(Tone::Dim, format!("  change since {old}: {size}"));
+        context.printer.data(&line);
     }
 }
 

@@ -33,7 +33,9 @@ fn bound(cells: usize) -> f64 {
 
 #[test]
 fn the_cookie_is_found_wherever_it_stands() {
-    let of = |lines: &[&[u8]]| by_cookie("s").identify(&cookies(lines), &mut Rng::with_seed(1));
+    let of = |lines: &[&[u8]]| {
+        by_cookie("s").identify(&cookies(lines), &[0; 16], &mut Rng::with_seed(1))
+    };
     let (known, none) = of(&[b"user=anna"]);
     assert_eq!(none, None);
     for lines in [
@@ -60,14 +62,14 @@ fn the_cookie_is_found_wherever_it_stands() {
 #[test]
 fn a_newcomer_is_known_by_the_cookie_it_gets() {
     let (affinity, mut rng) = (by_cookie("s"), Rng::with_seed(1));
-    let (user, cookie) = affinity.identify(&HeaderMap::new(), &mut rng);
+    let (user, cookie) = affinity.identify(&HeaderMap::new(), &[0; 16], &mut rng);
     let cookie = cookie.unwrap();
     let text = cookie.to_str().unwrap();
     let (pair, rest) = text.split_once(';').unwrap();
     assert_eq!(rest, " Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax");
     assert_eq!(pair.len(), "user=".len() + 32);
-    assert_eq!(affinity.identify(&cookies(&[pair.as_bytes()]), &mut rng), (user, None));
-    let (other, _) = affinity.identify(&HeaderMap::new(), &mut rng);
+    assert_eq!(affinity.identify(&cookies(&[pair.as_bytes()]), &[0; 16], &mut rng), (user, None));
+    let (other, _) = affinity.identify(&HeaderMap::new(), &[0; 16], &mut rng);
     assert_ne!(other, user);
     let mut answer = HeaderMap::new();
     affinity.give(cookie.clone(), &mut answer);
@@ -89,21 +91,25 @@ fn the_apps_own_cookie_of_that_name_is_left_alone() {
 fn a_header_names_the_user_or_the_request_is_its_own() {
     let affinity = affinity(AffinityKey::Header("X-User".into()), "s");
     let mut rng = Rng::with_seed(1);
-    let mut of = |value: &[u8]| affinity.identify(&headers(&[("x-user", value)]), &mut rng);
+    let mut of =
+        |value: &[u8]| affinity.identify(&headers(&[("x-user", value)]), &[0; 16], &mut rng);
     assert_eq!(of(b"anna"), of(b" anna "));
     assert_ne!(of(b"anna"), of(b"otto"));
     assert_eq!(of(b"\xff\x80"), of(b"\xff\x80"));
     assert_eq!(of(b"anna").1, None);
     assert_ne!(of(b""), of(b""));
     let none = HeaderMap::new();
-    assert_ne!(affinity.identify(&none, &mut rng), affinity.identify(&none, &mut rng));
+    assert_ne!(
+        affinity.identify(&none, &[0; 16], &mut rng),
+        affinity.identify(&none, &[0; 16], &mut rng)
+    );
 }
 
 #[test]
 fn of_a_long_value_the_first_4_kib_count() {
     let of = |value: &str| {
         let line = format!("user={value}");
-        by_cookie("s").identify(&cookies(&[line.as_bytes()]), &mut Rng::with_seed(1)).0
+        by_cookie("s").identify(&cookies(&[line.as_bytes()]), &[0; 16], &mut Rng::with_seed(1)).0
     };
     let long = "x".repeat(4096);
     assert_eq!(of(&long), of(&format!("{long}y")));
@@ -115,7 +121,10 @@ fn of_a_long_value_the_first_4_kib_count() {
 fn users_keep_their_place_for_ever() {
     let of = |salt: &str, name: &str| {
         let line = format!("user={name}");
-        by_cookie(salt).identify(&cookies(&[line.as_bytes()]), &mut Rng::with_seed(1)).0.point()
+        by_cookie(salt)
+            .identify(&cookies(&[line.as_bytes()]), &[0; 16], &mut Rng::with_seed(1))
+            .0
+            .point()
     };
     let found = [of("", "anna"), of("1.7", "anna"), of("1.8", "anna"), of("1.7", "otto")];
     assert_eq!(found, [47_287, 8_873, 10_951, 7_045]);
@@ -131,7 +140,7 @@ fn points_are_even_and_what_must_not_depend_on_the_arm_does_not() {
         let affinity = by_cookie(&salt.to_string());
         for n in 0..50_000 {
             let line = format!("user={n}");
-            let (user, _) = affinity.identify(&cookies(&[line.as_bytes()]), &mut rng);
+            let (user, _) = affinity.identify(&cookies(&[line.as_bytes()]), &[0; 16], &mut rng);
             points[user.point() as usize / 100] += 1;
             let part = (user.second() >> 8) as usize % 16;
             parts[part] += 1;
@@ -153,9 +162,27 @@ fn a_new_salt_deals_users_anew() {
     for n in 0..100_000 {
         let headers = cookies(&[format!("user={n}").as_bytes()]);
         let mut half = |affinity: &Affinity| {
-            usize::from(affinity.identify(&headers, &mut rng).0.point() < 50_000)
+            usize::from(affinity.identify(&headers, &[0; 16], &mut rng).0.point() < 50_000)
         };
         both[2 * half(&one) + half(&two)] += 1;
     }
     assert!(chi_square(&both) < bound(4), "{both:?}");
+}
+
+#[test]
+fn an_address_is_one_user_whatever_it_sends_and_of_ipv6_its_network() {
+    let affinity = affinity(AffinityKey::Address, "s");
+    let mut rng = Rng::with_seed(1);
+    let mut of = |peer: &str, headers: &HeaderMap| {
+        affinity.identify(headers, &network(peer.parse().unwrap()), &mut rng)
+    };
+    let (none, some) = (HeaderMap::new(), cookies(&[b"user=anna"]));
+    let (user, cookie) = of("192.0.2.7", &none);
+    assert_eq!(cookie, None);
+    assert_eq!(of("192.0.2.7", &some).0, user);
+    assert_eq!(of("::ffff:192.0.2.7", &none).0, user, "the same address, written for IPv6");
+    assert_ne!(of("192.0.2.8", &none).0, user);
+    let of = |peer: &str| network(peer.parse().unwrap());
+    assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+    assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
 }

@@ -45,6 +45,9 @@ pub enum AffinityKey {
     Cookie(String),
     /// The value of this header. A request without it is a user of its own.
     Header(String),
+    /// The address the connection comes from, of IPv6 its /64. Everybody behind one address is one
+    /// user: the last resort, for clients that keep no cookies and send no header.
+    Address,
 }
 
 /// Why an affinity cannot be had.
@@ -67,7 +70,9 @@ impl Affinity {
         if !(1..=MAX_WINDOW_S).contains(&self.window_s) {
             return Err(AffinityError::Window(self.window_s));
         }
-        let (AffinityKey::Cookie(name) | AffinityKey::Header(name)) = &self.key;
+        let (AffinityKey::Cookie(name) | AffinityKey::Header(name)) = &self.key else {
+            return Ok(());
+        };
         // Both are tokens (RFC 9110 section 5.6.2, RFC 6265 section 4.1.1).
         match http::HeaderName::from_bytes(name.as_bytes()) {
             Ok(_) => Ok(()),

@@ -225,6 +225,36 @@ fn an_upgraded_connection_stays_where_it_is() {
     until("the end of the tunnel", || held(&proxy, "v1-0").is_none().then_some(()));
 }
 
+/// Speaks one frame of text, and ends without a word when the client says anything.
+fn mute_at_the_end(protocol: &'static str) -> App {
+    App::start(move |asked| {
+        write!(
+            asked.stream,
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"
+        )?;
+        asked.stream.write_all(b"\x81\x02hi")?;
+        asked.reader.read_exact(&mut [0])?;
+        Err(io::ErrorKind::ConnectionAborted.into())
+    })
+}
+
+#[test]
+fn a_websocket_of_an_instance_that_ends_is_told_to_come_back() {
+    let cases: [(&str, &[u8]); 2] =
+        [("websocket", b"\x81\x02hi\x88\x02\x03\xe9"), ("mqtt", b"\x81\x02hi")];
+    for (protocol, wanted) in cases {
+        let app = mute_at_the_end(protocol);
+        let proxy = Proxy::start();
+        proxy.serve(&[&app]);
+        let mut user = User::connect(proxy.addr);
+        user.send(format!(
+            "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n."
+        ));
+        assert!(user.head().starts_with("HTTP/1.1 101 "));
+        assert_eq!(user.rest(), wanted, "{protocol}");
+    }
+}
+
 #[test]
 fn a_refused_upgrade_is_an_ordinary_response() {
     let app = App::start(|asked| asked.reply(426, "no"));

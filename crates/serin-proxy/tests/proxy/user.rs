@@ -65,6 +65,13 @@ impl User {
         line
     }
 
+    /// Everything until the connection ends.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.reader.read_to_end(&mut rest).unwrap();
+        rest
+    }
+
     /// The head of the next response; empty when the connection has ended.
     pub fn head(&mut self) -> String {
         let mut head = String::new();
