@@ -11,6 +11,7 @@
 //! - Only ordered collections, so that a replay of the log gives the same bytes.
 //! - A plan that fails [`lint`] is never handed out, except one that only moves traffic to stable.
 
+mod affinity;
 mod beside;
 mod clients;
 mod counted;
@@ -39,6 +40,7 @@ mod step;
 mod switched;
 mod time;
 
+pub use affinity::{AffinityKey, AffinitySpec};
 pub use beside::{Beside, Contest, TestRun, Trial, VariantRun};
 pub use clients::{
     ClientRange, ClientRangeError, ClientSpan, ClientVersion, Clients, client_version,
@@ -84,8 +86,8 @@ pub use service::{Inherited, Marked, Revision, RevisionStanding, Service};
 pub use shared::Shared;
 pub use skips::Skips;
 pub use spec::{
-    AffinityKey, AffinitySpec, Analysis, Baseline, EnvValue, Limits, LogLimits, MetricsSpec,
-    OnInconclusive, Probe, ProbeKind, RunSpec, Schedule, ServiceSpec, Stage, TrafficSpec,
+    Analysis, Baseline, EnvValue, Limits, LogLimits, MetricsSpec, OnInconclusive, Probe, ProbeKind,
+    RunSpec, Schedule, ServiceSpec, Stage, TrafficSpec,
 };
 pub use step::{
     Analyse, Approval, Bake, Experiment, Expose, Goal, HeaderMatch, HeaderRoute, Hook, HookKind,

@@ -280,7 +280,7 @@ impl Crowd {
 
     fn name(&self, user: usize) -> String {
         match &self.key {
-            None => String::new(),
+            None | Some(AffinityKey::Address) => String::new(),
             Some(AffinityKey::Header(header)) => format!("{header}: user-{user}\r\n"),
             Some(AffinityKey::Cookie(_)) => {
                 let cookie = lock(&self.cookies)[user].clone();

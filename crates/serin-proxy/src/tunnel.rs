@@ -55,7 +55,9 @@ async fn run(
         return Err(std::io::Error::other("the instance's connection ended before its upgrade"));
     };
     let mut client = TokioIo::new(client);
-    frames.iter_mut().for_each(|frames| frames.see(&parts.read_buf));
+    if let Some(frames) = &mut frames {
+        frames.see(&parts.read_buf);
+    }
     let mut instance = Watched::new(parts.io.into_inner(), frames);
     client.write_all(&parts.read_buf).await?;
     tokio::io::copy_bidirectional(&mut client, &mut instance).await.map(|_| ())

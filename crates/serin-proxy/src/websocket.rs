@@ -107,7 +107,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
             let read = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
             let new = buf.filled().get(before..).unwrap_or_default();
             if read.is_ok() && !new.is_empty() {
-                self.frames.iter_mut().for_each(|frames| frames.see(new));
+                if let Some(frames) = &mut self.frames {
+                    frames.see(new);
+                }
                 return Poll::Ready(Ok(()));
             }
             // A plain stream ends as it ended; for a client of a WebSocket a fault is an end too.

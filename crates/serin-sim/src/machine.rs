@@ -53,8 +53,8 @@ pub struct Machine {
     pub dropped: u64,
     /// Something about its instances or its plan is new since the last look.
     pub changed: bool,
-    /// An order came and was not followed yet.
-    ordered: bool,
+    /// The order that came and was not followed yet.
+    ordered: Option<Generation>,
     /// Epoch of the order it held when it was told to forget: an older controller is not heard.
     past: u64,
 }
@@ -113,7 +113,7 @@ impl Machine {
             flag: None,
             dropped: 0,
             changed: true,
-            ordered: false,
+            ordered: None,
             past: 0,
         }
     }
@@ -137,7 +137,7 @@ impl Machine {
                 self.half = None;
             }
         }
-        (self.changed, self.ordered) = (true, true);
+        (self.changed, self.ordered) = (true, Some(plan.generation));
     }
 
     /// Forgets everything it was ordered.
@@ -252,7 +252,7 @@ impl Machine {
     /// Seconds until an instance changes by itself.
     pub fn next_in(&self) -> u64 {
         let soonest = self.instances.iter().map(|instance| instance.life.changes_in()).min();
-        if self.changed || self.ordered { 1 } else { soonest.unwrap_or(u64::MAX) }
+        if self.changed || self.ordered.is_some() { 1 } else { soonest.unwrap_or(u64::MAX) }
     }
 
     fn live(
@@ -318,10 +318,10 @@ impl Machine {
     }
 
     fn follow_plan(&mut self, truth: &impl Fn(&RevisionId) -> Truth, rng: &mut Rng) {
-        if self.bulk && !self.changed && !self.ordered {
+        if self.bulk && !self.changed && self.ordered.is_none() {
             return;
         }
-        self.ordered = false;
+        self.ordered = None;
         if let Some(half) = self.half.take() {
             self.staff_all(&half, false, truth, rng);
             self.half = Some(half);
