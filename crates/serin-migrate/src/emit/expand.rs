@@ -1,6 +1,6 @@
 //! New columns, tables and triggers beside what is there.
 
-use super::{Context, create, cross, extra, transaction};
+use super::{Context, create, cross, extra, sequences, transaction};
 use crate::shape::{Column, Made, Table};
 use crate::{Action, Ident, Stage, Step, catalog};
 use std::fmt::Write;
@@ -37,12 +37,13 @@ pub fn check(stage: Stage, sql: &str) -> Step {
 fn expand(context: &Context<'_>, table: &Table<'_>, old: &catalog::Table) -> Option<Step> {
     let on = context.of(&table.physical);
     let new: Vec<(&Column<'_>, &Made)> = new_columns(table).collect();
-    let mut sql = vec![];
+    let mut sql = sequences::made(context, table);
     if !new.is_empty() {
         let added: Vec<String> = new.iter().map(|(column, made)| add(column, made)).collect();
         sql.push(format!("ALTER TABLE {on} {}", added.join(", ")));
         sql.extend(new.iter().flat_map(|(column, made)| grants(&on, column, &made.physical)));
     }
+    sql.extend(sequences::settled(context, table));
     let sync = context.sync(table);
     if let Some(at) = sync {
         sql.extend(crate::trigger::create(&context.syncs[at], context.sides()));

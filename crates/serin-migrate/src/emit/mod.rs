@@ -10,6 +10,7 @@ mod indexes;
 mod numbers;
 mod parts;
 mod publish;
+pub mod sequences;
 mod settings;
 mod swap;
 mod unique;

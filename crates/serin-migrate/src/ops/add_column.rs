@@ -2,8 +2,8 @@
 
 use super::copy::{fresh, pending};
 use super::create_constraint::{check, references, unique};
-use crate::shape::{Column, Made, Shape};
-use crate::{Generated, Ident};
+use crate::shape::{Column, Made, NewSequence, Shape, hashed, short};
+use crate::{Generated, Ident, literal};
 
 /// Adds a column.
 pub fn add(shape: &mut Shape<'_>, table: &Ident, spec: &crate::Column, up: Option<&str>) {
@@ -14,8 +14,43 @@ pub fn add(shape: &mut Shape<'_>, table: &Ident, spec: &crate::Column, up: Optio
     if shape.tables[at].old.is_some() && !fits(shape, spec, up) {
         return;
     }
+    let numbered = numbered(shape, at, spec);
+    let (spec, sequence) = match &numbered {
+        Some((spec, sequence)) => (spec, Some(sequence)),
+        None => (spec, None),
+    };
     let column = push(shape, at, spec, up);
+    if let Some((name, data_type)) = sequence {
+        let (name, data_type) = (name.clone(), *data_type);
+        let of = shape.tables[at].columns[column].physical().clone();
+        shape.names.take(&name);
+        shape.sequences.push(NewSequence { name, data_type, table: at, column: of });
+    }
     rules(shape, (at, column), spec);
+}
+
+/// A column of a `serial` type in a table that was there: a plain number with a default, which fills
+/// in the rows there are one after the other and not by a rewrite of the table.
+fn numbered(
+    shape: &Shape<'_>,
+    table: usize,
+    spec: &crate::Column,
+) -> Option<(crate::Column, (Ident, &'static str))> {
+    let lower = spec.data_type.trim().to_ascii_lowercase();
+    let (_, data_type) = SERIAL.iter().find(|(word, _)| *word == lower)?;
+    let table = shape.tables.get(table).filter(|table| table.old.is_some())?;
+    let readable = format!("{}_{}_seq", table.name.as_str(), spec.name.as_str());
+    let parts = [table.name.as_str(), spec.name.as_str()];
+    let name = hashed("", &readable, &parts);
+    let name = if shape.names.is_taken(&name) { short("seq_", &parts) } else { name };
+    let from = literal(&format!("{}.{name}", shape.catalog.schema));
+    let spec = crate::Column {
+        data_type: (*data_type).to_owned(),
+        default: Some(format!("nextval({from}::regclass)")),
+        nullable: false,
+        ..spec.clone()
+    };
+    Some((spec, (name, data_type)))
 }
 
 fn is_there(shape: &mut Shape<'_>, table: usize, name: &Ident) -> bool {
@@ -38,7 +73,7 @@ fn fits(shape: &mut Shape<'_>, spec: &crate::Column, up: Option<&str>) -> bool {
     match &spec.generated {
         Some(Generated::Identity(_)) => {
             let message = "an identity is numbered by rewriting the whole table";
-            let hint = "make a sequence with `sql`, and say `default: nextval('...')`";
+            let hint = "say type `serial` or `bigserial` without `generated`";
             shape.flaw_with("column.generated", message, hint);
         }
         Some(Generated::Expression(_)) => {
@@ -47,12 +82,16 @@ fn fits(shape: &mut Shape<'_>, spec: &crate::Column, up: Option<&str>) -> bool {
         }
         None => {}
     }
-    if is_serial(&spec.data_type) {
-        let message = format!("type {} is numbered by rewriting the whole table", spec.data_type);
-        let hint = "make a sequence with `sql`, and say `default: nextval('...')`";
-        shape.flaw_with("column.type", message, hint);
+    let serial = is_serial(&spec.data_type);
+    if serial && (up.is_some() || spec.default.is_some()) {
+        let message = format!("type {} has its own numbers", spec.data_type);
+        shape.flaw_with(
+            "column.type",
+            message,
+            "say `integer` or `bigint`, or no value of your own",
+        );
     }
-    if !spec.nullable && spec.default.is_none() && up.is_none() {
+    if !serial && !spec.nullable && spec.default.is_none() && up.is_none() {
         let message = format!(
             "{} cannot be empty, and nothing says its value for rows that are there",
             spec.name
@@ -62,11 +101,20 @@ fn fits(shape: &mut Shape<'_>, spec: &crate::Column, up: Option<&str>) -> bool {
     shape.flaws.len() == before
 }
 
-/// Types that stand for a column with a sequence.
+/// Types that stand for a column with a sequence, and the type of its numbers.
+const SERIAL: [(&str, &str); 6] = [
+    ("serial", "integer"),
+    ("serial4", "integer"),
+    ("bigserial", "bigint"),
+    ("serial8", "bigint"),
+    ("smallserial", "smallint"),
+    ("serial2", "smallint"),
+];
+
+/// Whether a type stands for a column with a sequence.
 pub fn is_serial(data_type: &str) -> bool {
     let lower = data_type.trim().to_ascii_lowercase();
-    ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"]
-        .contains(&lower.as_str())
+    SERIAL.iter().any(|(word, _)| *word == lower)
 }
 
 fn push(shape: &mut Shape<'_>, table: usize, spec: &crate::Column, up: Option<&str>) -> usize {
@@ -111,7 +159,7 @@ fn rules(shape: &mut Shape<'_>, place: (usize, usize), spec: &crate::Column) {
         let table = &shape.tables[place.0];
         let readable = format!("{}_{}_key", table.name.as_str(), spec.name.as_str());
         let parts = [table.name.as_str(), spec.name.as_str()];
-        let name = crate::shape::hashed("", &readable, &parts);
+        let name = hashed("", &readable, &parts);
         unique(shape, place.0, ("column.unique", &name), &[place.1]);
     }
 }

@@ -145,6 +145,9 @@ async fn questions(shape: &mut Shape<'_>, session: &Session<'_>) -> Result<(), P
         let name = format!("{}.{name}", shape.catalog.schema);
         session.keep(&emit::extra::create_enum(&name, values)).await?;
     }
+    for sequence in &shape.sequences {
+        session.keep(&emit::sequences::create(&shape.catalog.schema, sequence)).await?;
+    }
     answer(shape, session).await?;
     // Views over columns that are wrong would only be told twice.
     if shape.flaws.is_empty() {

@@ -19,6 +19,19 @@ pub use table::{Pending, Table, Visible};
 use crate::{Catalog, EnumPlace, Flaw, Ident, RawSql, ReplicaIdentity};
 use std::collections::BTreeSet;
 
+/// A sequence that numbers the rows of a table that was there.
+#[derive(Debug, Clone)]
+pub struct NewSequence {
+    /// Its name.
+    pub name: Ident,
+    /// Type of its numbers.
+    pub data_type: &'static str,
+    /// Place of the table.
+    pub table: usize,
+    /// The column that gets the numbers, as it is called while both shapes are in use.
+    pub column: Ident,
+}
+
 /// A schema on its way from the old shape to the new one.
 pub struct Shape<'c> {
     /// The old shape.
@@ -35,6 +48,8 @@ pub struct Shape<'c> {
     pub sql: Vec<RawSql>,
     /// New enumerations with their values.
     pub enums: Vec<(Ident, Vec<String>)>,
+    /// Sequences of new columns in tables that were there.
+    pub sequences: Vec<NewSequence>,
     /// New values of enumerations, and where they come.
     pub enum_values: Vec<(Ident, String, Option<EnumPlace>)>,
     /// Views over several tables.
@@ -67,6 +82,7 @@ impl<'c> Shape<'c> {
             identities: vec![],
             sql: vec![],
             enums: vec![],
+            sequences: vec![],
             enum_values: vec![],
             views: vec![],
             grants: vec![],

@@ -251,3 +251,43 @@ fn a_role_that_only_owns_the_tables_is_enough() {
         },
     );
 }
+
+#[test]
+fn rows_that_are_there_are_numbered_one_after_the_other() {
+    let Some(lab) = Lab::new(
+        "CREATE ROLE plan_numbered_app; CREATE TABLE t (id int PRIMARY KEY, name text); \
+         GRANT SELECT, INSERT, UPDATE ON t TO plan_numbered_app; \
+         INSERT INTO t SELECT n * 10, 'n' FROM generate_series(1, 300) n",
+    ) else {
+        return;
+    };
+    let numbered = migration(&json!([{"add_column": {"table": "t",
+        "column": {"name": "no", "type": "serial", "unique": true}}}]));
+    let (runner, before) = (lab.runner(), lab.shape());
+    assert_eq!(start(&runner, &numbered), State::Dual);
+    // Both versions get numbers, with no more rights than they have on the table.
+    lab.sql("SET ROLE plan_numbered_app; INSERT INTO t VALUES (1, 'old'); UPDATE t SET name = 'o' WHERE id = 10");
+    let new = "SET ROLE plan_numbered_app; INSERT INTO t (id, name) VALUES (2, 'new') RETURNING no";
+    let given = lab.new_client(new);
+    let all = "SELECT count(*), count(no), count(DISTINCT no) FROM t";
+    assert_eq!(lab.new_client(all), "302|302|302");
+    block(runner.revert(&Say::default())).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(lab.shape(), before);
+    assert_eq!(lab.sql("SELECT count(*) FROM pg_sequences WHERE schemaname = 'public'"), "0");
+    // Numbers that were given out come back, and nobody gets one of them twice.
+    lab.sql("INSERT INTO t SELECT n * 10 + 5, 'between' FROM generate_series(1, 50) n");
+    assert_eq!(start(&runner, &numbered), State::Dual);
+    assert_eq!(lab.new_client(all), "352|352|352");
+    assert_eq!(lab.new_client("SELECT no FROM t WHERE id = 2"), given);
+    assert_eq!(block(runner.contract(&sure())).unwrap().state, State::Done);
+    lab.sql("SET ROLE plan_numbered_app; INSERT INTO t (id) VALUES (3)");
+    assert_eq!(lab.sql(all), "353|353|353");
+    let of = "SELECT pg_get_serial_sequence('t', 'no'), attnotnull FROM pg_attribute \
+        WHERE attrelid = 't'::regclass AND attname = 'no'";
+    assert_eq!(lab.sql(of), "public.t_no_seq|t");
+    let own = json!([{"add_column": {"table": "t", "up": "id",
+        "column": {"name": "more", "type": "bigserial"}}}]);
+    let refused = serin_migrate::migration("03", &json!({"operations": own})).unwrap();
+    let refused = block(runner.plan(&refused)).map(|plan| plan.new_view).unwrap_err().to_string();
+    assert!(refused.contains("type bigserial has its own numbers"), "{refused}");
+}
