@@ -132,8 +132,11 @@ impl Release {
             users: BTreeSet::new(),
             over: false,
         });
-        trial.over |= self.is_switched_off() || matches!(rollout.phase, Phase::Reverting { .. });
-        let lost = trial.users.difference(&now).count();
+        // What is promoted already is switched off and on like anything that people have.
+        let ended = self.is_switched_off() && rollout.is_on_trial();
+        trial.over |= ended || matches!(rollout.phase, Phase::Reverting { .. });
+        let is_off = self.is_switched_off();
+        let lost = if is_off { 0 } else { trial.users.difference(&now).count() };
         let (over, id) = (trial.over, rollout.id);
         trial.users.clone_from(&now);
         self.trial = Some(trial);

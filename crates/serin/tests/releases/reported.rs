@@ -81,6 +81,20 @@ impl App {
         answer["variant"].as_str().unwrap().to_owned()
     }
 
+    /// Each user is asked for, and reaches the goal: with `better` half the time, else one time in
+    /// five.
+    fn sell(&mut self, better: &str) {
+        let outcome = |app: &mut Self, user: usize| {
+            let variant = app.variant(user);
+            let chance = if variant == better { 50 } else { 20 };
+            let (user, goal) = (format!("u{user}"), app.rng.u32(..100) < chance);
+            json!({"flag": "new_checkout", "targetingKey": user, "variant": variant, "ok": true,
+                   "goal": goal})
+        };
+        let all: Vec<_> = (0..USERS).map(|user| outcome(self, user)).collect();
+        self.post("/v1/flag-outcomes", "", &json!(all).to_string());
+    }
+
     /// A job for each user: with `bad` one of three fails, else one of fifty. What became of them is
     /// sent twice, as after an answer that was lost.
     fn work(&mut self, bad: &str) {
@@ -104,12 +118,12 @@ impl App {
 }
 
 /// Works until the release is over.
-fn until_over(server: &Server, at: SocketAddr, bad: &str) -> Said {
+fn until_over(server: &Server, at: SocketAddr, work: impl Fn(&mut App)) -> Said {
     let words = ["wait", FLAG, "--timeout", "4m"];
     let mut wait = server.command(&words).spawn().unwrap();
     let mut app = App::new(at);
     while wait.try_wait().unwrap().is_none() {
-        app.work(bad);
+        work(&mut app);
     }
     server.run(&words)
 }
@@ -120,7 +134,7 @@ fn a_good_variant_is_promoted_by_what_the_app_reports() {
     begin(&server, &["--steps", "50,100"]);
     let waits = server.ok(&["explain", FLAG]).out;
     assert!(waits.contains("$FEATURE_FLAGS_URL/v1/flag-outcomes"), "{waits}");
-    until_over(&server, at, "nothing");
+    until_over(&server, at, |app| app.work("nothing"));
     let record = server.json(&["history", FLAG])["rollouts"][0].clone();
     assert_eq!(record["outcome"], "promoted", "{record:#}");
     let flag = server.json(&["flag", "get", "new_checkout"]);
@@ -131,7 +145,7 @@ fn a_good_variant_is_promoted_by_what_the_app_reports() {
 fn a_bad_variant_is_switched_off_by_what_the_app_reports() {
     let (server, at) = site();
     begin(&server, &["--steps", "10,100", "--evidence", "reported"]);
-    until_over(&server, at, "on");
+    until_over(&server, at, |app| app.work("on"));
     let record = server.json(&["history", FLAG])["rollouts"][0].clone();
     assert_eq!(record["outcome"], "rolled-back", "{record:#}");
     let (_, by, why) = last_change(&server);
@@ -139,6 +153,16 @@ fn a_bad_variant_is_switched_off_by_what_the_app_reports() {
     assert!(why.contains("worse than stable"), "{why}");
     let mut app = App::new(at);
     assert!((0..100).all(|user| app.variant(user) == "off"), "everybody has the old path");
+}
+
+#[test]
+fn the_variant_by_which_the_app_reports_more_goals_wins() {
+    let (server, at) = site();
+    begin(&server, &["--steps", "50,100", "--goal", "/sold"]);
+    until_over(&server, at, |app| app.sell("on"));
+    server.journal_until(0, "on won the experiment: goal reached by on ");
+    let flag = server.json(&["flag", "get", "new_checkout"]);
+    assert_eq!(flag["definition"]["defaultVariant"], "on", "{flag:#}");
 }
 
 /// OpenFeature's SDK and hook and OpenTelemetry's exporter, as they are: the app says nothing itself.
