@@ -8,6 +8,7 @@ mod beside;
 mod chain;
 mod clients;
 mod kit;
+mod late;
 #[path = "../proof/model.rs"]
 mod model;
 mod network;
