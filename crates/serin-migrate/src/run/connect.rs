@@ -11,6 +11,12 @@ use tokio_postgres::Client;
 /// Oldest server: the first with range scans over places and replaceable triggers.
 const OLDEST: i32 = 14;
 
+/// Longest wait until a connection can be used: a network may take it and swallow what is said.
+const ANSWER: Duration = Duration::from_secs(15);
+
+/// A connection whose other end is silent for so long is dead.
+const DEAD: Duration = Duration::from_secs(30);
+
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -57,7 +63,8 @@ impl Database {
         let address = Address::parse(url);
         let address = address.map_err(|flaw| Error::Address { said: flaw.to_string() })?;
         let address = address.with(|config| {
-            config.connect_timeout(CONNECT).keepalives_idle(Duration::from_secs(15));
+            config.connect_timeout(CONNECT).tcp_user_timeout(DEAD);
+            config.keepalives_idle(DEAD / 2).keepalives_interval(DEAD / 6).keepalives_retries(3);
         });
         Ok(Self { address, schema, is_direct: Arc::default() })
     }
@@ -90,6 +97,12 @@ impl Database {
 
     /// A connection, set up so that nobody's settings of the role or database come in between.
     pub(crate) async fn connect(&self, purpose: Purpose) -> Result<Client> {
+        let connected = tokio::time::timeout(ANSWER, self.connected(purpose)).await;
+        let said = || format!("no answer within {} s", ANSWER.as_secs());
+        connected.unwrap_or_else(|_| Err(Error::Connect { said: said() }))
+    }
+
+    async fn connected(&self, purpose: Purpose) -> Result<Client> {
         let client = self.reach(purpose).await?;
         // Before the settings: a pooler would hand those on to others.
         if !self.is_direct.load(Ordering::Relaxed) {

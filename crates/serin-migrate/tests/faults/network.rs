@@ -109,6 +109,16 @@ fn a_network_that_swallows_everything_is_noticed_and_costs_no_write() {
     new_writes(writers);
 }
 
+#[test]
+fn a_network_that_swallows_everything_from_the_beginning_is_told() {
+    let Some(lab) = Lab::of_model(10) else { return };
+    let (plan, wire) = (lab.plan_of_model(), Wire::new(lab.cluster.port()));
+    wire.cuts.fetch_add(1, Ordering::SeqCst);
+    let error = block(wire.runner(&lab, Arc::new(Alone)).start(&plan)).unwrap_err();
+    assert!(matches!(error, Error::Connect { .. }), "{error}");
+    assert!(error.to_string().contains("no answer within"), "{error}");
+}
+
 /// A plan that takes long enough to be stopped in the middle of it.
 fn slow(lab: &Lab) -> Plan {
     let mut plan = lab.plan_of_model();
