@@ -37,7 +37,7 @@ pub fn run(words: &[&str]) -> Result<()> {
     let package = ["-p", "serin-migrate", "--example", "measure"];
     let program = super::program(&options, &package, "release/examples/measure")?;
     let mut document = json!({"schema": "serin.bench.migrate/v1", "machine": machine});
-    let pgroll = pgroll(&options)?;
+    let pgroll = pgroll(&options);
     for (part, rows) in PARTS.iter().filter(|part| only.is_empty() || only.contains(&part.0)) {
         println!("{part}");
         let figures = measure(&program, pgroll.as_deref(), part, rows)?;
@@ -48,29 +48,29 @@ pub fn run(words: &[&str]) -> Result<()> {
 }
 
 /// pgroll itself, built by Go where that is installed; `None`, said loudly, where it is not.
-fn pgroll(options: &Options) -> Result<Option<PathBuf>> {
+fn pgroll(options: &Options) -> Option<PathBuf> {
     if let Some(found) = std::env::var_os(PGROLL).map(PathBuf::from) {
-        return Ok(Some(found));
+        return Some(found);
     }
     if let Some(found) = command::find("pgroll") {
-        return Ok(Some(found));
+        return Some(found);
     }
     let folder = crate::root::path().join("target/tools");
     let built = folder.join("pgroll");
     if built.is_file() {
-        return Ok(Some(built));
+        return Some(built);
     }
     let Some(go) = command::find("go").filter(|_| options.install) else {
         println!("SKIPPED: pgroll itself: neither it nor Go is here; its statements are measured");
-        return Ok(None);
+        return None;
     };
     match build(&go, &built) {
-        Ok(()) => Ok(Some(built)),
+        Ok(()) => Some(built),
         Err(failure) => {
             println!(
                 "SKIPPED: pgroll itself cannot be built ({failure}); its statements are measured"
             );
-            Ok(None)
+            None
         }
     }
 }
