@@ -123,9 +123,11 @@ impl Fleet {
         Sizes { candidate, stable }
     }
 
-    /// The last instance of a side goes only when the `other` side has all traffic.
+    /// The last instance of a side goes only when the `other` side has all traffic; or, where nobody
+    /// has to be there, none: with a part of it the rest would be for nobody.
     fn last_one(&self, other: Weight, size: u32, side: &Side) -> u32 {
-        let early = other < Weight::ALL && !self.may_be_down();
+        let down = self.may_be_down() && other == Weight::NONE;
+        let early = other < Weight::ALL && !down;
         if early { size.max(side.planned.min(1)) } else { size }
     }
 
