@@ -79,6 +79,22 @@ fn places_fit_and_suffice() {
     }
 }
 
+/// With a part of the traffic on the other side the rest would be for nobody, and such a plan is
+/// never handed out.
+#[test]
+fn where_nobody_has_to_be_there_the_last_one_goes_before_the_first_share_or_after_the_last() {
+    let one = |ready, share| Side { planned: 1, ready, alive: 1, leaving: 0, share };
+    let fleet = fleet(1, 2, 1);
+    let all = fleet.places(Weight::ALL);
+    for (share, stays) in [(0, 0), (1, 1), (69, 1), (99, 1), (100, 0)] {
+        for ready in [0, 1] {
+            let (c, s) = (one(ready, percent(share)), one(1, percent(100 - share)));
+            let next = fleet.sizes(all, Weight::ALL, &c, &s);
+            assert_eq!(next.stable, stays, "{share} %, {ready} ready");
+        }
+    }
+}
+
 #[test]
 fn the_last_instance_stays_while_its_side_has_a_share() {
     let half = Side { planned: 2, ready: 2, alive: 2, leaving: 0, share: percent(50) };
