@@ -8,6 +8,9 @@ use std::process::{Child, Stdio};
 use std::time::Instant;
 use tempfile::TempDir;
 
+/// Ports tried before it is given up.
+const TRIES: u32 = 5;
+
 /// Becomes the pooler. Beside it waits what ends it and takes its folder away when this process is
 /// gone, however it ended.
 const STARTED: &str = r#"
@@ -43,6 +46,21 @@ impl Pooler {
             eprintln!("SKIPPED: tests that need `pgbouncer`; install Debian's");
             return Ok(None);
         };
+        // Between choosing a free port and taking it another may be faster.
+        for _ in 0..TRIES {
+            if let Some(pooler) = Self::begin(&program, cluster, settings)? {
+                return Ok(Some(pooler));
+            }
+        }
+        Err(Error::Silent { seconds: 0, log: "each port was taken before it could listen".into() })
+    }
+
+    /// `None` where its port was taken meanwhile.
+    fn begin(
+        program: &Path,
+        cluster: &Cluster,
+        settings: &[(&str, &str)],
+    ) -> Result<Option<Self>, Error> {
         let folder =
             TempDir::with_prefix("serin-pool-").map_err(Error::io("a temporary folder"))?;
         cluster.user().own(folder.path())?;
@@ -58,8 +76,7 @@ impl Pooler {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().map_err(Error::io("starting pgbouncer"))?;
         let pooler = Self { folder, port, child };
-        pooler.wait(cluster)?;
-        Ok(Some(pooler))
+        Ok(pooler.wait(cluster)?.then_some(pooler))
     }
 
     /// Its port on the loopback.
@@ -72,16 +89,29 @@ impl Pooler {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    fn wait(&self, cluster: &Cluster) -> Result<(), Error> {
+    /// Whether it listens, and not somebody else in its place: its own log says so.
+    fn wait(&self, cluster: &Cluster) -> Result<bool, Error> {
         let until = Instant::now() + START;
+        let listens = format!("listening on 127.0.0.1:{}", self.port);
         while Instant::now() < until {
-            if cluster.sql_at(&self.url("postgres"), "SELECT 1").is_ok() {
-                return Ok(());
+            let log = self.log();
+            if log.contains("Address already in use") {
+                return Ok(false);
+            }
+            let answers = || cluster.sql_at(&self.url("postgres"), "SELECT 1").is_ok();
+            if log.contains(&listens) && answers() {
+                return Ok(true);
             }
             std::thread::sleep(LOOK);
         }
-        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let log = self.log();
         Err(Error::Silent { seconds: START.as_secs(), log })
+    }
+}
+
+impl Pooler {
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 }
 
