@@ -55,10 +55,12 @@ impl Service {
 
     /// The same, as if the open migration were in `phase`.
     fn misfit_in(&self, id: &RevisionId, phase: Option<&MigrationPhase>) -> Option<String> {
-        if self.schemas.is_plain() && !self.brings_schema(id) {
+        let known = self.revisions.get(id)?;
+        // What was taken back leaves a plain database, and revisions that ran with it.
+        let has_own = self.brings_schema(id) || view_of(&known.run).is_some();
+        if self.schemas.is_plain() && !has_own {
             return None;
         }
-        let known = self.revisions.get(id)?;
         let Some(database) = known.run.database.as_ref() else {
             return self.unmanaged(id, phase);
         };

@@ -423,6 +423,29 @@ fn a_deploy_that_takes_the_removal_back_has_the_migration_as_it_was() {
 }
 
 #[test]
+fn what_ran_with_a_shape_that_was_taken_back_is_not_deployed_again() {
+    let mut world = promoted();
+    deploy(&mut world, "v3", false).unwrap();
+    finish(&mut world);
+    (0..2).for_each(|_| {
+        world.advance(30);
+        settle(&mut world);
+    });
+    assert_eq!(view_of(&world, "v3").as_deref(), Some(VIEW), "as stable does");
+    deploy(&mut world, "v1", false).unwrap();
+    finish(&mut world);
+    (0..2).for_each(|_| {
+        world.advance(30);
+        settle(&mut world);
+    });
+    say(&mut world, MigrationNews::Back);
+    assert!(world.service.schemas.is_plain(), "{:?}", world.service.schemas);
+    let refused = deploy(&mut world, "v3", false).unwrap_err();
+    assert_eq!(refused.code, RefusalCode::Schema, "{refused:?}");
+    assert!(world.service.misfit(&revision("v1")).is_none());
+}
+
+#[test]
 fn a_later_revision_with_the_same_migration_uses_it_as_it_is() {
     let mut world = promoted();
     deploy(&mut world, "v3", true).unwrap();

@@ -27,8 +27,9 @@ const LONGEST_REST_MS: f64 = 10_000.0;
 const LOOK_MS: u64 = 250;
 
 /// Smallest share of its duty to which the service's trouble brings it, and with which it begins
-/// where a service is watched.
-const LEAST_EASE: f64 = 1.0 / 16.0;
+/// where a service is watched. Whoever meets a batch waits for it: of a service that answers within
+/// 1 ms less than one request in a hundred may meet one, or it shows in its 99th percentile.
+const LEAST_EASE: f64 = 1.0 / 256.0;
 
 /// Time between two steps to more work, ms: a 99th percentile tells what was seconds ago.
 const STEP_MS: f64 = 500.0;
@@ -36,9 +37,12 @@ const STEP_MS: f64 = 500.0;
 /// Most work a step adds.
 const STEP: f64 = 1.2;
 
-/// By so much a 99th percentile moves by itself, ms: a service that answers within 2 ms would stop
-/// the backfill for ever with a jitter that nobody feels.
-const NOISE_MS: f64 = 1.0;
+/// By so much a 99th percentile moves by itself, ms: it makes the backfill work less and does not stop
+/// it. A quick service would hold it for ever with a jitter that nobody feels.
+const JITTER_MS: f64 = 1.0;
+
+/// A slowdown below this is none, ms: no 99th percentile is known better.
+const NOISE_MS: f64 = 0.1;
 
 /// The place of the service's trouble among the limits.
 const SERVICE: usize = 4;
@@ -225,13 +229,13 @@ impl Throttle {
 
     /// The service's trouble as a share of what makes it hold: twice the margin it has.
     fn trouble(&self, health: Option<Health>) -> f64 {
-        health.map_or(0.0, |health| self.margin_used(health) / 2.0)
+        health.map_or(0.0, |health| self.margin_used(health, JITTER_MS) / 2.0)
     }
 
-    /// The share of its margin that the service has used up.
-    fn margin_used(&self, health: Health) -> f64 {
+    /// The share of its margin, at least `noise` ms, that the service has used up.
+    fn margin_used(&self, health: Health, noise: f64) -> f64 {
         let usual = health.usual_p99_ms;
-        let margin = (usual * (self.limits.p99_factor - 1.0)).max(NOISE_MS);
+        let margin = (usual * (self.limits.p99_factor - 1.0)).max(noise);
         let slow = if usual > 0.0 { (health.p99_ms - usual) / margin } else { 0.0 };
         let more = (health.error_rate - health.usual_error_rate) / self.limits.more_errors;
         slow.max(more).max(0.0)
@@ -240,7 +244,7 @@ impl Throttle {
     /// Works less while the service has trouble, then slowly more again.
     fn follow(&mut self, health: Option<Health>) {
         let Some(health) = health else { return };
-        let (used, ease) = (self.margin_used(health), self.ease.unwrap_or(LEAST_EASE));
+        let (used, ease) = (self.margin_used(health, NOISE_MS), self.ease.unwrap_or(LEAST_EASE));
         let is_time = self.since_ms >= STEP_MS;
         let next = match used {
             used if used > 1.0 => (ease / 2.0).max(LEAST_EASE),
@@ -400,6 +404,25 @@ mod tests {
             let health = Health { p99_ms, usual_p99_ms, error_rate: 0.0, usual_error_rate: 0.0 };
             let signals = Signals { health: Some(health), ..Signals::default() };
             assert_eq!(held(&throttle().look(&signals)), holds, "{p99_ms} after {usual_p99_ms}");
+        }
+    }
+
+    #[test]
+    fn the_jitter_of_a_quick_service_makes_it_work_less() {
+        let at = |p99_ms| {
+            let health =
+                Health { p99_ms, usual_p99_ms: 1.0, error_rate: 0.0, usual_error_rate: 0.0 };
+            Signals { health: Some(health), ..Signals::default() }
+        };
+        for (p99_ms, share) in [(1.0, 0.2..0.6), (1.25, 0.001..0.003), (1.4, 0.001..0.003)] {
+            let mut throttle = throttle();
+            let mut last = 0.0;
+            for _ in 0..400 {
+                assert!(!held(&throttle.look(&at(p99_ms))));
+                let rest = throttle.took(2.0, 2.0, 0) as f64;
+                last = 2.0 / (2.0 + rest);
+            }
+            assert!(share.contains(&last), "{p99_ms}: {last}");
         }
     }
 

@@ -44,6 +44,9 @@ struct Trial {
     rollout: u64,
     candidate: RevisionId,
     users: BTreeSet<usize>,
+    /// It was switched on in this rollout: a switch that was off before says nothing against a way
+    /// back that a person asks for.
+    live: bool,
     /// Nobody may get it any more.
     over: bool,
 }
@@ -130,10 +133,12 @@ impl Release {
             rollout: rollout.id,
             candidate: rollout.candidate.clone(),
             users: BTreeSet::new(),
+            live: false,
             over: false,
         });
         // What is promoted already is switched off and on like anything that people have.
-        let ended = self.is_switched_off() && rollout.is_on_trial();
+        trial.live |= !self.is_switched_off();
+        let ended = trial.live && self.is_switched_off() && rollout.is_on_trial();
         trial.over |= ended || matches!(rollout.phase, Phase::Reverting { .. });
         let is_off = self.is_switched_off();
         let lost = if is_off { 0 } else { trial.users.difference(&now).count() };
