@@ -3,8 +3,8 @@
 
 use super::World;
 use serin_core::{
-    Event, FlagChange, FlagEnd, FlagOrder, FlagWork, Outcome, RolloutRecord, Service, ServiceName,
-    Switched, Weight, flags_wanted,
+    Actor, Ask, Event, FlagChange, FlagEnd, FlagOrder, FlagWork, Outcome, RolloutRecord, Service,
+    ServiceName, Switched, Weight, flags_wanted,
 };
 use std::collections::BTreeMap;
 
@@ -235,13 +235,20 @@ impl World {
             }
             self.say(|| format!("flag {}: {ended:?}", order.key));
             if self.dice && self.rng.u32(..CRASH_EVERY) == 0 {
-                return self.crash();
+                self.crash();
+                return self.abort_untold(name);
             }
             self.note(name, &Event::FlagSet { order: Box::new(order), ended });
             if self.disk_full {
                 return;
             }
         }
+    }
+
+    /// The flag is set and nobody was told, and in this very moment somebody stops the rollout.
+    fn abort_untold(&mut self, name: &ServiceName) {
+        let by = Actor("bo".to_owned());
+        self.note(name, &Event::Asked { by, reason: None, ask: Ask::Abort });
     }
 
     /// What is wrong with flags at any time.
