@@ -6,7 +6,7 @@ use serin_connect::{Address, Failure};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 /// Oldest server: the first with range scans over places and replaceable triggers.
 const OLDEST: i32 = 14;
@@ -217,25 +217,32 @@ async fn pooled(client: &Client, beside: &Client) -> Result<()> {
     let mark = format!("{:016x}", fastrand::u64(..));
     let set = format!("SET serin.session = '{mark}'");
     client.batch_execute(&set).await.map_err(Error::sql("looking at the connection"))?;
-    let first = session(client).await?.0;
-    for _ in 0..4 {
-        let (other, _) = session(beside).await?;
-        let (pid, marked) = session(client).await?;
-        if marked != mark || pid != first || pid == other {
-            return unfit(POOLED.into());
+    let (first, marked) = session(client).await?;
+    let mut kept = marked == mark;
+    // A pool that gives its processes out in turn could give each of two the same one again and
+    // again; not if one of them asks once, then twice, then three times between.
+    for turns in 1..=4 {
+        for _ in 0..turns {
+            kept &= session(beside).await?.0 != first;
         }
+        kept &= session(client).await? == (first.clone(), mark.clone());
     }
-    Ok(())
+    if kept { Ok(()) } else { unfit(POOLED.into()) }
 }
 
 const POOLED: &str = "the connection does not keep its session: it goes through a pooler such as \
     PgBouncer in transaction mode, which loses locks; give the address of Postgres itself, or of a \
     pool in session mode";
 
-async fn session(client: &Client) -> Result<(i32, String)> {
+/// The process that answers, and the mark it carries. Not prepared before: what cleans up after a
+/// prepared statement comes at a time of its own, and between.
+async fn session(client: &Client) -> Result<(String, String)> {
     let sql = "SELECT pg_backend_pid(), coalesce(current_setting('serin.session', true), '')";
-    // Prepared on one server process and run on another, it fails.
-    let row = client.query_one(sql, &[]).await;
-    let row = row.map_err(|error| Error::Unfit(format!("{POOLED} ({})", chain(&error))))?;
-    Ok((row.get(0), row.get(1)))
+    let said = client.simple_query(sql).await;
+    let said = said.map_err(|error| Error::Unfit(format!("{POOLED} ({})", chain(&error))))?;
+    let row = said.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some((row.get(0)?.to_owned(), row.get(1)?.to_owned())),
+        _ => None,
+    });
+    row.ok_or_else(|| Error::Unfit(POOLED.into()))
 }

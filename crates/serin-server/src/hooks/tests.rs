@@ -197,6 +197,6 @@ async fn a_call_without_an_answer_ends_in_time() {
     let outcome = run(&order(get("/", None), Millis(100), &url, "/")).await;
     assert_eq!(outcome.text, "no answer within 0.1 s");
     drop(listener);
-    let outcome = run(&order(get("/", None), Millis::secs(30), &url, "/")).await;
+    let outcome = run(&order(get("/", None), Millis::secs(30), "http://127.0.0.1:1", "/")).await;
     assert!(outcome.text.contains("cannot be reached"), "{outcome:?}");
 }
