@@ -55,14 +55,16 @@ impl Schedule {
             return (Self { stages, analysis_from: from, ..self.clone() }, out);
         }
         stages.push(Stage { name: "hotfix".into(), steps: vec![Step::SetWeight(Weight::ALL)] });
-        (Self { stages, analysis_from: 0, strategy: "hotfix".into(), ..self.clone() }, out)
+        // A repair is for everybody, also where a release was for some.
+        let strategy = "hotfix".into();
+        (Self { stages, analysis_from: 0, only: vec![], strategy, ..self.clone() }, out)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Approval, Millis, outlook};
+    use crate::{Approval, HeaderMatch, Millis, TextMatch, outlook};
 
     fn schedule() -> Schedule {
         let share = |parts| Step::SetWeight(Weight::try_from(parts).unwrap_or(Weight::NONE));
@@ -75,7 +77,9 @@ mod tests {
             Step::Run(vec![]),
             Step::SetWeight(Weight::ALL),
         ];
-        Schedule { analysis_from: 2, ..Schedule::of("canary", steps) }
+        let only =
+            vec![HeaderMatch { header: "x-beta".into(), value: TextMatch::Exact("1".into()) }];
+        Schedule { analysis_from: 2, only, ..Schedule::of("canary", steps) }
     }
 
     #[test]
@@ -95,6 +99,7 @@ mod tests {
             let wanted = stays.iter().filter_map(|at| whole.step(*at)).map(outlook::describe);
             assert_eq!(rest_steps, wanted.collect::<Vec<_>>(), "{skips:?}");
             assert_eq!(rest.analysis_from, from, "{skips:?}");
+            assert_eq!(rest.only.is_empty(), skips == Skips::Waits, "{skips:?}");
         }
     }
 }
