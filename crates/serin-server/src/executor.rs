@@ -351,13 +351,17 @@ impl<L: Log> Executor<L> {
             Err(error) => error,
         };
         self.trouble = Some(error.to_string());
-        if !turns.iter().all(|(_, transition)| self.is_way_back(transition)) {
+        let is_safe = turns.iter().all(|(_, transition)| self.is_way_back(transition));
+        if !is_safe && !turns.iter().any(|(event, _)| is_asked_back(event)) {
             return Err(error.into());
         }
         if let Some(ballast) = self.ballast.as_ref().filter(|_| matches!(error, StoreError::Full)) {
             ballast.release();
         }
         let written = self.commit(turns, now);
+        if !is_safe {
+            return Ok(written?);
+        }
         if written.is_err() {
             let later = turns.iter().map(|(event, t)| (now, (*event).clone(), t.clone()));
             self.unwritten.extend(later);
@@ -463,6 +467,11 @@ fn deploy_of(event: &Event) -> Option<&DeployAsk> {
         Event::Asked { ask: Ask::Deploy(ask), .. } => Some(ask),
         _ => None,
     }
+}
+
+/// Whether somebody asks for a way back: held-back space is for it too, when it starts something.
+fn is_asked_back(event: &Event) -> bool {
+    matches!(event, Event::Asked { ask: Ask::Abort | Ask::Rollback { .. }, .. })
 }
 
 /// An observation that says nothing new is not worth an entry in the log.

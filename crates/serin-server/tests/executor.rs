@@ -207,6 +207,38 @@ fn a_full_disk_stops_new_decisions_but_not_the_way_back() {
     assert!(logged.iter().any(|e| e.event == abort), "written as soon as there is room");
 }
 
+/// It starts instances, so it has to be written first; no space is held back from it.
+#[test]
+fn on_a_full_disk_held_back_space_is_for_a_rollback_too_and_for_no_deploy() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("serin.db")).unwrap();
+    let ballast = Ballast::new(dir.path().join("ballast"));
+    ballast.hold().unwrap();
+    let mut executor = on_trial(store, Some(ballast.clone()));
+    let ask = |ask, reason| Event::Asked { by: Actor("ada".into()), reason, ask };
+    executor.submit(&shop(), &ask(Ask::Promote { full: true }, None), START).unwrap();
+    settle(&mut executor, 100);
+    let later = START.plus(Millis::secs(3600));
+    executor.submit(&shop(), &Event::Woke, later).unwrap();
+    settle(&mut executor, 200);
+    assert_eq!(executor.service(&shop()).unwrap().stable, Some(revision("v2")));
+    executor.store().limit_pages(Some(1));
+    let mut deploys = (3..200).map(|n| executor.submit(&shop(), &deploy(&format!("v{n}")), START));
+    assert!(deploys.find_map(Result::err).is_some());
+    drop(deploys);
+    assert!(ballast.is_held(), "a deploy can wait");
+    let back = ask(Ask::Rollback { to: Some(revision("v1")) }, Some("x".repeat(200_000)));
+    let refused = executor.submit(&shop(), &back, START);
+    assert!(matches!(refused, Err(Error::Store(serin_store::Error::Full))), "{refused:?}");
+    assert!(!ballast.is_held(), "the space was given up; here it is no help");
+    executor.store().limit_pages(None);
+    executor.submit(&shop(), &back, START).unwrap();
+    assert_eq!(
+        executor.service(&shop()).unwrap().rollout.as_ref().unwrap().candidate,
+        revision("v1")
+    );
+}
+
 #[test]
 fn what_says_nothing_new_is_not_logged() {
     let (mut executor, _) = Executor::open(Store::in_memory().unwrap(), None, START).unwrap();

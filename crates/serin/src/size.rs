@@ -12,8 +12,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// here, or there is nothing between them.
 pub async fn between(old: &str, new: &str) -> Option<String> {
     let (old, new) = (old.to_owned(), new.to_owned());
-    let counted = tokio::task::spawn_blocking(move || count(&old, &new));
-    tokio::time::timeout(PATIENCE, counted).await.ok()?.ok()?
+    let (said, heard) = tokio::sync::oneshot::channel();
+    // A thread of its own: at the end nobody waits for a git that hangs.
+    std::thread::spawn(move || said.send(count(&old, &new)));
+    tokio::time::timeout(PATIENCE, heard).await.ok()?.ok()?
 }
 
 fn count(old: &str, new: &str) -> Option<String> {
@@ -31,7 +33,9 @@ fn commit(version: &str) -> Option<String> {
 }
 
 fn git(args: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(args).stdin(Stdio::null()).output().ok()?;
+    let mut git = Command::new("git");
+    // In the words that are read below, whatever this person's language is.
+    let output = git.env("LC_ALL", "C").args(args).stdin(Stdio::null()).output().ok()?;
     let text = output.status.success().then_some(output.stdout)?;
     String::from_utf8(text).ok()
 }

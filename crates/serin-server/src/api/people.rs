@@ -8,7 +8,7 @@ use crate::people::Error;
 use crate::token;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
@@ -55,7 +55,19 @@ async fn in_the_name_of(name: &str, request: Request) -> Result<Request, ApiErro
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the request is too large")
     })?;
     parts.headers.remove(header::CONTENT_LENGTH);
+    parts.uri = addressed(name, &parts.uri)?;
     Ok(Request::from_parts(parts, Body::from(signed(name, &body)?)))
+}
+
+/// An address with its author put in, for what carries no document. Another way to write the same
+/// member would be there twice then, and is refused by whoever reads it.
+fn addressed(name: &str, uri: &Uri) -> Result<Uri, ApiError> {
+    let own = format!("{ACTOR}={name}");
+    let is_other = |pair: &&str| !pair.is_empty() && pair.split('=').next() != Some(ACTOR);
+    let others = uri.query().unwrap_or_default().split('&').filter(is_other);
+    let query: Vec<_> = others.chain([own.as_str()]).collect();
+    let whole = format!("{}?{}", uri.path(), query.join("&"));
+    whole.parse().map_err(|_| ApiError::invalid("the address of the request is too long"))
 }
 
 /// A document with its author put in; everything else as it was written. What is no document names
@@ -113,6 +125,21 @@ impl From<Error> for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_its_owners_and_otherwise_as_it_was_written() {
+        for (address, wanted) in [
+            ("/api/v1/flags/a", "/api/v1/flags/a?actor=ada@x"),
+            ("/a?set=b&actor=bob&reason=c%20d", "/a?set=b&reason=c%20d&actor=ada@x"),
+            ("/a?actor=bob&actor=eve", "/a?actor=ada@x"),
+            ("/a?actor", "/a?actor=ada@x"),
+            // Twice, so it is refused.
+            ("/a?%61ctor=bob", "/a?%61ctor=bob&actor=ada@x"),
+        ] {
+            let found = addressed("ada@x", &address.parse().unwrap()).unwrap();
+            assert_eq!(found.to_string(), wanted, "{address}");
+        }
+    }
 
     #[test]
     fn a_document_is_its_owners_and_otherwise_as_it_was_written() {
