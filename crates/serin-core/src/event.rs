@@ -60,6 +60,13 @@ pub enum Event {
     Woke,
 }
 
+impl Event {
+    /// Whether somebody asks for a way back.
+    pub fn asks_back(&self) -> bool {
+        matches!(self, Self::Asked { ask: Ask::Abort | Ask::Rollback { .. }, .. })
+    }
+}
+
 /// How far a way back came that could not be written down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WentBack {

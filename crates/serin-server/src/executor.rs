@@ -352,7 +352,7 @@ impl<L: Log> Executor<L> {
         };
         self.trouble = Some(error.to_string());
         let is_safe = turns.iter().all(|(_, transition)| self.is_way_back(transition));
-        if !is_safe && !turns.iter().any(|(event, _)| is_asked_back(event)) {
+        if !is_safe && !turns.iter().any(|(event, _)| event.asks_back()) {
             return Err(error.into());
         }
         if let Some(ballast) = self.ballast.as_ref().filter(|_| matches!(error, StoreError::Full)) {
@@ -467,11 +467,6 @@ fn deploy_of(event: &Event) -> Option<&DeployAsk> {
         Event::Asked { ask: Ask::Deploy(ask), .. } => Some(ask),
         _ => None,
     }
-}
-
-/// Whether somebody asks for a way back: held-back space is for it too, when it starts something.
-fn is_asked_back(event: &Event) -> bool {
-    matches!(event, Event::Asked { ask: Ask::Abort | Ask::Rollback { .. }, .. })
 }
 
 /// An observation that says nothing new is not worth an entry in the log.
