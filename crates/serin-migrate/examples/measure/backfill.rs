@@ -3,13 +3,12 @@
 
 use crate::clients::{Clients, now, pass};
 use crate::peer::{self, Pgroll};
+use crate::service::Service;
 use crate::{Result, known, lab::Lab};
 use serde_json::{Value, json};
-use serin_migrate::{Database, Health, Runner, World};
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-use tokio_postgres::NoTls;
+use serin_migrate::{Database, Runner, World};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Clients alone, before and after.
 const ALONE: Duration = Duration::from_secs(15);
@@ -19,12 +18,6 @@ const AFTER: Duration = Duration::from_secs(2);
 
 /// Each is measured so often, in turn.
 const ROUNDS: usize = 2;
-
-/// Requests of the service that are looked at for its 99th percentile.
-const LATELY: usize = 1_000;
-
-/// Time between two of them.
-const EVERY: Duration = Duration::from_millis(5);
 
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
@@ -75,7 +68,7 @@ fn measure(lab: &Lab, rows: u64, way: Way, name: &str) -> Result<Option<Value>> 
         return Ok(None);
     }
     let clients = Clients::start(&lab.cluster, &database, rows)?;
-    let service = Service::start(lab, &database)?;
+    let service = Service::start(lab, &database, rows)?;
     pass(AFTER);
     let before = now();
     pass(ALONE);
@@ -119,68 +112,4 @@ fn fill(lab: &Lab, database: &str, way: Way, service: &Arc<Service>) -> Result<(
         }
     }
     Ok(())
-}
-
-/// Requests of a service that uses the table: what Serin's data plane would know of it.
-struct Service {
-    lately: Mutex<VecDeque<f64>>,
-    usual_ms: Mutex<f64>,
-    ended: Mutex<bool>,
-}
-
-impl Service {
-    fn start(lab: &Lab, database: &str) -> Result<Arc<Self>> {
-        let this = Arc::new(Self {
-            lately: Mutex::default(),
-            usual_ms: Mutex::default(),
-            ended: Mutex::default(),
-        });
-        let url = lab.cluster.url(database);
-        let (client, connection) = lab.runtime.block_on(tokio_postgres::connect(&url, NoTls))?;
-        lab.runtime.spawn(connection);
-        let service = Arc::clone(&this);
-        lab.runtime.spawn(async move {
-            let mut chance = fastrand::Rng::with_seed(1);
-            let mut due = tokio::time::interval(EVERY);
-            while !*held(&service.ended) {
-                due.tick().await;
-                let id = chance.u32(1..100_000);
-                let sql = format!("UPDATE t SET amount = amount + 1 WHERE id = {id}");
-                let began = Instant::now();
-                if client.batch_execute(&sql).await.is_err() {
-                    return;
-                }
-                let mut lately = held(&service.lately);
-                lately.push_back(began.elapsed().as_secs_f64() * 1_000.0);
-                let over = lately.len().saturating_sub(LATELY);
-                lately.drain(..over);
-            }
-        });
-        Ok(this)
-    }
-
-    fn p99(&self) -> f64 {
-        let mut sorted: Vec<f64> = held(&self.lately).iter().copied().collect();
-        sorted.sort_by(f64::total_cmp);
-        crate::lab::quantile(&sorted, 0.99)
-    }
-
-    fn remember(&self) {
-        *held(&self.usual_ms) = self.p99();
-    }
-
-    fn end(&self) {
-        *held(&self.ended) = true;
-    }
-}
-
-impl World for Service {
-    fn health(&self) -> Option<Health> {
-        let usual_p99_ms = *held(&self.usual_ms);
-        Some(Health { p99_ms: self.p99(), usual_p99_ms, error_rate: 0.0, usual_error_rate: 0.0 })
-    }
-}
-
-fn held<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

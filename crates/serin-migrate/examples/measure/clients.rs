@@ -68,11 +68,18 @@ fn line(text: &str) -> Option<(f64, f64)> {
 impl Seen {
     /// Figures of those answered between two times, s since 1970.
     pub fn between(&self, from: f64, to: f64) -> Value {
-        let within = self.0.iter().filter(|seen| seen.0 >= from && seen.0 < to);
+        self.within(&[(from, to)])
+    }
+
+    /// Figures of those answered within some stretches of time, s since 1970.
+    pub fn within(&self, windows: &[(f64, f64)]) -> Value {
+        let is_in = |at: f64| windows.iter().any(|(from, to)| (*from..*to).contains(&at));
+        let within = self.0.iter().filter(|seen| is_in(seen.0));
         let mut ms: Vec<f64> = within.map(|seen| seen.1).collect();
         ms.sort_by(f64::total_cmp);
+        let seconds: f64 = windows.iter().map(|(from, to)| to - from).sum();
         json!({
-            "transactions": ms.len(), "perSecond": ms.len() as f64 / (to - from).max(1e-9),
+            "transactions": ms.len(), "perSecond": ms.len() as f64 / seconds.max(1e-9),
             "p50Ms": quantile(&ms, 0.5), "p99Ms": quantile(&ms, 0.99), "maxMs": quantile(&ms, 1.0),
         })
     }

@@ -1,8 +1,8 @@
 //! What a migration costs, on a Postgres of its own: `measure PART [ROWS] [WAY]` prints figures as
 //! JSON at the end, and each on standard error as soon as it is known.
 //!
-//! Parts: `backfill` (under client load, beside the SQL that pgroll emits), `trigger` (what a
-//! written row costs), `locks` (what clients wait for a change behind a long reader), `swap` (the
+//! Parts: `backfill` (under client load, beside the SQL that pgroll emits), `gentle` (what clients
+//! notice of one that gives way), `trigger` (what a written row costs), `locks` (what clients wait for a change behind a long reader), `swap` (the
 //! contract's one transaction), `resume` (what a killed connection costs), `progress` (whether the
 //! percentage told is right).
 
@@ -10,11 +10,13 @@
 
 mod backfill;
 mod clients;
+mod gentle;
 mod lab;
 mod locks;
 mod peer;
 mod progress;
 mod resume;
+mod service;
 mod swap;
 mod written;
 
@@ -31,12 +33,13 @@ fn main() -> Result<()> {
             let way = words.get(2).map_or("", String::as_str);
             backfill::run(rows.unwrap_or(1_000_000), way)
         }
+        "gentle" => gentle::run(rows.unwrap_or(300_000)),
         "trigger" => written::run(rows.unwrap_or(100_000)),
         "locks" => locks::run(),
         "swap" => swap::run(rows.unwrap_or(500_000)),
         "resume" => resume::run(rows.unwrap_or(200_000)),
         "progress" => progress::run(rows.unwrap_or(10_000_000)),
-        _ => Err("which part? backfill, trigger, locks, swap, resume or progress".into()),
+        _ => Err("which part? backfill, gentle, trigger, locks, swap, resume or progress".into()),
     }?;
     println!("{figures}");
     Ok(())
