@@ -1,6 +1,8 @@
 //! Where a database is, and how safely to get there.
 
+use crate::environment::Environment;
 use crate::options::{Mode, Options, Root};
+use crate::settings::Settings;
 use crate::stream::Connector;
 use crate::trust::{Authorities, Trust, Verifier, identity, system_bundle};
 use crate::{Failure, Flaw};
@@ -9,8 +11,9 @@ use rustls::pki_types::ServerName;
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
-use tokio_postgres::config::{Host, SslMode, SslNegotiation};
+use tokio_postgres::config::{ChannelBinding, Host, SslMode, SslNegotiation};
 use tokio_postgres::{Client, Config, NoTls};
 
 /// Where a database is, and how safely to get there. Files of certificates are read once, when it
@@ -55,12 +58,26 @@ impl Address {
     /// What is wrong with it, or with a file it names.
     pub fn parse(text: &str) -> Result<Self, Flaw> {
         let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
-        Self::parse_at(text, home.as_deref().map(Path::new))
+        Self::of(Settings::read(text)?, home.as_deref().map(Path::new))
     }
 
-    fn parse_at(text: &str, home: Option<&Path>) -> Result<Self, Flaw> {
-        let options = Options::read(text)?;
-        let mut config = driver(&options.rest)?;
+    /// The same, and what it leaves out is taken from the environment and from its password file,
+    /// as `psql` does: for commands that a person gives. A server must not use it, for a variable
+    /// that strays into its environment would change where its connections go.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], and for a password file that others may read.
+    pub fn parse_in(text: &str, environment: &Environment) -> Result<Self, Flaw> {
+        let mut settings = Settings::read(text)?;
+        environment.fill(&mut settings)?;
+        let filled = settings.filled().to_vec();
+        let address = Self::of(settings, environment.home());
+        address.map_err(|flaw| blamed(&filled, flaw))
+    }
+
+    fn of(settings: Settings, home: Option<&Path>) -> Result<Self, Flaw> {
+        let options = Options::of(settings)?;
+        let mut config = driver(&options.rest.into_pairs()?)?;
         let files =
             Files { certificate: options.certificate, key: options.key, root: options.root };
         let mode = options.mode.unwrap_or(match files.root {
@@ -136,8 +153,15 @@ impl Address {
         Ok(client)
     }
 
-    /// The same for programs of Postgres, such as `pg_dump`, as variables of their environment.
-    pub fn environment(&self) -> Vec<(&'static str, OsString)> {
+    /// The same for a program of Postgres, such as `pg_dump`, as variables of its environment.
+    pub fn set_for(&self, program: &mut Command) {
+        for name in ELSEWHERE {
+            program.env_remove(name);
+        }
+        program.envs(self.variables());
+    }
+
+    fn variables(&self) -> Vec<(&'static str, OsString)> {
         let config = &self.config;
         let mut set: Vec<(&str, OsString)> = vec![("PGSSLMODE", self.mode.word().into())];
         match config.get_hosts().first() {
@@ -154,14 +178,51 @@ impl Address {
         let password =
             config.get_password().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         set.extend(password.map(|password| ("PGPASSWORD", password.into())));
+        set.extend(
+            binding(config.get_channel_binding()).map(|word| ("PGCHANNELBINDING", word.into())),
+        );
         set.extend(self.files.environment());
         set
     }
 }
 
+/// What would lead a program elsewhere, or by another way, than this address.
+const ELSEWHERE: [&str; 13] = [
+    "PGSERVICE",
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGPORT",
+    "PGUSER",
+    "PGDATABASE",
+    "PGPASSWORD",
+    "PGSSLROOTCERT",
+    "PGSSLCERT",
+    "PGSSLKEY",
+    "PGSSLNEGOTIATION",
+    "PGCHANNELBINDING",
+    "PGTARGETSESSIONATTRS",
+];
+
+fn binding(wanted: ChannelBinding) -> Option<&'static str> {
+    match wanted {
+        ChannelBinding::Disable => Some("disable"),
+        ChannelBinding::Require => Some("require"),
+        _ => None,
+    }
+}
+
+/// What is wrong, with the variables that may be to blame.
+#[allow(clippy::needless_pass_by_value)] // so that it can be given to `map_err`
+fn blamed(filled: &[&str], flaw: Flaw) -> Flaw {
+    if filled.is_empty() {
+        return flaw;
+    }
+    Flaw::new(format!("{flaw} (what the address leaves out is from {})", filled.join(", ")))
+}
+
 /// The driver's own reading of the rest.
 fn driver(rest: &str) -> Result<Config, Flaw> {
-    rest.parse().map_err(|error: tokio_postgres::Error| {
+    rest.parse::<Config>().map_err(|error: tokio_postgres::Error| {
         let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
         Flaw::new(why)
     })

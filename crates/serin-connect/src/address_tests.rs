@@ -16,7 +16,9 @@ fn home() -> TempDir {
 }
 
 fn parse(address: &str, home: Option<&Path>) -> Result<Address, String> {
-    Address::parse_at(address, home).map_err(|flaw| flaw.to_string())
+    Settings::read(address)
+        .and_then(|read| Address::of(read, home))
+        .map_err(|flaw| flaw.to_string())
 }
 
 #[test]

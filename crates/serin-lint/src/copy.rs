@@ -5,7 +5,7 @@ use crate::session::{connect, said};
 use serin_connect::{Address, Failure};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio_postgres::Client;
 
 /// What the names of copies begin with; the second they were made follows.
@@ -62,12 +62,12 @@ impl CopyError {
 }
 
 impl Copy {
-    /// Copies the schema of the database at `url`.
+    /// Copies the schema of the database at `address`.
     ///
     /// # Errors
     /// [`CopyError`]; nothing is left behind then.
-    pub async fn make(url: &str) -> Result<Self, CopyError> {
-        let address = Address::parse(url).map_err(|flaw| CopyError::Connect(flaw.to_string()))?;
+    pub async fn make(address: &Address) -> Result<Self, CopyError> {
+        let address = address.clone();
         let program = pg_dump().ok_or(CopyError::NoDump)?;
         let dump = dump(&program, &address).await?;
         let config = address.config();
@@ -140,8 +140,10 @@ async fn dump(program: &Path, address: &Address) -> Result<String, CopyError> {
     let mut command = Command::new(program);
     command.args(["--schema-only", "--no-owner", "--no-publications", "--no-subscriptions"]);
     command.args(["--no-tablespaces", "--no-security-labels", "--no-password"]);
-    command.envs(address.environment());
-    command.env("PGOPTIONS", DUMP_LIMITS).env("PGCONNECT_TIMEOUT", "10").stdin(Stdio::null());
+    address.set_for(&mut command);
+    let patience = address.config().get_connect_timeout().map_or(10, Duration::as_secs);
+    command.env("PGOPTIONS", DUMP_LIMITS).env("PGCONNECT_TIMEOUT", patience.to_string());
+    command.stdin(Stdio::null());
     let output: std::io::Result<Output> =
         match tokio::task::spawn_blocking(move || command.output()).await {
             Ok(output) => output,

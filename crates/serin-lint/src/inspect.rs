@@ -7,6 +7,7 @@ use crate::{
     Copy, CopyError, Finding, Sizes, Speed, Trace, Where, against_declared, clear, lint_plan,
     rehearse, trace, weigh,
 };
+use serin_connect::Address;
 use serin_migrate::{PhasedSet, Plan};
 use tokio_postgres::Client;
 
@@ -35,7 +36,7 @@ pub struct Inspection {
 /// # Errors
 /// [`CopyError`] when the trace cannot be made.
 pub async fn inspect(
-    url: &str,
+    address: &Address,
     client: &Client,
     plan: &Plan,
     set: Option<&PhasedSet>,
@@ -46,7 +47,7 @@ pub async fn inspect(
     let sizes = Sizes::read(client).await.map_err(asked)?;
     let mut seen = Inspection { findings: rules, sizes, ..Inspection::default() };
     if place == Where::Copy {
-        let copy = Copy::make(url).await?;
+        let copy = Copy::make(address).await?;
         let done = on_copy(&copy, plan, &mut seen).await;
         copy.close().await;
         done?;

@@ -66,6 +66,7 @@ const BINARY_USES: &[&str] = &[
     "serin-proxy",
     "serin-edge",
     "serin-flags",
+    "serin-connect",
     "serin-migrate",
     "serin-lint",
     "serin-dual",

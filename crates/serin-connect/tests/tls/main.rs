@@ -217,7 +217,8 @@ async fn programs_of_postgres_get_the_same_safety() {
     let query = format!("sslmode=verify-full&sslrootcert={}", authority.file().display());
     let ask = |address: &str| {
         let mut psql = Command::new(cluster.client("psql"));
-        psql.args(["-X", "-A", "-t", "-c"]).envs(Address::parse(address).unwrap().environment());
+        psql.args(["-X", "-A", "-t", "-c"]);
+        Address::parse(address).unwrap().set_for(&mut psql);
         psql.arg("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
         let done = psql.output().unwrap();
         (done.status.success(), String::from_utf8_lossy(&done.stdout).trim().to_owned())

@@ -5,7 +5,7 @@ use serin_connect::{Address, Failure};
 use std::time::Duration;
 use tokio_postgres::Client;
 
-/// Longest wait for a connection.
+/// Longest wait for a connection, unless the address says another.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connects to the database at `url`, as safely as its `sslmode` says; `side` names it in errors.
@@ -15,8 +15,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub async fn connect(url: &str, side: &'static str) -> Result<Client, Error> {
     let address = Address::parse(url);
     let address = address.map_err(|flaw| Error::Address { side, said: flaw.to_string() })?;
+    connect_at(&address, side).await
+}
+
+/// Connects to the database at `address`, as safely as its `sslmode` says; `side` names it in errors.
+///
+/// # Errors
+/// [`Error::Tls`], [`Error::Unreachable`]; none of them shows the address.
+pub async fn connect_at(address: &Address, side: &'static str) -> Result<Client, Error> {
     let set = |config: &mut tokio_postgres::Config| {
-        config.connect_timeout(PATIENCE).application_name("serin compare");
+        let patience = config.get_connect_timeout().copied().unwrap_or(PATIENCE);
+        config.connect_timeout(patience).application_name("serin compare");
     };
     address.with(set).connect().await.map_err(|failure| match failure {
         Failure::Tls(said) => Error::Tls { side, said },

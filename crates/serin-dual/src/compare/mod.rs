@@ -20,9 +20,10 @@ mod sql;
 mod table;
 mod walk;
 
-pub use connect::connect;
+pub use connect::{connect, connect_at};
 pub use error::Error;
 pub use report::{Difference, Kind, Progress, Report, Values};
+pub use serin_connect::Address;
 
 use pace::Pace;
 use shape::Shape;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use serde_json::{Value, json};
+use serin_connect::Address;
 use serin_lint::{
     Copy, LockMode, Sizes, Speed, Trace, Where, against_declared, clear, lint_phased, rehearse,
     trace, weigh,
@@ -141,7 +142,7 @@ async fn a_copy_has_the_schema_and_goes_away() {
         eprintln!("SKIPPED: no pg_dump");
         return;
     }
-    let copy = Copy::make(&url).await.unwrap();
+    let copy = Copy::make(&Address::parse(&url).unwrap()).await.unwrap();
     let session = copy.session().await.unwrap();
     let row = session.query_one("SELECT count(*) FROM items", &[]).await.unwrap();
     assert_eq!(row.get::<_, i64>(0), 0);

@@ -14,10 +14,13 @@ const OLDEST: i32 = 14;
 /// Longest wait until a connection can be used: a network may take it and swallow what is said.
 const ANSWER: Duration = Duration::from_secs(15);
 
+/// Of that, what is left once there is a connection.
+const SETTING_UP: Duration = Duration::from_secs(5);
+
 /// A connection whose other end is silent for so long is dead.
 const DEAD: Duration = Duration::from_secs(30);
 
-/// Longest wait for a connection.
+/// Longest wait for a connection, unless the address says another.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Bytes of an application name that Postgres keeps, with room for what tells schemas apart.
@@ -62,11 +65,17 @@ impl Database {
     pub fn new(url: &str, schema: Ident) -> Result<Self> {
         let address = Address::parse(url);
         let address = address.map_err(|flaw| Error::Address { said: flaw.to_string() })?;
+        Ok(Self::at(&address, schema))
+    }
+
+    /// At an address that was read before.
+    pub fn at(address: &Address, schema: Ident) -> Self {
         let address = address.with(|config| {
-            config.connect_timeout(CONNECT).tcp_user_timeout(DEAD);
+            let patience = config.get_connect_timeout().copied().unwrap_or(CONNECT);
+            config.connect_timeout(patience).tcp_user_timeout(DEAD);
             config.keepalives_idle(DEAD / 2).keepalives_interval(DEAD / 6).keepalives_retries(3);
         });
-        Ok(Self { address, schema, is_direct: Arc::default() })
+        Self { address, schema, is_direct: Arc::default() }
     }
 
     /// The schema whose tables change.
@@ -97,8 +106,10 @@ impl Database {
 
     /// A connection, set up so that nobody's settings of the role or database come in between.
     pub(crate) async fn connect(&self, purpose: Purpose) -> Result<Client> {
-        let connected = tokio::time::timeout(ANSWER, self.connected(purpose)).await;
-        let said = || format!("no answer within {} s", ANSWER.as_secs());
+        let own = self.address.config().get_connect_timeout().copied().unwrap_or(CONNECT);
+        let longest = ANSWER.max(own + SETTING_UP);
+        let connected = tokio::time::timeout(longest, self.connected(purpose)).await;
+        let said = || format!("no answer within {} s", longest.as_secs());
         connected.unwrap_or_else(|_| Err(Error::Connect { said: said() }))
     }
 

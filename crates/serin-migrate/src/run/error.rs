@@ -7,7 +7,7 @@ use super::State;
 pub enum Error {
     /// The address of the database is none.
     #[error(
-        "the address of the database is not one: {said}; it looks like postgres://user@host:5432/name"
+        "the address of the database cannot be used: {said}; one looks like postgres://user@host:5432/name"
     )]
     Address {
         /// What is wrong with it, without the password.

@@ -17,7 +17,8 @@ pub struct MigrateArgs {
 const HELP: &str = "\
 A migration is a file in pgroll's format, or phased SQL; a directory of them is a history, in the
 order of their names. Put the database's address in SERIN_DATABASE_URL: on a command line others can
-read it. docs/migrations.md tells the rest.
+read it. What it leaves out comes from PGHOST, PGUSER, PGPASSWORD and so on, and from ~/.pgpass, as
+for psql. docs/migrations.md tells the rest.
 
 Examples:
   serin migrate lint migrations/
@@ -60,7 +61,8 @@ pub enum MigrateVerb {
 /// Which database, and which schema of it.
 #[derive(Debug, Clone, Args)]
 pub struct Target {
-    /// The database: postgres://user@host:5432/name [env: SERIN_DATABASE_URL, DATABASE_URL]
+    /// The database: postgres://user@host:5432/name [env: SERIN_DATABASE_URL,
+    /// DATABASE_URL, PGHOST and PGDATABASE]
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
     /// The schema whose tables change

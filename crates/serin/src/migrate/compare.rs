@@ -7,6 +7,7 @@ use crate::printer::{Channel, Line, Printer, Tone};
 use crate::render::words::{percent, thousands};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use serin_connect::{Address, Environment};
 use serin_dual::compare::{
     self, Difference, Error, Hash, Kind, Limits, Progress, Report, Request, Values,
 };
@@ -103,8 +104,8 @@ pub fn compare(printer: &Printer, args: &CompareArgs) -> Result<Exit, Failure> {
 }
 
 async fn asked(printer: &Printer, args: &CompareArgs) -> Result<Report, Error> {
-    let from = compare::connect(&args.from, "from").await?;
-    let to = compare::connect(&args.to, "to").await?;
+    let from = compare::connect_at(&address(&args.from, "from")?, "from").await?;
+    let to = compare::connect_at(&address(&args.to, "to")?, "to").await?;
     let mut live = printer.can_redraw(Channel::Err).then(|| printer.live(Channel::Err));
     let mut show = |progress: &Progress| {
         if let Some(live) = &mut live {
@@ -116,6 +117,11 @@ async fn asked(printer: &Printer, args: &CompareArgs) -> Result<Report, Error> {
         live.clear();
     }
     report
+}
+
+fn address(text: &str, side: &'static str) -> Result<Address, Error> {
+    let read = Address::parse_in(text, &Environment::of_process());
+    read.map_err(|flaw| Error::Address { side, said: flaw.to_string() })
 }
 
 impl CompareArgs {

@@ -46,7 +46,7 @@ pub async fn inspected(
         What::Phased(set) => Some(set.as_ref()),
         What::Operations(_) => None,
     };
-    inspect(&named.url, &client, plan, set, rules, place).await.map_err(|error| {
+    inspect(&named.address, &client, plan, set, rules, place).await.map_err(|error| {
         let message = format!("the statements cannot be tried: {error}");
         Failure::new(Exit::Refused, "no-trace", message)
             .hint(format!("{}; --no-trace goes without", error.hint()))

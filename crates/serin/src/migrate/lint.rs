@@ -45,7 +45,7 @@ struct LintDocument<'a> {
 
 /// `serin migrate lint`.
 pub async fn lint(printer: &Printer, args: LintArgs) -> Result<Exit, Failure> {
-    let mut looked = match args.target.url().filter(|_| !args.offline) {
+    let mut looked = match (!args.offline).then(|| args.target.address()).transpose()?.flatten() {
         Some(_) => against_database(printer, &args).await?,
         None => files(printer, &args)?.iter().map(|written| read(written, "read")).collect(),
     };

@@ -4,6 +4,7 @@ use super::args::Target;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::who::actor;
+use serin_connect::{Address, Environment};
 use serin_migrate::{Alone, Database, Error, Ident, Runner};
 use std::sync::Arc;
 
@@ -12,17 +13,22 @@ const NAMES: [&str; 2] = ["SERIN_DATABASE_URL", "DATABASE_URL"];
 
 /// A database that was named.
 pub struct Named {
-    /// Its address. It may hold a password: it is never shown.
-    pub url: String,
+    /// Its address.
+    pub address: Address,
     /// What works on it.
     pub runner: Runner,
 }
 
 impl Target {
-    /// The address, when there is one.
-    pub fn url(&self) -> Option<String> {
+    /// The address, when there is one. What it leaves out, or all of it where `PGDATABASE` says
+    /// which database is meant, comes from libpq's environment.
+    pub fn address(&self) -> Result<Option<Address>, Failure> {
         let given = |name: &&str| std::env::var(name).ok().filter(|url| !url.trim().is_empty());
-        self.database.clone().or_else(|| NAMES.iter().find_map(given))
+        let named = self.database.clone().or_else(|| NAMES.iter().find_map(given));
+        let environment = Environment::of_process();
+        let named = named.or_else(|| environment.names_a_database().then(String::new));
+        let read = named.map(|text| Address::parse_in(&text, &environment)).transpose();
+        read.map_err(|flaw| failed(Error::Address { said: flaw.to_string() }))
     }
 
     /// The schema.
@@ -35,13 +41,19 @@ impl Target {
 
     /// The database that was named.
     pub fn named(&self) -> Result<Named, Failure> {
-        let url = self.url().ok_or_else(|| {
-            Failure::usage("no-database", "no database is named")
-                .hint("set SERIN_DATABASE_URL=postgres://user@host:5432/name, or say --database")
-        })?;
-        let database = Database::new(&url, self.schema()?).map_err(failed)?;
-        Ok(Named { url, runner: Runner::new(database, Arc::new(Alone), actor()) })
+        let address = self.address()?.ok_or_else(unnamed)?;
+        let database = Database::at(&address, self.schema()?);
+        Ok(Named { address, runner: Runner::new(database, Arc::new(Alone), actor()) })
     }
+}
+
+fn unnamed() -> Failure {
+    if Environment::of_process().names_a_host() {
+        return Failure::usage("no-database", "PGHOST is set, but no database is named")
+            .hint("set PGDATABASE as well, or SERIN_DATABASE_URL=postgres://user@host:5432/name");
+    }
+    Failure::usage("no-database", "no database is named")
+        .hint("set SERIN_DATABASE_URL=postgres://user@host:5432/name, or say --database")
 }
 
 /// What an error of the runner means for the caller.

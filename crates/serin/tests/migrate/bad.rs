@@ -65,7 +65,7 @@ fn databases_that_are_not_there() {
         (&["status"][..], 2, "set SERIN_DATABASE_URL"),
         (&["status", "--database", "nonsense"], 2, "looks like postgres://user@host:5432/name"),
         (&["status", "--database", "postgres://u:hunter2@127.0.0.1:1/x"], 7, "does not answer"),
-        (&["status", "--database", "postgres://u:hunter2@[::1/x"], 2, "is not one"),
+        (&["status", "--database", "postgres://u:hunter2@[::1/x"], 2, "cannot be used"),
         (&["rate", "0"], 2, "from 1% to 100%"),
         (&["lint", "/nonexistent/m"], 2, "cannot read"),
         (&["export", "migrations"], 2, "--pgroll"),

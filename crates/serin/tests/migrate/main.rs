@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // clippy allows it in the test functions only
 
 mod bad;
+mod environment;
 mod life;
 mod returns;
 mod service;

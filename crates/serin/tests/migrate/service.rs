@@ -32,6 +32,16 @@ fn total(settings: &str) -> String {
     )
 }
 
+/// What a server's environment may hold besides: it changes nothing of where a service's address
+/// leads, nor how.
+const STRAY: [(&str, &str); 5] = [
+    ("PGHOSTADDR", "127.0.0.9"),
+    ("PGPORT", "1"),
+    ("PGUSER", "nobody"),
+    ("PGPASSWORD", "none"),
+    ("PGSSLMODE", "verify-full"),
+];
+
 const NOTE: &str = "operations:\n  - add_column: {table: users, column: {name: note, type: text, \
                     nullable: true}}\nserin:\n  contract: {after: 0s}\n";
 
@@ -47,7 +57,7 @@ impl Shop {
     /// Version 1 on the tables; `None` without Postgres.
     fn new() -> Option<Self> {
         let lab = Lab::new(USERS)?;
-        let (server, listen) = (Server::start(), free_address());
+        let (server, listen) = (Server::start_in(&STRAY), free_address());
         server.file("url", &lab.cluster.url(&lab.database));
         let shop = Self { lab, server, listen };
         let v1 = shop.file("v1", false, ROLLING);

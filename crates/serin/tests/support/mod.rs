@@ -44,6 +44,14 @@ impl Server {
         Self { dir, keeper }
     }
 
+    /// The same with more variables in its environment.
+    pub fn start_in(variables: &[(&str, &str)]) -> Self {
+        let dir = tempfile::Builder::new().prefix("serin-").tempdir_in("/tmp").unwrap();
+        let mut command = serve_command(&dir.path().join("d"), &[]);
+        command.envs(variables.iter().copied());
+        Self { keeper: serving(command), dir }
+    }
+
     /// Starts the keeper anew on the same data, after the old one was killed.
     pub fn start_again(&mut self) {
         self.keeper.wait().unwrap();
@@ -165,8 +173,16 @@ impl Drop for Server {
 }
 
 fn serve(data: &Path, words: &[&str]) -> Child {
+    serving(serve_command(data, words))
+}
+
+fn serve_command(data: &Path, words: &[&str]) -> Command {
     let mut command = serin(&["serve", "--json"]);
     command.args(words).env("SERIN_DATA", data);
+    command
+}
+
+fn serving(mut command: Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut keeper = command.spawn().unwrap();
     let mut first = String::new();
