@@ -28,7 +28,7 @@ pub enum Failure {
 }
 
 /// The database's own words, which the driver keeps one level down.
-fn said(error: &tokio_postgres::Error) -> String {
+pub(crate) fn said(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), error.source()) {
         (Some(db), _) => format!("{} (SQLSTATE {})", db.message(), db.code().code()),
         (None, Some(source)) => format!("{error}: {source}"),
@@ -74,10 +74,12 @@ fn explained(error: &tokio_postgres::Error) -> Option<String> {
 
 /// What only TLS would mend, of what the server itself said.
 fn refused(code: &SqlState, message: &str) -> Option<String> {
-    if *code != SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
+    // PgBouncer's way to say it.
+    let by_pooler = *code == SqlState::PROTOCOL_VIOLATION && message == "SSL required";
+    if *code != SqlState::INVALID_AUTHORIZATION_SPECIFICATION && !by_pooler {
         return None;
     }
-    let todo = if message.contains("no encryption") {
+    let todo = if by_pooler || message.contains("no encryption") {
         "if it lets in connections with TLS only, say sslmode=require, or better verify-full"
     } else if message.contains("client certificate") {
         CLIENT

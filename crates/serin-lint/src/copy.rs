@@ -14,8 +14,9 @@ const PREFIX: &str = "serin_scratch_";
 /// Copies that are older were left behind, s.
 const LEFT_BEHIND: u64 = 3_600;
 
-/// Limits of the dump's own session, for each of its queries.
-const DUMP_LIMITS: &str = "-c statement_timeout=60000 -c lock_timeout=5000";
+/// Longest wait of the dump for a lock, ms. Not as a setting of its session: the dump undoes those,
+/// and a pooler refuses `PGOPTIONS`.
+const DUMP_WAITS: &str = "--lock-wait-timeout=5000";
 
 /// Bytes a dump may have.
 const MAX_DUMP: usize = 64 << 20;
@@ -139,10 +140,10 @@ fn now() -> u64 {
 async fn dump(program: &Path, address: &Address) -> Result<String, CopyError> {
     let mut command = Command::new(program);
     command.args(["--schema-only", "--no-owner", "--no-publications", "--no-subscriptions"]);
-    command.args(["--no-tablespaces", "--no-security-labels", "--no-password"]);
+    command.args(["--no-tablespaces", "--no-security-labels", "--no-password", DUMP_WAITS]);
     address.set_for(&mut command);
     let patience = address.config().get_connect_timeout().map_or(10, Duration::as_secs);
-    command.env("PGOPTIONS", DUMP_LIMITS).env("PGCONNECT_TIMEOUT", patience.to_string());
+    command.env_remove("PGOPTIONS").env("PGCONNECT_TIMEOUT", patience.to_string());
     command.stdin(Stdio::null());
     let output: std::io::Result<Output> =
         match tokio::task::spawn_blocking(move || command.output()).await {

@@ -41,6 +41,22 @@ impl Pooler {
     /// # Panics
     /// Where `CI` is set and there is none.
     pub fn start(cluster: &Cluster, settings: &[(&str, &str)]) -> Result<Option<Self>, Error> {
+        Self::start_with(cluster, settings, &[])
+    }
+
+    /// The same with files of its own, such as a key: name and content. In the settings `FOLDER`
+    /// stands for where they are.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn start_with(
+        cluster: &Cluster,
+        settings: &[(&str, &str)],
+        files: &[(&str, &str)],
+    ) -> Result<Option<Self>, Error> {
         let Some(program) = program() else {
             assert!(!is_ci(), "tests of migrations behind a pooler need `pgbouncer`");
             eprintln!("SKIPPED: tests that need `pgbouncer`; install Debian's");
@@ -48,7 +64,7 @@ impl Pooler {
         };
         // Between choosing a free port and taking it another may be faster.
         for _ in 0..TRIES {
-            if let Some(pooler) = Self::begin(&program, cluster, settings)? {
+            if let Some(pooler) = Self::begin(&program, cluster, settings, files)? {
                 return Ok(Some(pooler));
             }
         }
@@ -60,13 +76,15 @@ impl Pooler {
         program: &Path,
         cluster: &Cluster,
         settings: &[(&str, &str)],
+        files: &[(&str, &str)],
     ) -> Result<Option<Self>, Error> {
         let folder =
             TempDir::with_prefix("serin-pool-").map_err(Error::io("a temporary folder"))?;
         cluster.user().own(folder.path())?;
         let port = free_port()?;
         let text = configuration(cluster, port, folder.path(), settings);
-        for (name, text) in [("users", "\"postgres\" \"\"\n"), ("pgbouncer.ini", text.as_str())] {
+        let own = [("users", "\"postgres\" \"\"\n"), ("pgbouncer.ini", text.as_str())];
+        for (name, text) in own.iter().chain(files) {
             let path = folder.path().join(name);
             fs::write(&path, text).map_err(Error::io("the settings of PgBouncer"))?;
             cluster.user().own(&path)?;
@@ -142,6 +160,8 @@ fn configuration(cluster: &Cluster, port: u16, folder: &Path, own: &[(&str, &str
         format!("auth_file = {}", at("users")),
         format!("logfile = {}", at("log")),
     ];
-    lines.extend(own.iter().map(|(name, value)| format!("{name} = {value}")));
+    let folder = folder.display().to_string();
+    let value = |value: &str| value.replace("FOLDER", &folder);
+    lines.extend(own.iter().map(|(name, text)| format!("{name} = {}", value(text))));
     lines.join("\n") + "\n"
 }

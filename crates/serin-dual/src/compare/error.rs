@@ -29,6 +29,14 @@ pub enum Error {
         /// What was said.
         reason: String,
     },
+    /// The connection is shared with others.
+    #[error("`{side}` is not compared: {said}")]
+    Pooled {
+        /// `from` or `to`.
+        side: &'static str,
+        /// Why not, and what to do.
+        said: String,
+    },
     /// The database said no.
     #[error("`{side}`, while {doing}: {reason}")]
     Database {

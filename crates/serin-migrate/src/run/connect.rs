@@ -2,11 +2,11 @@
 
 use super::error::{Error, Result, chain};
 use crate::{Flaw, Ident, literal};
-use serin_connect::{Address, Failure};
+use serin_connect::{Address, Failure, Shared, keeps_session};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::Client;
 
 /// Oldest server: the first with range scans over places and replaceable triggers.
 const OLDEST: i32 = 14;
@@ -117,7 +117,11 @@ impl Database {
         let client = self.reach(purpose).await?;
         // Before the settings: a pooler would hand those on to others.
         if !self.is_direct.load(Ordering::Relaxed) {
-            pooled(&client, &self.reach(purpose).await?).await?;
+            let kept = keeps_session(&client, &self.reach(purpose).await?).await;
+            kept.map_err(|why| match why {
+                Shared::Database(error) => Error::sql("looking at the connection")(error),
+                pooled => Error::Unfit(pooled.to_string()),
+            })?;
             self.is_direct.store(true, Ordering::Relaxed);
         }
         self.settle(&client).await?;
@@ -220,40 +224,4 @@ pub(crate) async fn blind(client: &Client) -> Result<Option<Flaw>> {
 
 fn unfit<T>(reason: String) -> Result<T> {
     Err(Error::Unfit(reason))
-}
-
-/// A pooler that gives each transaction whatever server process is free loses locks and settings
-/// of a session. Then this connection meets several processes, or two connections meet one.
-async fn pooled(client: &Client, beside: &Client) -> Result<()> {
-    let mark = format!("{:016x}", fastrand::u64(..));
-    let set = format!("SET serin.session = '{mark}'");
-    client.batch_execute(&set).await.map_err(Error::sql("looking at the connection"))?;
-    let (first, marked) = session(client).await?;
-    let mut kept = marked == mark;
-    // A pool that gives its processes out in turn could give each of two the same one again and
-    // again; not if one of them asks once, then twice, then three times between.
-    for turns in 1..=4 {
-        for _ in 0..turns {
-            kept &= session(beside).await?.0 != first;
-        }
-        kept &= session(client).await? == (first.clone(), mark.clone());
-    }
-    if kept { Ok(()) } else { unfit(POOLED.into()) }
-}
-
-const POOLED: &str = "the connection does not keep its session: it goes through a pooler such as \
-    PgBouncer in transaction mode, which loses locks; give the address of Postgres itself, or of a \
-    pool in session mode";
-
-/// The process that answers, and the mark it carries. Not prepared before: what cleans up after a
-/// prepared statement comes at a time of its own, and between.
-async fn session(client: &Client) -> Result<(String, String)> {
-    let sql = "SELECT pg_backend_pid(), coalesce(current_setting('serin.session', true), '')";
-    let said = client.simple_query(sql).await;
-    let said = said.map_err(|error| Error::Unfit(format!("{POOLED} ({})", chain(&error))))?;
-    let row = said.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some((row.get(0)?.to_owned(), row.get(1)?.to_owned())),
-        _ => None,
-    });
-    row.ok_or_else(|| Error::Unfit(POOLED.into()))
 }

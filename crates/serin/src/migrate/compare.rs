@@ -15,7 +15,8 @@ use std::time::Duration;
 
 const HELP: &str = "\
 Exit codes: 0 equal, 3 rows differ, 5 rows were being written all the time, 2 it cannot be compared
-like this, 7 a database cannot be reached. Only reads; changes nothing.
+like this, 6 a pooler that shares sessions is in between, 7 a database cannot be reached. Only
+reads; changes nothing.
 
 Examples:
   SERIN_COMPARE_FROM=postgres://... SERIN_COMPARE_TO=postgres://... \\
@@ -250,6 +251,7 @@ fn failure(error: &Error) -> Failure {
     let (exit, code) = match error {
         Error::Unreachable { .. } => (Exit::Unreachable, "unreachable"),
         Error::Tls { .. } => (Exit::Unreachable, "tls"),
+        Error::Pooled { .. } => (Exit::Refused, "unfit-server"),
         Error::Database { .. } => (Exit::Internal, "database"),
         Error::NoTable { .. } => (Exit::Usage, "unknown-table"),
         Error::NoColumn { .. } | Error::Columns(_) => (Exit::Usage, "columns"),

@@ -4,6 +4,7 @@
 mod bad;
 mod environment;
 mod life;
+mod pooler;
 mod returns;
 mod service;
 mod steered;
