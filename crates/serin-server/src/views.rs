@@ -57,6 +57,7 @@ pub(crate) fn service_view(service: &Service, around: Around<'_>) -> ServiceView
         hold: service.hold.clone(),
         kept: service.kept.clone(),
         migration: service.schemas.open.clone(),
+        contracted: service.schemas.settled_by.clone(),
         untold: around.untold.into_iter().map(untold).collect(),
     }
 }

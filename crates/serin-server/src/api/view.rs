@@ -101,6 +101,10 @@ pub struct ServiceView {
     /// The migration of its database that is under way or waits for its contract.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migration: Option<OpenMigration>,
+    /// The last migration whose contract is done: only its shape is left, or that and the one of the
+    /// migration under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contracted: Option<String>,
     /// People who are not told what they asked to be told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untold: Vec<UntoldView>,
