@@ -181,6 +181,7 @@ impl Fact {
                     | MigrationTold::Refused { .. }
                     | MigrationTold::Contract { against: Some(_), .. }
                     | MigrationTold::TooLate { .. }
+                    | MigrationTold::Doubted { .. }
                     | MigrationTold::Left,
                 ..
             }

@@ -47,7 +47,9 @@ pub use clients::{
     clients_left_out,
 };
 pub use counted::{Counted, CountedAt, Planned};
-pub use engine::{HookOrder, Transition, flags_wanted, hooks_wanted, migrations_wanted, step};
+pub use engine::{
+    HookOrder, Transition, flags_wanted, hooks_wanted, migrations_wanted, shapes_watched, step,
+};
 pub use event::{
     Actor, Ask, DeployAsk, Event, HookKey, PlacesLeft, Refusal, RefusalCode, WentBack,
 };
@@ -61,7 +63,7 @@ pub use lifecycle::{
 };
 pub use lint::{Note, lint, moves_only_to_stable};
 pub use migration::{
-    BARE, ContractSay, DatabaseSpec, Inject, MigrateStep, MigrationFile, MigrationGoal,
+    BARE, ContractSay, DatabaseSpec, Doubt, Inject, MigrateStep, MigrationFile, MigrationGoal,
     MigrationNews, MigrationOrder, MigrationPhase, MigrationProgress, MigrationTold, OpenMigration,
     Schemas, application_prefix, bare_shape,
 };

@@ -152,6 +152,26 @@ pub struct OpenMigration {
     pub by_hand: bool,
     /// When a contract that was refused is tried again by itself.
     pub retry_at: Option<Timestamp>,
+    /// Why it is in doubt that both shapes say the same, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
+}
+
+/// Why it is in doubt that both shapes say the same. Looked at in samples, for as long as both are
+/// in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Doubt {
+    /// They do not, and how.
+    Apart {
+        /// In one sentence.
+        what: String,
+    },
+    /// They cannot be looked at.
+    Unseen {
+        /// What is so, in one sentence.
+        why: String,
+    },
 }
 
 /// Where an open migration is to go.
@@ -264,6 +284,11 @@ pub enum MigrationGoal {
         /// The migration.
         name: String,
     },
+    /// It is known whether both shapes say the same, for as long as both are in use.
+    Watch {
+        /// The migration.
+        name: String,
+    },
 }
 
 /// What became of an order.
@@ -306,6 +331,11 @@ pub enum MigrationNews {
     Contracted,
     /// The contract was stopped: both shapes are whole.
     Halted,
+    /// Both shapes were compared, or could not be.
+    Compared {
+        /// What was found against them; `None` for nothing.
+        doubt: Option<Doubt>,
+    },
 }
 
 /// What is told of a migration.
@@ -341,6 +371,10 @@ pub enum MigrationTold {
     TooLate { why: String },
     /// The service is gone and the database keeps both shapes.
     Left,
+    /// It is in doubt that both shapes say the same.
+    Doubted { doubt: Doubt },
+    /// It is not any more.
+    Together,
 }
 
 impl Schemas {
@@ -356,6 +390,15 @@ impl OpenMigration {
         match self.phase {
             MigrationPhase::Promoted { at } => Some(at.plus(self.after)),
             _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Apart { what } => f.write_str(what),
+            Self::Unseen { why } => write!(f, "the two shapes cannot be compared: {why}"),
         }
     }
 }

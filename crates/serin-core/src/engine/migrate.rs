@@ -8,23 +8,34 @@ use super::Turn;
 use super::ask::Answer;
 use crate::lifecycle::{blocked_by, standing, view_of};
 use crate::{
-    DeployAsk, Fact, MigrateStep, MigrationGoal, MigrationNews, MigrationOrder, MigrationPhase,
-    MigrationTold, Millis, OpenMigration, Outcome, Phase, Refusal, RefusalCode as Code, RevisionId,
-    Rollout, RolloutKind, Service, Step, WaitingOn,
+    DeployAsk, Doubt, Fact, MigrateStep, MigrationGoal, MigrationNews, MigrationOrder,
+    MigrationPhase, MigrationTold, Millis, OpenMigration, Outcome, PauseReason, Phase, Refusal,
+    RefusalCode as Code, RevisionId, Rollout, RolloutKind, Service, Step, WaitingOn,
 };
 
 /// What is owed of the database of `service` now.
 pub fn migrations_wanted(service: &Service) -> Vec<MigrationOrder> {
     let open = service.schemas.open.as_ref();
-    let goal = open.and_then(|open| Some((open, goal(service, open)?)));
-    let order = |(open, goal): (&OpenMigration, MigrationGoal)| MigrationOrder {
+    let order = open.and_then(|open| Some(order(service, open, goal(service, open)?)));
+    order.into_iter().collect()
+}
+
+/// That both shapes are compared, while both are in use. Never done: whoever does it tells when
+/// what is known of them changes.
+pub fn shapes_watched(service: &Service) -> Option<MigrationOrder> {
+    let open = service.schemas.open.as_ref()?;
+    let both = matches!(open.phase, MigrationPhase::Dual | MigrationPhase::Promoted { .. });
+    both.then(|| order(service, open, MigrationGoal::Watch { name: open.name.clone() }))
+}
+
+fn order(service: &Service, open: &OpenMigration, goal: MigrationGoal) -> MigrationOrder {
+    MigrationOrder {
         service: service.name.clone(),
         rollout: open.rollout,
         revision: open.revision.clone(),
         database: open.database.clone(),
         goal,
-    };
-    goal.map(order).into_iter().collect()
+    }
 }
 
 fn goal(service: &Service, open: &OpenMigration) -> Option<MigrationGoal> {
@@ -118,19 +129,26 @@ impl Turn {
             after: Millis(0),
             by_hand: true,
             retry_at: None,
+            doubt: None,
         });
         true
     }
 
     /// Takes in what became of an order. What is said twice or too late changes nothing.
     pub(super) fn migrated(&mut self, order: &MigrationOrder, news: &MigrationNews) {
+        let watched = shapes_watched(&self.service);
         let is_owed = migrations_wanted(&self.service)
             .iter()
+            .chain(&watched)
             .any(|owed| owed.rollout == order.rollout && owed.goal == order.goal);
         if !is_owed {
             return;
         }
         match (&order.goal, news) {
+            (MigrationGoal::Watch { .. }, MigrationNews::Compared { doubt }) => {
+                self.shapes_compared(doubt.as_ref());
+            }
+            (MigrationGoal::Watch { .. }, _) => {}
             (_, MigrationNews::Progress(progress)) => self.migration_moves(progress),
             (_, MigrationNews::Stopped { why }) => self.migration_stops(why),
             (MigrationGoal::Ready { .. }, MigrationNews::Refused { why }) => {
@@ -171,6 +189,33 @@ impl Turn {
         open.stopped = Some(why.to_owned());
         let name = open.name.clone();
         self.tell_schema(&name, MigrationTold::Stopped { why: why.to_owned() });
+    }
+
+    /// Both shapes were compared. Where they do not say the same, the rollout that brought the new
+    /// one is held for a person, once: the old version and the new one may be reading different
+    /// things, and which of them is right is not known.
+    fn shapes_compared(&mut self, doubt: Option<&Doubt>) {
+        let Some(open) = self.service.schemas.open.as_mut() else { return };
+        let before = std::mem::replace(&mut open.doubt, doubt.cloned());
+        let (name, rollout) = (open.name.clone(), open.rollout);
+        let kind = |doubt: Option<&Doubt>| doubt.map(std::mem::discriminant);
+        if kind(before.as_ref()) == kind(doubt) {
+            return;
+        }
+        match doubt {
+            Some(doubt) => self.tell_schema(&name, MigrationTold::Doubted { doubt: doubt.clone() }),
+            None => self.tell_schema(&name, MigrationTold::Together),
+        }
+        let goes_on = |r: &&Rollout| {
+            matches!(r.paused, None | Some(PauseReason::Inconclusive | PauseReason::Check(_)))
+        };
+        let on_trial = self.service.rollout.as_ref().filter(|r| r.id == rollout && r.is_on_trial());
+        if let Some(Doubt::Apart { what }) = doubt
+            && on_trial.filter(goes_on).is_some()
+        {
+            let why = format!("migration {name}: {what}");
+            self.hold(PauseReason::Guard(why.clone()), why);
+        }
     }
 
     /// It can never be done as it was written: the candidate is not for this database.
@@ -242,7 +287,7 @@ impl Turn {
     fn go_back_with_schema(&mut self) {
         let Some(open) = self.service.schemas.open.as_mut() else { return };
         open.phase = MigrationPhase::Back;
-        (open.progress, open.stopped) = (None, None);
+        (open.progress, open.stopped, open.doubt) = (None, None, None);
         let name = open.name.clone();
         self.tell_schema(&name, MigrationTold::GoesBack);
     }

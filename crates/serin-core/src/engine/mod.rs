@@ -37,7 +37,7 @@ mod wake;
 
 pub use flags::flags_wanted;
 pub use hooks::{HookOrder, hooks_wanted};
-pub use migrate::migrations_wanted;
+pub use migrate::{migrations_wanted, shapes_watched};
 
 use crate::{
     Entry, Event, Fact, Generation, Notice, Plan, RecordedTick, Refusal, RolloutRecord, Service,

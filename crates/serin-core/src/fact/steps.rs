@@ -85,6 +85,10 @@ fn migration(f: &mut fmt::Formatter<'_>, told: &MigrationTold) -> fmt::Result {
         }
         MigrationTold::Halted => f.write_str(": the contract was stopped; both shapes are in use"),
         MigrationTold::TooLate { why } => write!(f, ": the contract could not be stopped: {why}"),
+        MigrationTold::Doubted { doubt } => write!(f, ": {doubt}"),
+        MigrationTold::Together => {
+            f.write_str(": both shapes say the same again in what is looked at")
+        }
         MigrationTold::Left => f.write_str(
             " is left open in the database, with both shapes; end it there with `serin migrate`",
         ),

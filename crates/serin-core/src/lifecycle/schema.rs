@@ -161,7 +161,9 @@ impl Service {
         let open = self.schemas.open.as_ref()?;
         let name = &open.name;
         let progress = || open.progress.as_ref().map_or(String::new(), |p| format!(" ({p})"));
-        let stopped = open.stopped.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+        let doubt = open.doubt.as_ref().map(ToString::to_string);
+        let against = open.stopped.iter().chain(&doubt);
+        let stopped: String = against.map(|why| format!("; {why}")).collect();
         Some(match &open.phase {
             MigrationPhase::Forward => format!("migration {name}: {}", standing(open)),
             MigrationPhase::Dual => format!("migration {name}: both shapes are in use{stopped}"),

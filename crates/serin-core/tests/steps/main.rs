@@ -13,6 +13,7 @@ mod migrations;
 mod migrations_fleet;
 mod migrations_halt;
 mod migrations_walk;
+mod migrations_watch;
 mod routes;
 mod tests;
 

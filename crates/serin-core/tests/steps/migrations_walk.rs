@@ -20,6 +20,7 @@ impl Dice {
 /// News of every kind, of what is owed now or was owed once.
 fn news(dice: &mut Dice, world: &mut World, orders: &mut Vec<MigrationOrder>) {
     orders.extend(migrations_wanted(&world.service));
+    orders.extend(shapes_watched(&world.service));
     if orders.is_empty() {
         return;
     }
@@ -35,10 +36,16 @@ fn news(dice: &mut Dice, world: &mut World, orders: &mut Vec<MigrationOrder>) {
             MigrationGoal::Contract { .. } => MigrationNews::Contracted,
             MigrationGoal::Halt { .. } if dice.below(2) == 0 => MigrationNews::Contracted,
             MigrationGoal::Halt { .. } => MigrationNews::Halted,
+            MigrationGoal::Watch { .. } => MigrationNews::Compared { doubt: doubt(dice) },
         },
     };
     let event = Event::Migrated { order: Box::new(orders[at].clone()), news };
     world.event(&event).unwrap();
+}
+
+fn doubt(dice: &mut Dice) -> Option<Doubt> {
+    let apart = Doubt::Apart { what: "3 rows differ".into() };
+    (dice.below(8) == 0).then_some(apart)
 }
 
 fn act(dice: &mut Dice, world: &mut World, orders: &mut Vec<MigrationOrder>) {
@@ -92,7 +99,7 @@ fn check(world: &World, seed: u64) {
             MigrationGoal::Contract { .. } | MigrationGoal::Halt { .. } => {
                 assert!(seen.all(new), "seed {seed}: contract while the old shape is used");
             }
-            MigrationGoal::Ready { .. } => {}
+            MigrationGoal::Ready { .. } | MigrationGoal::Watch { .. } => {}
         }
     }
 }

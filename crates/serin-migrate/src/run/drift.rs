@@ -6,12 +6,19 @@
 
 use super::error::{Error, Result};
 use crate::trigger::{differs, value};
-use crate::{Derive, Ident, Key, Plan, TableSync, literal};
+use crate::{Derive, Ident, Key, LossyDown, Plan, TableSync, literal};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use tokio_postgres::Client;
 
 /// Rows that are told.
 const TOLD: i64 = 10;
+
+/// Of these in a sentence.
+const NAMED: usize = 5;
+
+/// Pages at the end of a table that are looked at whole: what was written last is there first.
+const NEWEST: i64 = 64;
 
 /// What a look at a sample found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,15 +30,40 @@ pub struct Drift {
     pub apart: i64,
     /// The first of them: table and key.
     pub rows: Vec<String>,
+    /// Tables whose trigger is gone or switched off: what is written there now is not kept in step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loose: Vec<String>,
+}
+
+impl Drift {
+    /// Whether nothing was found.
+    pub fn is_none(&self) -> bool {
+        self.apart == 0 && self.loose.is_empty()
+    }
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.loose.is_empty() {
+            let tables = self.loose.join(", ");
+            return write!(f, "the trigger that keeps both shapes in step is gone from {tables}");
+        }
+        let Self { looked_at, apart, .. } = self;
+        write!(f, "{apart} of {looked_at} rows looked at do not say the same in both shapes")?;
+        let told: Vec<&str> = self.rows.iter().take(NAMED).map(String::as_str).collect();
+        if told.is_empty() { Ok(()) } else { write!(f, " ({})", told.join(", ")) }
+    }
 }
 
 /// Looks at about so many rows of each table.
 pub(crate) async fn sample(client: &Client, plan: &Plan, rows: u32) -> Result<Drift> {
-    let mut drift = Drift::default();
-    for sync in &plan.syncs {
+    let mut drift = Drift { loose: loose(client, plan).await?, ..Drift::default() };
+    // A value that the old shape cannot hold is noted, and its column keeps what it had.
+    let lossy = |sync: &TableSync| sync.lossy == LossyDown::Quarantine;
+    for sync in plan.syncs.iter().filter(|sync| !lossy(sync)) {
         let Some(rule) = together(sync) else { continue };
-        let share = share(client, plan, sync, rows).await?;
-        let sql = query(plan, sync, &rule, share);
+        let (share, newest) = share(client, plan, sync, rows).await?;
+        let sql = query(plan, sync, &rule, share, newest);
         let row = client.query_one(&sql, &[]).await;
         let row = row.map_err(Error::sql(format!("comparing the shapes of {}", sync.table)))?;
         drift.looked_at += row.get::<_, i64>(0);
@@ -42,14 +74,39 @@ pub(crate) async fn sample(client: &Client, plan: &Plan, rows: u32) -> Result<Dr
     Ok(drift)
 }
 
-/// The share of a table, in percent, that has about so many rows.
-async fn share(client: &Client, plan: &Plan, sync: &TableSync, rows: u32) -> Result<f64> {
-    let sql = "SELECT coalesce(sum(c.reltuples) FILTER (WHERE c.reltuples > 0), 0)::float8 \
-         FROM pg_partition_tree(to_regclass($1)) t JOIN pg_class c ON c.oid = t.relid";
+/// Tables whose trigger does not fire.
+async fn loose(client: &Client, plan: &Plan) -> Result<Vec<String>> {
+    let mut loose = Vec::new();
+    for sync in plan.syncs.iter().filter(|sync| !sync.passive) {
+        let sql = "SELECT count(*) > 0 FROM pg_trigger WHERE tgrelid = to_regclass($1) \
+             AND tgname = $2 AND tgenabled IN ('O', 'A')";
+        let name = format!("{}.{}", plan.schema, sync.table);
+        let row = client.query_one(sql, &[&name, &sync.trigger.as_str()]).await;
+        if !row.map_err(Error::sql("looking for a trigger"))?.get::<_, bool>(0) {
+            loose.push(sync.table.as_str().to_owned());
+        }
+    }
+    Ok(loose)
+}
+
+/// The share of a table, in percent, that has about so many rows, and the first of its last pages;
+/// a table of partitions has no pages of its own.
+async fn share(
+    client: &Client,
+    plan: &Plan,
+    sync: &TableSync,
+    rows: u32,
+) -> Result<(f64, Option<i64>)> {
+    let sql = "SELECT coalesce(sum(c.reltuples) FILTER (WHERE c.reltuples > 0), 0)::float8, \
+         (SELECT pg_relation_size(oid) / current_setting('block_size')::bigint FROM pg_class \
+         WHERE oid = to_regclass($1) AND relkind = 'r') \
+         FROM pg_class c WHERE c.oid = to_regclass($1) OR c.oid IN \
+         (SELECT relid FROM pg_partition_tree(to_regclass($1)) WHERE isleaf)";
     let name = format!("{}.{}", plan.schema, sync.table);
     let row = client.query_one(sql, &[&name]).await.map_err(Error::sql("the size of a table"))?;
-    let all: f64 = row.get(0);
-    Ok((f64::from(rows) / all.max(1.0) * 100.0).clamp(0.000_1, 100.0))
+    let (all, pages): (f64, Option<i64>) = (row.get(0), row.get(1));
+    let share = (f64::from(rows) / all.max(1.0) * 100.0).clamp(0.000_1, 100.0);
+    Ok((share, pages.map(|pages| (pages - NEWEST).max(0)).filter(|_| share < 100.0)))
 }
 
 fn alias(sync: &TableSync) -> &Ident {
@@ -85,7 +142,7 @@ fn holds(derives: &[Derive], at: usize, sync: &TableSync) -> String {
     format!("NOT ({})", differs(&target, &value, &derive.data_type))
 }
 
-fn query(plan: &Plan, sync: &TableSync, together: &str, share: f64) -> String {
+fn query(plan: &Plan, sync: &TableSync, together: &str, share: f64, newest: Option<i64>) -> String {
     let alias = alias(sync);
     let key = match &sync.key {
         Key::Place => format!("{alias}.ctid::text"),
@@ -96,14 +153,23 @@ fn query(plan: &Plan, sync: &TableSync, together: &str, share: f64) -> String {
             columns.iter().map(one).collect::<Vec<_>>().join(" || ', ' || ")
         }
     };
+    let table = format!("{}.{} AS {alias}", plan.schema, sync.table);
+    let rows = |from: &str, and: &str| {
+        let name = literal(sync.table.as_str());
+        format!(
+            "SELECT {name} || ': ' || {key} AS name, {together} AS good FROM {from} \
+             WHERE {alias}.{}{and}",
+            sync.done
+        )
+    };
+    let mut looked = rows(&format!("{table} TABLESAMPLE SYSTEM ({share})"), "");
+    if let Some(page) = newest {
+        let last = rows(&table, &format!(" AND {alias}.ctid >= '({page},0)'::tid"));
+        looked = format!("{looked} UNION {last}");
+    }
     format!(
         "SELECT count(*), count(*) FILTER (WHERE NOT good), \
-         (pg_catalog.array_agg(name) FILTER (WHERE NOT good))[1:{TOLD}] FROM (\
-         SELECT {} || ': ' || {key} AS name, {together} AS good FROM {}.{} AS {alias} \
-         TABLESAMPLE SYSTEM ({share}) WHERE {alias}.{}) AS looked",
-        literal(sync.table.as_str()),
-        plan.schema,
-        sync.table,
-        sync.done,
+         (pg_catalog.array_agg(name ORDER BY name) FILTER (WHERE NOT good))[1:{TOLD}] \
+         FROM ({looked}) AS looked"
     )
 }

@@ -7,7 +7,7 @@ use super::session::Session;
 use super::state::State;
 use super::store::{Kept, array};
 use super::world::Promotion;
-use crate::{Action, LossyDown, Operation, Step, literal};
+use crate::{Action, Operation, Step, literal};
 
 /// The share of the rows there were that must still be there.
 const ROWS_LEFT: f64 = 0.9;
@@ -160,26 +160,17 @@ async fn rows_gone(session: &Session<'_>, kept: &Kept) -> Result<Vec<String>> {
     Ok(reasons)
 }
 
-/// Rows of a sample whose shapes do not say the same. Values that the old shape could not hold, and
-/// were noted, are none; nor are rows that cannot be compared.
+/// Rows of a sample whose shapes do not say the same, but for those that cannot be compared.
 async fn apart(session: &Session<'_>, kept: &Kept) -> Result<Option<String>> {
-    if kept.state != State::Dual || kept.plan.migration.settings.on_down_error != LossyDown::Reject
-    {
+    if kept.state != State::Dual {
         return Ok(None);
     }
     let drift = match drift::sample(&session.look, &kept.plan, LOOKED_AT).await {
         Err(Error::Sql { .. }) => return Ok(None),
         drift => drift?,
     };
-    Ok((drift.apart > 0).then(|| {
-        format!(
-            "{} of {} rows looked at do not say the same in both shapes ({}): write them once more, or \
-             see who writes past the views",
-            drift.apart,
-            drift.looked_at,
-            drift.rows.iter().take(TOLD).cloned().collect::<Vec<_>>().join(", ")
-        )
-    }))
+    let what = "write them once more, or see who writes past the views";
+    Ok((!drift.is_none()).then(|| format!("{drift}: {what}")))
 }
 
 /// Whether the contract drops what cannot be worked out again.

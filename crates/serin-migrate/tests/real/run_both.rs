@@ -160,6 +160,32 @@ fn drift_is_seen_and_what_the_versions_wrote_is_none() {
     drift.rows.sort();
     assert_eq!(drift.apart, 2);
     assert_eq!(drift.rows, ["orders: id=500", "orders: id=501"]);
+    assert!(drift.to_string().starts_with("2 of 1000 rows looked at do not say"), "{drift}");
+}
+
+#[test]
+fn what_was_written_last_is_looked_at_first() {
+    let rows = "INSERT INTO orders SELECT n, n, repeat('x', 100) FROM generate_series(2000, 40000) n; \
+                ANALYZE orders;";
+    let Some(lab) = dual(&format!("{ORDERS} {rows}"), &cents()) else { return };
+    lab.sql(
+        "SET serin.backfill = 'on'; INSERT INTO orders (id, total, note) VALUES (90000, 7, 'x')",
+    );
+    lab.sql("SET serin.backfill = 'on'; UPDATE orders SET _serin_done = true WHERE id = 90000");
+    let drift = block(lab.runner().drift(10)).unwrap();
+    assert_eq!(drift.rows, ["orders: id=90000"]);
+    assert!(drift.looked_at < 10_000, "{drift:?}");
+}
+
+#[test]
+fn a_trigger_that_does_not_fire_is_noticed() {
+    let Some(lab) = dual(ORDERS, &cents()) else { return };
+    let drift = || block(lab.runner().drift(1_000)).unwrap();
+    assert!(drift().is_none());
+    lab.sql("ALTER TABLE orders DISABLE TRIGGER USER");
+    assert_eq!(drift().loose, ["orders"]);
+    lab.sql("ALTER TABLE orders ENABLE TRIGGER USER");
+    assert!(drift().is_none());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! each, and hands in what came of it. A controller that takes over does what is owed again; the
 //! runner finds in the database how far it was.
 
+mod compare;
 mod files;
 mod health;
 mod work;
@@ -12,8 +13,8 @@ pub use files::read_migrations;
 use crate::control::Core;
 use health::Watch;
 use serin_core::{
-    Event, MigrationNews, MigrationOrder, MigrationProgress, Service, ServiceName,
-    migrations_wanted,
+    Event, MigrationGoal, MigrationNews, MigrationOrder, MigrationProgress, Service, ServiceName,
+    migrations_wanted, shapes_watched,
 };
 use serin_local::wire::Counters;
 use serin_migrate::Runner;
@@ -70,14 +71,14 @@ impl Migrations {
         (Self { running, watch: Watch::default(), news, unsent: vec![] }, receiver)
     }
 
-    /// Whether something is worked on.
+    /// Whether something is worked on; a look at what is there is no work.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.running.is_empty()
+        self.running.values().any(|running| !is_watch(&running.order))
     }
 
     /// Makes what is worked on for `name` what is owed now.
     pub(crate) fn tend(&mut self, name: &ServiceName, service: Option<&Service>) {
-        let wanted = service.and_then(|service| migrations_wanted(service).pop());
+        let wanted = service.and_then(wanted);
         if wanted.is_none() && self.running.is_empty() {
             return;
         }
@@ -95,7 +96,7 @@ impl Migrations {
         }
         let facts = Facts::default();
         facts.look(service, open);
-        if open.progress.is_none() {
+        if open.progress.is_none() && !is_watch(&order) {
             self.watch.begin(name.as_str());
         }
         let work = tend_order(order.clone(), facts.clone(), self.news.clone());
@@ -151,12 +152,24 @@ impl Core {
     }
 }
 
+/// What is owed of the database; else a look at it, where both shapes are in use.
+fn wanted(service: &Service) -> Option<MigrationOrder> {
+    migrations_wanted(service).pop().or_else(|| shapes_watched(service))
+}
+
+fn is_watch(order: &MigrationOrder) -> bool {
+    matches!(order.goal, MigrationGoal::Watch { .. })
+}
+
 /// Works on one order until it is done or can never be.
 async fn tend_order(order: MigrationOrder, facts: Facts, news: UnboundedSender<News>) {
     let tell = |told| {
         // Nobody listens when the control plane ends.
         let _ = news.send(News { order: order.clone(), news: told });
     };
+    if is_watch(&order) {
+        return compare::compare(&order, &facts, &tell).await;
+    }
     let (mut wait, mut failures) = (FIRST, 0);
     loop {
         match attempt(&order, &facts, &tell).await {

@@ -75,6 +75,7 @@ pub(super) async fn done(order: &MigrationOrder, runner: &Runner) -> Done {
         MigrationGoal::Back { name } => back(runner, name).await,
         MigrationGoal::Contract { name, say } => contract(runner, name, say).await,
         MigrationGoal::Halt { name } => halt(runner, name).await,
+        MigrationGoal::Watch { .. } => Err(Stop::Never("a look is no work".into())),
     }
 }
 

@@ -14,7 +14,7 @@ const FORMS: &str = "service NAME [KEY=VALUE ...], on NAME, deploy NAME VERSION 
     drop|duplicate next apply|observation|counts, delay next apply|observation|counts TIME, \
     faults none|[drop=SHARE] [duplicate=SHARE] [delay=SHARE] [by=TIME], counts lost TIME, \
     orders taken|refused|half, crash controller [after next decision], second controller TIME, \
-    restart data plane, power cut, kill all|VERSION, hang VERSION, heal VERSION, disk full|ok, database well|away|slow|refuses, contract [override], \
+    restart data plane, power cut, kill all|VERSION, hang VERSION, heal VERSION, disk full|ok, database well|away|slow|refuses|apart, contract [override], \
     skew SHARE, fresh never-ready|ok, test NAME fails|passes, clock +TIME|-TIME, drift +TIME|-TIME (in each second), \
     flag SERVICE KEY kill|on|off|SHARE, dice NUMBER, plan, show";
 
@@ -253,9 +253,10 @@ fn weather(how: &str) -> Result<Command, String> {
         "away" => Ok(Command::Weather(Weather::Away)),
         "slow" => Ok(Command::Weather(Weather::Slow)),
         "refuses" => Ok(Command::Weather(Weather::Refuses)),
-        _ => {
-            Err(format!("`{how}` is nothing a database can be; allowed: well, away, slow, refuses"))
-        }
+        "apart" => Ok(Command::Weather(Weather::Apart)),
+        _ => Err(format!(
+            "`{how}` is nothing a database can be; allowed: well, away, slow, refuses, apart"
+        )),
     }
 }
 

@@ -17,7 +17,7 @@ impl Writer {
     pub(super) fn break_something(&mut self, number: usize) {
         self.on(number);
         if self.migrates && self.one_in(4) {
-            let how = self.pick(&["well", "away", "slow", "refuses"]);
+            let how = self.pick(&["well", "away", "slow", "refuses", "apart"]);
             return self.line(&format!("database {how}"));
         }
         let version = self.some_version(number);

@@ -3,8 +3,8 @@
 
 use super::World;
 use serin_core::{
-    Event, MigrationGoal, MigrationNews, MigrationOrder, MigrationProgress, Millis, ServiceName,
-    migrations_wanted,
+    Doubt, Event, MigrationGoal, MigrationNews, MigrationOrder, MigrationProgress, Millis, Service,
+    ServiceName, migrations_wanted, shapes_watched,
 };
 
 /// Of so many answers of a database, one is the last thing a controller hears.
@@ -18,6 +18,8 @@ pub(crate) enum Weather {
     Away,
     Slow,
     Refuses,
+    /// Somebody writes past the views.
+    Apart,
 }
 
 /// How far a migration is.
@@ -58,7 +60,8 @@ impl Database {
     /// A second of work on what is owed.
     fn work(&mut self, goal: &MigrationGoal, used: bool) -> Option<MigrationNews> {
         let why = || "the database does not answer".to_owned();
-        if self.weather == Weather::Away {
+        let watches = matches!(goal, MigrationGoal::Watch { .. });
+        if self.weather == Weather::Away && !watches {
             return Some(MigrationNews::Stopped { why: why() });
         }
         match goal {
@@ -68,6 +71,16 @@ impl Database {
             MigrationGoal::Back { name } => self.back(name),
             MigrationGoal::Contract { .. } => self.contract(),
             MigrationGoal::Halt { .. } => Some(self.halt()),
+            MigrationGoal::Watch { .. } => Some(MigrationNews::Compared { doubt: self.doubt() }),
+        }
+    }
+
+    /// What a look at both shapes finds.
+    fn doubt(&self) -> Option<Doubt> {
+        match self.weather {
+            Weather::Away => Some(Doubt::Unseen { why: "the database does not answer".into() }),
+            Weather::Apart => Some(Doubt::Apart { what: "3 rows differ".into() }),
+            _ => None,
         }
     }
 
@@ -166,14 +179,19 @@ impl Database {
     }
 }
 
+/// The comparison of both shapes, where it finds something else than is known.
+fn news_of_shapes(service: &Service, database: &Database) -> Option<MigrationOrder> {
+    let known = service.schemas.open.as_ref()?.doubt.clone();
+    shapes_watched(service).filter(|_| database.doubt() != known)
+}
+
 impl World {
     /// Does what is owed of a service's database, as the shell does.
     pub(super) fn tend_schema(&mut self, name: &ServiceName) {
         let service = self.controller.up().and_then(|executor| executor.service(name));
-        let Some(order) = service.and_then(|service| migrations_wanted(service).pop()) else {
-            return;
-        };
         let database = self.databases.entry(name.clone()).or_default();
+        let owed = service.and_then(|service| migrations_wanted(service).pop());
+        let Some(order) = owed.or_else(|| news_of_shapes(service?, database)) else { return };
         let shape = database.open.as_ref().map(|open| view(&open.name));
         let planned = self.places.get(name).and_then(|place| place.machine.plan.as_deref());
         let mut runs = planned.iter().flat_map(|plan| plan.revisions.values());

@@ -41,6 +41,9 @@ pub fn finding_lines(finding: &Finding, at: &str) -> Vec<Line> {
 /// What a comparison of both shapes found.
 pub fn drift_line(drift: &Drift) -> Line {
     let label = Line::plain("  ").add(Tone::Bold, "both shapes").text(": ");
+    if !drift.loose.is_empty() {
+        return label.add(Tone::Bad, &drift.to_string());
+    }
     let looked = count(drift.looked_at.unsigned_abs(), "row");
     if drift.apart == 0 {
         return label.text(format!("they say the same in {looked} looked at"));

@@ -11,6 +11,7 @@ mod steered;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
+mod watched;
 
 use serde_json::Value;
 use serin_postgres::{Cluster, shared};

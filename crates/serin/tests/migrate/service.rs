@@ -8,14 +8,14 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 /// A service and its database.
-struct Shop {
-    lab: Lab,
-    server: Server,
+pub struct Shop {
+    pub lab: Lab,
+    pub server: Server,
     listen: SocketAddr,
 }
 
 /// A client of the database that stays, ended when dropped.
-struct Client<'a> {
+pub struct Client<'a> {
     shop: &'a Shop,
     name: String,
     child: Child,
@@ -25,7 +25,7 @@ const USERS: &str = "CREATE TABLE users (id bigint PRIMARY KEY, total integer);
     INSERT INTO users SELECT n, n FROM generate_series(1, 20000) n; ANALYZE users;";
 
 /// An integer that becomes a bigint, with settings.
-fn total(settings: &str) -> String {
+pub fn total(settings: &str) -> String {
     format!(
         "operations:\n  - alter_column: {{table: users, column: total, type: bigint, up: total, down: \
          total}}\nserin:\n{settings}"
@@ -46,16 +46,16 @@ const NOTE: &str = "operations:\n  - add_column: {table: users, column: {name: n
                     nullable: true}}\nserin:\n  contract: {after: 0s}\n";
 
 /// Steps with a pause at half of the traffic.
-const HELD: &str = "canary: { steps: [{ setWeight: 50 }, { pause: {} }, { setWeight: 100 }], \
+pub const HELD: &str = "canary: { steps: [{ setWeight: 50 }, { pause: {} }, { setWeight: 100 }], \
                     analysis: { metrics: [errors] }, warmUp: 0s, keepWarm: 0s }";
 /// Batches.
-const ROLLING: &str = "rolling: { batch: 50%, verify: 0s, warmUp: 0s }";
+pub const ROLLING: &str = "rolling: { batch: 50%, verify: 0s, warmUp: 0s }";
 /// Two colours, the old one kept.
 const COLOURS: &str = "blueGreen: { warmUp: 0s, keepWarm: 0s, keepOld: 1h }";
 
 impl Shop {
     /// Version 1 on the tables; `None` without Postgres.
-    fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         let lab = Lab::new(USERS)?;
         let (server, listen) = (Server::start_in(&STRAY), free_address());
         server.file("url", &lab.cluster.url(&lab.database));
@@ -83,11 +83,11 @@ impl Shop {
     }
 
     /// Brings a version with the migrations that are written so far.
-    fn bring(&self, version: &str, strategy: &str) -> Said {
+    pub fn bring(&self, version: &str, strategy: &str) -> Said {
         self.server.run(&["apply", "-f", &self.file(version, true, strategy)])
     }
 
-    fn begin(&self, version: &str, strategy: &str) {
+    pub fn begin(&self, version: &str, strategy: &str) {
         let file = self.file(version, true, strategy);
         self.server.ok(&["apply", "-f", &file, "--detach"]);
     }
@@ -129,14 +129,14 @@ impl Shop {
     }
 
     /// Kills the control plane; returns when the next one answers.
-    fn kill_control(&self) {
+    pub fn kill_control(&self) {
         let before = self.server.control_pid();
         kill(before, Signal::KILL);
         while self.server.child_pid("__control").is_none_or(|pid| pid == before) {}
         self.server.ok(&["status", "shop"]);
     }
 
-    fn line(&self) -> u64 {
+    pub fn line(&self) -> u64 {
         let story = self.server.get("/api/v1/services/shop/explain");
         let entries = story["entries"].as_array().unwrap().clone();
         entries.iter().map(|entry| entry["seq"].as_u64().unwrap()).max().unwrap_or(0)
