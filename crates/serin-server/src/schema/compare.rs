@@ -17,15 +17,19 @@ const CLEAN: u32 = 10;
 type Look = Result<Option<Doubt>, String>;
 
 /// What was told, and what the looks since then found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Told {
-    /// What was told before this controller is not known here.
-    last: Option<Option<Doubt>>,
+    last: Option<Doubt>,
     clean: u32,
     failures: u32,
 }
 
 impl Told {
+    /// With what is known already, by whichever controller.
+    fn knowing(last: Option<Doubt>) -> Self {
+        Self { last, clean: 0, failures: 0 }
+    }
+
     /// What is to be told after a look. The sentence of what was told already stays.
     fn after(&mut self, look: Look) -> Option<Option<Doubt>> {
         self.failures = if look.is_err() { self.failures + 1 } else { 0 };
@@ -36,15 +40,11 @@ impl Told {
             Err(why) => Some(Doubt::Unseen { why }),
         };
         let kind = |doubt: &Option<Doubt>| doubt.as_ref().map(std::mem::discriminant);
-        if self.last.as_ref().map(kind) == Some(kind(&doubt)) {
+        let was_apart = matches!(self.last, Some(Doubt::Apart { .. }));
+        if kind(&self.last) == kind(&doubt) || was_apart && self.clean < CLEAN {
             return None;
         }
-        let was_apart = matches!(self.last, Some(Some(Doubt::Apart { .. })));
-        let is_apart = matches!(doubt, Some(Doubt::Apart { .. }));
-        if was_apart && !is_apart && self.clean < CLEAN {
-            return None;
-        }
-        self.last = Some(doubt.clone());
+        self.last.clone_from(&doubt);
         Some(doubt)
     }
 }
@@ -52,7 +52,7 @@ impl Told {
 /// Tells what is found, and again when it is something else. Looks often at first, when few
 /// requests reach the new version, then seldom. Never done.
 pub(super) async fn compare(order: &MigrationOrder, facts: &Facts, tell: &impl Fn(MigrationNews)) {
-    let (mut wait, mut told) = (FIRST, Told::default());
+    let (mut wait, mut told) = (FIRST, Told::knowing(facts.doubt()));
     loop {
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(LONGEST);
@@ -92,7 +92,10 @@ mod tests {
     }
 
     fn told(looks: impl IntoIterator<Item = Look>) -> Vec<(usize, String)> {
-        let mut told = Told::default();
+        after(Told::knowing(None), looks)
+    }
+
+    fn after(mut told: Told, looks: impl IntoIterator<Item = Look>) -> Vec<(usize, String)> {
         let all = looks.into_iter().enumerate();
         let said = all.filter_map(|(at, look)| Some((at, told.after(look)?)));
         said.map(|(at, doubt)| (at, doubt.map_or("none".into(), |d| d.to_string()))).collect()
@@ -103,9 +106,12 @@ mod tests {
     }
 
     #[test]
-    fn the_first_look_and_what_changes_is_told() {
+    fn only_what_changes_is_told() {
         let looks = [Ok(None), Ok(None), apart(3), apart(5), apart(1)];
-        assert_eq!(told(looks), pairs(&[(0, "none"), (2, "3 rows differ")]));
+        assert_eq!(told(looks.clone()), pairs(&[(2, "3 rows differ")]));
+        let known = || Told::knowing(apart(3).unwrap());
+        assert_eq!(after(known(), looks), [], "a controller that took over tells it no more");
+        assert_eq!(after(known(), vec![Ok(None); 10]), pairs(&[(9, "none")]));
     }
 
     #[test]
@@ -121,7 +127,7 @@ mod tests {
     fn a_server_that_is_started_again_is_nothing_to_tell() {
         let gone = "the two shapes cannot be compared: the database does not answer";
         let looks = [away(), away(), Ok(None), away(), away(), away(), away(), Ok(None)];
-        assert_eq!(told(looks), pairs(&[(2, "none"), (5, gone), (7, "none")]));
+        assert_eq!(told(looks), pairs(&[(5, gone), (7, "none")]));
         let looks = [away(), away(), away(), apart(2), away(), away(), away()];
         assert_eq!(told(looks), pairs(&[(2, gone), (3, "2 rows differ")]));
     }

@@ -2,7 +2,7 @@
 //! how the service fares.
 
 use serin_core::{
-    MigrationPhase, OpenMigration, RevisionId, Service, Timestamp, application_prefix,
+    Doubt, MigrationPhase, OpenMigration, RevisionId, Service, Timestamp, application_prefix,
 };
 use serin_migrate::{Health, Promotion, World};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +16,7 @@ pub(super) struct Known {
     new_applications: Vec<String>,
     promoted_at: Option<Timestamp>,
     objections: Vec<String>,
+    doubt: Option<Doubt>,
     pub(super) health: Option<Health>,
 }
 
@@ -40,10 +41,16 @@ impl Facts {
             | MigrationPhase::Halting { promoted, .. } => Some(promoted),
             _ => None,
         };
+        known.doubt.clone_from(&open.doubt);
         known.objections.clear();
         if service.rollout.as_ref().is_some_and(|r| service.misfit(&r.candidate).is_none()) {
             known.objections.push("a rollout is under way: let it end first".into());
         }
+    }
+
+    /// What is known against both shapes saying the same.
+    pub(super) fn doubt(&self) -> Option<Doubt> {
+        self.get().doubt.clone()
     }
 
     pub(super) fn fares(&self, health: Option<Health>) {

