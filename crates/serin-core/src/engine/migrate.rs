@@ -211,7 +211,7 @@ impl Turn {
         };
         let on_trial = self.service.rollout.as_ref().filter(|r| r.id == rollout && r.is_on_trial());
         if let Some(Doubt::Apart { what }) = doubt
-            && on_trial.filter(goes_on).is_some()
+            && on_trial.as_ref().is_some_and(goes_on)
         {
             let why = format!("migration {name}: {what}");
             self.hold(PauseReason::Guard(why.clone()), why);

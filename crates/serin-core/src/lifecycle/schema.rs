@@ -163,7 +163,7 @@ impl Service {
         let progress = || open.progress.as_ref().map_or(String::new(), |p| format!(" ({p})"));
         let doubt = open.doubt.as_ref().map(ToString::to_string);
         let against = open.stopped.iter().chain(&doubt);
-        let stopped: String = against.map(|why| format!("; {why}")).collect();
+        let stopped = against.fold(String::new(), |text, why| format!("{text}; {why}"));
         Some(match &open.phase {
             MigrationPhase::Forward => format!("migration {name}: {}", standing(open)),
             MigrationPhase::Dual => format!("migration {name}: both shapes are in use{stopped}"),

@@ -100,7 +100,7 @@ impl Ease {
     pub fn look(&mut self, health: Option<Health>) -> Option<&'static str> {
         let health = health?;
         match self.state {
-            State::Rests(time) if time < ALONE_MS => return self.hold(RESTS),
+            State::Rests(time) if time < ALONE_MS => return Some(self.hold(RESTS)),
             State::Rests(_) => {
                 self.learn(health);
                 self.state = State::Works;
@@ -113,19 +113,19 @@ impl Ease {
             if !matches!(self.state, State::Held(_)) {
                 self.state = State::Held(0.0);
             }
-            return self.hold(TROUBLE);
+            return Some(self.hold(TROUBLE));
         }
         self.follow(health);
         if self.has_to_look() {
             self.state = State::Rests(0.0);
-            return self.hold(RESTS);
+            return Some(self.hold(RESTS));
         }
         None
     }
 
-    fn hold(&mut self, why: &'static str) -> Option<&'static str> {
+    fn hold(&mut self, why: &'static str) -> &'static str {
         self.passed(LOOK_MS as f64);
-        Some(why)
+        why
     }
 
     /// How it is without the backfill, as seen now.
