@@ -40,7 +40,7 @@ pub use phased::{
 pub use plan::{Action, Derive, Fill, Input, Key, Plan, PlanError, Stage, Step, TableSync};
 pub use read::migration;
 pub use run::{
-    ADOPTED, Adopted, Alone, Aside, Database, Deed, Drift, Error, Health, Limits, Past, Patience,
-    Progress, Promotion, Runner, Say, Signals, State, Status, StepStatus, Throttle, Verdict, Wish,
-    World, adopt_pgroll, current_view, note_open, prepare, unpause,
+    ADOPTED, Adopted, Alone, Aside, Database, Deed, Drift, Error, Health, Hidden, Limits, Past,
+    Patience, Progress, Promotion, Runner, Say, Signals, State, Status, StepStatus, Throttle,
+    Verdict, Wish, World, adopt_pgroll, current_view, note_open, prepare, unpause,
 };

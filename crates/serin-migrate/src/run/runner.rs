@@ -9,8 +9,8 @@ use super::state::{State, Wish};
 use super::status::{Deed, Past, Status};
 use super::store::{self, Kept, Part};
 use super::world::World;
-use super::{brown, connect, gates, halt, report, shape, steps};
-use crate::{CatalogError, Migration, Plan, PlanError, Stage, catalog, plan};
+use super::{brown, connect, gates, grace, halt, report, shape, steps};
+use crate::{CatalogError, Migration, Plan, PlanError, catalog, plan};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::Client;
@@ -84,7 +84,8 @@ impl Runner {
     }
 
     /// Starts a migration and takes it to where both shapes are in use. One that was started and
-    /// not ended is gone on with.
+    /// not ended is gone on with. Before a new one begins, what earlier ones hid goes if its grace
+    /// time is over; where that fails the migration begins all the same, with a warning.
     ///
     /// # Errors
     /// [`Error::Open`] when another one is open, [`Error::Applied`] when it is done; whatever
@@ -102,7 +103,9 @@ impl Runner {
             return Err(Error::Applied(name.into()));
         }
         self.database.check_owner(&session.look, &plan.tables).await?;
-        session.keep(plan).await?;
+        let mut plan = plan.clone();
+        plan.warnings.extend(grace::sweep(&mut session, &plan).await);
+        session.keep(&plan).await?;
         let kept = open(&session).await?;
         self.forward(&mut session, kept).await
     }
@@ -179,7 +182,7 @@ impl Runner {
         }
         let status = self.go(session, kept, Part::Contract).await?;
         match kept.plan.migration.settings.contract.grace_ms {
-            0 => self.cleaned(session, kept).await,
+            0 => grace::cleaned(session, kept).await,
             _ => Ok(status),
         }
     }
@@ -210,36 +213,6 @@ impl Runner {
                 done => return done,
             }
         }
-    }
-
-    /// Drops what earlier migrations hid, once their grace time is over; how many migrations that
-    /// was.
-    ///
-    /// # Errors
-    /// Whatever stops it.
-    pub async fn clean(&self) -> Result<usize> {
-        let mut session = self.session().await?;
-        let schema = self.database.schema().as_str();
-        let mut cleaned = 0;
-        for (mut kept, ago_ms) in store::in_grace(&session.look, schema).await? {
-            if ago_ms >= kept.plan.migration.settings.contract.grace_ms as i64 {
-                self.cleaned(&mut session, &mut kept).await?;
-                cleaned += 1;
-            }
-        }
-        Ok(cleaned)
-    }
-
-    async fn cleaned(&self, session: &mut Session<'_>, kept: &mut Kept) -> Result<Status> {
-        let done = store::done(&session.look, kept.id, Part::Contract).await?;
-        for (seq, step) in kept.plan.contract.clone().into_iter().enumerate() {
-            if step.stage == Stage::Grace && !done.contains(&seq) {
-                // Later migrations have changed these tables.
-                kept.shape = None;
-                steps::one(session, kept, Part::Contract, seq, &step).await?;
-            }
-        }
-        report::status(&session.look, kept.id).await
     }
 
     /// Stops the backfill after the batch under way, until [`Runner::resume`].

@@ -6,7 +6,7 @@ use crate::render::table::Table;
 use crate::render::words::{ago, count, moment, span, thousands};
 use serin_core::{Millis, Timestamp};
 use serin_lint::{Finding, Severity};
-use serin_migrate::{Aside, Drift, Past, Progress, State, Status};
+use serin_migrate::{Aside, Drift, Hidden, Past, Progress, State, Status};
 use std::fmt::Write as _;
 
 /// Prints lines, broken to the width of the terminal.
@@ -88,7 +88,7 @@ pub fn status_lines(status: &Status, now: Timestamp) -> Vec<Line> {
     }
     if status.hidden > 0 {
         let steps = count(status.hidden as u64, "step");
-        lines.push(fact("hidden", format!("{steps} left until the grace time is over")));
+        lines.push(fact("hidden", format!("{steps} left for when the grace time is over")));
     }
     lines.extend(status.warnings.iter().map(|text| fact("note", text.clone())));
     lines.extend(next(status).map(|text| fact("next", text.into())));
@@ -147,7 +147,10 @@ pub fn next(status: &Status) -> Option<&'static str> {
         }
         State::Contracting | State::Reverting if idle => "`serin migrate resume`",
         State::Contracting | State::Reverting => "wait",
-        State::Done if status.hidden > 0 => "`serin migrate clean`, once the grace time is over",
+        State::Done if status.hidden > 0 => {
+            "once the grace time is over the next `serin migrate start` drops what is hidden, or `serin \
+             migrate clean`"
+        }
         State::Done => return None,
         State::Reverted => "correct it, then `serin migrate start`",
     })
@@ -179,6 +182,18 @@ pub fn history_lines(past: &[Past], frame: &Frame) -> Vec<Line> {
         ]);
     }
     table.lines(frame, "")
+}
+
+/// What a contract hid, and until when.
+pub fn hidden_line(hidden: &Hidden) -> Line {
+    let until = if hidden.may_go() {
+        "its grace time is over; the next `serin migrate start` drops it, or `serin migrate clean`"
+            .to_owned()
+    } else {
+        let left = span(Millis(hidden.left_ms.unsigned_abs()));
+        format!("it can be brought back for {left} more")
+    };
+    Line::plain(format!("hidden by {} ({}): {until}", hidden.name, hidden.what.join(", ")))
 }
 
 /// What ways back put aside, and until when.

@@ -3,6 +3,7 @@
 
 mod bad;
 mod environment;
+mod grace;
 mod life;
 mod pooler;
 mod returns;

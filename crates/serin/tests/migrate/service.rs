@@ -213,6 +213,14 @@ fn a_contract_is_refused_while_anything_old_is_there() {
     let said = shop.server.run(&["rollback", "shop", "--to", "v1"]);
     assert_eq!(said.code, Some(6), "{said:?}");
     contains(&said.err, &["is gone since the contract of 01_total", "deploy a version"]);
+    // The next rollout that brings a migration ends what this one only hid.
+    let hidden = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'users'::regclass \
+                  AND attname LIKE '\\_serin\\_gone%'";
+    assert_eq!(shop.lab.sql(hidden), "1");
+    shop.lab.sql("UPDATE serin.migration SET ended_at = ended_at - interval '8 days'");
+    shop.lab.write("02_note.yaml", NOTE);
+    assert_eq!(shop.bring("v3", ROLLING).code, Some(0));
+    assert_eq!(shop.lab.sql(hidden), "0");
 }
 
 #[test]
