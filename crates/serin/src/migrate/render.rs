@@ -42,7 +42,7 @@ pub fn finding_lines(finding: &Finding, at: &str) -> Vec<Line> {
 pub fn drift_line(drift: &Drift) -> Line {
     let label = Line::plain("  ").add(Tone::Bold, "both shapes").text(": ");
     if !drift.loose.is_empty() {
-        return label.add(Tone::Bad, &drift.to_string());
+        return label.add(Tone::Bad, drift.to_string());
     }
     let looked = count(drift.looked_at.unsigned_abs(), "row");
     if drift.apart == 0 {
