@@ -19,8 +19,9 @@ const PGROLL: &str = "SERIN_PGROLL";
 const MODULE: &str = "github.com/xataio/pgroll@v0.14.0";
 
 /// What is measured, in this order, and with how many rows.
-const PARTS: [(&str, &str); 6] = [
+const PARTS: [(&str, &str); 7] = [
     ("backfill", "1000000"),
+    ("gentle", "1000000"),
     ("trigger", "100000"),
     ("locks", ""),
     ("swap", "500000"),
@@ -98,6 +99,7 @@ fn measure(program: &Path, pgroll: Option<&Path>, part: &str, rows: &str) -> Res
 fn told(part: &str, figures: &Value) -> String {
     match part {
         "backfill" => backfill(figures),
+        "gentle" => gentle(figures),
         "trigger" => trigger(figures),
         "locks" => locks(figures),
         "swap" => swap(figures),
@@ -136,6 +138,23 @@ fn backfill(figures: &Value) -> String {
         ]
     };
     report::table(&head, &each(figures).map(row).collect::<Vec<_>>())
+}
+
+fn gentle(figures: &Value) -> String {
+    let head = ["clients", "p50 ms", "p99 ms", "max ms", "clients/s"];
+    let row = |name: &str, one: &Value| {
+        let mut row = vec![name.to_owned()];
+        row.extend(["p50Ms", "p99Ms", "maxMs"].map(|key| number(&one[key], 2)));
+        row.push(number(&one["perSecond"], 0));
+        row
+    };
+    let rows = [
+        row("before the migration", &figures["before"]),
+        row("while it is held", &figures["held"]),
+        row("while it works", &figures["working"]),
+    ];
+    let (times, rate) = (number(&figures["times"], 2), number(&figures["rowsPerSecond"], 0));
+    format!("{}{times} times the p99, at {rate} rows/s\n", report::table(&head, &rows))
 }
 
 fn trigger(figures: &Value) -> String {

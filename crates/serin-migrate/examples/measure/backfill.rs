@@ -1,13 +1,10 @@
-//! A million rows filled in while clients write: Serin at full speed, Serin with its throttle on,
-//! pgroll's statements, and pgroll itself, each on a fresh table, in turn.
+//! A million rows filled in while clients write: Serin at full speed, pgroll's statements, and pgroll
+//! itself, each on a fresh table, in turn.
 
 use crate::clients::{Clients, now, pass};
 use crate::peer::{self, Pgroll};
-use crate::service::Service;
 use crate::{Result, known, lab::Lab};
 use serde_json::{Value, json};
-use serin_migrate::{Database, Runner, World};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Clients alone, before and after.
@@ -22,15 +19,13 @@ const ROUNDS: usize = 2;
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
     Full,
-    Throttled,
     Statements,
     Pgroll,
 }
 
-const WAYS: [(Way, &str); 4] = [
+const WAYS: [(Way, &str); 3] = [
     (Way::Full, "serin, full speed"),
     (Way::Statements, "pgroll's statements"),
-    (Way::Throttled, "serin, throttled"),
     (Way::Pgroll, "pgroll"),
 ];
 
@@ -68,15 +63,13 @@ fn measure(lab: &Lab, rows: u64, way: Way, name: &str) -> Result<Option<Value>> 
         return Ok(None);
     }
     let clients = Clients::start(&lab.cluster, &database, rows)?;
-    let service = Service::start(lab, &database, rows)?;
     pass(AFTER);
     let before = now();
     pass(ALONE);
-    service.remember();
     let from = now();
     match &pgroll {
         Some(pgroll) => pgroll.start()?,
-        None => fill(lab, &database, way, &service)?,
+        None => fill(lab, &database, way)?,
     }
     let to = now();
     if pgroll.is_some() {
@@ -84,14 +77,13 @@ fn measure(lab: &Lab, rows: u64, way: Way, name: &str) -> Result<Option<Value>> 
     }
     pass(AFTER);
     let seen = clients.end()?;
-    service.end();
     lab.cluster.sql("postgres", &format!("DROP DATABASE {database} WITH (FORCE)"))?;
     let (alone, during) = (seen.between(before, from), seen.between(from, to));
     Ok(Some(json!({"way": name, "rows": rows, "seconds": to - from,
         "rowsPerSecond": rows as f64 / (to - from), "alone": alone, "during": during})))
 }
 
-fn fill(lab: &Lab, database: &str, way: Way, service: &Arc<Service>) -> Result<()> {
+fn fill(lab: &Lab, database: &str, way: Way) -> Result<()> {
     match way {
         Way::Statements | Way::Pgroll => {
             let client = lab.client(database)?;
@@ -100,15 +92,9 @@ fn fill(lab: &Lab, database: &str, way: Way, service: &Arc<Service>) -> Result<(
                 peer::fill(&client).await
             })?;
         }
-        Way::Full | Way::Throttled => {
-            let duty = if way == Way::Full { 1.0 } else { 0.5 };
-            let plan = lab.plan(database, &json!({"backfill": {"duty": duty}}))?;
-            let world: Arc<dyn World> = match way {
-                Way::Full => Arc::new(serin_migrate::Alone),
-                _ => Arc::clone(service) as Arc<dyn World>,
-            };
-            let target = Database::new(&lab.cluster.url(database), crate::lab::public()?)?;
-            lab.runtime.block_on(Runner::new(target, world, "measure").start(&plan))?;
+        Way::Full => {
+            let plan = lab.plan(database, &json!({"backfill": {"duty": 1.0}}))?;
+            lab.runtime.block_on(lab.runner(database)?.start(&plan))?;
         }
     }
     Ok(())

@@ -33,7 +33,7 @@ fn main() -> Result<()> {
             let way = words.get(2).map_or("", String::as_str);
             backfill::run(rows.unwrap_or(1_000_000), way)
         }
-        "gentle" => gentle::run(rows.unwrap_or(300_000)),
+        "gentle" => gentle::run(rows.unwrap_or(1_000_000)),
         "trigger" => written::run(rows.unwrap_or(100_000)),
         "locks" => locks::run(),
         "swap" => swap::run(rows.unwrap_or(500_000)),
