@@ -91,7 +91,8 @@ pub fn lint_plan(plan: &Plan, sizes: &Sizes) -> Vec<Finding> {
                 let hint = "write out the expression that generates it";
                 findings.push(finding("reads-generated-column", message).hint(hint));
             }
-            if derive.reads_others {
+            // What is moved is kept in step from the other table, too.
+            if derive.reads_others && !derive.is_moved() {
                 let message = format!(
                     "`{}` reads another table; when that one changes, the value here stays",
                     derive.expression

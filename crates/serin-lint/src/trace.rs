@@ -4,7 +4,7 @@ use crate::session::said;
 use crate::shot::{Change, Shot};
 use crate::{Lock, LockMode};
 use serde::Serialize;
-use serin_migrate::{Action, Plan, Step, is_check, split};
+use serin_migrate::{Action, Extra, Ident, Operation, Plan, Step, is_check, split};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Client;
 
@@ -111,9 +111,26 @@ pub async fn rehearse(client: &Client, plan: &Plan) -> Result<Rehearsal, tokio_p
     let after = fingerprint(client).await?;
     let left = after.difference(&before).map(|line| format!("left behind: {line}"));
     let missing = before.difference(&after).map(|line| format!("missing: {line}"));
-    rehearsal.left = left.chain(missing).collect();
+    let stays = values_that_stay(plan);
+    rehearsal.left = left.chain(missing).filter(|line| !stays.contains(line)).collect();
     rehearsal.failure = trace(client, &plan.forward, Where::Copy).await?.failure;
     Ok(rehearsal)
+}
+
+/// Values of enumerations cannot be taken away, and disturb nobody.
+fn values_that_stay(plan: &Plan) -> BTreeSet<String> {
+    let added = plan.migration.operations.iter().filter_map(|operation| match operation {
+        Operation::Extra(extra) => match &**extra {
+            Extra::AddEnumValue { name, value, .. } => Some((name, value)),
+            _ => None,
+        },
+        _ => None,
+    });
+    let line = |(name, value): (&Ident, &String)| {
+        let (schema, name) = (plan.schema.as_str(), name.as_str());
+        format!("left behind: value {value} of type {schema}.{name}")
+    };
+    added.map(line).collect()
 }
 
 /// Everything that a schema consists of, a line each.
@@ -139,9 +156,9 @@ async fn fingerprint(client: &Client) -> Result<BTreeSet<String>, tokio_postgres
         WHERE NOT t.tgisinternal \
         UNION ALL SELECT 'function ' || p.oid::regprocedure || ' ' || md5(p.prosrc) \
         FROM pg_proc p JOIN own o ON o.oid = p.pronamespace \
-        UNION ALL SELECT 'type ' || o.nspname || '.' || t.typname || \
-               coalesce(' ' || (SELECT string_agg(e.enumlabel, ',' ORDER BY e.enumsortorder) \
-               FROM pg_enum e WHERE e.enumtypid = t.oid), '') \
+        UNION ALL SELECT 'value ' || e.enumlabel || ' of type ' || o.nspname || '.' || t.typname \
+        FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN own o ON o.oid = t.typnamespace \
+        UNION ALL SELECT 'type ' || o.nspname || '.' || t.typname \
         FROM pg_type t JOIN own o ON o.oid = t.typnamespace WHERE t.typtype IN ('e', 'd')";
     let rows = client.query(query, &[]).await?;
     Ok(rows.iter().filter_map(|row| row.get::<_, Option<String>>(0)).collect())

@@ -70,7 +70,7 @@ fn all(source: impl std::io::Read) -> std::io::Result<Vec<u8>> {
 
 fn unreadable(name: &str, error: &std::io::Error) -> Failure {
     Failure::usage("unreadable-file", format!("cannot read `{name}`: {error}"))
-        .hint("name the file, for example `serin check serin.yaml`")
+        .hint("name a file that is there and may be read")
 }
 
 fn not_text(name: &str, error: &std::string::FromUtf8Error) -> Failure {

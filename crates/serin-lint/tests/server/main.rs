@@ -195,6 +195,33 @@ async fn a_way_back_that_leaves_something_is_found() {
 }
 
 #[tokio::test]
+async fn a_value_of_an_enumeration_may_stay() {
+    let Some((_, _, client)) = database().await else { return };
+    client.batch_execute("CREATE TYPE mood AS ENUM ('low', 'high')").await.unwrap();
+    let grow = json!([{"x_add_enum_value": {"name": "mood", "value": "mid", "before": "high"}}]);
+    let grow = serin_migrate::migration("02", &json!({ "operations": grow })).unwrap();
+    let (_, mut plan) = set(
+        &client,
+        &json!({"migrations": [{"version": "1", "name": "grow",
+        "phase": "expand", "down_sql": "SELECT 1",
+        "up_sql": "ALTER TYPE mood ADD VALUE IF NOT EXISTS 'mid' BEFORE 'high'"}]}),
+    )
+    .await;
+    plan.migration.operations = grow.operations;
+    assert_eq!(rehearse(&client, &plan).await.unwrap().left, Vec::<String>::new());
+    let row = client.query_one("SELECT count(*) FROM pg_enum", &[]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), 3);
+    // Nobody said so of this one.
+    client
+        .batch_execute("ALTER TYPE mood RENAME TO other; CREATE TYPE mood AS ENUM ('low')")
+        .await
+        .unwrap();
+    plan.migration.operations.clear();
+    let left = rehearse(&client, &plan).await.unwrap().left;
+    assert!(left.is_empty() || left == ["left behind: value mid of type public.mood"], "{left:?}");
+}
+
+#[tokio::test]
 async fn what_is_declared_is_held_against_the_trace() {
     let Some((_, _, client)) = database().await else { return };
     let (set, plan) = set(&client, &json!({"migrations": [

@@ -46,13 +46,15 @@ fn after_put_aside(
     let block = format!(
         "DECLARE aside record; most bigint; BEGIN IF to_regclass('serin.salvage') IS NULL THEN RETURN; \
          END IF; FOR aside IN SELECT s.migration, s.sync FROM serin.salvage s JOIN serin.migration m \
-         ON m.id = s.migration WHERE m.schema = {} AND m.name = {} AND s.table_name = {} LOOP \
+         ON m.id = s.migration WHERE m.schema = {} AND m.name = {} AND s.table_name = {} \
+         AND s.columns = {} LOOP \
          EXECUTE pg_catalog.format('SELECT max(n{at})::bigint FROM serin.salvage_%s_%s', \
          aside.migration, aside.sync) INTO most; IF most > 0 THEN PERFORM setval({name}::regclass, \
          greatest(most, nextval({name}::regclass))); END IF; END LOOP; END",
         literal(context.shape.catalog.schema.as_str()),
         literal(&context.migration.name),
         literal(table.physical.as_str()),
+        literal(&sync.aside_of()),
         name = literal(&context.of(&sequence.name)),
     );
     Some(format!("DO {}", literal(&block)))

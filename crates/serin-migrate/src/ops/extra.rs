@@ -1,6 +1,7 @@
 //! The operations under `x_`.
 
 use super::copy::{fresh, pending};
+use crate::plan::MOVED;
 use crate::shape::{Column, Cross, Made, NewView, Shape};
 use crate::{EnumPlace, Extra, Flaw, Grant, Ident, MoveColumn};
 
@@ -64,12 +65,17 @@ fn create_enum(shape: &mut Shape<'_>, name: &Ident, values: &[String]) {
 }
 
 fn add_value(shape: &mut Shape<'_>, (name, value): (&Ident, &String), place: Option<&EnumPlace>) {
-    let Some(values) = shape.catalog.server.enums.get(name.as_str()) else {
+    let made = shape.enums.iter().find(|(of, _)| of == name).map(|(_, values)| values);
+    let Some(values) = made.or_else(|| shape.catalog.server.enums.get(name.as_str())) else {
         let message = format!("schema {} has no enumeration {name}", shape.catalog.schema);
         let known = shape.catalog.server.enums.keys().map(String::as_str);
         let flaw = Flaw::new(shape.path("name"), message).nearest(name.as_str(), known);
         return shape.flaws.push(flaw);
     };
+    let is_new = made.is_some();
+    let earlier = shape.enum_values.iter().filter(|(of, ..)| of == name);
+    let values: Vec<String> =
+        values.iter().cloned().chain(earlier.map(|(_, value, _)| value.clone())).collect();
     if values.contains(value) {
         return shape.flaw("value", format!("enumeration {name} has `{value}` already"));
     }
@@ -81,9 +87,24 @@ fn add_value(shape: &mut Shape<'_>, (name, value): (&Ident, &String), place: Opt
         let flaw = Flaw::new(shape.path("before"), message).nearest(other, known);
         return shape.flaws.push(flaw);
     }
+    if is_new {
+        return insert(shape, name, value, place);
+    }
     let message = format!("`{value}` stays in enumeration {name} when the migration is taken back");
     shape.warnings.push(Flaw::new(shape.path("value"), message));
     shape.enum_values.push((name.clone(), value.clone(), place.cloned()));
+}
+
+/// A value of an enumeration that comes with this migration is there from its beginning.
+fn insert(shape: &mut Shape<'_>, name: &Ident, value: &str, place: Option<&EnumPlace>) {
+    let Some((_, values)) = shape.enums.iter_mut().find(|(of, _)| of == name) else { return };
+    let of = |other: &String| values.iter().position(|value| value == other);
+    let at = match place {
+        Some(EnumPlace::Before(other)) => of(other),
+        Some(EnumPlace::After(other)) => of(other).map(|at| at + 1),
+        None => None,
+    };
+    values.insert(at.unwrap_or(values.len()), value.to_owned());
 }
 
 fn grant(shape: &mut Shape<'_>, grant: &Grant) {
@@ -130,7 +151,7 @@ fn move_column(shape: &mut Shape<'_>, moved: &MoveColumn) {
         .collect();
     let was = of.columns[column].physical().clone();
     let expression = format!(
-        "SELECT _serin_from.{was} FROM {schema}.{} AS _serin_from WHERE {}",
+        "{MOVED}{was} FROM {schema}.{} AS _serin_from WHERE {}",
         of.physical,
         same.join(" AND ")
     );

@@ -6,4 +6,5 @@ mod sync;
 
 pub use make::{PlanError, make};
 pub use step::{Action, Fill, Plan, Stage, Step};
+pub(crate) use sync::MOVED;
 pub use sync::{Derive, Input, Key, TableSync};

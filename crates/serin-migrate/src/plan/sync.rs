@@ -35,6 +35,37 @@ pub struct TableSync {
     pub passive: bool,
 }
 
+impl TableSync {
+    /// What values put aside on a way back are of. Only where all of it is the same are they given
+    /// back: another type could not hold them, and beside another expression they would mean
+    /// something else.
+    pub(crate) fn aside_of(&self) -> String {
+        let key = match &self.key {
+            Key::Columns { columns } => columns.iter().map(|(name, _)| name.to_string()).collect(),
+            Key::Place => vec![],
+        };
+        let inputs = self.inputs_aside().into_iter().map(|input| input.physical.to_string());
+        let target = |derive: &Derive| {
+            let of = format!("{} {}", derive.target, derive.data_type);
+            if self.passive { of } else { format!("{of} = {}", derive.expression) }
+        };
+        let all: Vec<String> =
+            key.into_iter().chain(inputs).chain(self.up.iter().map(target)).collect();
+        all.join(", ")
+    }
+
+    /// What the new values are worked out from, but for new values themselves; in an order that
+    /// does not change.
+    pub(crate) fn inputs_aside(&self) -> Vec<&Input> {
+        let is_new = |name: &Ident| self.up.iter().any(|derive| derive.target == *name);
+        let mut inputs: Vec<&Input> = self.up.iter().flat_map(|derive| &derive.inputs).collect();
+        inputs.retain(|input| !is_new(&input.physical));
+        inputs.sort_by_key(|input| &input.physical);
+        inputs.dedup_by_key(|input| &input.physical);
+        inputs
+    }
+}
+
 /// How a row is found again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
@@ -70,6 +101,17 @@ pub struct Derive {
     #[serde(default)]
     pub path: Option<String>,
 }
+
+impl Derive {
+    /// The value is that of a column that is moved here from another table: a change there comes
+    /// here, too.
+    pub fn is_moved(&self) -> bool {
+        self.expression.starts_with(MOVED)
+    }
+}
+
+/// How the expression of a column that is moved begins.
+pub(crate) const MOVED: &str = "SELECT _serin_from.";
 
 /// A column that an expression reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,6 +20,8 @@ SELECT
   EXISTS (
     SELECT FROM rule JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = rule.oid
     WHERE d.refclassid = 'pg_class'::regclass
+      -- A sequence is no table: its numbers are worked out once.
+      AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = d.refobjid AND c.relkind = 'S')
       AND d.refobjid NOT IN ('pg_temp._serin_scratch'::regclass, 'pg_temp._serin_view'::regclass)),
   EXISTS (
     SELECT FROM rule JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = rule.oid

@@ -8,6 +8,9 @@ use tokio_postgres::Client;
 /// Longest that a question may wait for a lock, and may take.
 const LIMITS: &str = "SET LOCAL lock_timeout = '1s'; SET LOCAL statement_timeout = '10s'";
 
+/// The column that an expression's value would go to. No user's column is called that.
+const VALUE: &str = "_serin_value";
+
 /// Stands for a type that the server does not know: what needs it is told by this name.
 pub(super) const UNKNOWN: &str = "_serin_unknown";
 
@@ -132,14 +135,17 @@ impl<'a> Session<'a> {
     async fn type_of(&self, written: &str) -> Result<String, ProbeError> {
         self.run(&format!("CREATE TEMP TABLE _serin_scratch (c {written}\n)")).await?;
         self.in_full().await?;
-        let sql = "SELECT format_type(atttypid, atttypmod), count(*) OVER () \
+        // A default, a rule, a collation or a second column would be lost without a word.
+        let sql = "SELECT format_type(atttypid, atttypmod), atthasdef OR attnotnull \
+                   OR attidentity <> '' OR EXISTS (SELECT FROM pg_constraint \
+                     WHERE conrelid = 'pg_temp._serin_scratch'::regclass) \
+                   OR attcollation <> (SELECT typcollation FROM pg_type WHERE oid = atttypid) \
                    FROM pg_attribute WHERE attrelid = 'pg_temp._serin_scratch'::regclass \
                    AND attnum > 0";
-        let row = self.client.query_one(sql, &[]).await?;
-        if row.get::<_, i64>(1) != 1 {
-            return Err(ProbeError::Refused(format!("`{written}` is no type")));
+        match self.client.query(sql, &[]).await?.as_slice() {
+            [row] if !row.get::<_, bool>(1) => Ok(row.get(0)),
+            _ => Err(ProbeError::Refused(format!("`{written}` is no type, or more than one"))),
         }
-        Ok(row.get(0))
     }
 
     /// What an expression over `visible` reads, where its value goes into a column of `target`.
@@ -162,10 +168,12 @@ impl<'a> Session<'a> {
     ) -> Result<Probed, ProbeError> {
         let name = Ident::new("_serin_scratch").unwrap_or_else(|_| Ident::unread());
         self.scratch(&name, visible).await?;
-        self.run(&format!("CREATE TEMP TABLE _serin_target (v {target}\n)")).await?;
-        let select =
-            format!("SELECT (\n{expression}\n) AS v FROM pg_temp._serin_scratch AS {scope}");
-        self.run(&format!("EXPLAIN INSERT INTO pg_temp._serin_target (v) {select}")).await?;
+        self.run(&format!("CREATE TEMP TABLE _serin_target ({VALUE} {target}\n)")).await?;
+        let from = format!("FROM pg_temp._serin_scratch AS {scope}");
+        let select = format!("SELECT (\n{expression}\n) AS v {from}");
+        // As rows are filled in: what counts over rows is no value of one.
+        let update = "EXPLAIN UPDATE pg_temp._serin_target AS _serin_target";
+        self.run(&format!("{update} SET {VALUE} = (\n{expression}\n) {from}")).await?;
         self.run(&format!("CREATE TEMP VIEW _serin_view AS {select}")).await?;
         let row = self.client.query_one(include_str!("reads.sql"), &[]).await?;
         if row.get::<_, i64>(5) != 1 {
@@ -188,5 +196,8 @@ impl<'a> Session<'a> {
 pub(super) fn refused(error: tokio_postgres::Error) -> ProbeError {
     let Some(said) = error.as_db_error() else { return ProbeError::Database(error) };
     let hint = said.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-    ProbeError::Refused(format!("{}{hint}", said.message()))
+    // What is quoted behind the expression is our own statement.
+    let message = said.message().split("\n) ").next().unwrap_or_default();
+    let message = message.replace(&format!("column \"{VALUE}\""), "the column");
+    ProbeError::Refused(format!("{message}{hint}"))
 }

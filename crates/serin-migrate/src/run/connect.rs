@@ -178,7 +178,7 @@ impl Database {
             return unfit(format!("this is Postgres {version}; migrations need {OLDEST} or later"));
         }
         if row.get(1) || row.get(2) {
-            return unfit("this server only reads (a replica, or set so); give the address of the one that writes".into());
+            return unfit(READS.into());
         }
         if !row.get::<_, bool>(3) {
             return unfit(format!(
@@ -189,6 +189,13 @@ impl Database {
             return Ok(());
         }
         unfit(format!("there is no schema {} in this database", self.schema))
+    }
+
+    /// What a plan tries, it takes back; a server that only reads cannot even do that.
+    pub(crate) async fn check_writes(&self, client: &Client) -> Result<()> {
+        let sql = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean";
+        let row = client.query_one(sql, &[]).await.map_err(Error::sql("looking at the server"))?;
+        if row.get(0) { unfit(READS.into()) } else { Ok(()) }
     }
 
     /// The tables must be the role's own.
@@ -207,6 +214,9 @@ impl Database {
         ))
     }
 }
+
+const READS: &str =
+    "this server only reads (a replica, or set so); give the address of the one that writes";
 
 /// What the role cannot see, and so cannot wait for.
 pub(crate) async fn blind(client: &Client) -> Result<Option<Flaw>> {

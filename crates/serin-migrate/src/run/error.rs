@@ -62,7 +62,7 @@ pub enum Error {
     #[error("migration `{0}` was applied already; nothing is to be done")]
     Applied(String),
     /// There is none.
-    #[error("no migration is {0}; start one first")]
+    #[error("no migration is {0}")]
     None(&'static str),
     /// Not in this state.
     #[error("migration `{name}` cannot go there: {why}")]
@@ -118,7 +118,7 @@ pub enum Error {
         rows: Vec<String>,
     },
     /// A question that was answered with no.
-    #[error("the check `{sql}` answered {answer}, not true; nothing was done")]
+    #[error("the check `{sql}` answered {answer}, not true")]
     Check {
         /// The question.
         sql: String,

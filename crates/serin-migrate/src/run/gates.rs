@@ -27,6 +27,7 @@ pub(crate) async fn against_contract(
 ) -> Result<Vec<String>> {
     let world = session.world;
     let mut reasons = world.objections();
+    reasons.extend(of_a_rollout(session, kept, "serin migrate contract"));
     reasons.extend(against_old_instances(session));
     reasons.extend(connected(session, "old", &world.old_applications()).await?);
     reasons.extend(window(world.promotion(), kept));
@@ -53,14 +54,29 @@ fn takes_away(step: &Step) -> bool {
 }
 
 /// What speaks against dropping the new shape, unless a reason to go on was given.
-pub(crate) async fn against_revert(session: &Session<'_>, say: &Say) -> Result<Vec<String>> {
+pub(crate) async fn against_revert(
+    session: &Session<'_>,
+    kept: &Kept,
+    say: &Say,
+) -> Result<Vec<String>> {
     if say.override_reason.is_some() {
         return Ok(Vec::new());
     }
     let world = session.world;
     let mut reasons: Vec<String> = alive("new", &world.new_instances()).into_iter().collect();
+    // Before and after that nothing runs on the new shape: what is stuck there is for people.
+    if kept.state == State::Dual {
+        reasons.extend(of_a_rollout(session, kept, "serin rollback"));
+    }
     reasons.extend(connected(session, "new", &world.new_applications()).await?);
     Ok(reasons)
+}
+
+/// A migration of a rollout, asked of without its server: that one knows which versions run.
+fn of_a_rollout(session: &Session<'_>, kept: &Kept, instead: &str) -> Option<String> {
+    let alone = session.world.promotion() == Promotion::Unmanaged;
+    let service = kept.who.strip_prefix("rollout ")?.split_once(" of ")?.1;
+    alone.then(|| format!("it belongs to {}: ask its server with `{instead} {service}`", kept.who))
 }
 
 /// Instances of the old version that live.
@@ -131,7 +147,7 @@ async fn written(session: &Session<'_>, kept: &Kept) -> Result<Option<String>> {
     let quiet = session.patience.quiet_ms as i64;
     Ok(row.get::<_, Option<i64>>(0).filter(|ago| *ago < quiet).map(|ago| {
         format!(
-            "old clients wrote until {} s ago or less: it must have been quiet for {} s",
+            "that old clients write was noticed {} s ago: it must have been quiet for {} s",
             ago / 1_000,
             quiet / 1_000
         )

@@ -69,6 +69,7 @@ impl Runner {
             }
             old_view = store::view_in_use(&client, schema.as_str()).await?;
         }
+        self.database.check_writes(&client).await?;
         let catalog = catalog::read(&client, schema).await.map_err(|error| match error {
             CatalogError::Database(error) => Error::sql("reading the catalogue")(error),
             answer @ CatalogError::Answer(_) => Error::Unfit(answer.to_string()),
@@ -201,7 +202,7 @@ impl Runner {
         let mut kept = halt::to_return(&session).await?;
         may(&kept, Wish::Revert)?;
         halt::may_return(&session, &kept).await?;
-        gates::decide("the way back", gates::against_revert(&session, say).await?)?;
+        gates::decide("the way back", gates::against_revert(&session, &kept, say).await?)?;
         session.note_say(kept.id, say).await?;
         shape::forget(&session, &mut kept).await?;
         brown::open(&session, &kept).await?;

@@ -25,19 +25,8 @@ impl<'a> Columns<'a> {
             Key::Columns { columns } => columns.iter().map(|(name, _)| name).collect(),
             Key::Place => Vec::new(),
         };
-        let targets: Vec<&Ident> = sync.up.iter().map(|derive| &derive.target).collect();
-        let mut inputs: Vec<&Input> = sync.up.iter().flat_map(|derive| &derive.inputs).collect();
-        inputs.retain(|input| !targets.contains(&&input.physical));
-        inputs.sort_by_key(|input| &input.physical);
-        inputs.dedup_by_key(|input| &input.physical);
-        Self { key, inputs, targets }
-    }
-
-    /// What must be the same for values to be given back.
-    fn text(&self) -> String {
-        let inputs = self.inputs.iter().map(|input| &input.physical);
-        let all = self.key.iter().copied().chain(inputs).chain(self.targets.iter().copied());
-        all.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        let targets = sync.up.iter().map(|derive| &derive.target).collect();
+        Self { key, inputs: sync.inputs_aside(), targets }
     }
 
     /// All as they are in the table, under names of their places.
@@ -134,17 +123,17 @@ fn statements(kept: &Kept, at: usize, sync: &TableSync, which: &str) -> Vec<Stri
              DO UPDATE SET rows_kept = excluded.rows_kept",
             kept.id,
             literal(sync.table.as_str()),
-            literal(&columns.text()),
+            literal(&sync.aside_of()),
         ),
     ]
 }
 
 /// Gives back what an earlier way back of the same migration put aside, to rows whose inputs are
-/// what they were.
+/// what they were. What a migration of other types or expressions put aside stays there.
 pub(crate) async fn restore(session: &Session<'_>, kept: &Kept, at: usize) -> Result<()> {
     let sync = of(kept, at)?;
     let columns = Columns::of(sync);
-    let Some((migration, number)) = earlier(session, kept, sync, &columns).await? else {
+    let Some((migration, number)) = earlier(session, kept, sync).await? else {
         return Ok(());
     };
     let from = table(migration, number);
@@ -165,9 +154,8 @@ async fn earlier(
     session: &Session<'_>,
     kept: &Kept,
     sync: &TableSync,
-    columns: &Columns<'_>,
 ) -> Result<Option<(i64, usize)>> {
-    if columns.key.is_empty() {
+    if matches!(sync.key, Key::Place) {
         return Ok(None);
     }
     let sql = "SELECT s.migration, s.sync FROM serin.salvage s \
@@ -175,7 +163,7 @@ async fn earlier(
          AND m.id < $3 AND m.state = 'reverted' AND s.table_name = $4 AND s.columns = $5 \
          AND s.restored_at IS NULL ORDER BY 1 DESC LIMIT 1";
     let (schema, name) = (kept.plan.schema.as_str(), kept.plan.migration.name.as_str());
-    let (table, text) = (sync.table.as_str(), columns.text());
+    let (table, text) = (sync.table.as_str(), sync.aside_of());
     let row = session.look.query_opt(sql, &[&schema, &name, &kept.id, &table, &text]).await;
     let row = row.map_err(Error::sql("looking for values put aside"))?;
     Ok(row.map(|row| (row.get(0), row.get::<_, i32>(1) as usize)))

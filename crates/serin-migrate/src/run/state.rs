@@ -110,7 +110,7 @@ impl State {
             (Wish::Revert, state) if state != Self::Done => Ok(()),
             (_, Self::Done) => Err(
                 "it is done: the old shape is gone. Write a migration that brings back what is \
-                 missing; what was dropped lies hidden as `_serin_gone_...` for the grace time",
+                 missing; what an operation dropped lies hidden as `_serin_gone_...` for the grace time",
             ),
             (_, Self::Reverted) => Err("it was taken back. Start it again"),
             (_, Self::Reverting) => Err("it is being taken back. Let that end, then start again"),

@@ -74,9 +74,11 @@ pub(crate) struct Kept {
     /// What the tables looked like after the last step.
     pub shape: Option<String>,
     pub swapped: bool,
+    /// Who started it: a person, or `rollout 2 of shop`.
+    pub who: String,
 }
 
-const COLUMNS: &str = "id, plan::text, state, shape, swapped_at IS NOT NULL";
+const COLUMNS: &str = "id, plan::text, state, shape, swapped_at IS NOT NULL, who";
 
 fn read(row: &Row) -> Result<Kept> {
     let plan: String = row.get(1);
@@ -88,6 +90,7 @@ fn read(row: &Row) -> Result<Kept> {
         state: state(row.get(2))?,
         shape: row.get(3),
         swapped: row.get(4),
+        who: row.get(5),
     })
 }
 
@@ -142,7 +145,7 @@ pub(crate) async fn in_grace(client: &Client, schema: &str) -> Result<Vec<(Kept,
         let kept = read(row)?;
         let done = done(client, kept.id, Part::Contract).await?;
         if (0..kept.plan.contract.len()).any(|seq| !done.contains(&seq)) {
-            all.push((kept, row.get(5)));
+            all.push((kept, row.get(6)));
         }
     }
     Ok(all)

@@ -13,6 +13,10 @@ fn enumerations_come_and_grow() {
     };
     let operations = json!([
         {"x_create_enum": {"name": "Size", "values": ["small", "it's"]}},
+        {"x_create_enum": {"name": "step", "values": ["a", "d"]}},
+        {"x_add_enum_value": {"name": "step", "value": "b", "before": "d"}},
+        {"x_add_enum_value": {"name": "step", "value": "c", "after": "b"}},
+        {"x_add_enum_value": {"name": "step", "value": "e"}},
         {"add_column": {"table": "t", "up": "CASE WHEN m = 'low' THEN 'small' ELSE 'it''s' END::\"Size\"",
             "column": {"name": "s", "type": "\"Size\"", "default": "'small'"}}}
     ]);

@@ -69,6 +69,15 @@ fn expressions_are_looked_at_by_the_server() {
             "up": "double"}},
         {"add_column": {"table": "orders", "column": {"name": "e", "type": "int"},
             "up": "1); DROP TABLE orders; SELECT (1"}},
+        {"add_column": {"table": "orders", "column": {"name": "g", "type": "int"},
+            "up": "max(id)"}},
+        {"add_column": {"table": "orders", "column": {"name": "h", "type": "bigint"},
+            "up": "row_number() OVER ()"}},
+        {"add_column": {"table": "orders", "column": {"name": "j", "type": "int DEFAULT 5",
+            "nullable": true}}},
+        {"add_column": {"table": "orders", "column": {"name": "k", "type": "text COLLATE \"C\"",
+            "nullable": true}}},
+        {"create_table": {"name": "wide", "columns": [{"name": "a", "type": "int, b text"}]}},
         {"create_index": {"name": "i", "table": "orders", "columns": [{"column": "id"}],
             "predicate": "idd > 1"}},
         {"add_column": {"table": "orders", "column": {"name": "f", "type": "int",
@@ -83,9 +92,14 @@ fn expressions_are_looked_at_by_the_server() {
             "operations[3].add_column.column.type: ",
             "operations[4].add_column.up: reads \"double\", a generated column",
             "operations[5].add_column.up: ",
-            "operations[6].create_index: column \"idd\" does not exist",
-            "operations[7].add_column.column.default: column \"c\" is of type integer",
-            "operations[8].alter_column.check.constraint: column \"custommer\" does not exist",
+            "operations[6].add_column.up: aggregate functions are not allowed",
+            "operations[7].add_column.up: window functions are not allowed",
+            "`int DEFAULT 5` is no type",
+            "`text COLLATE \"C\"` is no type",
+            "`int, b text` is no type",
+            "operations[11].create_index: column \"idd\" does not exist",
+            "operations[12].add_column.column.default: column \"c\" is of type integer",
+            "operations[13].alter_column.check.constraint: column \"custommer\" does not exist",
         ],
     );
     assert_eq!(lab.old("SELECT count(*) FROM orders"), "0");
@@ -100,7 +114,7 @@ fn expressions_are_looked_at_by_the_server() {
         &[
             "operations[0].alter_column.up: column \"missing\" does not exist",
             "operations[0].alter_column.down: column \"length\" does not exist",
-            "operations[1].add_column.up: column \"v\" is of type integer but expression is of type text",
+            "operations[1].add_column.up: the column is of type integer but expression is of type text",
         ],
     );
 }

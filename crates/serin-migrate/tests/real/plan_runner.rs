@@ -61,6 +61,71 @@ fn what_new_clients_wrote_into_a_plain_new_column_is_given_back() {
 }
 
 #[test]
+fn values_put_aside_do_not_go_into_what_was_corrected_meanwhile() {
+    let Some(lab) = Lab::new("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2)")
+    else {
+        return;
+    };
+    let runner = lab.runner();
+    let a = |data_type: &str, up: &str| {
+        let column = json!({"name": "a", "type": data_type});
+        migration(&json!([{"add_column": {"table": "t", "column": column, "up": up}}]))
+    };
+    let serial = json!({"name": "a", "type": "bigserial"});
+    // The last is the first again: what was put aside of it comes back.
+    for (next, wanted) in [
+        (a("text", "'n' || id"), "n1|n2"),
+        (a("int", "id"), "1|2"),
+        (a("int", "id * 100"), "100|200"),
+        (migration(&json!([{"add_column": {"table": "t", "column": serial}}])), "1|2"),
+        (a("text", "'n' || id"), "7|n2"),
+    ] {
+        assert_eq!(start(&runner, &next), State::Dual);
+        let all = "SELECT string_agg(a::text, '|' ORDER BY id) FROM t";
+        assert_eq!(lab.new_client(all), wanted);
+        lab.new_client("UPDATE t SET a = '7' WHERE id = 1");
+        block(runner.revert(&Say::default())).unwrap();
+    }
+}
+
+#[test]
+fn several_columns_of_which_some_change_come_twice() {
+    let Some(lab) = Lab::new("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2)")
+    else {
+        return;
+    };
+    let (runner, migration) = (
+        lab.runner(),
+        migration(&json!([
+            {"add_column": {"table": "t", "column": {"name": "a", "type": "int", "default": "7"}}},
+            {"add_column": {"table": "t", "column": {"name": "b", "type": "float8"}, "up": "random()"}},
+            {"add_column": {"table": "t", "column": {"name": "c", "type": "bigserial"}}}
+        ])),
+    );
+    for _ in 0..2 {
+        assert_eq!(start(&runner, &migration), State::Dual);
+        assert_eq!(lab.new_client("SELECT count(DISTINCT c) FROM t WHERE a = 7"), "2");
+        block(runner.revert(&Say::default())).unwrap();
+    }
+}
+
+#[test]
+fn what_a_rollout_began_is_not_ended_past_its_server() {
+    let Some(lab) = Lab::new("CREATE TABLE t (id int PRIMARY KEY, name text)") else { return };
+    let runner = lab.runner();
+    let operations = json!([{"rename_column": {"table": "t", "from": "name", "to": "title"}}]);
+    assert_eq!(start(&runner, &migration(&operations)), State::Dual);
+    lab.sql("UPDATE serin.migration SET who = 'rollout 2 of shop'");
+    let no_reason = Say { backup: Some("a test".into()), ..Say::default() };
+    let told = block(runner.contract(&no_reason)).unwrap_err().to_string();
+    assert!(told.contains("rollout 2 of shop: ask its server with `serin migrate contract shop`"));
+    let told = block(runner.revert(&no_reason)).unwrap_err().to_string();
+    assert!(told.contains("rollout 2 of shop: ask its server with `serin rollback shop`"));
+    let reason = Say { override_reason: Some("it is gone".into()), ..no_reason };
+    assert_eq!(block(runner.revert(&reason)).unwrap().state, State::Reverted);
+}
+
+#[test]
 fn a_key_grows_with_everything_that_hangs_on_it() {
     let Some(lab) = Lab::new(
         "CREATE TABLE kits (id serial PRIMARY KEY, name text); \

@@ -133,7 +133,7 @@ fn the_contract_is_refused_while_old_clients_write_or_live() {
             "1 instances of the old version live (shop-v1-a)",
             "clients of the old version are connected (shop/v1/a)",
             "the way back stays open",
-            "old clients wrote until",
+            "that old clients write was noticed",
             "a freeze lasts until Monday",
         ] {
             assert!(text.contains(part), "{part}\n{text}");

@@ -35,8 +35,10 @@ pub enum MigrateVerb {
     /// Take the next migration to where both shapes are in use
     Start(StartArgs),
     /// How far it is, and what it waits for
+    #[command(after_help = "Example:\n  serin migrate status")]
     Status(Target),
     /// Stop filling rows after the batch under way
+    #[command(after_help = "Example:\n  serin migrate pause")]
     Pause(Target),
     /// Go on after a pause, an error or a crash
     Resume(ResumeArgs),
@@ -45,12 +47,17 @@ pub enum MigrateVerb {
     /// Drop the old shape, once nothing uses it
     Contract(ContractArgs),
     /// Go back to the old shape; what it cannot hold is kept aside
+    #[command(after_help = "Who uses the new shape must be gone first: its views go.\n\n\
+        Example:\n  serin migrate rollback")]
     Rollback(GoArgs),
     /// All migrations of the schema, with who and when
+    #[command(after_help = "Example:\n  serin migrate history")]
     History(Target),
     /// Drop what earlier migrations only hid, once its time is over
+    #[command(after_help = "Example:\n  serin migrate clean")]
     Clean(Target),
     /// Go on with a history that pgroll began
+    #[command(after_help = "Example:\n  serin migrate adopt-pgroll")]
     AdoptPgroll(Target),
     /// The same migrations without what pgroll does not know
     Export(ExportArgs),
@@ -170,7 +177,6 @@ pub struct RateArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  serin migrate contract --backup 'nightly of 3 May'")]
 pub struct GoArgs {
     #[command(flatten)]
     pub target: Target,

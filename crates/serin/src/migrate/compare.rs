@@ -259,6 +259,6 @@ fn failure(error: &Error) -> Failure {
         Error::Address { .. } => (Exit::Usage, "address"),
     };
     Failure::new(exit, code, error.to_string()).hint(
-        "`serin help migrate compare` has the options; docs/store-to-store.md has the reasons",
+        "`serin migrate compare --help` has the options; docs/store-to-store.md has the reasons",
     )
 }

@@ -9,6 +9,11 @@ use serin_lint::{Finding, Severity};
 use serin_migrate::{Aside, Drift, Hidden, Past, Progress, State, Status};
 use std::fmt::Write as _;
 
+/// Whether rows are being filled in, or will be.
+fn fills(state: State) -> bool {
+    matches!(state, State::Planned | State::Expanding | State::Backfilling)
+}
+
 /// Prints lines, broken to the width of the terminal.
 pub fn put(printer: &Printer, lines: Vec<Line>) {
     let width = Channel::Out.size().map_or(usize::MAX, |(columns, _)| columns);
@@ -71,8 +76,9 @@ pub fn status_lines(status: &Status, now: Timestamp) -> Vec<Line> {
         let text = format!("{} ({} of {}{waits})", step.title, step.number, step.of);
         lines.push(fact("step", text));
     }
-    lines.extend(status.progress.as_ref().map(|progress| fact("rows", rows(progress))));
-    if let Some(duty) = status.duty {
+    let progress = status.progress.as_ref().filter(|progress| progress.rows_total > 0);
+    lines.extend(progress.map(|progress| fact("rows", rows(progress))));
+    if let Some(duty) = status.duty.filter(|_| fills(status.state)) {
         lines.push(fact("rate", format!("{:.0} % of the time, set by hand", duty * 100.0)));
     }
     lines.extend(status.waiting.as_ref().map(|why| fact("waiting on", why.clone())));
@@ -82,7 +88,7 @@ pub fn status_lines(status: &Status, now: Timestamp) -> Vec<Line> {
     lines.extend(status.error.as_ref().map(|why| fact("stopped", why.clone())));
     lines.extend(status.holder.as_ref().map(|who| fact("worked on by", who.clone())));
     lines.extend(in_use(status).map(|text| fact("in use", text)));
-    if status.irreversible > 0 {
+    if status.irreversible > 0 && status.state != State::Reverted {
         let n = thousands(status.irreversible as u64);
         lines.push(fact("going back loses", format!("{n} values that the old shape cannot hold")));
     }
@@ -202,13 +208,13 @@ pub fn aside_lines(aside: &[Aside]) -> Vec<Line> {
         let state = match (one.restored, one.may_go) {
             (_, true) => "`serin migrate clean` drops it",
             (true, false) => "given back; it stays for the grace time",
-            (false, false) => "given back when it starts again",
+            (false, false) => "given back when it starts again as it was",
         };
         let rows = count(one.rows.max(0) as u64, "row");
         Line::plain(format!("{}: {rows} of {} put aside in {}; ", one.name, one.table, one.kept_in))
             .text(state)
     };
-    aside.iter().map(line).collect()
+    aside.iter().filter(|one| one.rows > 0).map(line).collect()
 }
 
 #[cfg(test)]

@@ -82,7 +82,8 @@ async fn judged(
     if blocking == 0 || args.r#override.is_some() {
         return Ok(plan);
     }
-    let message = format!("{} is not started: {blocking} of its findings block", written.name());
+    let what = if blocking == 1 { "a finding blocks" } else { "findings block" };
+    let message = format!("{} is not started: {what}", written.name());
     Err(Failure::new(Exit::Refused, "blocked", message).hint(
         "correct it, allow a rule with `-- serin:allow RULE REASON`, or say --override REASON",
     ))

@@ -78,19 +78,28 @@ fn meaning(error: &Error) -> (Exit, &'static str, Option<&'static str>) {
         Error::Fenced { .. } => (Exit::Aborted, "superseded", None),
         Error::Open { .. } => (Exit::Refused, "open", Some("see it with `serin migrate status`")),
         Error::Applied(_) => (Exit::Reached, "applied", None),
+        Error::None("open") => {
+            (Exit::Refused, "none-open", Some("`serin migrate start` begins one"))
+        }
         Error::None(_) => (Exit::Refused, "none-open", None),
         Error::NotNow { .. } => (Exit::Refused, "not-now", None),
+        Error::Refused { what: "the adoption", .. } => (Exit::Refused, "refused", None),
         Error::Refused { .. } => (Exit::Refused, "refused", Some(REFUSED)),
         Error::Locked { .. } => (Exit::Refused, "locked", Some(RESUME)),
         Error::Foreign(_) => (Exit::Refused, "foreign-change", Some(FOREIGN)),
         Error::Rows { .. } => (Exit::Refused, "bad-rows", Some(RESUME)),
         Error::Check { .. } => (Exit::Refused, "check-failed", Some(RESUME)),
+        // SQLSTATE 42501: the role may not.
+        Error::Sql { code, .. } if code == "42501" => {
+            (Exit::Unreachable, "not-authorised", Some(ROLE))
+        }
         Error::Sql { .. } => (Exit::Internal, "statement-failed", Some(RESUME)),
         Error::Kept(_) => (Exit::Internal, "bad-state", None),
     }
 }
 
 const RESUME: &str = "go on with `serin migrate resume`, or back with `serin migrate rollback`";
+const ROLE: &str = "connect as the role that owns the tables, or as one of it";
 const REFUSED: &str = "do what it asks; if you know better, say `--override REASON`, which is kept";
 const FOREIGN: &str =
     "back with `serin migrate rollback`, or accept it with `serin migrate resume --accept-foreign`";

@@ -198,7 +198,7 @@ fn a_contract_is_refused_while_anything_old_is_there() {
     shop.lab.sql("UPDATE users SET total = total + 1 WHERE id = 7");
     let said = shop.contract(&["--backup", "nightly of 3 May"]);
     assert_eq!(said.code, Some(6), "{said:?}");
-    contains(&said.err, &["old clients wrote until", "quiet for 60 s"]);
+    contains(&said.err, &["that old clients write was noticed", "quiet for 60 s"]);
     assert_eq!(shop.lab.sql("SELECT state FROM serin.migration"), "dual");
     // Somebody answers for it.
     let said = shop.contract(&["--backup", "nightly of 3 May", "--override", "that was me"]);

@@ -93,7 +93,7 @@ fn what_a_way_back_put_aside_is_listed_and_goes_after_its_time() {
     contains(
         &said.out,
         &[
-            "a: 1 row of users put aside in serin.salvage_1_0; given back when it starts again",
+            "a: 1 row of users put aside in serin.salvage_1_0; given back when it starts again as it was",
             "b: 1 row of users put aside in serin.salvage_2_0; `serin migrate clean` drops it",
         ],
     );
