@@ -57,8 +57,16 @@ pub(super) struct Ease {
     state: State,
     /// Time since the share changed, ms.
     since_ms: f64,
-    /// The 99th percentile without it, ms, and how long ago that was seen, ms.
-    alone: Option<(f64, f64)>,
+    alone: Option<Alone>,
+}
+
+/// How the service fares without it.
+#[derive(Debug, Clone, Copy)]
+struct Alone {
+    p99_ms: f64,
+    error_rate: f64,
+    /// How long ago that was seen, ms.
+    ago_ms: f64,
 }
 
 /// What it does, each with the time it has done so, ms.
@@ -87,8 +95,8 @@ impl Ease {
     /// So much time has passed, ms.
     pub fn passed(&mut self, ms: f64) {
         self.since_ms += ms;
-        if let Some((_, ago)) = &mut self.alone {
-            *ago += ms;
+        if let Some(alone) = &mut self.alone {
+            alone.ago_ms += ms;
         }
         match &mut self.state {
             State::Works => {}
@@ -106,6 +114,10 @@ impl Ease {
                 self.state = State::Works;
             }
             State::Held(time) if time >= HELD_MS => self.learn(health),
+            _ if is_new(health) && self.alone.is_none() => {
+                self.state = State::Rests(0.0);
+                return Some(self.hold(RESTS));
+            }
             _ => {}
         }
         if self.is_held(health) {
@@ -130,24 +142,28 @@ impl Ease {
 
     /// How it is without the backfill, as seen now.
     fn learn(&mut self, health: Health) {
-        let now = health.p99_ms;
-        let known = self.alone.map_or(now, |(ms, _)| ms + (now - ms) * LATEST);
-        self.alone = (now > health.usual_p99_ms).then_some((known, 0.0));
+        let (now, before) = (health.p99_ms, self.alone.map(|alone| alone.p99_ms));
+        let p99_ms = before.map_or(now, |before| before + (now - before) * LATEST);
+        let alone = Alone { p99_ms, error_rate: health.error_rate, ago_ms: 0.0 };
+        self.alone = (now > health.usual_p99_ms).then_some(alone);
     }
 
-    /// What is usual, ms: as before the migration, or as it is now without the backfill.
-    fn usual_ms(&self, health: Health) -> f64 {
-        self.alone.map_or(health.usual_p99_ms, |(ms, _)| ms.max(health.usual_p99_ms))
+    /// What is usual, as a 99th percentile in ms and a share of failures: as before the migration,
+    /// or where it is slower now by itself, as it is now. Failures are held against what was before,
+    /// where that is known.
+    fn usual(&self, health: Health) -> (f64, f64) {
+        match self.alone {
+            None => (health.usual_p99_ms, health.usual_error_rate),
+            Some(alone) if is_new(health) => (alone.p99_ms, alone.error_rate),
+            Some(alone) => (alone.p99_ms.max(health.usual_p99_ms), health.usual_error_rate),
+        }
     }
 
-    /// The share of its margin, at least `noise` ms, that the service has used up. Failures are
-    /// always held against what was before the migration.
+    /// The share of its margin, at least `noise` ms, that the service has used up.
     fn used(&self, health: Health, noise: f64) -> f64 {
-        let usual = self.usual_ms(health);
-        let margin = (usual * (self.factor - 1.0)).max(noise);
-        let is_known = health.usual_p99_ms > 0.0;
-        let slow = if is_known { (health.p99_ms - usual) / margin } else { 0.0 };
-        let more = (health.error_rate - health.usual_error_rate) / MORE_ERRORS;
+        let (usual_ms, usual_errors) = self.usual(health);
+        let slow = (health.p99_ms - usual_ms) / (usual_ms * (self.factor - 1.0)).max(noise);
+        let more = (health.error_rate - usual_errors) / MORE_ERRORS;
         slow.max(more).max(0.0)
     }
 
@@ -182,8 +198,13 @@ impl Ease {
     /// in the last rest is old.
     fn has_to_look(&self) -> bool {
         let doubts = matches!(self.state, State::Doubts(time) if time >= DOUBT_MS);
-        doubts || self.alone.is_some_and(|(_, ago)| ago >= KNOWN_MS)
+        doubts || self.alone.is_some_and(|alone| alone.ago_ms >= KNOWN_MS)
     }
+}
+
+/// Nobody knows how it was before the migration: the one who watches has just begun.
+fn is_new(health: Health) -> bool {
+    health.usual_p99_ms <= 0.0
 }
 
 #[cfg(test)]
@@ -264,6 +285,25 @@ mod tests {
         let (held, shares) = play(&mut ease, 60_000, |_| 300.0);
         assert!(held < 15_000, "{held}");
         between(&shares, 0.05, 1.0);
+    }
+
+    #[test]
+    fn who_does_not_know_what_is_usual_looks_first() {
+        let mut ease = Ease::new(1.3);
+        let now = Health { error_rate: 0.05, ..slow(80.0, 0.0).unwrap() };
+        let mut held = 0;
+        while ease.look(Some(now)).is_some() {
+            held += 250;
+        }
+        assert_eq!(held, 7_000);
+        ease.passed(500.0);
+        assert_eq!(ease.look(Some(now)), None, "its failures are its own");
+        assert!(ease.share() > LEAST);
+        let slower = Health { p99_ms: 120.0, ..now };
+        assert_eq!(ease.look(Some(slower)), None);
+        assert_eq!(ease.look(Some(Health { p99_ms: 150.0, ..now })), Some(TROUBLE));
+        let mut ease = Ease::new(1.3);
+        assert_eq!((ease.look(None), ease.share().to_string()), (None, "1".into()));
     }
 
     #[test]
