@@ -131,6 +131,7 @@ mod tests {
             after: Millis(0),
             by_hand: true,
             retry_at: None,
+            doubt: None,
         }
     }
 
