@@ -31,11 +31,11 @@ fn locks(part: &PhasedMigration, statements: &[&Traced]) -> Vec<Finding> {
         if mode.blocks_reads() && !part.requires_lock {
             let message = format!("{what}, but `requires_lock` is false");
             let hint = "say `requires_lock: true` if nobody needs the table then, or do it without";
-            findings.push(finding("lock-not-declared", message).hint(hint));
+            findings.push(finding("lock-not-declared", message).of(&traced.sql).hint(hint));
         } else if !mode.blocks_reads() && !part.affects_writes {
             let message = format!("{what}, but `affects_writes` is false");
             let hint = "say `affects_writes: true`, or do it CONCURRENTLY or NOT VALID";
-            findings.push(finding("writes-not-declared", message).hint(hint));
+            findings.push(finding("writes-not-declared", message).of(&traced.sql).hint(hint));
         }
     }
     findings

@@ -79,6 +79,12 @@ impl Finding {
         Self { path: path.into(), ..self }
     }
 
+    /// In a statement.
+    #[must_use]
+    pub(crate) fn of(self, sql: &str) -> Self {
+        Self { sql: Some(sql.to_owned()), ..self }
+    }
+
     /// At bytes of `text`.
     #[must_use]
     pub(crate) fn at(self, text: &str, span: &Range<usize>) -> Self {

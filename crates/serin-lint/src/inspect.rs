@@ -1,5 +1,6 @@
 //! Everything that can be known of a plan before it runs on a database.
 
+use crate::locate::locate;
 use crate::own::finding;
 use crate::session::said;
 use crate::weigh::short;
@@ -66,6 +67,7 @@ pub async fn inspect(
         heavy.into_iter().filter(|finding| set.is_none() || finding.rule == "fails-on-copy"),
     );
     seen.findings.extend(declared);
+    locate(&mut seen.findings, &plan.migration, set);
     Ok(seen)
 }
 
@@ -80,7 +82,7 @@ async fn on_copy(copy: &Copy, plan: &Plan, seen: &mut Inspection) -> Result<(), 
     if let Some((step, sql, said)) = &rehearsal.failure {
         let message = format!("`{}` of `{step}` fails when it is run again: {said}", short(sql));
         let hint = "let the way back say IF EXISTS, so that it can be run at any time";
-        seen.findings.push(finding("not-repeatable", message).hint(hint));
+        seen.findings.push(finding("not-repeatable", message).of(sql).hint(hint));
         return Ok(());
     }
     if !rehearsal.left.is_empty() {

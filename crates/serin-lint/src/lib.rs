@@ -20,6 +20,7 @@ mod facts;
 mod finding;
 mod inspect;
 mod lint;
+mod locate;
 mod lock;
 mod operations;
 mod own;

@@ -78,7 +78,7 @@ fn under_lock(traced: &Traced, time: Option<Duration>) -> Option<Finding> {
     } else {
         "do it NOT VALID and validate later, or CONCURRENTLY, in a part of its own"
     };
-    let found = finding(rule, message).hint(hint);
+    let found = finding(rule, message).of(&traced.sql).hint(hint);
     Some(match time {
         Some(time) if time < SHORT => Finding { severity: Severity::Info, ..found },
         Some(time) if time >= Duration::from_secs(1) => {
@@ -90,7 +90,7 @@ fn under_lock(traced: &Traced, time: Option<Duration>) -> Option<Finding> {
 
 fn fails((step, sql, said): &(String, String, String)) -> Finding {
     let message = format!("`{}` of the step `{step}` fails when it is tried: {said}", short(sql));
-    finding("fails-on-copy", message).hint("correct it; nothing after it was looked at")
+    finding("fails-on-copy", message).of(sql).hint("correct it; nothing after it was looked at")
 }
 
 /// A statement on one line, cut.

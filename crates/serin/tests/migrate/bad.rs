@@ -124,3 +124,40 @@ fn only_what_pgroll_knows_is_exported() {
     );
     assert_eq!(alone(&["export", "--pgroll", &phased]).code, Some(2));
 }
+
+#[test]
+fn what_fails_when_it_is_tried_is_told_at_its_line() {
+    let Some(lab) = Lab::new(USERS) else { return };
+    let phased = "\
+-- serin:migration version=1 name=a phase=expand
+-- serin:up
+ALTER TABLE users ADD COLUMN more text;
+-- serin:down
+ALTER TABLE users DROP COLUMN IF EXISTS more;
+-- serin:migration version=2 name=b phase=expand
+-- serin:up
+SET LOCAL work_mem = '4MB';
+ALTER TABLE users ADD COLUMN other nonsense;
+-- serin:down
+ALTER TABLE users DROP COLUMN IF EXISTS other;
+";
+    let block = "\
+operations:
+  - sql:
+      up: |
+        -- What follows writes the table anew.
+        ALTER TABLE users ALTER COLUMN total TYPE bigint;
+      down: ALTER TABLE users ALTER COLUMN total TYPE integer
+";
+    for (name, text, rule, at) in [
+        ("a.sql", phased, "fails-on-copy", "a.sql:9"),
+        ("b.yaml", block, "rewrite-under-lock", "b.yaml:2:5"),
+        ("b.yaml", block, "changing-column-type", "b.yaml:5"),
+    ] {
+        lab.write(name, text);
+        let told = document(&lab.on(&["lint", "--json"], &lab.path().join(name)));
+        let findings = told["files"][0]["findings"].as_array().unwrap();
+        let found = findings.iter().find(|one| one["rule"] == rule).unwrap();
+        assert!(found["at"].as_str().unwrap().ends_with(at), "{at}: {found}");
+    }
+}
