@@ -194,9 +194,12 @@ fn is_destructive(kept: &Kept) -> bool {
     if kept.plan.is_phased() && kept.plan.contract.iter().any(takes_away) {
         return true;
     }
+    // A column that became another held more than the new one, for all that is known.
+    if kept.plan.syncs.iter().any(|sync| !sync.down.is_empty()) {
+        return true;
+    }
     kept.plan.migration.operations.iter().any(|operation| match operation {
         Operation::DropColumn { .. } | Operation::DropTable { .. } => true,
-        Operation::AlterColumn(alter) => alter.data_type.is_some(),
         Operation::Sql(sql) => sql.on_complete,
         _ => false,
     })

@@ -126,6 +126,22 @@ fn what_a_rollout_began_is_not_ended_past_its_server() {
 }
 
 #[test]
+fn a_backup_is_asked_for_before_the_values_of_a_changed_column_go() {
+    let Some(lab) =
+        Lab::new("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, -5)")
+    else {
+        return;
+    };
+    let runner = lab.runner();
+    let operations = json!([{"alter_column": {"table": "t", "column": "n", "up": "greatest(n, 0)",
+        "down": "n", "check": {"name": "c", "constraint": "n >= 0"}}}]);
+    assert_eq!(start(&runner, &migration(&operations)), State::Dual);
+    let told = block(runner.contract(&Say::default())).unwrap_err().to_string();
+    assert!(told.contains("name the backup there is"), "{told}");
+    assert_eq!(block(runner.contract(&sure())).unwrap().state, State::Done);
+}
+
+#[test]
 fn a_key_grows_with_everything_that_hangs_on_it() {
     let Some(lab) = Lab::new(
         "CREATE TABLE kits (id serial PRIMARY KEY, name text); \
