@@ -216,16 +216,24 @@ fn masked(line: &str) -> String {
 fn without_passwords(line: &str) -> String {
     let mut text = line.to_owned();
     for (at, _) in line.match_indices("://") {
-        let rest = &line[at + 3..];
-        let end =
-            rest.find(|c: char| c.is_whitespace() || "\"'/".contains(c)).unwrap_or(rest.len());
-        let spot = rest[..end].rfind('@').zip(rest[..end].find(':')).filter(|(to, from)| from < to);
-        if let Some((to, from)) = spot {
+        if let Some((from, to)) = password(&line[at + 3..]) {
             let place = at + 3 + from + 1..at + 3 + to;
             text.replace_range(place.clone(), &"*".repeat(place.len()));
         }
     }
     text
+}
+
+/// Where a password stands in what follows `://`: from the first `:` to the last `@`. Nothing says
+/// where one with an unescaped `/` ends, so what may be one is as long as it can be; a port is none.
+fn password(rest: &str) -> Option<(usize, usize)> {
+    let end = rest.find(|c: char| c.is_whitespace() || "\"'".contains(c)).unwrap_or(rest.len());
+    let rest = &rest[..end];
+    let host = rest.find('/').unwrap_or(rest.len());
+    let from = rest.find(':').filter(|from| *from < host)?;
+    let is_port = rest[from + 1..host].bytes().all(|byte| byte.is_ascii_digit());
+    let to = if is_port { None } else { rest.rfind('@') };
+    to.filter(|to| from < *to).map(|to| (from, to))
 }
 
 /// Where the value after a key's colon stands; empty for a map, whose keys are no secrets.

@@ -82,6 +82,15 @@ fn secrets_of_the_file_are_not_drawn() {
     let address = "database: { url: postgres://ann:hunter2@db/shop }\n";
     let address = self::drawn(&SERVICE.replace("  traffic", &format!("  {address}  traffic")));
     assert!(address.contains("postgres://ann:*******@db/shop"), "{address}");
+    for (written, shown) in [
+        ("postgres://ann:hun/ter2@db/shop", "postgres://ann:********@db/shop"),
+        ("postgres://ann:hun?ter2@db", "postgres://ann:********@db"),
+        ("postgres://db:5432/shop?options=a@b", "postgres://db:5432/shop?options=a@b"),
+        ("postgres://db/a:b@c", "postgres://db/a:b@c"),
+    ] {
+        let address = self::drawn(&format!("database: {{ url: {written} }}\n"));
+        assert!(address.contains(shown), "{address}");
+    }
     let broken = "env: { DB_PASSWORD: \"hunter2 }\n";
     assert!(!self::drawn(broken).contains("hunter2"));
     let json = serde_json::to_string(&problems(&text)).unwrap();
