@@ -3,6 +3,7 @@
 use super::world::Facts;
 use super::{FIRST, LONGEST, work};
 use serin_core::{Doubt, MigrationNews, MigrationOrder};
+use serin_migrate::Error;
 
 /// Rows of each table, about, that one look compares.
 const ROWS: u32 = 10_000;
@@ -12,6 +13,11 @@ const FAILURES: u32 = 3;
 
 /// Looks in a row that must find nothing after one that did: each looks at other rows.
 const CLEAN: u32 = 10;
+
+/// Said where the database knows nothing of two shapes.
+const ENDED: &str = "the database has no migration with both shapes any more: somebody ended it past \
+     this server; `serin migrate history` with its address tells who, and a deploy or `contract` of \
+     the service goes on from there";
 
 /// What a look found; why there was none.
 type Look = Result<Option<Doubt>, String>;
@@ -73,6 +79,7 @@ async fn look(order: &MigrationOrder, facts: &Facts) -> Look {
     match runner.drift(ROWS).await {
         Ok(drift) if drift.is_none() => Ok(None),
         Ok(drift) => Ok(Some(Doubt::Apart { what: drift.to_string() })),
+        Err(Error::None(_)) => Err(ENDED.into()),
         // A value that cannot be worked out again is no sign of anything.
         Err(error) if error.is_own_fault() => Ok(None),
         Err(error) => Err(error.to_string()),

@@ -186,6 +186,10 @@ pub struct GoArgs {
     /// The backup there is, or why none is needed
     #[arg(long, value_name = "TEXT")]
     pub backup: Option<String>,
+    /// Clients of the version that goes: how their application_name begins, as in pg_stat_activity.
+    /// Refused while one is connected
+    #[arg(long = "app", value_name = "NAME")]
+    pub applications: Vec<String>,
     /// Changes that somebody else made to the tables are accepted as they are
     #[arg(long)]
     pub accept_foreign: bool,

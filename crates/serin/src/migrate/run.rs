@@ -151,7 +151,7 @@ pub async fn resume(printer: &Printer, args: ResumeArgs) -> Result<Exit, Failure
 
 /// `serin migrate contract`.
 pub async fn contract(printer: &Printer, args: GoArgs) -> Result<Exit, Failure> {
-    let named = args.target.named()?;
+    let named = args.target.used_by(&args.applications)?;
     let say = said(&args);
     let work = Box::pin(named.runner.contract(&say));
     let result = follow(printer, &named.runner, &args.stay, work).await?;
@@ -160,7 +160,7 @@ pub async fn contract(printer: &Printer, args: GoArgs) -> Result<Exit, Failure> 
 
 /// `serin migrate rollback`.
 pub async fn rollback(printer: &Printer, args: GoArgs) -> Result<Exit, Failure> {
-    let named = args.target.named()?;
+    let named = args.target.used_by(&args.applications)?;
     let say = said(&args);
     let work = Box::pin(named.runner.revert(&say));
     let result = follow(printer, &named.runner, &args.stay, work).await?;

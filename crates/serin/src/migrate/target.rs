@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::who::actor;
 use serin_connect::{Address, Environment};
-use serin_migrate::{Alone, Database, Error, Ident, Runner};
+use serin_migrate::{Alone, Database, Error, Ident, Runner, World};
 use std::sync::Arc;
 
 /// Where the address is looked for, in this order.
@@ -41,9 +41,32 @@ impl Target {
 
     /// The database that was named.
     pub fn named(&self) -> Result<Named, Failure> {
+        self.used_by(&[])
+    }
+
+    /// The same, where these applications use what is to go.
+    pub fn used_by(&self, applications: &[String]) -> Result<Named, Failure> {
+        let world: Arc<dyn World> = match applications {
+            [] => Arc::new(Alone),
+            names => Arc::new(Applications(names.to_vec())),
+        };
         let address = self.address()?.ok_or_else(unnamed)?;
         let database = Database::at(&address, self.schema()?);
-        Ok(Named { address, runner: Runner::new(database, Arc::new(Alone), actor()) })
+        Ok(Named { address, runner: Runner::new(database, world, actor()) })
+    }
+}
+
+/// Beginnings of the names under which clients of the version that goes are connected: of the old
+/// one at a contract, of the new one on a way back.
+struct Applications(Vec<String>);
+
+impl World for Applications {
+    fn old_applications(&self) -> Vec<String> {
+        self.0.clone()
+    }
+
+    fn new_applications(&self) -> Vec<String> {
+        self.0.clone()
     }
 }
 

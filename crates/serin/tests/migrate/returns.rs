@@ -9,6 +9,7 @@ fn reader(lab: &Lab) -> Child {
     let mut psql = Command::new(lab.cluster.client("psql"));
     let sql = "BEGIN; SELECT count(*) FROM users; SELECT pg_sleep(3600)";
     psql.args(["-X", "-q", "-d", &lab.cluster.url(&lab.database), "-c", sql]);
+    psql.env("PGAPPNAME", "shop/v1/7");
     let child = psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     until(
         lab,
@@ -59,6 +60,25 @@ fn a_contract_in_another_terminal_is_ended_by_a_way_back() {
     let said = lab.migrate(&["rollback"]);
     assert_eq!(said.code, Some(6), "{said:?}");
     contains(&said.err, &["it is done: the old shape is gone", "_serin_gone_"]);
+}
+
+#[test]
+fn applications_that_are_named_have_to_be_gone() {
+    let Some(lab) = Lab::new(USERS) else { return };
+    lab.write("01_total.yaml", TOTAL);
+    assert_eq!(lab.on(&["start", "--no-trace"], &lab.path()).code, Some(0));
+    let reader = reader(&lab);
+    let contract =
+        ["contract", "--backup", "none: a test", "--app", "shop/v0/", "--app", "shop/v1/"];
+    let said = lab.migrate(&contract);
+    assert_eq!(said.code, Some(6), "{said:?}");
+    contains(&said.err, &["clients of the old version are connected (shop/v1/7): end them first"]);
+    let said = lab.migrate(&["rollback", "--app", "shop/v1/"]);
+    assert_eq!(said.code, Some(6), "{said:?}");
+    contains(&said.err, &["clients of the new version are connected (shop/v1/7): end them first"]);
+    end(&lab, reader);
+    let said = lab.migrate(&contract);
+    assert_eq!(said.code, Some(0), "{said:?}");
 }
 
 const ADD: &str = "\

@@ -38,8 +38,8 @@ pub(crate) async fn may_go(
         };
         match throttle.look(&now) {
             Verdict::Go(size) => {
-                if has_waited {
-                    session.waits(kept.id, None).await?;
+                if throttle.has_news() || has_waited {
+                    session.waits(kept.id, throttle.gives_way().as_deref()).await?;
                 }
                 return Ok(size);
             }

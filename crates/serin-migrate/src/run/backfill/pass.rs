@@ -18,8 +18,8 @@ const WATCH: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(50);
 const FRESH: Duration = Duration::from_millis(100);
 
-/// Batches of which the rate is an average.
-const SMOOTH: f64 = 0.1;
+/// Time of which the rate is an average, s.
+const SMOOTH: f64 = 10.0;
 
 /// A pass under way.
 struct Pass<'a> {
@@ -65,6 +65,9 @@ pub(crate) async fn run(
         if next.is_last && pass.cursor.as_ref() == Some(&next.range.to) {
             break;
         }
+    }
+    if pass.throttle.gives_way().is_some() {
+        session.waits(kept.id, None).await?;
     }
     let finished = format!(
         "UPDATE serin.progress SET finished = true, rows_done = rows_total \
@@ -233,11 +236,7 @@ impl Pass<'_> {
         let rest = self.throttle.took(done.ms, done.rows_ms, done.waiters);
         tokio::time::sleep(Duration::from_millis(rest)).await;
         let rows = if next.is_last { done.changed } else { next.rows };
-        let now = rows as f64 / began.elapsed().as_secs_f64().max(1e-6);
-        self.rate = match self.rate {
-            0.0 => now,
-            rate => rate + (now - rate) * SMOOTH,
-        };
+        self.rate = averaged(self.rate, rows as f64, began.elapsed().as_secs_f64().max(1e-6));
     }
 
     async fn pass_over(
@@ -255,7 +254,30 @@ impl Pass<'_> {
     }
 }
 
+/// The rate after so many rows in so many seconds: what took longer counts more.
+fn averaged(before: f64, rows: f64, seconds: f64) -> f64 {
+    let now = rows / seconds;
+    if before == 0.0 { now } else { before + (now - before) * (1.0 - (-seconds / SMOOTH).exp()) }
+}
+
 /// A value that cannot be worked out, or breaks a rule.
 pub(crate) fn is_about_data(error: &Error) -> bool {
     error.code().is_some_and(|code| ["22", "23", "P0"].contains(&code.get(..2).unwrap_or("")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::averaged;
+
+    #[test]
+    fn the_rate_is_that_of_the_last_seconds_however_long_batches_are() {
+        let after = |rows: f64, seconds: f64| {
+            let batches = (30.0 / seconds) as usize;
+            (0..batches).fold(16_000.0, |rate, _| averaged(rate, rows, seconds))
+        };
+        for (rows, seconds) in [(30.0, 0.03), (500.0, 0.5), (2_000.0, 2.0)] {
+            assert!((1_000.0..1_900.0).contains(&after(rows, seconds)), "{seconds}");
+        }
+        assert!((averaged(0.0, 500.0, 0.25) - 2_000.0).abs() < 1e-9);
+    }
 }

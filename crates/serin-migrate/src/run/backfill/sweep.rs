@@ -60,6 +60,9 @@ pub(crate) async fn run(
             Err(error) => sweep.failed(session, kept, error).await?,
         }
     }
+    if sweep.throttle.gives_way().is_some() {
+        session.waits(kept.id, None).await?;
+    }
     if sweep.told.is_empty() {
         return Ok(());
     }

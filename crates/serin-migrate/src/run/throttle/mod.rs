@@ -131,6 +131,8 @@ pub struct Throttle {
     ease: Ease,
     /// Which limit it waits for, by its place.
     held: Option<usize>,
+    /// How often what it does was halved, when that was last asked.
+    told: u32,
 }
 
 impl Throttle {
@@ -139,12 +141,32 @@ impl Throttle {
         let is_growing_fast = size.is_none();
         let size = size.unwrap_or(FIRST).clamp(1, MOST);
         let (duty, ease) = (limits.duty, Ease::new(limits.p99_factor));
-        Self { limits, size, is_growing_fast, duty, ease, held: None }
+        Self { limits, size, is_growing_fast, duty, ease, held: None, told: 0 }
     }
 
     /// Rows of the next batch.
     pub fn size(&self) -> u32 {
         self.size
+    }
+
+    /// Whether it gives way to the service by another measure than when this was last asked.
+    pub fn has_news(&mut self) -> bool {
+        let halved = self.halved();
+        std::mem::replace(&mut self.told, halved) != halved
+    }
+
+    /// How it gives way to the service, in a sentence; `None` when it does not.
+    pub fn gives_way(&self) -> Option<String> {
+        let percent = 100.0 / f64::from(1_u32 << self.halved());
+        let digits = usize::from(percent < 1.0);
+        let text =
+            || format!("the service comes first: it does {percent:.digits$} % of what it may");
+        (self.halved() > 0).then(text)
+    }
+
+    /// How often what it does is halved for the service.
+    fn halved(&self) -> u32 {
+        (1.0 / self.ease.share()).log2().round() as u32
     }
 
     /// What to do with what is seen.
@@ -390,6 +412,25 @@ mod tests {
         assert!((0.24..0.26).contains(&shares[400]), "{shares:?}");
         // Batches of 20 ms were too long while it had a sixteenth of its duty.
         assert_eq!(throttle.size(), LEAST);
+    }
+
+    #[test]
+    fn how_it_gives_way_is_told_when_it_changes() {
+        let mut throttle = throttle();
+        assert!(!throttle.has_news() && throttle.gives_way().is_none());
+        let health =
+            Health { p99_ms: 100.0, usual_p99_ms: 100.0, error_rate: 0.0, usual_error_rate: 0.0 };
+        let mut told = Vec::new();
+        for _ in 0..400 {
+            throttle.look(&Signals { health: Some(health), ..Signals::default() });
+            throttle.took(20.0, 20.0, 0);
+            if throttle.has_news() {
+                told.extend(throttle.gives_way());
+            }
+        }
+        assert_eq!(told[0], "the service comes first: it does 0.4 % of what it may");
+        assert_eq!(told.last().unwrap(), "the service comes first: it does 50 % of what it may");
+        assert_eq!((told.len(), throttle.gives_way()), (8, None));
     }
 
     #[test]
