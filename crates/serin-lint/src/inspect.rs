@@ -71,6 +71,12 @@ pub async fn inspect(
     Ok(seen)
 }
 
+fn one_way(path: String) -> Finding {
+    let message = "this SQL has no `down`: a rollback leaves behind what it did";
+    let hint = "say `down` where that matters";
+    finding("no-way-back", message).hint(hint).path(path)
+}
+
 async fn on_copy(copy: &Copy, plan: &Plan, seen: &mut Inspection) -> Result<(), CopyError> {
     let asked = |error: tokio_postgres::Error| CopyError::Connect(said(&error));
     let session = copy.session().await?;
@@ -79,6 +85,7 @@ async fn on_copy(copy: &Copy, plan: &Plan, seen: &mut Inspection) -> Result<(), 
     seen.speed = Some(Speed::measure(&session).await.map_err(asked)?);
     let rehearsal = rehearse(&session, plan).await.map_err(asked)?;
     seen.trace = rehearsal.forward;
+    seen.findings.extend(plan.without_way_back().into_iter().map(one_way));
     if let Some((step, sql, said)) = &rehearsal.failure {
         let message = format!("`{}` of `{step}` fails when it is run again: {said}", short(sql));
         let hint = "let the way back say IF EXISTS, so that it can be run at any time";

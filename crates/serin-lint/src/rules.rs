@@ -25,6 +25,7 @@ pub(crate) const OWN: &[(&str, Severity)] = &[
     ("writes-not-declared", Block),
     ("longer-than-declared", Warn),
     ("not-repeatable", Block),
+    ("no-way-back", Info),
     ("fails-on-copy", Block),
     ("long-lock", Warn),
     ("rewrite-under-lock", Block),

@@ -91,7 +91,8 @@ pub struct Rehearsal {
     pub failure: Option<(String, String, String)>,
 }
 
-/// Rehearses a plan on a copy, which is then as after `forward`.
+/// Rehearses a plan on a copy, which is then as after `forward`. SQL of an operation that has no way
+/// back is only run forward; one that has is not taken back twice.
 ///
 /// # Errors
 /// When the server does not answer.
@@ -102,7 +103,10 @@ pub async fn rehearse(client: &Client, plan: &Plan) -> Result<Rehearsal, tokio_p
     if rehearsal.forward.failure.is_some() {
         return Ok(rehearsal);
     }
-    for steps in [&plan.back, &plan.back] {
+    if !plan.without_way_back().is_empty() {
+        return Ok(rehearsal);
+    }
+    for steps in [&plan.back, &plan.back_again()] {
         rehearsal.failure = trace(client, steps, Where::Copy).await?.failure;
         if rehearsal.failure.is_some() {
             return Ok(rehearsal);
@@ -133,8 +137,16 @@ fn values_that_stay(plan: &Plan) -> BTreeSet<String> {
     added.map(line).collect()
 }
 
-/// Everything that a schema consists of, a line each.
+/// Everything that a schema consists of, a line each. The server writes a name with its schema where
+/// the search path does not lead to it, so the path is always the same.
 async fn fingerprint(client: &Client) -> Result<BTreeSet<String>, tokio_postgres::Error> {
+    client.batch_execute("BEGIN; SET LOCAL search_path = ''").await?;
+    let lines = lines_of_all(client).await;
+    client.batch_execute("ROLLBACK").await?;
+    lines
+}
+
+async fn lines_of_all(client: &Client) -> Result<BTreeSet<String>, tokio_postgres::Error> {
     let query = "\
         WITH own AS (SELECT oid, nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%' \
                      AND nspname NOT IN ('information_schema', 'serin')) \

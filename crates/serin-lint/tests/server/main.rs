@@ -5,12 +5,15 @@
 use serde_json::{Value, json};
 use serin_connect::Address;
 use serin_lint::{
-    Copy, LockMode, Sizes, Speed, Trace, Where, against_declared, clear, lint_phased, rehearse,
-    trace, weigh,
+    Copy, LockMode, Sizes, Speed, Trace, Where, against_declared, clear, inspect, lint_phased,
+    rehearse, trace, weigh,
 };
-use serin_migrate::{Action, Ident, PhasedSet, Plan, Stage, Step, phased, phased_plan};
+use serin_migrate::{
+    Action, Alone, Database, Ident, PhasedSet, Plan, Runner, Stage, Step, phased, phased_plan,
+};
 use serin_postgres::{Cluster, shared};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use tokio_postgres::{Client, NoTls};
 
 const SCHEMA: &str = "\
@@ -133,13 +136,19 @@ async fn set(client: &Client, document: &Value) -> (PhasedSet, Plan) {
     (set, plan)
 }
 
+fn has_dump(cluster: &Cluster) -> bool {
+    let has = cluster.client("pg_dump").is_file()
+        || std::process::Command::new("pg_dump").arg("-V").output().is_ok();
+    if !has {
+        eprintln!("SKIPPED: no pg_dump");
+    }
+    has
+}
+
 #[tokio::test]
 async fn a_copy_has_the_schema_and_goes_away() {
     let Some((cluster, url, client)) = database().await else { return };
-    if !cluster.client("pg_dump").is_file()
-        && std::process::Command::new("pg_dump").arg("-V").output().is_err()
-    {
-        eprintln!("SKIPPED: no pg_dump");
+    if !has_dump(cluster) {
         return;
     }
     let copy = Copy::make(&Address::parse(&url).unwrap()).await.unwrap();
@@ -192,6 +201,65 @@ async fn a_way_back_that_leaves_something_is_found() {
             .await;
     let failure = rehearse(&client, &plan).await.unwrap().failure.unwrap();
     assert!(failure.1.contains("DROP COLUMN d"), "taking back twice: {failure:?}");
+}
+
+async fn planned(url: &str, name: &str, operations: &Value) -> Plan {
+    let written = serin_migrate::migration(name, &json!({ "operations": operations })).unwrap();
+    let database = Database::new(url, Ident::new("public").unwrap()).unwrap();
+    Runner::new(database, Arc::new(Alone), "test").plan(&written).await.unwrap()
+}
+
+#[tokio::test]
+async fn sql_of_an_operation_is_taken_back_once() {
+    let Some((_, url, client)) = database().await else { return };
+    let (up, down) = ("CREATE TABLE plain (id int)", "DROP TABLE plain");
+    let plan = planned(&url, "01", &json!([{"sql": {"up": up, "down": down}}])).await;
+    assert_eq!(plan.without_way_back(), Vec::<String>::new());
+    let rehearsal = rehearse(&client, &plan).await.unwrap();
+    assert_eq!((rehearsal.left, rehearsal.failure), (Vec::new(), None));
+    assert!(client.execute("SELECT FROM plain", &[]).await.is_ok(), "as after forward");
+    // A way back that is none is still found.
+    let made = "CREATE TABLE IF NOT EXISTS b (id int)";
+    let plan = planned(&url, "02", &json!([{"sql": {"up": made, "down": "SELECT 1"}}])).await;
+    let left = rehearse(&client, &plan).await.unwrap().left;
+    assert_eq!(left, ["left behind: column public.b.id integer"]);
+    let plan = planned(&url, "03", &json!([{"sql": {"up": "CREATE TABLE c (id int)"}}])).await;
+    assert_eq!(plan.without_way_back(), ["operations[0].sql"]);
+    let rehearsal = rehearse(&client, &plan).await.unwrap();
+    assert_eq!((rehearsal.left, rehearsal.failure), (Vec::new(), None));
+}
+
+#[tokio::test]
+async fn sql_without_a_way_back_only_informs() {
+    let Some((cluster, url, client)) = database().await else { return };
+    if !has_dump(cluster) {
+        return;
+    }
+    let plan = planned(&url, "04", &json!([{"sql": {"up": "CREATE TABLE c (id int)"}}])).await;
+    let address = Address::parse(&url).unwrap();
+    let seen = inspect(&address, &client, &plan, None, Vec::new(), Where::Copy).await.unwrap();
+    let found: Vec<(&str, &str, bool)> =
+        seen.findings.iter().map(|f| (f.rule.as_str(), f.path.as_str(), f.blocks())).collect();
+    assert_eq!(found, [("no-way-back", "operations[0].sql", false)]);
+}
+
+#[tokio::test]
+async fn a_search_path_that_is_changed_changes_nothing() {
+    let Some((_, url, client)) = database().await else { return };
+    let path = "SET search_path = pg_catalog";
+    let plan = planned(&url, "05", &json!([{"sql": {"up": path, "down": "SELECT 1"}}])).await;
+    let rehearsal = rehearse(&client, &plan).await.unwrap();
+    assert_eq!((rehearsal.left, rehearsal.failure), (Vec::new(), None));
+    let row = client.query_one("SHOW search_path", &[]).await.unwrap();
+    assert_ne!(row.get::<_, String>(0), "pg_catalog");
+    let (_, plan) = set(
+        &client,
+        &json!({"migrations": [{"version": "1", "name": "a",
+        "phase": "expand", "up_sql": path, "down_sql": "SELECT 1"}]}),
+    )
+    .await;
+    let rehearsal = rehearse(&client, &plan).await.unwrap();
+    assert_eq!((rehearsal.left, rehearsal.failure), (Vec::new(), None));
 }
 
 #[tokio::test]

@@ -36,8 +36,12 @@ pub fn steps(context: &Context<'_>) -> Vec<Step> {
     steps.extend(extra::drop_enums(context));
     let down = context.shape.sql.iter().filter(|sql| !sql.on_complete);
     for sql in down.filter_map(|sql| sql.down.clone()) {
-        let title = "run SQL of the migration that takes it back";
-        steps.push(transaction(Stage::Revert, title, vec![super::raw(&sql)], vec![]));
+        steps.push(transaction(
+            Stage::Revert,
+            crate::plan::OWN_DOWN,
+            vec![super::raw(&sql)],
+            vec![],
+        ));
     }
     steps
 }

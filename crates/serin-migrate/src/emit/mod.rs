@@ -56,10 +56,16 @@ pub fn plan(shape: &Shape<'_>, migration: &Migration, new_view: Ident) -> Plan {
     }
 }
 
-/// SQL of a migration as one statement, which cannot end the transaction it is run in.
+/// SQL of a migration as one statement, which cannot end the transaction it is run in, nor change
+/// where the statements after it look names up.
 pub fn raw(sql: &str) -> String {
     let text = crate::literal(sql);
-    format!("DO {}", crate::ident::block(&format!("BEGIN EXECUTE {text}; END")))
+    let body = format!(
+        "DECLARE path text := pg_catalog.current_setting('search_path'); BEGIN EXECUTE {text}; \
+         IF pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) path THEN \
+         PERFORM pg_catalog.set_config('search_path', path, false); END IF; END"
+    );
+    format!("DO {}", crate::ident::block(&body))
 }
 
 /// What is worth knowing, with what only the steps show.

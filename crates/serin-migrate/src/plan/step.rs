@@ -1,7 +1,7 @@
 //! Steps of a migration: what is done to the database, in which order, and what takes it back.
 
 use super::{Key, TableSync};
-use crate::{Flaw, Ident, Migration};
+use crate::{Flaw, Ident, Migration, Operation};
 use serde::{Deserialize, Serialize};
 
 /// A migration against one database as it is: all that will be run. Kept in the database when the
@@ -27,7 +27,8 @@ pub struct Plan {
     /// what was hidden.
     pub contract: Vec<Step>,
     /// From anywhere before the swap back to the old shape. Each step can be run whether or not
-    /// what it undoes was ever done.
+    /// what it undoes was ever done, but for the `down` of an operation `sql`, which is as its
+    /// author wrote it and is run once.
     pub back: Vec<Step>,
     /// What is worth knowing and refuses nothing.
     pub warnings: Vec<Flaw>,
@@ -150,6 +151,27 @@ pub struct Fill {
     pub set: String,
     /// Rows it is for, as SQL; all unless said.
     pub filter: Option<String>,
+}
+
+/// What a step is called that runs the `down` of an operation `sql`.
+pub(crate) const OWN_DOWN: &str = "run SQL of the migration that takes it back";
+
+impl Plan {
+    /// The steps of the way back that can be run twice: not the `down` of an operation `sql`. That
+    /// and the note that it is done are one transaction, so that it never is.
+    pub fn back_again(&self) -> Vec<Step> {
+        self.back.iter().filter(|step| step.title != OWN_DOWN).cloned().collect()
+    }
+
+    /// Where SQL of the author stands that is run at the start and says no way back.
+    pub fn without_way_back(&self) -> Vec<String> {
+        let all = self.migration.operations.iter().enumerate();
+        let one_way = all.filter(|(_, operation)| match operation {
+            Operation::Sql(sql) => !sql.on_complete && sql.down.is_none(),
+            _ => false,
+        });
+        one_way.map(|(at, _)| format!("operations[{at}].sql")).collect()
+    }
 }
 
 impl Action {
