@@ -1,7 +1,7 @@
 //! Indexes, built while others write. A partitioned table's are built one partition at a time and
 //! joined at the end.
 
-use super::{Context, transaction};
+use super::{Context, transaction, unique};
 use crate::shape::{RuleKind, Table, hashed};
 use crate::{Action, Ident, Stage, Step};
 
@@ -16,17 +16,14 @@ pub struct Build<'a> {
     pub unique: bool,
     /// It becomes a constraint.
     pub constraint: bool,
-    /// Its columns, as they are now.
-    pub columns: Vec<Ident>,
+    /// Its columns, by their places in the table.
+    pub columns: &'a [usize],
     /// All of it behind the table's name.
     pub tail: String,
 }
 
 /// All indexes of a table that are to be built, unique ones first.
 pub fn builds<'a>(table: &'a Table<'_>) -> Vec<Build<'a>> {
-    let physical = |places: &[usize]| -> Vec<Ident> {
-        places.iter().map(|at| table.columns[*at].physical().clone()).collect()
-    };
     let rules = table.rules.iter().filter_map(|rule| match &rule.kind {
         RuleKind::Unique(unique) => {
             let space = unique.tablespace.as_ref();
@@ -35,7 +32,7 @@ pub fn builds<'a>(table: &'a Table<'_>) -> Vec<Build<'a>> {
                 held: &rule.held,
                 unique: true,
                 constraint: true,
-                columns: physical(&unique.columns),
+                columns: &unique.columns,
                 tail: format!("{}{space}", unique.tail.as_run()),
             })
         }
@@ -45,7 +42,7 @@ pub fn builds<'a>(table: &'a Table<'_>) -> Vec<Build<'a>> {
         held: &index.held,
         unique: index.unique,
         constraint: false,
-        columns: physical(&index.columns),
+        columns: &index.columns,
         tail: index.tail.as_run().to_owned(),
     });
     rules.chain(indexes).collect()
@@ -68,10 +65,11 @@ fn one(context: &Context<'_>, table: &Table<'_>, build: &Build<'_>) -> Vec<Step>
         return vec![transaction(Stage::Verify, title, sql, vec![])];
     }
     if !table.is_partitioned() {
-        return vec![concurrently(context, build, (build.held, &table.physical))];
+        return vec![concurrently(context, table, build, (build.held, &table.physical))];
     }
     let leaves = leaves(context, table, build.held);
-    let built = leaves.iter().map(|(index, leaf)| concurrently(context, build, (index, leaf)));
+    let built =
+        leaves.iter().map(|(index, leaf)| concurrently(context, table, build, (index, leaf)));
     let mut steps: Vec<Step> = built.collect();
     // A constraint joins its parts itself, at the swap.
     if !build.constraint {
@@ -95,14 +93,16 @@ fn create(
 
 fn concurrently(
     context: &Context<'_>,
+    of: &Table<'_>,
     build: &Build<'_>,
     (index, table): (&Ident, &Ident),
 ) -> Step {
+    let same = build.unique && !build.columns.is_empty();
     let action = Action::IndexConcurrently {
         create: create(context, build, "CONCURRENTLY ", (index, table)),
         index: index.clone(),
         table: table.clone(),
-        unique: if build.unique { build.columns.clone() } else { vec![] },
+        same: same.then(|| unique::same(context, of, build.columns, table)),
     };
     Step { stage: Stage::Verify, title: format!("build index {index} of {table}"), action }
 }

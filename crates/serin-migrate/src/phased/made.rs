@@ -193,7 +193,7 @@ impl Made<'_> {
                         create: (*only).to_owned(),
                         index: built.index,
                         table: built.table,
-                        unique: Vec::new(),
+                        same: None,
                     }];
                 }
                 Kind::DropIndex(Some(index)) => {

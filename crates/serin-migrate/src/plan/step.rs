@@ -91,9 +91,11 @@ pub enum Action {
         index: Ident,
         /// The physical table.
         table: Ident,
-        /// Physical columns of a unique index, for telling the rows that stand in its way; empty
-        /// for one that is not unique.
-        unique: Vec<Ident>,
+        /// A query that tells the rows in the way of a unique index as one column of text:
+        /// `users: id=3, id=9: email=same`. `None` for one that is not unique, or is over an
+        /// expression.
+        #[serde(default)]
+        same: Option<String>,
     },
     /// `DROP INDEX CONCURRENTLY IF EXISTS`.
     DropIndexConcurrently {

@@ -4,14 +4,11 @@
 use super::error::{Error, Result};
 use super::session::Session;
 use super::store::{Kept, Part, finish};
-use crate::{Action, Ident, literal};
+use crate::{Action, Ident};
 use std::time::Duration;
 
 /// Time between two looks at how far an index is.
 const WATCH: Duration = Duration::from_millis(250);
-
-/// Rows that are told.
-const TOLD: usize = 10;
 
 /// One such step.
 pub(crate) async fn run(
@@ -22,8 +19,8 @@ pub(crate) async fn run(
     action: &Action,
 ) -> Result<()> {
     match action {
-        Action::IndexConcurrently { create, index, table, unique } => {
-            build(session, kept, create, index, table, unique).await?;
+        Action::IndexConcurrently { create, index, table, same } => {
+            build(session, kept, create, (index, table), same.as_deref()).await?;
         }
         Action::DropIndexConcurrently { index, .. } => drop_index(session, index).await?,
         _ => {}
@@ -36,9 +33,8 @@ async fn build(
     session: &Session<'_>,
     kept: &Kept,
     create: &str,
-    index: &Ident,
-    table: &Ident,
-    unique: &[Ident],
+    (index, table): (&Ident, &Ident),
+    same: Option<&str>,
 ) -> Result<()> {
     match is_valid(session, index).await? {
         Some(true) => return Ok(()),
@@ -59,7 +55,7 @@ async fn build(
         return Err(error);
     }
     drop_index(session, index).await?;
-    let rows = duplicates(session, table, unique).await?;
+    let rows = duplicates(session, same).await?;
     let what = format!("building unique index {index} on {table}");
     Err(Error::Rows {
         what,
@@ -112,31 +108,11 @@ async fn drop_index(session: &Session<'_>, index: &Ident) -> Result<()> {
     dropped.map_err(Error::sql(format!("dropping index {index}")))
 }
 
-/// Values that occur more than once, with how often.
-async fn duplicates(
-    session: &Session<'_>,
-    table: &Ident,
-    columns: &[Ident],
-) -> Result<Vec<String>> {
-    if columns.is_empty() {
+/// Rows in the way of a unique index.
+async fn duplicates(session: &Session<'_>, same: Option<&str>) -> Result<Vec<String>> {
+    let Some(sql) = same else {
         return Ok(vec!["not told: the index is over an expression".into()]);
-    }
-    let names: Vec<String> = columns.iter().map(ToString::to_string).collect();
-    let shown: Vec<String> = columns
-        .iter()
-        .map(|name| {
-            format!("{} || coalesce(left({name}::text, 100), 'NULL')", literal(&format!("{name}=")))
-        })
-        .collect();
-    let all: Vec<String> = names.iter().map(|name| format!("{name} IS NOT NULL")).collect();
-    let sql = format!(
-        "SELECT {} || ' (' || count(*) || ' times)' FROM {}.{table} WHERE {} GROUP BY {} \
-         HAVING count(*) > 1 LIMIT {TOLD}",
-        shown.join(" || ', ' || "),
-        session.database.schema(),
-        all.join(" AND "),
-        names.join(", "),
-    );
-    let rows = session.look.query(&sql, &[]).await.map_err(Error::sql("looking for duplicates"))?;
+    };
+    let rows = session.look.query(sql, &[]).await.map_err(Error::sql("looking for duplicates"))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }

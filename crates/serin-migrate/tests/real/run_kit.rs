@@ -220,7 +220,7 @@ fn forward(shape: &Shape, sync: &TableSync, sides: trigger::Sides<'_>) -> Vec<St
                     .into(),
                 index: ident("_serin_total"),
                 table: ident("orders"),
-                unique: Vec::new(),
+                same: None,
             },
         ),
         step(
