@@ -3,8 +3,8 @@
 use crate::own::{finding, no_index};
 use crate::{Finding, Setting, Severity, Sizes, Trace, lint};
 use serin_migrate::{
-    Constraint, ConstraintKind, Ident, Migration, Operation, Phase, PhasedMigration, PhasedSet,
-    Plan,
+    Constraint, ConstraintKind, Flaw, Ident, Migration, Operation, Phase, PhasedMigration,
+    PhasedSet, Plan,
 };
 
 /// Rules of squawk about locks that a trace can clear: the statement did no work.
@@ -34,7 +34,14 @@ pub fn lint_migration(migration: &Migration, sizes: Option<&Sizes>) -> Vec<Findi
         let bare = keys.filter(|(table, column)| !has_index(migration, sizes, table, column));
         findings.extend(bare.map(|(table, column)| no_index(&table, &column).path(&path)));
     }
+    findings.extend(migration.waits_for_backup().map(waits));
     findings
+}
+
+/// A contract that was to run by itself and cannot. A plan says it itself.
+fn waits(flaw: Flaw) -> Finding {
+    let found = finding("contract-waits", flaw.message).path(flaw.path);
+    found.hint(flaw.hint.unwrap_or_default())
 }
 
 /// What rules find in a set of phased SQL.
@@ -50,6 +57,7 @@ pub fn lint_phased(set: &PhasedSet, sizes: Option<&Sizes>) -> Vec<Finding> {
             [found("up_sql", up.collect()), found("down_sql", down.filter(matters).collect())];
         findings.extend(both.into_iter().flatten());
     }
+    findings.extend(set.waits_for_backup().map(waits));
     findings
 }
 

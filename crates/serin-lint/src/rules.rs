@@ -12,6 +12,7 @@ pub(crate) const OWN: &[(&str, Severity)] = &[
     ("destructive-in-expand", Block),
     ("contract-without-check", Block),
     ("trivial-check", Warn),
+    ("contract-waits", Info),
     ("view-incompatible", Warn),
     ("row-level-security", Block),
     ("missing-index-on-foreign-key", Warn),

@@ -102,7 +102,9 @@ async fn read(handle: &Handle, request: &ApplyRequest) -> Result<Vec<Wanted>, Ap
     if !problems.is_empty() {
         return Err(invalid_file(&Problems(problems), &source));
     }
-    let warnings: Vec<_> = loaded.warnings.iter().map(|w| w.message.clone()).collect();
+    let waits = crate::automatic::contracts_that_wait(&loaded.services);
+    let warnings = loaded.warnings.iter().chain(&waits);
+    let warnings: Vec<_> = warnings.map(|warning| warning.message.clone()).collect();
     if let Some(first) = wanted.first_mut() {
         first.warnings.extend(warnings);
     }

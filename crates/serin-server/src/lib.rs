@@ -9,6 +9,7 @@
 
 pub mod api;
 mod apply;
+mod automatic;
 mod call;
 mod checkup;
 mod control;
@@ -29,6 +30,7 @@ mod token;
 mod train;
 mod views;
 
+pub use automatic::contracts_that_wait;
 pub use flags::FlagsListen;
 pub use machine::has;
 pub use release::wanted as flag_wanted;

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::file::File;
 use crate::printer::{Channel, Line, Printer, Tone};
 use serde::Serialize;
-use serin_server::{has, read_migrations};
+use serin_server::{contracts_that_wait, has, read_migrations};
 use serin_spec::{Problem, Problems, environment_problems};
 
 #[derive(Serialize)]
@@ -26,6 +26,7 @@ pub fn check(printer: &Printer, args: &CheckArgs) -> Result<Exit, Failure> {
             let variable = |name: &str| std::env::var(name).ok();
             let mut problems = loaded.warnings;
             problems.extend(read_migrations(&mut loaded.services));
+            problems.extend(contracts_that_wait(&loaded.services));
             problems.extend(environment_problems(&loaded.services, has, variable));
             let names = loaded.services.iter().map(|service| service.value.name.to_string());
             (names.collect(), Problems(problems))

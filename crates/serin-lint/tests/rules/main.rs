@@ -266,3 +266,16 @@ fn any_text_is_looked_at() {
         let _ = lint(&sql, &Setting::default());
     }
 }
+
+#[test]
+fn an_automatic_contract_that_drops_data_waits() {
+    let settings = |automatic: bool| json!({"contract": {"automatic": automatic}});
+    let drop = json!([{"drop_column": {"table": "t", "column": "a", "down": "1"}}]);
+    for automatic in [true, false] {
+        let written = json!({"operations": drop, "serin": settings(automatic)});
+        let found = lint_migration(&migration("02", &written).unwrap(), None);
+        let weights: Vec<_> = found.iter().map(|f| (f.rule.as_str(), f.severity)).collect();
+        let wanted: &[_] = if automatic { &[("contract-waits", Severity::Info)] } else { &[] };
+        assert_eq!(weights, wanted);
+    }
+}

@@ -54,6 +54,7 @@ pub fn plan(shape: &Shape<'_>, migration: &Migration, new_view: Ident) -> Plan {
         warnings: warnings(shape),
         syncs: context.syncs,
     }
+    .with_backup_noted()
 }
 
 /// SQL of a migration as one statement, which cannot end the transaction it is run in, nor change

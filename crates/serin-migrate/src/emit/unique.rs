@@ -66,9 +66,8 @@ pub fn same(context: &Context<'_>, table: &Table<'_>, columns: &[usize], on: &Id
 
 /// What names a row `t`, and what sorts rows.
 fn key(table: &Table<'_>) -> (String, String) {
-    let columns = match table.old.map(crate::catalog::Table::key) {
-        Some(Key::Columns { columns }) => columns,
-        _ => return ("'place=' || t.ctid::text".into(), "t.ctid".into()),
+    let Some(Key::Columns { columns }) = table.old.map(crate::catalog::Table::key) else {
+        return ("'place=' || t.ctid::text".into(), "t.ctid".into());
     };
     let of = |(name, _): &(Ident, String)| format!("t.{name}");
     let shown: Vec<String> = columns.iter().map(|key| told(&key.0, &of(key))).collect();

@@ -91,7 +91,8 @@ fn make(set: &PhasedSet, schema: Ident, tables: &Tables) -> Result<Plan, Flaws> 
             "",
             "phased SQL has no views: both versions must work with both shapes",
         )],
-    })
+    }
+    .with_backup_noted())
 }
 
 impl Plan {

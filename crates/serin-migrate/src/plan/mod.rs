@@ -1,5 +1,6 @@
 //! Plans: a migration against a database as it is.
 
+mod backup;
 mod make;
 mod step;
 mod sync;
