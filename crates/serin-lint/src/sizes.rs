@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 /// Rows that a table is taken to have when nobody knows: too many to be written at once.
@@ -32,10 +33,16 @@ pub struct Sizes {
     pub major: u32,
 }
 
-const TABLES: &str = "SELECT n.nspname || '.' || c.relname, pg_table_size(c.oid)::bigint, \
-     pg_indexes_size(c.oid)::bigint, c.reltuples::bigint, c.oid::regclass::text \
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-     WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')";
+/// Sizes as they are: behind a table that somebody has locked, these wait.
+const EXACT: &str = "pg_table_size(c.oid)::bigint, pg_indexes_size(c.oid)::bigint";
+
+/// Sizes as of the last vacuum, which wait for nobody.
+const KNOWN: &str = "c.relpages * current_setting('block_size')::bigint, coalesce((SELECT \
+     sum(x.relpages) FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid \
+     WHERE i.indrelid = c.oid) * current_setting('block_size')::bigint, 0)::bigint";
+
+/// Longest wait for a lock of somebody else's.
+const PATIENCE: &str = "SET lock_timeout = '1s'";
 
 const INDEXES: &str = "SELECT c.relname::text, a.attname::text FROM pg_index i \
      JOIN pg_class c ON c.oid = i.indrelid \
@@ -44,6 +51,14 @@ const INDEXES: &str = "SELECT c.relname::text, a.attname::text FROM pg_index i \
 
 const GENERATED: &str = "SELECT c.relname::text, a.attname::text FROM pg_attribute a \
      JOIN pg_class c ON c.oid = a.attrelid WHERE a.attgenerated <> '' AND NOT a.attisdropped";
+
+fn tables(sizes: &str) -> String {
+    format!(
+        "SELECT n.nspname || '.' || c.relname, {sizes}, c.reltuples::bigint, c.oid::regclass::text \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN \
+         ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
+    )
+}
 
 /// The planner's guess of the rows of a table; many, when it cannot be asked.
 async fn guess(client: &Client, table: &str) -> u64 {
@@ -69,9 +84,16 @@ impl Sizes {
     pub async fn read(client: &Client) -> Result<Self, Error> {
         let version = client.query_one("SHOW server_version_num", &[]).await?;
         let version: String = version.get(0);
+        client.batch_execute(PATIENCE).await?;
         let mut sizes =
             Self { major: version.parse::<u32>().unwrap_or(0) / 10_000, ..Self::default() };
-        for row in client.query(TABLES, &[]).await? {
+        let rows = match client.query(&tables(EXACT), &[]).await {
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                client.query(&tables(KNOWN), &[]).await?
+            }
+            rows => rows?,
+        };
+        for row in rows {
             let number = |at| u64::try_from(row.get::<_, i64>(at)).unwrap_or(0);
             let (bytes, index_bytes) = (number(1), number(2));
             // Nobody has counted the rows of a new table yet.
@@ -83,6 +105,7 @@ impl Sizes {
         let pair = |row: &tokio_postgres::Row| (row.get(0), row.get(1));
         sizes.indexes = client.query(INDEXES, &[]).await?.iter().map(pair).collect();
         sizes.generated = client.query(GENERATED, &[]).await?.iter().map(pair).collect();
+        client.batch_execute("SET lock_timeout = 0").await?;
         Ok(sizes)
     }
 

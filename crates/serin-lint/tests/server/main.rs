@@ -333,3 +333,15 @@ async fn what_is_declared_is_held_against_the_trace() {
     clear(&mut linted, &trace);
     assert_eq!(weight(&linted), serin_lint::Severity::Info);
 }
+
+#[tokio::test]
+async fn a_table_that_somebody_has_locked_holds_up_nobody() {
+    let Some((_, url, client)) = database().await else { return };
+    client.batch_execute("ANALYZE items").await.unwrap();
+    let exact = Sizes::read(&client).await.unwrap().of("public.items");
+    let other = connect(&url).await;
+    other.batch_execute("BEGIN; LOCK TABLE items IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let known = Sizes::read(&client).await.unwrap().of("public.items");
+    assert_eq!((known.rows, known.bytes), (100, 8192));
+    assert!(exact.bytes >= known.bytes && known.index_bytes > 0, "{exact:?} {known:?}");
+}
