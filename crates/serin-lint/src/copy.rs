@@ -38,6 +38,9 @@ pub enum CopyError {
     /// It refused.
     #[error("`pg_dump` failed: {0}")]
     Dump(String),
+    /// Somebody has a table locked, so it waited in vain.
+    #[error("somebody has {0} locked, and `pg_dump` did not get to see it within 5 s")]
+    Locked(String),
     /// No database could be made.
     #[error("no database for the copy could be made: {0}")]
     Create(String),
@@ -55,6 +58,7 @@ impl CopyError {
         match self {
             Self::NoDump => "install the client programs of Postgres, or set SERIN_PG_BIN",
             Self::Dump(_) => "use a pg_dump at least as new as the server, or say --trace-live",
+            Self::Locked(_) => "wait until that is over",
             Self::Create(_) => "grant the user CREATEDB, or say --trace-live",
             Self::Restore(_) => "say --trace-live, or lint against a copy of your own",
             Self::Connect(_) => "check the address",
@@ -155,7 +159,8 @@ async fn dump(program: &Path, address: &Address) -> Result<String, CopyError> {
         let text = String::from_utf8_lossy(&output.stderr);
         let lines: Vec<&str> =
             text.lines().filter(|line| !line.trim().is_empty()).take(3).collect();
-        return Err(CopyError::Dump(lines.join("; ")));
+        let held = locked(&text).map(|table| CopyError::Locked(table.to_owned()));
+        return Err(held.unwrap_or_else(|| CopyError::Dump(lines.join("; "))));
     }
     if output.stdout.len() > MAX_DUMP {
         return Err(CopyError::Dump(format!("the schema has more than {MAX_DUMP} bytes")));
@@ -163,6 +168,13 @@ async fn dump(program: &Path, address: &Address) -> Result<String, CopyError> {
     let text = String::from_utf8(output.stdout);
     let text = text.map_err(|_| CopyError::Dump("the schema is not UTF-8".into()))?;
     Ok(for_the_server(&text))
+}
+
+/// What pg_dump waited for in vain, by its own words: `canceling statement due to lock timeout` and
+/// `Query was: LOCK TABLE public.users, public.orders IN ACCESS SHARE MODE`.
+fn locked(said: &str) -> Option<&str> {
+    let tables = said.split_once("LOCK TABLE ")?.1.split_once(" IN ACCESS SHARE MODE")?.0;
+    said.contains("timeout").then_some(if tables.contains(", ") { "a table" } else { tables })
 }
 
 /// Without the lines that only `psql` understands.
@@ -187,4 +199,22 @@ fn pg_dump() -> Option<PathBuf> {
     let debian = debian.into_iter().map(|(_, path)| path);
     let all = paths("SERIN_PG_BIN").into_iter().chain(debian).chain(paths("PATH"));
     all.map(|bin| bin.join("pg_dump")).find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::locked;
+
+    #[test]
+    fn whom_pg_dump_waited_for_is_found_in_what_it_said() {
+        let late =
+            "pg_dump: error: query failed: ERROR:  canceling statement due to lock timeout\n";
+        let said = |tables: &str| {
+            format!("{late}pg_dump: detail: Query was: LOCK TABLE {tables} IN ACCESS SHARE MODE\n")
+        };
+        assert_eq!(locked(&said("public.users")), Some("public.users"));
+        assert_eq!(locked(&said("public.users, public.orders")), Some("a table"));
+        assert_eq!(locked(&said("public.users").replace("timeout", "denied")), None);
+        assert_eq!(locked(late), None);
+    }
 }
