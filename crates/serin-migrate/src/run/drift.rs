@@ -46,7 +46,10 @@ impl fmt::Display for Drift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.loose.is_empty() {
             let tables = self.loose.join(", ");
-            return write!(f, "the trigger that keeps both shapes in step is gone from {tables}");
+            return write!(
+                f,
+                "the trigger that keeps both shapes in step is gone or off in {tables}"
+            );
         }
         let Self { looked_at, apart, .. } = self;
         write!(f, "{apart} of {looked_at} rows looked at do not say the same in both shapes")?;

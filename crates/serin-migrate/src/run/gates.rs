@@ -185,7 +185,11 @@ async fn apart(session: &Session<'_>, kept: &Kept) -> Result<Option<String>> {
         Err(Error::Sql { .. }) => return Ok(None),
         drift => drift?,
     };
-    let what = "write them once more, or see who writes past the views";
+    let what = if drift.loose.is_empty() {
+        "write them once more, or see who writes past the views"
+    } else {
+        "switch it on again (`ALTER TABLE .. ENABLE TRIGGER`), or go back"
+    };
     Ok((!drift.is_none()).then(|| format!("{drift}: {what}")))
 }
 

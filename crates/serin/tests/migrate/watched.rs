@@ -34,7 +34,7 @@ fn a_trigger_that_is_gone_is_told_after_the_promotion_too() {
     assert_eq!(shop.bring("v2", ROLLING).code, Some(0));
     let before = shop.line();
     shop.lab.sql("ALTER TABLE users DISABLE TRIGGER USER");
-    let gone = "the trigger that keeps both shapes in step is gone from users";
+    let gone = "the trigger that keeps both shapes in step is gone or off in users";
     shop.server.journal_until(before, gone);
     contains(&shop.server.ok(&["status", "shop"]).out, &["01_total: both shapes are in use", gone]);
     contains(&shop.lab.migrate(&["status"]).out, &[gone]);
