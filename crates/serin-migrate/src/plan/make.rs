@@ -1,5 +1,6 @@
 //! From a migration and a catalogue to a plan, or everything that is wrong.
 
+use super::routines;
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::probe::{ProbeError, Session, answer, order};
 use crate::shape::{NewView, Shape, settle};
@@ -73,7 +74,8 @@ async fn planned(
     let Some(view) = new_view.filter(|_| shape.flaws.is_empty()) else {
         return Err(Flaws(shape.flaws).into());
     };
-    let plan = emit::plan(&shape, migration, view);
+    let mut plan = emit::plan(&shape, migration, view);
+    plan.warnings.extend(routines::warnings(client, migration).await?);
     match crowded(&plan, catalog) {
         flaws if flaws.is_empty() => Ok(plan),
         flaws => Err(Flaws(flaws).into()),

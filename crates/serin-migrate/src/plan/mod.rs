@@ -2,6 +2,7 @@
 
 mod backup;
 mod make;
+mod routines;
 mod step;
 mod sync;
 

@@ -146,6 +146,31 @@ fn expressions_find_what_they_name_whoever_writes() {
 }
 
 #[test]
+fn functions_that_name_what_goes_are_told() {
+    let Some(lab) = Lab::new(
+        "CREATE TABLE users (id int PRIMARY KEY, total int); CREATE TABLE \"a.b\" (id int PRIMARY KEY); \
+         CREATE FUNCTION how_many() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM Users'; \
+         CREATE FUNCTION sums() RETURNS bigint LANGUAGE sql AS 'SELECT sum(total) FROM users'; \
+         CREATE FUNCTION aab() RETURNS text LANGUAGE sql AS $$SELECT 'users_total aab'$$;",
+    ) else {
+        return;
+    };
+    let told = |operations| {
+        let plan = lab.plan(&operations);
+        plan.warnings.iter().map(|flaw| flaw.message.clone()).collect::<Vec<_>>()
+    };
+    let column = json!([{"rename_column": {"table": "users", "from": "total", "to": "sum"}}]);
+    assert_eq!(told(column), ["function sums() names total, which goes with the contract"]);
+    let table = json!([{"rename_table": {"from": "users", "to": "people"}}]);
+    let both = [
+        "function how_many() names users, which goes with the contract",
+        "function sums() names users, which goes with the contract",
+    ];
+    assert_eq!(told(table), both);
+    assert!(told(json!([{"drop_table": {"name": "a.b"}}])).is_empty());
+}
+
+#[test]
 fn statistics_and_the_replica_identity_are_kept() {
     let Some(lab) = Lab::new(
         "CREATE TABLE t (id int NOT NULL, a int NOT NULL, b int); \
