@@ -45,6 +45,7 @@ impl std::fmt::Display for Millis {
             1..60 => write!(f, "{secs} s"),
             60..3600 if secs.is_multiple_of(60) => write!(f, "{} min", secs / 60),
             60..3600 => write!(f, "{} min {} s", secs / 60, secs % 60),
+            _ if secs % 3600 < 60 => write!(f, "{} h", secs / 3600),
             _ => write!(f, "{} h {} min", secs / 3600, secs / 60 % 60),
         }
     }

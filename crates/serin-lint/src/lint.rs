@@ -5,6 +5,7 @@ use crate::rules::weight_of;
 use crate::{Finding, allow, own};
 use serin_migrate::Phase;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// SQL longer than this is not looked at.
 const MAX_BYTES: usize = 1 << 20;
@@ -61,12 +62,15 @@ pub fn lint(text: &str, setting: &Setting) -> Vec<Finding> {
     findings
 }
 
+fn statement_span<'a>(parsed: &'a Parsed, finding: &Finding) -> Option<&'a Range<usize>> {
+    let at = finding.place.as_ref()?.span.start;
+    let inside = |span: &&Range<usize>| span.start <= at && at <= span.end;
+    parsed.statements.iter().map(|statement| &statement.span).find(inside)
+}
+
 /// The statement that a finding is in, as the server gets it.
 fn statement_of(text: &str, parsed: &Parsed, finding: &Finding) -> Option<String> {
-    let at = finding.place.as_ref()?.span.start;
-    let inside = |span: &std::ops::Range<usize>| span.start <= at && at <= span.end;
-    let mut statements = parsed.statements.iter().map(|statement| &statement.span);
-    let span = statements.find(|span| inside(span))?;
+    let span = statement_span(parsed, finding)?;
     Some(text.get(span.clone())?.trim().trim_end_matches(';').trim().to_owned())
 }
 
@@ -90,5 +94,13 @@ fn foreign(text: &str, parsed: &Parsed, setting: &Setting, own: &[Finding]) -> V
         let hinted = Finding { hint: violation.help, ..finding };
         (!repeated).then_some(hinted)
     };
-    found.filter_map(finding).collect()
+    let mut told = BTreeSet::new();
+    // One statement that drops two columns breaks the rule once.
+    found
+        .filter_map(finding)
+        .filter(|finding| {
+            let statement = statement_span(parsed, finding).map(|span| span.start);
+            told.insert((finding.rule.clone(), finding.message.clone(), statement))
+        })
+        .collect()
 }

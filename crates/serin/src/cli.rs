@@ -259,8 +259,8 @@ pub struct LogsArgs {
 
 #[derive(Debug, Args)]
 pub struct HelpArgs {
-    /// A verb, or `exit-codes`
-    pub topic: Option<String>,
+    /// A verb with those under it, such as `migrate start`, or `exit-codes`
+    pub topic: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -8,27 +8,33 @@ use serde_json::json;
 
 /// `serin help`.
 pub fn help(printer: &Printer, args: &HelpArgs) -> Result<Exit, Failure> {
-    let text = match args.topic.as_deref() {
-        None => cli::SHORT_HELP.to_owned(),
-        Some("exit-codes") => exit::TABLE.to_owned(),
-        Some(verb) => verb_help(verb)?,
+    let topic: Vec<&str> = args.topic.iter().map(String::as_str).collect();
+    let text = match topic.as_slice() {
+        [] => cli::SHORT_HELP.to_owned(),
+        ["exit-codes"] => exit::TABLE.to_owned(),
+        verbs => verb_help(verbs)?,
     };
+    let topic = (!topic.is_empty()).then(|| topic.join(" "));
     if printer.is_json() {
-        printer.document(&json!({ "schema": "serin.help/v1", "topic": args.topic, "text": text }));
+        printer.document(&json!({ "schema": "serin.help/v1", "topic": topic, "text": text }));
     } else {
         printer.data_text(&text);
     }
     Ok(Exit::Reached)
 }
 
-fn verb_help(verb: &str) -> Result<String, Failure> {
+fn verb_help(verbs: &[&str]) -> Result<String, Failure> {
     let mut grammar = cli::grammar(true);
     grammar.build();
-    match grammar.find_subcommand_mut(verb) {
-        Some(command) => Ok(command.render_long_help().to_string()),
-        None => Err(Failure::usage("no-topic", format!("there is no help on `{verb}`"))
-            .hint("topics are the verbs of `serin -h`, and `exit-codes`")),
+    let mut command = &mut grammar;
+    for verb in verbs {
+        command = command.find_subcommand_mut(verb).ok_or_else(|| {
+            let message = format!("there is no help on `{}`", verbs.join(" "));
+            Failure::usage("no-topic", message)
+                .hint("topics are the verbs of `serin -h`, and `exit-codes`")
+        })?;
     }
+    Ok(command.render_long_help().to_string())
 }
 
 /// `serin docs`: the file format by example.

@@ -49,6 +49,16 @@ fn equal_tables_end_with_0() {
 }
 
 #[test]
+fn what_is_no_table_ends_with_2() {
+    let Some(two) = Two::make() else { return };
+    for table in ["users; drop table orders", "nothing", "a.b.c.d", "\"", ""] {
+        let said = two.run(&["--table", table]);
+        assert_eq!(said.code, Some(2), "{said:?}");
+    }
+    assert_eq!(two.run(&["--table", "orders"]).code, Some(0));
+}
+
+#[test]
 fn rows_that_differ_are_named_and_end_with_3() {
     let Some(two) = Two::make() else { return };
     two.to("DELETE FROM orders WHERE id = 7; UPDATE orders SET cents = NULL WHERE id = 8; \

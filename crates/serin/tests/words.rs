@@ -170,6 +170,8 @@ fn help_and_version() {
     assert!(codes.out.contains("3     rolled back"), "{}", codes.out);
     assert!(run(&["help", "deploy"]).out.contains("--allow-bad"));
     assert_eq!(run(&["help", "nothing"]).code, Some(2));
+    assert!(run(&["help", "migrate", "start"]).out.contains("--no-trace"));
+    assert_eq!(run(&["help", "migrate", "nothing"]).code, Some(2));
     assert_eq!(run(&["version"]).out, format!("serin {}\n", env!("CARGO_PKG_VERSION")));
     assert!(run(&["docs"]).out.contains("kind: Service"));
     assert!(run(&["completions", "bash"]).out.contains("_serin"));

@@ -90,7 +90,7 @@ fn a_step_that_waits_for_people_calls_them_once() {
         (approval(&[], 1, None), "a step waits for approval by anybody; type `serin approve shop`"),
         (
             approval(&["ann", "bob"], 2, day),
-            "a step waits for approval by 2 of: ann, bob; type `serin approve shop`; without it the rollout is aborted in 24 h 0 min",
+            "a step waits for approval by 2 of: ann, bob; type `serin approve shop`; without it the rollout is aborted in 24 h",
         ),
     ];
     for (step, end) in cases {

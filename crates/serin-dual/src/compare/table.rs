@@ -3,6 +3,7 @@
 use super::error::Error;
 use super::session;
 use std::time::Duration;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row};
 
 /// A table.
@@ -87,8 +88,14 @@ pub(super) async fn read(
     statement: Duration,
 ) -> Result<Table, Error> {
     let at = |doing| Error::at(side, doing);
-    let found = client.query_opt(FIND, &[&table]).await.map_err(at("finding the table"))?;
-    let found = found.ok_or_else(|| Error::NoTable { side, table: table.to_owned() })?;
+    let none = || Error::NoTable { side, table: table.to_owned() };
+    let found = client.query_opt(FIND, &[&table]).await;
+    let found = found.map_err(|error| match error.code() {
+        // What is no name is the name of no table.
+        Some(code) if [SqlState::INVALID_NAME, SqlState::SYNTAX_ERROR].contains(code) => none(),
+        _ => at("finding the table")(error),
+    })?;
+    let found = found.ok_or_else(none)?;
     session::fix(client, side, statement).await?;
     let oid: u32 = found.get(0);
     let columns = client.query(COLUMNS, &[&oid]).await.map_err(at("reading the columns"))?;

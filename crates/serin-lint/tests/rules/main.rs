@@ -279,3 +279,10 @@ fn an_automatic_contract_that_drops_data_waits() {
         assert_eq!(weights, wanted);
     }
 }
+
+#[test]
+fn a_rule_is_told_once_a_statement() {
+    let sql = "ALTER TABLE t DROP COLUMN a, DROP COLUMN b; ALTER TABLE t DROP COLUMN c";
+    let found = found(sql, &in_phase(Phase::Contract));
+    assert_eq!(found.iter().filter(|(rule, _)| rule == "ban-drop-column").count(), 2, "{found:?}");
+}

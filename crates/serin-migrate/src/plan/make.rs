@@ -170,7 +170,9 @@ fn view_schema(shape: &mut Shape<'_>, migration: &Migration) -> Option<Ident> {
     let (schema, version) = (&shape.catalog.schema, &migration.version_schema);
     let name = Ident::new(format!("{}_{}", schema.as_str(), version.as_str()));
     let flaw = match name {
-        Err(why) => Flaw::new("version_schema", why.to_string()).hint("choose a shorter one"),
+        Err(why) => {
+            Flaw::new("version_schema", why.to_string()).hint("say a shorter `version_schema`")
+        }
         Ok(name) if shape.catalog.server.schemas.contains(&name) => {
             let message = format!("the database has a schema {name} already");
             Flaw::new("version_schema", message).hint("choose another name")

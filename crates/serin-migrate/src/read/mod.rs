@@ -54,7 +54,7 @@ fn named_after(name: &str, found: &Found) -> Option<Ident> {
     let ident = Ident::new(name);
     let told = |why: &crate::IdentError| {
         let message = format!("the migration's name is the name of its schema: {why}");
-        found.add(Flaw::new("version_schema", message).hint("say `version_schema`"));
+        found.add(Flaw::new("version_schema", message).hint("say a shorter `version_schema`"));
     };
     ident.inspect_err(told).ok()
 }

@@ -57,6 +57,14 @@ pub(crate) enum Purpose {
     Look,
 }
 
+/// SQLSTATE 28 is about who asks, 3D about the database that is asked for.
+fn refused(error: &tokio_postgres::Error) -> Error {
+    let Some(said) = error.as_db_error() else { return Error::Connect { said: chain(error) } };
+    let is_login = ["28", "3D"].iter().any(|class| said.code().code().starts_with(class));
+    let said = said.message().to_owned();
+    if is_login { Error::Login { said } } else { Error::Connect { said } }
+}
+
 impl Database {
     /// From an address such as `postgres://user@host:5432/name?sslmode=verify-full`.
     ///
@@ -134,7 +142,7 @@ impl Database {
         };
         self.address.with(named).connect().await.map_err(|failure| match failure {
             Failure::Tls(said) => Error::Tls(said),
-            Failure::Database(error) => Error::Connect { said: chain(&error) },
+            Failure::Database(error) => refused(&error),
         })
     }
 

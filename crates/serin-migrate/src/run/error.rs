@@ -24,6 +24,14 @@ pub enum Error {
         /// What was said.
         said: String,
     },
+    /// Nobody is let in: a wrong password or role, no such database.
+    #[error(
+        "the database refuses the login: {said}; see the role, the password and the database's name"
+    )]
+    Login {
+        /// What the server said.
+        said: String,
+    },
     /// The connection cannot be made as safe as was asked.
     #[error("the database is not connected to: {0}")]
     Tls(String),

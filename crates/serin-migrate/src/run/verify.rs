@@ -19,7 +19,7 @@ pub(crate) async fn violations(session: &Session<'_>, rule: &str, query: &str) -
         return Ok(());
     }
     let told = rows.iter().map(|row| row.try_get(0).unwrap_or_default()).collect();
-    Err(Error::Rows { what, said: "there are some".into(), rows: told })
+    Err(Error::Rows { what: rule.to_owned(), said: "some rows break it".into(), rows: told })
 }
 
 /// The question of the migration's own is answered with one row that begins with true. It is run

@@ -127,3 +127,19 @@ fn paths_that_a_role_brings_along_are_understood() {
     lab.contract();
     lab.sql("DROP OWNED BY public_cents; DROP ROLE public_cents");
 }
+
+#[test]
+fn who_is_not_let_in_is_told_so() {
+    let Some(lab) = Lab::new("SELECT 1") else { return };
+    let wrong = [
+        (lab.url().replace("postgres@", "nobody_known@"), "nobody_known"),
+        (lab.cluster.url("no_such_database"), "no_such_database"),
+    ];
+    for (url, named) in wrong {
+        let runner = runner_at(&url, std::sync::Arc::new(serin_migrate::Alone));
+        let error = block(runner.status()).unwrap_err();
+        let said = error.to_string();
+        assert!(matches!(error, serin_migrate::Error::Login { .. }), "{said}");
+        assert!(said.contains("refuses the login") && said.contains(named), "{said}");
+    }
+}

@@ -1,14 +1,14 @@
 //! Stays with a migration that runs in this process, and tells how far it is.
 
 use super::args::Stay;
-use super::look::show;
+use super::look::{show, with_more};
 use super::render::{rows, status_lines};
 use super::target::failed;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::printer::{Channel, Line, Live, Printer, Tone};
 use crate::render::now;
-use serin_migrate::{Error, Runner, State, Status};
+use serin_migrate::{Error, Hidden, Runner, State, Status};
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -51,8 +51,10 @@ pub async fn follow(
                 return Err(too_late(stay));
             }
             _ = tick.tick() => {
-                // Who cannot be asked now is asked again.
-                if let Ok(Some(status)) = runner.status().await {
+                // Who cannot be asked now is asked again. What is told before the work has begun is
+                // that nobody does it.
+                let status = runner.status().await.ok().flatten();
+                if let Some(status) = status.filter(|status| status.holder.is_some()) {
                     screen.show(&status);
                 }
             }
@@ -79,6 +81,14 @@ pub fn ended(printer: &Printer, status: &Status) {
     show(printer, Some(&Status { holder: None, ..status.clone() }));
 }
 
+/// The end of a contract, with what it hid.
+pub async fn contracted(printer: &Printer, runner: &Runner, status: &Status) {
+    // What cannot be asked now is told by `serin migrate status`.
+    let hidden = runner.hidden().await.unwrap_or_default();
+    let own: Vec<Hidden> = hidden.into_iter().filter(|one| one.migration == status.id).collect();
+    with_more(printer, Some(&Status { holder: None, ..status.clone() }), None, &own);
+}
+
 /// What an end that is an error means.
 pub fn stopped(error: Error) -> Failure {
     failed(error)
@@ -100,7 +110,7 @@ impl<'p> Screen<'p> {
 
     fn show(&mut self, status: &Status) {
         if let Some(live) = &mut self.live {
-            live.draw(&status_lines(status, now()));
+            live.draw(&status_lines(status, &[], now()));
             return;
         }
         let now = summary(status);

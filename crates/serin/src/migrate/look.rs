@@ -50,7 +50,13 @@ pub fn show(printer: &Printer, status: Option<&Status>) {
     with_more(printer, status, None, &[]);
 }
 
-fn with_more(printer: &Printer, status: Option<&Status>, drift: Option<&Drift>, hidden: &[Hidden]) {
+/// Shows how far it is, how far the shapes are apart, and what lies hidden.
+pub fn with_more(
+    printer: &Printer,
+    status: Option<&Status>,
+    drift: Option<&Drift>,
+    hidden: &[Hidden],
+) {
     if printer.is_json() {
         let next = status.and_then(next);
         let schema = "serin.migrate.status/v1";
@@ -59,7 +65,7 @@ fn with_more(printer: &Printer, status: Option<&Status>, drift: Option<&Drift>, 
     }
     let none =
         || vec![Line::plain("no migration was ever started here; `serin migrate start` does")];
-    let mut lines = status.map_or_else(none, |status| status_lines(status, now()));
+    let mut lines = status.map_or_else(none, |status| status_lines(status, hidden, now()));
     lines.extend(drift.map(drift_line));
     lines.extend(hidden.iter().filter(|one| one.may_go()).map(hidden_line));
     put(printer, lines);

@@ -58,7 +58,7 @@ pub fn drift_line(drift: &Drift) -> Line {
 }
 
 /// How far a migration is, what it waits for, and what to do next.
-pub fn status_lines(status: &Status, now: Timestamp) -> Vec<Line> {
+pub fn status_lines(status: &Status, hidden: &[Hidden], now: Timestamp) -> Vec<Line> {
     let fact =
         |label: &str, text: String| Line::plain("  ").add(Tone::Bold, label).text(": ").text(text);
     let started = ago(Timestamp(status.started_ms), now);
@@ -92,13 +92,26 @@ pub fn status_lines(status: &Status, now: Timestamp) -> Vec<Line> {
         let n = thousands(status.irreversible as u64);
         lines.push(fact("going back loses", format!("{n} values that the old shape cannot hold")));
     }
-    if status.hidden > 0 {
-        let steps = count(status.hidden as u64, "step");
-        lines.push(fact("hidden", format!("{steps} left for when the grace time is over")));
-    }
+    lines.extend(hides(status, hidden).map(|text| fact("hidden", text)));
     lines.extend(status.warnings.iter().map(|text| fact("note", text.clone())));
     lines.extend(next(status).map(|text| fact("next", text.into())));
     lines
+}
+
+/// What its contract hid, and until when; the steps where more is not known.
+fn hides(status: &Status, hidden: &[Hidden]) -> Option<String> {
+    if status.hidden == 0 {
+        return None;
+    }
+    let Some(own) = hidden.iter().find(|one| one.migration == status.id) else {
+        let steps = count(status.hidden as u64, "step");
+        return Some(format!("{steps} left for when the grace time is over"));
+    };
+    let things: Vec<&str> =
+        own.what.iter().map(|step| step.strip_prefix("drop ").unwrap_or(step)).collect();
+    let things = things.join(", ");
+    let left = span(Millis(own.left_ms.unsigned_abs()));
+    Some(if own.may_go() { things } else { format!("{things}; the grace time ends in {left}") })
 }
 
 /// Which schemas clients use.
@@ -158,7 +171,8 @@ pub fn next(status: &Status) -> Option<&'static str> {
              migrate clean`"
         }
         State::Done => return None,
-        State::Reverted => "correct it, then `serin migrate start`",
+        State::Reverted if status.error.is_some() => "correct it, then `serin migrate start`",
+        State::Reverted => "`serin migrate start`, once it is wanted again",
     })
 }
 
@@ -246,7 +260,7 @@ mod tests {
     }
 
     fn text(status: &Status) -> String {
-        let lines = status_lines(status, Timestamp(60_000));
+        let lines = status_lines(status, &[], Timestamp(60_000));
         lines.iter().map(|line| line.paint(false)).collect::<Vec<_>>().join("\n")
     }
 
@@ -265,6 +279,32 @@ mod tests {
         ] {
             assert!(text.contains(part), "`{part}` is missing in:\n{text}");
         }
+    }
+
+    #[test]
+    fn what_is_hidden_is_named() {
+        let done = Status { hidden: 2, ..status(State::Done) };
+        let what = ["drop column \"total\" of \"users\"", "drop table \"old\""];
+        let hidden = |migration, left_ms| {
+            let what = what.map(str::to_owned).to_vec();
+            [Hidden { migration, name: "02".into(), what, left_ms }]
+        };
+        let day = 86_400_000;
+        let things = "column \"total\" of \"users\", table \"old\"";
+        let left = format!("{things}; the grace time ends in 24 h");
+        assert_eq!(hides(&done, &hidden(1, day)), Some(left));
+        assert_eq!(hides(&done, &hidden(1, 0)), Some(things.into()));
+        let steps = "2 steps left for when the grace time is over";
+        assert_eq!(hides(&done, &hidden(9, day)), Some(steps.into()));
+        assert_eq!(hides(&status(State::Done), &hidden(1, day)), None);
+    }
+
+    #[test]
+    fn who_went_back_on_purpose_has_nothing_to_correct() {
+        let back = status(State::Reverted);
+        assert!(!next(&back).unwrap_or_default().contains("correct"));
+        let failed = Status { error: Some("no".into()), ..back };
+        assert!(next(&failed).unwrap_or_default().contains("correct"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::args::{GoArgs, ResumeArgs, StartArgs, Stay};
 use super::chosen::{self, Chosen};
-use super::follow::{ended, follow, stopped};
+use super::follow::{contracted, ended, follow, stopped};
 use super::inspected::{blocking, inspected};
 use super::render::finding_lines;
 use super::source::{What, Written};
@@ -155,7 +155,9 @@ pub async fn contract(printer: &Printer, args: GoArgs) -> Result<Exit, Failure> 
     let say = said(&args);
     let work = Box::pin(named.runner.contract(&say));
     let result = follow(printer, &named.runner, &args.stay, work).await?;
-    result.map_err(asks_for_backup).and_then(|status| concluded(printer, Ok(status)))
+    let status = result.map_err(asks_for_backup)?;
+    contracted(printer, &named.runner, &status).await;
+    Ok(Exit::Reached)
 }
 
 /// `serin migrate rollback`.

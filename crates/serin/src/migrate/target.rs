@@ -92,6 +92,7 @@ fn meaning(error: &Error) -> (Exit, &'static str, Option<&'static str>) {
         Error::Flaws(_) => (Exit::Usage, "invalid-migration", None),
         Error::Address { .. } => (Exit::Usage, "bad-address", None),
         Error::Connect { .. } => (Exit::Unreachable, "unreachable", None),
+        Error::Login { .. } => (Exit::Unreachable, "not-authorised", None),
         Error::Tls(_) => (Exit::Unreachable, "tls", None),
         Error::Lost(_) => (Exit::Unreachable, "connection-lost", Some(RESUME)),
         Error::Unfit(_) => (Exit::Refused, "unfit-server", None),
