@@ -48,7 +48,7 @@ mod tests {
         let automatic = "serin: { contract: { automatic: true } }\n";
         let drop = "operations: [{ drop_column: { table: t, column: a, down: \"1\" } }]\n";
         let add = "operations: [{ add_column: { table: t, column: { name: a, type: text, nullable: true } } }]\n";
-        let alter = "operations: [{ alter_column: { table: t, column: a, type: bigint, up: a, down: DOWN } }]\n";
+        let alter = "operations: [{ alter_column: { table: t, column: a, nullable: true, up: a, down: DOWN } }]\n";
         let phased = "kind: PhasedSql\nset: s\nmigrations:\n  - { version: \"1\", name: a, phase: \
                       contract, up_sql: UP, down_sql: SELECT 1, pre_check_sql: SELECT true }\n";
         let cases = [
@@ -57,6 +57,7 @@ mod tests {
             (format!("{add}{automatic}"), false),
             (format!("{}{automatic}", alter.replace("DOWN", "a")), false),
             (format!("{}{automatic}", alter.replace("DOWN", "a / 100")), true),
+            (format!("{}{automatic}", alter.replace("nullable: true", "type: bigint")), true),
             (format!("{}{automatic}", phased.replace("UP", "ALTER TABLE t DROP a")), true),
             (
                 format!(

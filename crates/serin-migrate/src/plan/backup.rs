@@ -11,16 +11,24 @@ impl Migration {
     /// What is to be said when its contract was to run by itself and cannot, as far as its text
     /// shows.
     pub fn waits_for_backup(&self) -> Option<Flaw> {
-        let loses = |operation: &Operation| match operation {
-            Operation::DropColumn { .. } | Operation::DropTable { .. } => true,
-            Operation::Sql(sql) => sql.on_complete,
+        let becomes_another = |operation: &Operation| match operation {
             Operation::AlterColumn(alter) => {
                 let own = |sql: &String| sql.trim().trim_matches('"') != alter.column.as_str();
-                alter.down.as_ref().is_some_and(own)
+                alter.data_type.is_some() || alter.down.as_ref().is_some_and(own)
             }
             _ => false,
         };
-        noted(&self.settings, self.operations.iter().any(loses))
+        let loses = self.drops() || self.operations.iter().any(becomes_another);
+        noted(&self.settings, loses)
+    }
+
+    /// Whether an operation by its kind takes something away.
+    fn drops(&self) -> bool {
+        self.operations.iter().any(|operation| match operation {
+            Operation::DropColumn { .. } | Operation::DropTable { .. } => true,
+            Operation::Sql(sql) => sql.on_complete,
+            _ => false,
+        })
     }
 }
 
@@ -41,10 +49,10 @@ impl Plan {
             _ => false,
         };
         // A column that became another held more than the new one, for all that is known.
-        let loses = self.syncs.iter().any(|sync| !sync.down.is_empty())
+        let loses = self.migration.drops()
+            || self.syncs.iter().any(|sync| !sync.down.is_empty())
             || self.is_phased() && self.contract.iter().any(takes);
-        let note = noted(&self.migration.settings, loses);
-        self.warnings.extend(note.or_else(|| self.migration.waits_for_backup()));
+        self.warnings.extend(noted(&self.migration.settings, loses));
         self
     }
 }

@@ -13,6 +13,7 @@ mod steered;
 mod support;
 mod tls;
 mod watched;
+mod written;
 
 use serde_json::Value;
 use serin_postgres::{Cluster, shared};
