@@ -15,8 +15,8 @@ use crate::draw::Truth;
 use crate::machine::Machine;
 use brief::{Brief, Trial};
 use serin_core::{
-    Ask, Capacity, Event, Fact, Phase, RevisionId, Rollout, Service, Step, Timestamp, WaitingOn,
-    waiting_on,
+    Ask, Capacity, Event, Fact, PauseReason, Phase, RevisionId, Rollout, Service, Step, Timestamp,
+    WaitingOn, waiting_on,
 };
 use serin_server::executor::{Effect, Error};
 use std::collections::BTreeMap;
@@ -97,6 +97,7 @@ impl Watch {
             wrong.extend(verdicts::followed(rollout, service, scene));
             wrong.extend(never_lost(rollout, service, scene));
             wrong.extend(asleep(rollout, scene));
+            wrong.extend(self.goes_on_apart(rollout, service));
         }
         wrong.extend(self.promoted(service, scene));
         self.before.update(service);
@@ -139,6 +140,17 @@ impl Watch {
         let again = now <= self.begun;
         self.begun = self.begun.max(now);
         again.then(|| format!("rollout {now} began although {} had begun", self.begun))
+    }
+
+    /// When the old and the new shape of the tables differ, a person looks before the rollout that
+    /// brought the new one goes on.
+    fn goes_on_apart(&self, rollout: &Rollout, service: &Service) -> Option<String> {
+        let brought = service.schemas.open.as_ref().is_some_and(|open| open.rollout == rollout.id);
+        let is_new = brief::is_apart(service) && !self.before.apart;
+        let held = |why: &PauseReason| !matches!(why, PauseReason::Inconclusive);
+        let goes_on = rollout.is_on_trial() && !rollout.paused.as_ref().is_some_and(held);
+        let wrong = brought && is_new && goes_on;
+        wrong.then(|| format!("rollout {} goes on although both shapes differ", rollout.id))
     }
 
     /// A candidate becomes stable with all traffic, after the time that was promised.

@@ -1,7 +1,7 @@
 //! What has to be remembered of the state before an event.
 
 use serin_core::{
-    FreshBaseline, Generation, Millis, PauseReason, Phase, RevisionId, Rollout, RolloutKind,
+    Doubt, FreshBaseline, Generation, Millis, PauseReason, Phase, RevisionId, Rollout, RolloutKind,
     Service, Timestamp, Weight,
 };
 
@@ -17,6 +17,8 @@ pub(super) struct Brief {
     pub(super) trial: Option<Trial>,
     /// When the next train leaves that somebody waits for.
     pub(super) departs: Option<Timestamp>,
+    /// The two shapes of its database do not say the same.
+    pub(super) apart: bool,
 }
 
 /// Its rollout.
@@ -53,8 +55,15 @@ pub(super) enum Held {
     Otherwise,
 }
 
+/// Whether the two shapes of its database do not say the same, for all that is known.
+pub(super) fn is_apart(service: &Service) -> bool {
+    let open = service.schemas.open.as_ref();
+    open.is_some_and(|open| matches!(open.doubt, Some(Doubt::Apart { .. })))
+}
+
 impl Brief {
     pub(super) fn update(&mut self, service: &Service) {
+        self.apart = is_apart(service);
         if self.generation != service.generation {
             self.generation = service.generation;
             let revisions = service.plan.iter().flat_map(|plan| &plan.revisions);
