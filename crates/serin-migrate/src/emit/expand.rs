@@ -11,7 +11,7 @@ pub fn steps(context: &Context<'_>) -> Vec<Step> {
     let mut steps: Vec<Step> = checks.iter().map(|sql| check(Stage::Expand, sql)).collect();
     let started = context.shape.sql.iter().filter(|sql| !sql.on_complete);
     for sql in started {
-        let title = "run SQL of the migration";
+        let title = crate::plan::OWN_UP;
         steps.push(transaction(Stage::Expand, title, vec![super::raw(&sql.up)], vec![]));
     }
     steps.extend(extra::enums(context));

@@ -41,18 +41,22 @@ impl PhasedSet {
 }
 
 impl Plan {
-    /// With what is to be said when its contract was to run by itself and cannot.
-    #[must_use]
-    pub(crate) fn with_backup_noted(mut self) -> Self {
+    /// Whether its contract drops what cannot be worked out again.
+    pub(crate) fn drops_data(&self) -> bool {
         let takes = |step: &Step| match &step.action {
             Action::Transaction { sql, .. } => sql.iter().any(|sql| takes_away(sql)),
             _ => false,
         };
         // A column that became another held more than the new one, for all that is known.
-        let loses = self.migration.drops()
+        self.migration.drops()
             || self.syncs.iter().any(|sync| !sync.down.is_empty())
-            || self.is_phased() && self.contract.iter().any(takes);
-        self.warnings.extend(noted(&self.migration.settings, loses));
+            || self.is_phased() && self.contract.iter().any(takes)
+    }
+
+    /// With what is to be said when its contract was to run by itself and cannot.
+    #[must_use]
+    pub(crate) fn with_backup_noted(mut self) -> Self {
+        self.warnings.extend(noted(&self.migration.settings, self.drops_data()));
         self
     }
 }

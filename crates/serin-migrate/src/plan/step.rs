@@ -155,6 +155,9 @@ pub struct Fill {
     pub filter: Option<String>,
 }
 
+/// What a step is called that runs the `up` of an operation `sql`.
+pub(crate) const OWN_UP: &str = "run SQL of the migration";
+
 /// What a step is called that runs the `down` of an operation `sql`.
 pub(crate) const OWN_DOWN: &str = "run SQL of the migration that takes it back";
 

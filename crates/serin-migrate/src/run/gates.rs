@@ -7,7 +7,7 @@ use super::session::Session;
 use super::state::State;
 use super::store::{Kept, array};
 use super::world::Promotion;
-use crate::{Action, Operation, Step, literal};
+use crate::literal;
 
 /// The share of the rows there were that must still be there.
 const ROWS_LEFT: f64 = 0.9;
@@ -37,20 +37,12 @@ pub(crate) async fn against_contract(
     if say.override_reason.is_some() {
         reasons.clear();
     }
-    if is_destructive(kept) && say.backup.is_none() {
+    if kept.plan.drops_data() && say.backup.is_none() {
         reasons.push(
             "it drops data for good: name the backup there is, or say why none is needed".into(),
         );
     }
     Ok(reasons)
-}
-
-/// Whether a step of phased SQL takes something away, by its words.
-fn takes_away(step: &Step) -> bool {
-    let Action::Transaction { sql, .. } = &step.action else { return false };
-    let words = sql.iter().flat_map(|sql| crate::words(sql));
-    let mut words = words.map(|word| word.to_ascii_lowercase());
-    words.any(|word| matches!(word.as_str(), "drop" | "truncate" | "delete"))
 }
 
 /// What speaks against dropping the new shape, unless a reason to go on was given.
@@ -191,20 +183,4 @@ async fn apart(session: &Session<'_>, kept: &Kept) -> Result<Option<String>> {
         "switch it on again (`ALTER TABLE .. ENABLE TRIGGER`), or go back"
     };
     Ok((!drift.is_none()).then(|| format!("{drift}: {what}")))
-}
-
-/// Whether the contract drops what cannot be worked out again.
-fn is_destructive(kept: &Kept) -> bool {
-    if kept.plan.is_phased() && kept.plan.contract.iter().any(takes_away) {
-        return true;
-    }
-    // A column that became another held more than the new one, for all that is known.
-    if kept.plan.syncs.iter().any(|sync| !sync.down.is_empty()) {
-        return true;
-    }
-    kept.plan.migration.operations.iter().any(|operation| match operation {
-        Operation::DropColumn { .. } | Operation::DropTable { .. } => true,
-        Operation::Sql(sql) => sql.on_complete,
-        _ => false,
-    })
 }

@@ -4,6 +4,7 @@ use super::error::{Error, Result};
 use super::session::Session;
 use super::store::{self, Kept, Part, finish};
 use super::{backfill, ddl, index, salvage, shape, verify};
+use crate::plan::{OWN_DOWN, OWN_UP};
 use crate::{Action, Ident, Stage, Step};
 use std::pin::Pin;
 
@@ -14,7 +15,11 @@ const LOSSES: u32 = 5;
 pub(crate) async fn part(session: &mut Session<'_>, kept: &mut Kept, part: Part) -> Result<()> {
     let steps = part.steps(&kept.plan).to_vec();
     let done = store::done(&session.look, kept.id, part).await?;
-    let open = |(seq, step): &(usize, Step)| !done.contains(seq) && step.stage != Stage::Grace;
+    let is_for_nothing = part == Part::Back && !own_sql_ran(session, kept).await?;
+    let open = |(seq, step): &(usize, Step)| {
+        let is_needed = !is_for_nothing || step.title != OWN_DOWN;
+        !done.contains(seq) && step.stage != Stage::Grace && is_needed
+    };
     let open: Vec<(usize, Step)> = steps.into_iter().enumerate().filter(open).collect();
     for (seq, step) in open {
         one(session, kept, part, seq, &step).await?;
@@ -23,6 +28,15 @@ pub(crate) async fn part(session: &mut Session<'_>, kept: &mut Kept, part: Part)
         return Ok(());
     }
     ended(session, kept, part).await
+}
+
+/// Whether SQL of the author's ran on the way here: `down` takes back what `up` did, and may fail
+/// where that was nothing.
+async fn own_sql_ran(session: &Session<'_>, kept: &Kept) -> Result<bool> {
+    let Some(seq) = kept.plan.forward.iter().position(|step| step.title == OWN_UP) else {
+        return Ok(true);
+    };
+    Ok(store::done(&session.look, kept.id, Part::Forward).await?.contains(&seq))
 }
 
 /// A part without a step of its own ends all the same.

@@ -110,6 +110,25 @@ fn several_columns_of_which_some_change_come_twice() {
 }
 
 #[test]
+fn sql_that_never_ran_is_not_taken_back() {
+    let Some(lab) = Lab::new("CREATE TABLE t (id int PRIMARY KEY)") else { return };
+    let runner = lab.runner();
+    let sql = |sign: &str| {
+        let sql = json!({"up": "CREATE TABLE plain (id int)", "down": "DROP TABLE plain"});
+        let checks = json!({"pre": [format!("SELECT count(*) {sign} 0 FROM t")]});
+        let document = json!({"operations": [{"sql": sql}], "serin": {"checks": checks}});
+        serin_migrate::migration("02", &document).unwrap()
+    };
+    let plan = block(runner.plan(&sql(">"))).unwrap();
+    block(runner.start(&plan)).unwrap_err();
+    assert_eq!(block(runner.revert(&Say::default())).unwrap().state, State::Reverted);
+    assert_eq!(start(&runner, &sql("=")), State::Dual);
+    assert_eq!(lab.sql("SELECT to_regclass('plain') IS NOT NULL"), "t");
+    assert_eq!(block(runner.revert(&Say::default())).unwrap().state, State::Reverted);
+    assert_eq!(lab.sql("SELECT to_regclass('plain') IS NULL"), "t");
+}
+
+#[test]
 fn what_a_rollout_began_is_not_ended_past_its_server() {
     let Some(lab) = Lab::new("CREATE TABLE t (id int PRIMARY KEY, name text)") else { return };
     let runner = lab.runner();
