@@ -15,9 +15,9 @@ const FAILURES: u32 = 3;
 const CLEAN: u32 = 10;
 
 /// Said where the database knows nothing of two shapes.
-const ENDED: &str = "the database has no migration with both shapes any more: somebody ended it past \
-     this server; `serin migrate history` with its address tells who, and a deploy or `contract` of \
-     the service goes on from there";
+const ENDED: &str = "the database has only one of them: somebody ended the migration past this server. \
+     `serin migrate history` with its address tells who and how; `serin migrate contract SERVICE` \
+     takes note that it is done, `serin rollback SERVICE` that it was taken back";
 
 /// What a look found; why there was none.
 type Look = Result<Option<Doubt>, String>;
@@ -62,10 +62,12 @@ pub(super) async fn compare(order: &MigrationOrder, facts: &Facts, tell: &impl F
     loop {
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(LONGEST);
-        if let Some(news) = told.after(look(order, facts).await) {
+        let news = told.after(look(order, facts).await);
+        // What changed, or seems to, is looked at again soon.
+        if news.is_some() || (1..FAILURES).contains(&told.failures) {
             wait = FIRST;
-            tell(news);
         }
+        news.into_iter().for_each(tell);
     }
 }
 

@@ -107,7 +107,7 @@ impl Migrations {
     /// Takes in what the data plane counted.
     pub(crate) fn counted(&mut self, report: &Counters, wanted: impl Fn(&str) -> bool) {
         self.watch.counted(report, wanted);
-        for (name, running) in &self.running {
+        for (name, running) in self.running.iter().filter(|(_, one)| !is_watch(&one.order)) {
             running.facts.fares(self.watch.health(name.as_str()));
         }
     }

@@ -1,9 +1,9 @@
 //! How much work the service that uses the database leaves to the backfill.
 //!
 //! It works less as soon as the service is slower than it was before the migration began, then
-//! slowly more again. Is it slower although hardly anything is done, the backfill rests and looks
-//! how the service fares without it: what is slow then is slow by itself, at another time of the day
-//! or on another machine, and is held against nobody.
+//! slowly more again. If it is slow although hardly anything is done, the backfill rests and looks how
+//! the service fares without it: what is slow then is slow by itself, perhaps at another time of the
+//! day, and is not held against the backfill.
 
 use super::super::world::Health;
 use super::{LOOK_MS, RELEASE};
