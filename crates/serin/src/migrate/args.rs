@@ -202,6 +202,7 @@ pub struct GoArgs {
     Example:\n  serin migrate contract shop --backup 'nightly of 3 May'")]
 pub struct ContractArgs {
     /// The service whose migration it is; without it that of the database
+    #[arg(conflicts_with = "applications")]
     pub service: Option<String>,
     #[command(flatten)]
     pub go: GoArgs,

@@ -39,3 +39,33 @@ fn a_trigger_that_is_gone_is_told_after_the_promotion_too() {
     contains(&shop.server.ok(&["status", "shop"]).out, &["01_total: both shapes are in use", gone]);
     contains(&shop.lab.migrate(&["status"]).out, &[gone]);
 }
+
+#[test]
+fn a_migration_that_somebody_ended_past_the_server_is_noticed() {
+    let Some(shop) = Shop::new() else { return };
+    shop.lab.write("01_total.yaml", &total("  contract: {after: 24h}\n"));
+    assert_eq!(shop.bring("v2", ROLLING).code, Some(0));
+    let before = shop.line();
+    let past = ["contract", "--backup", "none: a test", "--override", "I know better"];
+    assert_eq!(shop.lab.migrate(&past).code, Some(0));
+    shop.server.journal_until(before, "somebody ended the migration past this server");
+    contains(&shop.server.ok(&["status", "shop"]).out, &["the database has only one of them"]);
+    // What it advises does take note.
+    let said = shop.server.run(&["migrate", "contract", "shop", "--override", "it is done"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    shop.server.journal_until(before, "only the new shape is left");
+}
+
+#[test]
+fn one_that_was_taken_back_past_the_server_is_over_with_a_way_back() {
+    let Some(shop) = Shop::new() else { return };
+    shop.lab.write("01_total.yaml", &total("  contract: {after: 24h}\n"));
+    assert_eq!(shop.bring("v2", ROLLING).code, Some(0));
+    let before = shop.line();
+    assert_eq!(shop.lab.migrate(&["rollback", "--override", "I know better"]).code, Some(0));
+    shop.server.journal_until(before, "somebody ended the migration past this server");
+    shop.server.ok(&["rollback", "shop"]);
+    shop.server.journal_until(before, "migration 01_total is taken back");
+    let status = shop.server.json(&["status", "shop"]);
+    assert!(status["stable"].as_str().unwrap().starts_with("v1@"), "{status}");
+}
